@@ -1,0 +1,144 @@
+//! Files: durable writes, and errors that name the path.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file operation that failed, with the path and what was tried.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", path.display())]
+pub struct FileError {
+    /// What was tried, as a verb: `read`, `write`, `create`.
+    pub operation: &'static str,
+    /// The path concerned.
+    pub path: PathBuf,
+    /// The system's answer.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// Wraps the system's answer.
+    pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { operation, path: path.to_owned(), source }
+    }
+
+    /// Returns whether the disk or a quota is full.
+    pub fn is_full(&self) -> bool {
+        is_full(&self.source)
+    }
+}
+
+/// Returns whether an error means that the disk or a quota is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|e| FileError::new("read", path, e))
+}
+
+/// Reads a whole text file.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|e| FileError::new("read", path, e))
+}
+
+/// Creates a folder with its parents.
+pub fn create_folder(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).map_err(|e| FileError::new("create folder", path, e))
+}
+
+/// Makes the entries of a folder durable.
+pub fn sync_folder(path: &Path) -> Result<(), FileError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| FileError::new("sync folder", path, e))
+}
+
+/// Creates a file that must not exist, with the given Unix mode, and makes it durable.
+pub fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(|e| FileError::new("create", path, e))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| FileError::new("write", path, e))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Replaces a file's content as one step: a reader sees the old or the new content, also after a power cut.
+#[expect(clippy::disallowed_methods, reason = "this is the function that syncs the folder too")]
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let draft = PathBuf::from(draft);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&draft)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(|e| FileError::new("write", &draft, e))?;
+    fs::rename(&draft, path).map_err(|e| FileError::new("replace", path, e))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// The file that marks a folder as one that unwipe made and may remove.
+pub const SCRATCH_MARK: &str = ".unwipe-scratch";
+
+/// Creates a folder that [`remove_scratch`] may later remove; it must be new or empty.
+pub fn create_scratch(path: &Path) -> Result<(), FileError> {
+    create_folder(path)?;
+    let mut entries = fs::read_dir(path).map_err(|e| FileError::new("list", path, e))?;
+    if entries.next().is_some() {
+        let source = io::Error::new(io::ErrorKind::DirectoryNotEmpty, "the folder is not empty");
+        return Err(FileError::new("use as scratch", path, source));
+    }
+    create_new(&path.join(SCRATCH_MARK), b"", 0o600)
+}
+
+/// Removes a folder made by [`create_scratch`], and nothing else.
+#[expect(clippy::disallowed_methods, reason = "the mark shows that unwipe itself made this folder")]
+pub fn remove_scratch(path: &Path) -> Result<(), FileError> {
+    if !path.join(SCRATCH_MARK).is_file() {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "the folder has no scratch mark");
+        return Err(FileError::new("remove", path, source));
+    }
+    fs::remove_dir_all(path).map_err(|e| FileError::new("remove", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_marked_folders_are_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let (mine, foreign) = (root.path().join("mine"), root.path().join("foreign"));
+        create_scratch(&mine).unwrap();
+        create_folder(&foreign).unwrap();
+        remove_scratch(&mine).unwrap();
+        assert!(remove_scratch(&foreign).is_err());
+        assert!(foreign.is_dir() && !mine.exists());
+    }
+
+    #[test]
+    fn a_scratch_folder_must_be_empty() {
+        let root = tempfile::tempdir().unwrap();
+        create_new(&root.path().join("precious"), b"x", 0o600).unwrap();
+        assert!(create_scratch(root.path()).is_err());
+    }
+
+    #[test]
+    fn replace_leaves_no_draft() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("state");
+        replace(&path, b"1").unwrap();
+        replace(&path, b"2").unwrap();
+        assert_eq!(read(&path).unwrap(), b"2");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+}

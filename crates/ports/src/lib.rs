@@ -1,0 +1,13 @@
+//! The doors through which time, chance and storage enter.
+//!
+//! Logic takes these traits; only the adapters here (and in `blobs`) touch the outside world. `clippy.toml`
+//! forbids the direct calls everywhere else, so that a seed reproduces a run.
+
+pub mod blob;
+pub mod clock;
+pub mod files;
+pub mod random;
+
+pub use blob::{Blob, BlobError, BlobName, BlobStore, LapsedBlobs};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use random::{Random, SeededRandom, SystemRandom};
