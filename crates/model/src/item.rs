@@ -13,6 +13,23 @@ pub struct Item {
     pub attributes: String,
 }
 
+/// The shape of an item's content, so that the vault can cut it where it repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// A database file: pages of this size, each a unit that is stored once.
+    Pages {
+        /// Bytes in a page.
+        page_bytes: u32,
+    },
+    /// Bytes of a log that never repeat, such as WAL.
+    Stream,
+    /// A small item: one unit, compressed together with its neighbours.
+    Small,
+    /// Any other file, in blocks.
+    Blocks,
+}
+
 /// Why an enumerated item has no content in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]

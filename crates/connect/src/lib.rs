@@ -1,0 +1,13 @@
+//! The contract between the engine and a connector.
+//!
+//! A connector reads a source through [`SourceReader`], made from a read-only identity, and hands what it sees to a
+//! [`ChangeSink`]. It knows neither the vault nor the catalog: what is stored comes back to it as [`Stored`].
+//! Writing to a source is another type, made from another credential, in the restoring part of the connector.
+
+mod read;
+mod report;
+mod stored;
+
+pub use read::{ChangeSink, Cursor, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+pub use report::{Finding, Progress, Silent, Standing};
+pub use stored::{LogRange, Stored, StoredError, StoredItem};

@@ -1,0 +1,145 @@
+use std::{
+    fmt,
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use model::{Event, Item, Layout, StreamName, UnreadableReason};
+use serde::{Deserialize, Serialize};
+
+/// Where a reader stands in a source's changes. Only the connector understands the text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor(pub String);
+
+/// A request to end that any thread may make and every long read watches.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks everybody who holds a clone to end soon.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns whether somebody asked.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Why a sink did not take what it was given. The reader ends and reports it; it never goes on as if it were stored.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// There is no room. What was acknowledged before stays; the read goes on from there once there is room again.
+    #[error("the vault has no space left")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The body could not be read to its end; the item must be reported as unreadable.
+    #[error("the body of {key} broke off")]
+    Body {
+        /// The item's key.
+        key: String,
+        /// What reading it answered.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The vault failed otherwise.
+    #[error("the vault did not take the change")]
+    Vault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why reading a source ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The source's answer, with what a person can do about it.
+    #[error("{message}")]
+    Source {
+        /// What happened, in the words of the connector.
+        message: String,
+        /// A command or statement that helps, where one is known.
+        hint: Option<String>,
+        /// Whether trying again later, with nothing changed by a person, may succeed.
+        transient: bool,
+        /// What the connector was told.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Changes between two positions are lost for good; the moments between them cannot be restored.
+    #[error("changes between {from} and {to} are lost")]
+    Hole {
+        /// The last position that is safe.
+        from: String,
+        /// The first position that can still be had.
+        to: String,
+    },
+    /// The sink did not take a change.
+    #[error("the change was not stored")]
+    Sink(#[from] SinkError),
+}
+
+impl ReadError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Source { hint, .. } => hint.as_deref(),
+            Self::Hole { .. } | Self::Sink(_) => None,
+        }
+    }
+}
+
+/// Why a read came to a good end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// It was asked to end.
+    Stopped,
+    /// Everything that the source had at the start has been read.
+    UpToDate,
+}
+
+/// Takes what a reader sees. Everything before a returned `sync` or `checkpoint` survives a power cut.
+pub trait ChangeSink {
+    /// Takes an item with its content.
+    fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError>;
+
+    /// Takes the news that an item is gone from the source.
+    fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError>;
+
+    /// Takes the news that an item exists but cannot be read.
+    fn unreadable(
+        &mut self,
+        stream: StreamName,
+        key: String,
+        reason: UnreadableReason,
+    ) -> Result<(), SinkError>;
+
+    /// Takes something that somebody did.
+    fn event(&mut self, event: Event) -> Result<(), SinkError>;
+
+    /// Takes the next bytes of a log; `offset` is the position of the first byte in the log.
+    fn append(&mut self, stream: &StreamName, offset: u64, bytes: &[u8]) -> Result<(), SinkError>;
+
+    /// Makes everything appended so far durable. Only then may a reader acknowledge it to the source.
+    fn sync(&mut self) -> Result<(), SinkError>;
+
+    /// Ends a commit: all of it becomes visible together, and a later read goes on from `cursor`.
+    fn checkpoint(&mut self, cursor: &Cursor) -> Result<(), SinkError>;
+}
+
+/// Reads a source with a read-only identity.
+pub trait SourceReader {
+    /// Reads changes after `cursor` (everything when there is none) into the sink, until up to date or asked to end.
+    fn changes(
+        &mut self,
+        cursor: Option<&Cursor>,
+        sink: &mut dyn ChangeSink,
+        stop: &Stop,
+    ) -> Result<ReadEnd, ReadError>;
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
