@@ -1,0 +1,81 @@
+//! Which of our crates may use which: data flows one way, and so do dependencies.
+
+use std::{collections::BTreeMap, path::Path, process::Command};
+
+/// The allowed edges. A new line here is a design change and is reviewed as one.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("ports", &["model"]),
+    ("blobs", &["model", "ports"]),
+    ("vault", &["model", "ports"]),
+    ("connect", &["model", "ports"]),
+    ("catalog", &["model", "ports", "vault"]),
+    ("capture", &["model", "ports", "vault", "catalog", "connect"]),
+    ("rewind", &["model", "ports", "vault", "catalog", "connect"]),
+    // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
+    ("postgres-wire", &["model", "ports"]),
+    ("postgres-wal", &[]),
+    ("postgres-server", &["model", "ports"]),
+    // The reader, the recovery into directories of our own, and the writer are three crates: none can do another's work.
+    ("source-postgres", &["model", "ports", "connect", "postgres-wire", "postgres-wal"]),
+    (
+        "postgres-recovery",
+        &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
+    ),
+    ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
+    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "rewind"]),
+    ("tenants", &["model", "ports"]),
+    ("xtask", &[]),
+];
+
+/// Only these may name everything: the binary wires the parts together, the tests and benchmarks drive them.
+const FREE: &[&str] = &["unwipe", "end-to-end", "bench"];
+
+/// Compares the dependencies of the workspace with the table.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
+    let packages = workspace_packages(root)?;
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let mut findings = Vec::new();
+    for (name, dependencies) in &packages {
+        if FREE.contains(&name.as_str()) {
+            continue;
+        }
+        let Some(allowed) = allowed.get(name.as_str()) else {
+            findings.push(format!(
+                "{name}: this crate is not in the table of allowed edges (xtask/src/edges.rs)"
+            ));
+            continue;
+        };
+        for dependency in dependencies {
+            if packages.contains_key(dependency) && !allowed.contains(&dependency.as_str()) {
+                findings
+                    .push(format!("{name} -> {dependency}: this edge is not allowed (xtask/src/edges.rs)"));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Returns each package of the workspace with its normal dependencies; tests may use what they like.
+fn workspace_packages(root: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .current_dir(root)
+        .output()
+        .map_err(|e| format!("cannot run cargo metadata: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata is no JSON: {e}"))?;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    Ok(list(&metadata["packages"])
+        .iter()
+        .map(|package| {
+            let dependencies = list(&package["dependencies"]);
+            let normal = dependencies.iter().filter(|d| d["kind"].is_null());
+            (text(&package["name"]), normal.map(|d| text(&d["name"])).collect())
+        })
+        .collect())
+}

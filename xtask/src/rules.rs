@@ -1,0 +1,104 @@
+//! Rules that no compiler knows: what the invariants of `ARCHITECTURE.md` promise to be absent.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const LINES_MAX: usize = 600;
+
+struct Rule {
+    /// What is searched in a line of code.
+    needle: &'static str,
+    /// Path prefixes in which it may stand.
+    allowed: &'static [&'static str],
+    /// Path prefixes in which the rule holds; empty: everywhere.
+    within: &'static [&'static str],
+    reason: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        needle: ".reap(",
+        allowed: &["crates/vault/src/reap"],
+        within: &[],
+        reason: "only retention removes objects",
+    },
+    Rule {
+        needle: "remove_file",
+        allowed: &["crates/blobs/src/local"],
+        within: &["crates/blobs", "crates/vault", "crates/capture", "crates/service"],
+        reason: "the vault has no delete; a journal file is retired by name in one place",
+    },
+    Rule { needle: "todo!", allowed: &["xtask/"], within: &[], reason: "finish it or say so in the docs" },
+    Rule {
+        needle: "#[ignore",
+        allowed: &["xtask/"],
+        within: &[],
+        reason: "a test that does not run proves nothing",
+    },
+];
+
+/// Words that would speak of a workplace instead of the project.
+const FOREIGN: &[&str] = &["/work/main", "/work/shared", "../shared/"];
+
+/// Reads every tracked source file and applies the rules.
+pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
+    let mut findings = Vec::new();
+    for path in tracked_files(root)? {
+        let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
+        let name = path.to_string_lossy();
+        if name.starts_with("xtask/src/rules.rs") {
+            continue;
+        }
+        for word in FOREIGN {
+            if text.contains(word) {
+                findings.push(format!("{name}: speaks of {word:?}, which is not part of the project"));
+            }
+        }
+        if path.extension().is_some_and(|e| e == "rs") {
+            findings.extend(check_source(&name, &text));
+        }
+    }
+    Ok(findings)
+}
+
+fn check_source(name: &str, text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    let lines = text.lines().count();
+    if lines > LINES_MAX {
+        findings.push(format!("{name}: {lines} lines; a file is about one noun and has at most {LINES_MAX}"));
+    }
+    for rule in RULES {
+        let applies = rule.within.is_empty() || rule.within.iter().any(|p| name.starts_with(p));
+        let exempt = rule.allowed.iter().any(|p| name.starts_with(p)) || name.contains("test");
+        if !applies || exempt {
+            continue;
+        }
+        for (index, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if code.contains(rule.needle) {
+                findings.push(format!("{name}:{}: `{}`: {}", index + 1, rule.needle, rule.reason));
+            }
+        }
+    }
+    findings
+}
+
+fn tracked_files(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let output = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(root)
+        .output()
+        .map_err(|e| format!("cannot run git ls-files: {e}"))?;
+    if !output.status.success() {
+        return Err("git ls-files failed".to_owned());
+    }
+    Ok(output
+        .stdout
+        .split(|&b| b == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned()))
+        .collect())
+}
