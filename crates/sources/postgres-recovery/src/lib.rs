@@ -1,0 +1,1 @@
+//! Brings stored bytes back to a running cluster at any moment.

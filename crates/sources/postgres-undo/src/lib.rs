@@ -1,0 +1,1 @@
+//! Plans and applies the undo of transactions, tables and rows in a production database.
