@@ -8,6 +8,6 @@ mod read;
 mod report;
 mod stored;
 
-pub use read::{ChangeSink, Cursor, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+pub use read::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};
 pub use stored::{LogRange, Stored, StoredError, StoredItem};

@@ -98,8 +98,22 @@ pub enum ReadEnd {
     UpToDate,
 }
 
+/// The bytes of a log that are durable but not yet part of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTail {
+    /// The position of the first byte.
+    pub offset: u64,
+    /// The bytes; the source may have forgotten them, because they were acknowledged.
+    pub bytes: Vec<u8>,
+}
+
 /// Takes what a reader sees. Everything before a returned `sync` or `checkpoint` survives a power cut.
 pub trait ChangeSink {
+    /// Returns what an earlier run synced and did not commit; a reader goes on after it, not after its cursor.
+    ///
+    /// The sink commits these bytes with the next checkpoint: a reader parses them again, and does not append them again.
+    fn tail(&mut self, stream: &StreamName) -> Result<Option<LogTail>, SinkError>;
+
     /// Takes an item with its content.
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError>;
 
