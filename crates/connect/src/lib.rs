@@ -4,6 +4,7 @@
 //! [`ChangeSink`]. It knows neither the vault nor the catalog: what is stored comes back to it as [`Stored`].
 //! Writing to a source is another type, made from another credential, in the restoring part of the connector.
 
+pub mod plan;
 mod read;
 mod report;
 mod stored;
