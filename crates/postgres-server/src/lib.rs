@@ -1,1 +1,20 @@
-//! Placeholder until the first commit of this crate.
+//! PostgreSQL servers of our own: found, started, recovered to a moment, cloned, rolled forward.
+//!
+//! Nothing here speaks SQL. Readiness, progress and outcome are read from files that every server keeps: its
+//! process file, its control file and its log. Production's configuration is never used for a private server.
+
+pub mod account;
+pub mod control_file;
+pub mod installation;
+pub mod launch;
+pub mod lsn;
+pub mod server;
+pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use account::{Account, AccountError};
+pub use installation::{Installation, InstallationError, Installations};
+pub use launch::{Configuration, Launch, Listen};
+pub use server::{InitOptions, RunningServer, Server, ServerError, StopMode};
+pub use settings::Settings;

@@ -1,0 +1,3 @@
+//! Tests against real servers of every major version installed.
+
+mod lifecycle;
