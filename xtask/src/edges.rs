@@ -11,7 +11,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
     ("capture", &["model", "ports", "vault", "catalog", "connect"]),
-    ("rewind", &["model", "ports", "vault", "catalog", "connect"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
     ("postgres-wire", &["model", "ports"]),
     ("postgres-wal", &[]),
@@ -23,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
-    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "rewind"]),
+    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];

@@ -1,0 +1,151 @@
+//! Takes commits in, in order, each as one transaction.
+
+use model::{Item, Severity, StreamName};
+use rusqlite::{OptionalExtension, Transaction, params};
+use vault::{Change, Commit, Content};
+
+use crate::{Catalog, CatalogError};
+
+impl Catalog {
+    /// Returns the number of the newest applied commit; 0 when there is none.
+    pub fn last_sequence(&self) -> Result<u64, CatalogError> {
+        let last: Option<i64> =
+            self.database.query_row("SELECT max(sequence) FROM commits", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) as u64)
+    }
+
+    /// Applies the next commit with its changes.
+    pub fn apply(
+        &mut self,
+        commit: &Commit,
+        changes: impl IntoIterator<Item = Change>,
+    ) -> Result<(), CatalogError> {
+        let last = self.last_sequence()?;
+        if commit.envelope.sequence != last + 1 {
+            return Err(CatalogError::Order { last, found: commit.envelope.sequence });
+        }
+        let transaction = self.database.transaction()?;
+        insert_commit(&transaction, commit)?;
+        let mut application = Application { transaction: &transaction, sequence: commit.envelope.sequence as i64 };
+        for change in changes {
+            application.change(change)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn insert_commit(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), CatalogError> {
+    let envelope = &commit.envelope;
+    let ledger = envelope.ledger;
+    transaction.execute(
+        "INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            envelope.sequence as i64,
+            commit.hash.as_bytes().as_slice(),
+            envelope.vault_time.as_micros(),
+            envelope.cursor,
+            ledger.enumerated as i64,
+            ledger.stored as i64,
+            ledger.unchanged as i64,
+            ledger.unreadable as i64,
+        ],
+    )?;
+    Ok(())
+}
+
+struct Application<'a> {
+    transaction: &'a Transaction<'a>,
+    sequence: i64,
+}
+
+impl Application<'_> {
+    fn change(&mut self, change: Change) -> Result<(), CatalogError> {
+        match change {
+            Change::Upsert { item, content } => {
+                let encoded = encode(&content)?;
+                self.version(&item, content.length as i64, Some(&encoded), None)
+            }
+            Change::Removed { stream, key } => self.close(&stream, &key).map(drop),
+            Change::Unreadable { item, reason } => {
+                let reason = serde_json::to_string(&reason).map_err(damaged("reason"))?;
+                self.version(&item, 0, None, Some(&reason))
+            }
+            Change::Event(event) => {
+                let document = serde_json::to_string(&event).map_err(damaged("event"))?;
+                self.transaction
+                    .prepare_cached(
+                        "INSERT INTO events (sequence, at, position, severity, document) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![
+                        self.sequence,
+                        event.at.as_micros(),
+                        event.position,
+                        severity_rank(event.severity),
+                        document
+                    ])?;
+                Ok(())
+            }
+        }
+    }
+
+    fn version(
+        &self,
+        item: &Item,
+        size_bytes: i64,
+        content: Option<&[u8]>,
+        reason: Option<&str>,
+    ) -> Result<(), CatalogError> {
+        let stream = self.close(&item.stream, &item.key)?;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO versions (stream, key, from_sequence, attributes, size_bytes, content, reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![stream, item.key, self.sequence, item.attributes, size_bytes, content, reason])?;
+        Ok(())
+    }
+
+    /// Ends the live version of an item, if there is one, and returns the stream's id.
+    fn close(&self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
+        let id = self.stream(stream)?;
+        self.transaction
+            .prepare_cached(
+                "UPDATE versions SET until_sequence = ?3 WHERE stream = ?1 AND key = ?2 AND until_sequence IS NULL",
+            )?
+            .execute(params![id, key, self.sequence])?;
+        Ok(id)
+    }
+
+    fn stream(&self, stream: &StreamName) -> Result<i64, CatalogError> {
+        let known: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT id FROM streams WHERE name = ?1")?
+            .query_row([stream.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        self.transaction.execute("INSERT INTO streams (name) VALUES (?1)", [stream.as_str()])?;
+        Ok(self.transaction.last_insert_rowid())
+    }
+}
+
+pub(crate) fn encode(content: &Content) -> Result<Vec<u8>, CatalogError> {
+    serde_json::to_vec(content).map_err(damaged("content"))
+}
+
+pub(crate) fn damaged<E>(what: &'static str) -> impl FnOnce(E) -> CatalogError
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    move |source| CatalogError::Damaged { what, source: source.into() }
+}
+
+pub(crate) const fn severity_rank(severity: Severity) -> i64 {
+    match severity {
+        Severity::Routine => 0,
+        Severity::Notable => 1,
+        Severity::Destructive => 2,
+    }
+}

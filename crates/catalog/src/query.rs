@@ -1,0 +1,142 @@
+//! Questions to the catalog.
+
+use model::{Event, Item, Ledger, Moment, Severity, StreamName};
+use rusqlite::{OptionalExtension, Row, params};
+use vault::Content;
+
+use crate::{
+    Catalog, CatalogError,
+    apply::{damaged, severity_rank},
+};
+
+/// One stored version of an item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// The item.
+    pub item: Item,
+    /// The commit that brought this version.
+    pub sequence: u64,
+    /// Bytes of content.
+    pub size_bytes: u64,
+    /// Where the content is; `None` when the item was unreadable.
+    pub content: Option<Content>,
+    /// Why it was unreadable, as JSON.
+    pub reason: Option<String>,
+}
+
+/// One commit as the catalog knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitRow {
+    /// Its number.
+    pub sequence: u64,
+    /// Its vault time.
+    pub vault_time: Moment,
+    /// Where capture resumes after it.
+    pub cursor: Vec<u8>,
+    /// Its completeness ledger.
+    pub ledger: Ledger,
+}
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct EventFilter {
+    /// No earlier than this.
+    pub from: Option<Moment>,
+    /// No later than this.
+    pub until: Option<Moment>,
+    /// At least this serious.
+    pub severity: Severity,
+    /// At most this many, the newest ones.
+    pub limit: u32,
+}
+
+impl Catalog {
+    /// Lists the live versions of a stream's items in key order.
+    pub fn live(&self, stream: &StreamName) -> Result<Vec<Version>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
+             FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND v.until_sequence IS NULL ORDER BY v.key",
+        )?;
+        let rows = statement.query_map([stream.as_str()], |row| Ok(read_version(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    /// Finds the live version of one item.
+    pub fn live_item(&self, stream: &StreamName, key: &str) -> Result<Option<Version>, CatalogError> {
+        self.database
+            .prepare_cached(
+                "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
+                 FROM versions v JOIN streams s ON s.id = v.stream
+                 WHERE s.name = ?1 AND v.key = ?2 AND v.until_sequence IS NULL",
+            )?
+            .query_row(params![stream.as_str(), key], |row| Ok(read_version(row)))
+            .optional()?
+            .transpose()
+    }
+
+    /// Lists the streams that hold anything, in name order.
+    pub fn streams(&self) -> Result<Vec<String>, CatalogError> {
+        let mut statement = self.database.prepare_cached("SELECT name FROM streams ORDER BY name")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lists events, oldest first.
+    pub fn events(&self, filter: EventFilter) -> Result<Vec<Event>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT document FROM (
+                 SELECT id, at, position, document FROM events
+                 WHERE severity >= ?1 AND at >= ?2 AND at <= ?3 ORDER BY at DESC, position DESC, id DESC LIMIT ?4
+             ) ORDER BY at, position, id",
+        )?;
+        let from = filter.from.map_or(i64::MIN, Moment::as_micros);
+        let until = filter.until.map_or(i64::MAX, Moment::as_micros);
+        let rows = statement
+            .query_map(params![severity_rank(filter.severity), from, until, filter.limit], |row| {
+                row.get::<_, String>(0)
+            })?;
+        rows.map(|row| serde_json::from_str(&row?).map_err(damaged("event"))).collect()
+    }
+
+    /// Lists the newest commits, newest first.
+    pub fn commits(&self, limit: u32) -> Result<Vec<CommitRow>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT sequence, vault_time, cursor, enumerated, stored, unchanged, unreadable
+             FROM commits ORDER BY sequence DESC LIMIT ?1",
+        )?;
+        let number = |row: &Row<'_>, index: usize| row.get::<_, i64>(index).map(|n| n as u64);
+        let rows = statement.query_map([limit], |row| {
+            Ok(CommitRow {
+                sequence: number(row, 0)?,
+                vault_time: Moment::from_micros(row.get(1)?),
+                cursor: row.get(2)?,
+                ledger: Ledger {
+                    enumerated: number(row, 3)?,
+                    stored: number(row, 4)?,
+                    unchanged: number(row, 5)?,
+                    unreadable: number(row, 6)?,
+                },
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn read_version(row: &Row<'_>) -> Result<Version, CatalogError> {
+    let stream: String = row.get(0)?;
+    let content: Option<Vec<u8>> = row.get(5)?;
+    Ok(Version {
+        item: Item {
+            stream: StreamName::new(stream).map_err(damaged("stream name"))?,
+            key: row.get(1)?,
+            attributes: row.get(2)?,
+        },
+        sequence: row.get::<_, i64>(3)? as u64,
+        size_bytes: row.get::<_, i64>(4)? as u64,
+        content: content
+            .map(|bytes| serde_json::from_slice(&bytes).map_err(damaged("content")))
+            .transpose()?,
+        reason: row.get(6)?,
+    })
+}

@@ -1,0 +1,204 @@
+//! The configuration: one TOML file, unknown keys refused, secrets by reference.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use model::SourceName;
+use ports::files::{self, FileError};
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the home folder.
+pub const FILE_NAME: &str = "unwipe.toml";
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is none: nothing was set up here yet.
+    #[error("there is no configuration at {}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file cannot be read or written.
+    #[error("the configuration cannot be used")]
+    File(#[from] FileError),
+    /// The file is not valid.
+    #[error("{} is not valid", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// The configuration cannot be written as TOML.
+    #[error("the configuration cannot be written as TOML")]
+    Unwritable(#[source] toml::ser::Error),
+    /// The source is configured already.
+    #[error("source {name} is configured already")]
+    Taken {
+        /// Its name.
+        name: SourceName,
+    },
+    /// No such source is configured.
+    #[error("there is no source {name}; configured: {known}")]
+    UnknownSource {
+        /// The name asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+impl ConfigError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { .. } => Some("unwipe init".to_owned()),
+            Self::UnknownSource { .. } => Some("unwipe sources".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that a person decides about an installation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The vault and the key that adds to it.
+    pub vault: VaultConfig,
+    /// What is needed to restore; absent on a host that only captures.
+    #[serde(default)]
+    pub restore: RestoreConfig,
+    /// Whose signatures count on plans, by name: 64 hexadecimal digits of an Ed25519 public key each.
+    #[serde(default)]
+    pub approvers: BTreeMap<String, String>,
+    /// The protected systems.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, SourceConfig>,
+}
+
+/// Where the vault is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VaultConfig {
+    /// The vault's folder; relative to the configuration.
+    pub path: PathBuf,
+    /// The key that adds to the vault, by reference.
+    pub capture_key: String,
+    /// Ask the file system to refuse changes to every object (`chattr +i`); needs the privilege to set the flag.
+    #[serde(default)]
+    pub immutable_flags: bool,
+}
+
+/// What is needed to restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreConfig {
+    /// The key that reads the vault, by reference.
+    pub key: Option<String>,
+    /// Where private database servers are looked for, before the usual places.
+    #[serde(default)]
+    pub server_folders: Vec<PathBuf>,
+    /// Where shadows and scratch copies live; relative to the configuration.
+    pub scratch: Option<PathBuf>,
+}
+
+/// One protected system; what lies under `settings` only its connector understands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// The kind of connector: `postgres`.
+    pub kind: String,
+    /// The connector's settings.
+    #[serde(default)]
+    pub settings: toml::Table,
+}
+
+impl Config {
+    /// Reads the configuration of a home folder.
+    pub fn read(home: &Path) -> Result<Self, ConfigError> {
+        let path = home.join(FILE_NAME);
+        if !path.exists() {
+            return Err(ConfigError::Missing { path });
+        }
+        let text = files::read_text(&path)?;
+        toml::from_str(&text).map_err(|source| ConfigError::Invalid { path, source: Box::new(source) })
+    }
+
+    /// Writes the configuration of a home folder.
+    pub fn write(&self, home: &Path) -> Result<(), ConfigError> {
+        let text = toml::to_string_pretty(self).map_err(ConfigError::Unwritable)?;
+        Ok(files::replace(&home.join(FILE_NAME), text.as_bytes())?)
+    }
+
+    /// Adds a source.
+    pub fn add_source(&mut self, name: SourceName, source: SourceConfig) -> Result<(), ConfigError> {
+        if self.sources.contains_key(&name) {
+            return Err(ConfigError::Taken { name });
+        }
+        self.sources.insert(name, source);
+        Ok(())
+    }
+
+    /// Finds a source by what a person typed.
+    pub fn source(&self, name: &str) -> Result<(SourceName, &SourceConfig), ConfigError> {
+        let unknown = || ConfigError::UnknownSource {
+            name: name.to_owned(),
+            known: match self.sources.keys().map(SourceName::as_str).collect::<Vec<_>>().join(", ") {
+                known if known.is_empty() => "none".to_owned(),
+                known => known,
+            },
+        };
+        let name = SourceName::new(name).map_err(|_| unknown())?;
+        let source = self.sources.get(&name).ok_or_else(unknown)?;
+        Ok((name, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            vault: VaultConfig {
+                path: "vault".into(),
+                capture_key: "file:keys/capture.key".to_owned(),
+                immutable_flags: false,
+            },
+            restore: RestoreConfig::default(),
+            approvers: BTreeMap::new(),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let mut config = config();
+        let mut settings = toml::Table::new();
+        settings.insert("url".to_owned(), "postgresql://unwipe@db/postgres".into());
+        let shop = SourceConfig { kind: "postgres".to_owned(), settings };
+        config.add_source(SourceName::new("shop").unwrap(), shop).unwrap();
+        config.write(home.path()).unwrap();
+        assert_eq!(Config::read(home.path()).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_and_named() {
+        let home = tempfile::tempdir().unwrap();
+        let text = "[vault]\npath = 'v'\ncapture_key = 'file:k'\npaht = 1\n";
+        files::create_new(&home.path().join(FILE_NAME), text.as_bytes(), 0o600).unwrap();
+        let error = Config::read(home.path()).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("paht"));
+    }
+
+    #[test]
+    fn a_missing_configuration_says_how_to_begin() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(Config::read(home.path()).unwrap_err().hint().as_deref(), Some("unwipe init"));
+    }
+}

@@ -1,0 +1,94 @@
+//! One error for everything that ends a command: what happened, what can be done, which exit code.
+
+use std::error::Error;
+
+use crate::exit::Exit;
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) error: Box<dyn Error + Send + Sync>,
+    pub(crate) hint: Option<String>,
+}
+
+/// A sentence that is an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Sentence(String);
+
+/// A sentence with the error behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("{sentence}")]
+struct Because {
+    sentence: String,
+    #[source]
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl Failure {
+    /// Makes a failure out of a sentence.
+    pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self { exit, error: Box::new(Sentence(sentence.into())), hint: None }
+    }
+
+    /// Makes a failure out of a sentence and the error behind it.
+    pub(crate) fn because(
+        exit: Exit,
+        sentence: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { exit, error: Box::new(Because { sentence: sentence.into(), source: source.into() }), hint: None }
+    }
+
+    /// Adds what a person can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what a person can do about it, when somebody knows.
+    pub(crate) fn hint_opt(mut self, hint: Option<String>) -> Self {
+        self.hint = self.hint.or(hint);
+        self
+    }
+
+    /// Returns the whole chain, one line each: `error:`, `because:` …, `hint:`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("error: {}", self.error)];
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            lines.push(format!("because: {error}"));
+            source = error.source();
+        }
+        lines.extend(self.hint.iter().map(|hint| format!("hint: {hint}")));
+        lines
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self { exit: Exit::Failed, error: Box::new(error), hint: None }
+    }
+}
+
+impl From<ports::files::FileError> for Failure {
+    fn from(error: ports::files::FileError) -> Self {
+        Self { exit: Exit::Failed, error: Box::new(error), hint: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_is_printed_once_and_the_hint_last() {
+        let inner = std::io::Error::other("disk on fire");
+        let failure = Failure::because(Exit::Failed, "cannot capture shop", inner).hint("buy a new disk");
+        assert_eq!(
+            failure.lines(),
+            ["error: cannot capture shop", "because: disk on fire", "hint: buy a new disk"]
+        );
+    }
+}
