@@ -19,6 +19,11 @@ pub struct Cursor(pub String);
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
+    /// Makes a stop out of a flag that somebody else sets, such as a signal handler.
+    pub const fn of(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
     /// Asks everybody who holds a clone to end soon.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
