@@ -53,6 +53,7 @@ pub enum ManifestChecksums {
 
 /// What a base backup should be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command, by its own name")]
 pub struct BaseBackupOptions {
     /// A name, stored in `backup_label`.
     pub label: String,
@@ -247,7 +248,7 @@ enum Step {
 
 impl BaseBackupStream<'_> {
     /// Returns the next event, or nothing after the end.
-    pub fn next(&mut self) -> Result<Option<BaseBackupEvent<'_>>, WireError> {
+    pub fn next_event(&mut self) -> Result<Option<BaseBackupEvent<'_>>, WireError> {
         if self.state == State::Over {
             return Ok(None);
         }
@@ -344,7 +345,7 @@ impl BaseBackupStream<'_> {
                 Ok(Step::Event(BaseBackupEvent::ManifestStart))
             }
             message @ Incoming::Other(Message::RowDescription(_) | Message::DataRow(_)) => {
-                if !self.typed && !(self.pending.is_empty() && !self.manifest) {
+                if !self.typed && (!self.pending.is_empty() || self.manifest) {
                     return Err(unexpected("reading archives: there are fewer than were listed"));
                 }
                 self.read_position(message, State::Over)

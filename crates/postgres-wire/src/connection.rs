@@ -60,8 +60,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(15),
-            read_timeout: Some(Duration::from_secs(600)),
-            write_timeout: Some(Duration::from_secs(60)),
+            read_timeout: Some(Duration::from_mins(10)),
+            write_timeout: Some(Duration::from_mins(1)),
             message_bytes_max: 256 * 1024 * 1024,
             result_bytes_max: 256 * 1024 * 1024,
         }
@@ -256,6 +256,7 @@ impl fmt::Debug for Connection {
 }
 
 /// A message whose content cannot be read.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn malformed(error: std::io::Error) -> WireError {
     WireError::violation(format!("a message is malformed: {error}"))
 }

@@ -86,7 +86,7 @@ pub enum ChannelBinding {
 /// Everything that says where to connect and as whom.
 ///
 /// The password shows in no `Debug` or `Display` output.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSettings {
     /// The server's place.
     pub host: Host,
@@ -210,23 +210,6 @@ impl ConnectionSettings {
 
     fn default_tls(host: &Host) -> TlsMode {
         if host.is_local() { TlsMode::Prefer } else { TlsMode::Require }
-    }
-}
-
-impl fmt::Debug for ConnectionSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectionSettings")
-            .field("endpoint", &self.endpoint())
-            .field("user", &self.user)
-            .field("password", &self.password)
-            .field("database", &self.database)
-            .field("tls", &self.tls)
-            .field("root_certificates", &self.root_certificates)
-            .field("channel_binding", &self.channel_binding)
-            .field("application_name", &self.application_name)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("options", &self.options)
-            .finish()
     }
 }
 

@@ -283,7 +283,11 @@ impl Header<'_> {
             if high.is_empty() {
                 value &= !(0x80 << (8 * (length - 1)));
             }
-            return if high_is_zero && value <= i64::MAX as u64 { Ok(value) } else { Err(self.field(name)) };
+            return if high_is_zero && i64::try_from(value).is_ok() {
+                Ok(value)
+            } else {
+                Err(self.field(name))
+            };
         }
         let text = std::str::from_utf8(field).map_err(|_| self.field(name))?;
         let digits = text.trim_matches(|c| c == ' ' || c == '\0');

@@ -207,6 +207,8 @@ impl<'c> WalStream<'c> {
                     end = Some((number(&row, 0)?, lsn(&row, 1)?));
                 }
                 Incoming::Other(Message::RowDescription(_) | Message::CommandComplete(_)) => {}
+                // A logical walsender may still send a keepalive after it has said that it is done.
+                Incoming::CopyData(_) => {}
                 Incoming::Other(Message::ErrorResponse(body)) => return Err(self.connection.fail(&body)),
                 Incoming::Other(Message::ReadyForQuery(_)) => {
                     self.connection.end_exchange();

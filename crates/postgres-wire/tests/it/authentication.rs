@@ -59,8 +59,8 @@ fn start(major: u32, access: &[&str], certificates: Option<&Certificates>) -> Te
         options.access.extend(access.iter().map(ToString::to_string));
         if let Some(certificates) = certificates {
             options.settings.set("ssl", "on");
-            options.settings.set("ssl_cert_file", certificates.path("server.pem").display());
-            options.settings.set("ssl_key_file", certificates.path("server.key").display());
+            options.settings.set("ssl_cert_file", &certificates.path("server.pem").display());
+            options.settings.set("ssl_key_file", &certificates.path("server.key").display());
         }
     });
     server.sql("set password_encryption = 'scram-sha-256'; create role scram login password 'pä$$ wörd'");

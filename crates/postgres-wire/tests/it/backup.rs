@@ -69,7 +69,7 @@ fn back_up(server: &TestServer, options: &BaseBackupOptions) -> Received {
     let mut received = Received::default();
     let mut archive: Option<Archive> = None;
     let mut backup = replication.base_backup(options).unwrap();
-    while let Some(event) = backup.next().unwrap() {
+    while let Some(event) = backup.next_event().unwrap() {
         match event {
             BaseBackupEvent::Start { lsn, timeline } => received.start = Some((lsn, timeline)),
             BaseBackupEvent::Tablespaces(tablespaces) => received.tablespaces = tablespaces.len(),
@@ -93,7 +93,7 @@ fn back_up(server: &TestServer, options: &BaseBackupOptions) -> Received {
             BaseBackupEvent::End { lsn, timeline } => received.end = Some((lsn, timeline)),
         }
     }
-    assert!(backup.next().unwrap().is_none());
+    assert!(backup.next_event().unwrap().is_none());
     // The session is ready for the next command.
     replication.identify_system().unwrap();
     received
@@ -181,7 +181,7 @@ fn a_backup_that_is_given_up_stops_the_server_sending() {
             ..BaseBackupOptions::default()
         };
         let mut backup = replication.base_backup(&options).unwrap();
-        while !matches!(backup.next().unwrap(), Some(BaseBackupEvent::ArchiveData(_))) {}
+        while !matches!(backup.next_event().unwrap(), Some(BaseBackupEvent::ArchiveData(_))) {}
         drop(backup);
         assert!(matches!(replication.identify_system(), Err(WireError::Unusable)));
         drop(replication);
@@ -199,8 +199,8 @@ fn refused_options_leave_the_session_usable() {
         let mut replication = superuser(&server, Mode::PhysicalReplication);
         let options = BaseBackupOptions { rate_max_kib: Some(1), ..BaseBackupOptions::default() };
         let mut backup = replication.base_backup(&options).unwrap();
-        let error = backup.next().unwrap_err();
-        assert_eq!(error.server().unwrap().sqlstate, "22023", "{}", chain(&error));
+        let error = backup.next_event().unwrap_err();
+        assert_eq!(error.server().unwrap().sqlstate, "22003", "{}", chain(&error));
         replication.identify_system().unwrap();
     }
 }

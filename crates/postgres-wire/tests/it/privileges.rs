@@ -55,7 +55,7 @@ fn a_missing_replication_attribute_is_named_on_every_major() {
 
 #[test]
 fn exhausted_senders_and_missing_roles_are_told() {
-    let server = TestServer::start(15, |options| options.settings.set("max_wal_senders", 1));
+    let server = TestServer::start(15, |options| options.settings.set("max_wal_senders", &1));
     let first = superuser(&server, Mode::PhysicalReplication);
     let error = connect(&server.url(), Mode::PhysicalReplication).unwrap_err();
     assert!(matches!(error, WireError::Exhausted { setting: "max_wal_senders", .. }), "{}", chain(&error));

@@ -6,16 +6,16 @@ use postgres_server::{
 };
 use postgres_wire::{Connection, Mode, WalMessage, WalStream, WireError};
 
-use crate::support::{chain, clock, superuser};
+use crate::support::{chain, clock, connect, superuser};
 
 const SEGMENT_BYTES: u64 = 1024 * 1024;
 
 fn small_segments(major: u32) -> TestServer {
     TestServer::start(major, |options| {
         options.init.segment_mib = 1;
-        options.settings.set("wal_keep_size", 0);
-        options.settings.set("max_wal_size", "32MB");
-        options.settings.set("min_wal_size", "2MB");
+        options.settings.set("wal_keep_size", &0);
+        options.settings.set("max_wal_size", &"32MB");
+        options.settings.set("min_wal_size", &"2MB");
     })
 }
 
@@ -185,7 +185,7 @@ fn removed_wal_is_a_hole_on_every_major() {
         let mut replication = superuser(&server, Mode::PhysicalReplication);
         replication.create_physical_slot("lost", false, true).unwrap();
         let start = server.current_lsn() / SEGMENT_BYTES * SEGMENT_BYTES;
-        server.restart(StopMode::Fast, |settings| settings.set("max_slot_wal_keep_size", "1MB"));
+        server.restart(StopMode::Fast, |settings| settings.set("max_slot_wal_keep_size", &"1MB"));
         for _ in 0..4 {
             server.sql("create table t as select repeat('x', 200) from generate_series(1, 8000)");
             server.sql("drop table t; select pg_switch_wal(); checkpoint");
@@ -206,7 +206,17 @@ fn removed_wal_is_a_hole_on_every_major() {
 #[test]
 fn a_server_that_dies_or_stops_ends_the_stream() {
     let start_stream = |server: &TestServer| {
-        let mut replication = superuser(server, Mode::PhysicalReplication);
+        let limit = clock();
+        // A server whose process was killed recovers first.
+        let mut replication = loop {
+            match connect(&server.url(), Mode::PhysicalReplication) {
+                Ok(replication) => break replication,
+                Err(error) => {
+                    assert!(error.is_transient() && limit.elapsed().as_secs() < 60, "{}", chain(&error))
+                }
+            }
+            clock().sleep(Duration::from_millis(50));
+        };
         let start = replication.identify_system().unwrap().flushed_lsn;
         (replication, start)
     };
@@ -225,14 +235,11 @@ fn a_server_that_dies_or_stops_ends_the_stream() {
 
     // The server is stopped at once, then in an orderly way.
     for mode in [StopMode::Immediate, StopMode::Fast] {
-        server.running().wait_ready(Duration::from_secs(60)).unwrap();
         let (mut replication, start) = start_stream(&server);
         let mut stream = replication.start_physical(None, start, 1).unwrap();
         let error = std::thread::scope(|scope| {
             let stopping = scope.spawn(|| server.stop(mode));
             let error = next_error(&mut stream);
-            drop(stream);
-            drop(replication);
             stopping.join().unwrap();
             error
         });
@@ -283,7 +290,7 @@ fn an_idle_stream_reports_nothing_in_time() {
 #[test]
 fn logical_changes_follow_the_exported_snapshot_on_every_major() {
     for major in majors_available() {
-        let server = TestServer::start(major, |options| options.settings.set("wal_level", "logical"));
+        let server = TestServer::start(major, |options| options.settings.set("wal_level", &"logical"));
         server.sql(
             "create table t (a int primary key); insert into t values (1); create publication p for table t",
         );
@@ -317,7 +324,7 @@ fn logical_changes_follow_the_exported_snapshot_on_every_major() {
 
 #[test]
 fn a_logical_slot_at_a_low_wal_level_is_refused_with_the_servers_words() {
-    let server = TestServer::start(15, |options| options.settings.set("wal_level", "replica"));
+    let server = TestServer::start(15, |options| options.settings.set("wal_level", &"replica"));
     let mut replication = superuser(&server, Mode::LogicalReplication { database: "postgres".into() });
     let error = replication.create_logical_slot("x", "pgoutput", true, false).unwrap_err();
     assert!(matches!(error, WireError::Server { .. }), "{}", chain(&error));
