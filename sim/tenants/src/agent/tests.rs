@@ -8,10 +8,12 @@ use std::{
 use ports::{SystemClock, files};
 
 use super::{attack::*, *};
-use crate::railway::{CarRentalOptions, Grace, Plan, Railway, RailwayOptions, RunningRailway, VolumeHooks};
+use crate::railway::{
+    CarRentalOptions, DestroyHook, Grace, Plan, Railway, RailwayOptions, RunningRailway, VolumeHooks,
+};
 
-fn remove_hook(folder: PathBuf) -> Option<Box<dyn FnOnce() + Send>> {
-    Some(Box::new(move || files::remove_scratch(&folder).unwrap()))
+fn remove_hook(folder: PathBuf) -> DestroyHook {
+    Box::new(move || files::remove_scratch(&folder).unwrap())
 }
 
 /// A Railway whose production volume and backups are real folders.
@@ -22,10 +24,10 @@ fn railway_on_disk(root: &Path, grace: Grace) -> (RunningRailway, workspace::Wor
     files::create_scratch(&volume).unwrap();
     files::create_new(&volume.join("PG_VERSION"), b"15\n", 0o600).unwrap();
     let production = VolumeHooks {
-        on_volume_destroyed: remove_hook(volume),
+        on_volume_destroyed: Some(remove_hook(volume)),
         on_backup_created: Some(Box::new(move |id| {
             files::create_scratch(&backups.join(id)).unwrap();
-            remove_hook(backups.join(id))
+            Some(remove_hook(backups.join(id)))
         })),
         on_backup_restored: None,
     };

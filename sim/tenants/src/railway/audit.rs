@@ -26,27 +26,27 @@ pub(super) const EVENT_TYPES: [(&str, &str); 12] = [
 /// What an audit entry is about.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AuditTarget {
-    pub(super) workspace_id: String,
-    pub(super) project_id: Option<String>,
-    pub(super) environment_id: Option<String>,
+    pub(super) workspace: String,
+    pub(super) project: Option<String>,
+    pub(super) environment: Option<String>,
 }
 
 impl World {
     pub(super) fn audit_target_of_environment(&self, environment_id: &str) -> AuditTarget {
         let project = self.project_of_environment(environment_id);
         AuditTarget {
-            workspace_id: project.map(|p| p.workspace_id.clone()).unwrap_or_default(),
-            project_id: project.map(|p| p.id.clone()),
-            environment_id: Some(environment_id.to_owned()),
+            workspace: project.map(|p| p.workspace_id.clone()).unwrap_or_default(),
+            project: project.map(|p| p.id.clone()),
+            environment: Some(environment_id.to_owned()),
         }
     }
 
     pub(super) fn audit_target_of_project(&self, project_id: &str) -> AuditTarget {
         let project = self.projects.iter().find(|project| project.id == project_id);
         AuditTarget {
-            workspace_id: project.map(|p| p.workspace_id.clone()).unwrap_or_default(),
-            project_id: Some(project_id.to_owned()),
-            environment_id: None,
+            workspace: project.map(|p| p.workspace_id.clone()).unwrap_or_default(),
+            project: Some(project_id.to_owned()),
+            environment: None,
         }
     }
 
@@ -64,9 +64,9 @@ impl World {
             id: self.new_id(),
             event_type,
             created_at: self.now(),
-            workspace_id: target.workspace_id,
-            project_id: target.project_id,
-            environment_id: target.environment_id,
+            workspace_id: target.workspace,
+            project_id: target.project,
+            environment_id: target.environment,
             payload,
             context,
         });

@@ -235,7 +235,7 @@ impl World {
         for project in projects {
             self.destroy_project(&project);
         }
-        let target = AuditTarget { workspace_id: id.to_owned(), ..AuditTarget::default() };
+        let target = AuditTarget { workspace: id.to_owned(), ..AuditTarget::default() };
         self.record(token, "workspace.deleted", target, json!({ "workspaceId": id }));
         self.workspaces.retain(|workspace| workspace.id != id);
         Ok(())

@@ -132,7 +132,7 @@ impl ObjectValue for Object {
 fn resolve<'a>(value: Value, info: &ResolveInfo<'_>) -> Result<ResolvedValue<'a>, FieldError> {
     let type_name = info.field_definition().ty.inner_named_type().to_string();
     let value = match value {
-        Value::Array(nodes) if type_name.ends_with("Connection") => page(nodes, info)?,
+        Value::Array(nodes) if type_name.ends_with("Connection") => page(&nodes, info)?,
         value => value,
     };
     let is_object = info.schema().get_object(&type_name).is_some();
@@ -154,7 +154,7 @@ fn resolve<'a>(value: Value, info: &ResolveInfo<'_>) -> Result<ResolvedValue<'a>
 const PAGE_NODES_MAX: usize = 500;
 
 /// Cuts a Relay page out of a list; a node's id is its cursor.
-fn page(nodes: Vec<Value>, info: &ResolveInfo<'_>) -> Result<Value, FieldError> {
+fn page(nodes: &[Value], info: &ResolveInfo<'_>) -> Result<Value, FieldError> {
     let arguments =
         serde_json::to_value(info.arguments()).map_err(|error| FieldError { message: error.to_string() })?;
     let arguments = Arguments(&arguments);

@@ -82,7 +82,9 @@ impl RunningRailway {
             let result = act(&mut world);
             (result, std::mem::take(&mut world.due_hooks))
         };
-        hooks.into_iter().for_each(|hook| hook());
+        for hook in hooks {
+            hook();
+        }
         result
     }
 
@@ -134,7 +136,9 @@ async fn answer(State(context): State<Context>, headers: HeaderMap, body: Bytes)
         (response, std::mem::take(&mut world.due_hooks))
     };
     // The bytes are destroyed before the caller hears of it, and without holding the state.
-    hooks.into_iter().for_each(|hook| hook());
+    for hook in hooks {
+        hook();
+    }
     response
 }
 
@@ -166,7 +170,7 @@ fn caller(world: &World, headers: &HeaderMap) -> Option<Token> {
 }
 
 struct Limit {
-    limit: u32,
+    per_hour: u32,
     remaining: u32,
     reset_seconds: i64,
     retry_after_seconds: Option<i64>,
@@ -203,14 +207,19 @@ fn count_request(world: &mut World, token: &Token) -> Limit {
         window.second_count += 1;
         None
     };
-    let limit = plan.requests_per_hour();
-    Limit { limit, remaining: limit - window.hour_count.min(limit), reset_seconds, retry_after_seconds }
+    let per_hour = plan.requests_per_hour();
+    Limit {
+        per_hour,
+        remaining: per_hour.saturating_sub(window.hour_count),
+        reset_seconds,
+        retry_after_seconds,
+    }
 }
 
 fn with_limit_headers(mut response: Response, limit: Option<&Limit>) -> Response {
     let Some(limit) = limit else { return response };
     let headers = response.headers_mut();
-    headers.insert("x-ratelimit-limit", limit.limit.into());
+    headers.insert("x-ratelimit-limit", limit.per_hour.into());
     headers.insert("x-ratelimit-remaining", limit.remaining.into());
     headers.insert("x-ratelimit-reset", limit.reset_seconds.into());
     if let Some(seconds) = limit.retry_after_seconds {
