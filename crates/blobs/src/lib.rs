@@ -1,1 +1,13 @@
-//! Placeholder until the first commit of this crate.
+//! Stores that keep a vault's objects: a local folder, memory, and one that fails on purpose.
+//!
+//! None of them can replace or delete an object: `ports::BlobStore` has no such call.
+
+mod fault;
+mod local;
+mod memory;
+mod protection;
+
+pub use fault::{Fault, FaultCall, FaultStore};
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+pub use protection::{Protection, ProtectionReport};

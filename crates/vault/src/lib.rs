@@ -1,1 +1,33 @@
-//! Placeholder until the first commit of this crate.
+//! The write-once vault: packs, keys, signed commits, verification.
+//!
+//! `docs/format/vault-v1.md` is the specification; this crate is one implementation of it.
+//! [`VaultWriter`] adds with a [`CaptureKey`] and cannot read; [`VaultReader`] reads with a [`RestoreKey`];
+//! [`Vault`] needs no key and sees structure alone.
+
+pub mod content;
+pub mod encoding;
+mod id;
+pub mod init;
+pub mod keys;
+pub mod log;
+pub mod manifest;
+mod names;
+pub mod pack;
+pub mod reader;
+pub mod retention;
+pub mod seal;
+mod vault;
+pub mod writer;
+
+pub use content::{Content, Extent, Layout, PackRef, Place};
+pub use id::{ChunkId, CommitHash, LeafHash, PackId, VaultId};
+pub use init::{InitOptions, NewVault, init};
+pub use keys::{CaptureKey, RecoveryKit, RestoreKey};
+pub use log::{Change, Commit, Envelope};
+pub use manifest::Manifest;
+pub use reader::{RestoreJob, Sink, VaultReader};
+pub use vault::{Vault, VaultError};
+pub use writer::{
+    CommitReceipt, CommitWriter, ContentWriter, Cursor, KnownChunks, MemoryChunks, NoChunks, VaultWriter,
+    WriteError, WriterOptions,
+};

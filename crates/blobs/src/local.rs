@@ -1,0 +1,267 @@
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use model::Moment;
+use ports::{Blob, BlobError, BlobName, BlobStore, files, files::FileError};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, XattrFlags};
+
+use crate::protection::{self, Protection, ProtectionReport};
+
+/// A store in a folder of this machine.
+///
+/// A new object is written to an unnamed file, synced, and only then linked under its name, so that a name never shows
+/// half an object and never changes owner. The lock date is kept in the extended attribute `user.unwipe.locked_until`; where
+/// the file system has none, or the object is immutable, in a hidden record beside the object. The later date counts.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+    protection: Protection,
+    known_folders: Mutex<HashSet<PathBuf>>,
+    drafts: AtomicU64,
+}
+
+/// The extended attribute that holds the lock date in microseconds since 1970.
+const LOCK_ATTRIBUTE: &str = "user.unwipe.locked_until";
+
+const DRAFT_MODE: Mode = Mode::from_raw_mode(0o600);
+const OBJECT_MODE: Mode = Mode::from_raw_mode(0o444);
+
+impl LocalStore {
+    /// Opens or makes the folder.
+    pub fn open(root: &Path, protection: Protection) -> Result<Self, FileError> {
+        files::create_folder(root)?;
+        Ok(Self {
+            root: root.to_owned(),
+            protection,
+            known_folders: Mutex::new(HashSet::new()),
+            drafts: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Finds out, by trying, what guards the objects from this process.
+    pub fn measure(&self) -> Result<ProtectionReport, FileError> {
+        let manifest = self.root.join("vault.json");
+        protection::measure(&self.root, manifest.exists().then_some(manifest.as_path()))
+    }
+
+    fn path(&self, name: &BlobName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn ensure_folder(&self, folder: &Path) -> io::Result<()> {
+        let known = |folders: &Mutex<HashSet<PathBuf>>| {
+            folders.lock().unwrap_or_else(PoisonError::into_inner).contains(folder)
+        };
+        if folder == self.root || known(&self.known_folders) {
+            return Ok(());
+        }
+        if let Some(parent) = folder.parent() {
+            self.ensure_folder(parent)?;
+            match fs::create_dir(folder) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                _ => File::open(parent)?.sync_all()?,
+            }
+        }
+        self.known_folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn write_new(&self, path: &Path, content: &[u8], locked_until: Moment) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(&self.root);
+        self.ensure_folder(folder)?;
+        match rustix::fs::open(folder, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, DRAFT_MODE) {
+            Ok(unnamed) => {
+                let file = File::from(unnamed);
+                fill(&file, path, content, locked_until)?;
+                let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+                rustix::fs::linkat(CWD, descriptor.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+            }
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
+                self.write_through_draft(folder, path, content, locked_until)?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+        File::open(folder)?.sync_all()
+    }
+
+    /// For file systems without unnamed files. A draft begins with a dot, so it is never listed as an object.
+    fn write_through_draft(
+        &self,
+        folder: &Path,
+        path: &Path,
+        content: &[u8],
+        locked_until: Moment,
+    ) -> io::Result<()> {
+        let number = self.drafts.fetch_add(1, Ordering::SeqCst);
+        let draft = folder.join(format!(".draft-{}-{number}", std::process::id()));
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&draft, flags, DRAFT_MODE)?);
+        let moved = fill(&file, path, content, locked_until)
+            .and_then(|()| Ok(rustix::fs::renameat_with(CWD, &draft, CWD, path, RenameFlags::NOREPLACE)?));
+        if moved.is_err() {
+            fs::remove_file(&draft)?;
+        }
+        moved
+    }
+
+    fn lock_date(&self, path: &Path) -> Option<Moment> {
+        attribute_date(path).max(record_date(path))
+    }
+
+    fn blob(&self, name: BlobName, path: &Path, size_bytes: u64) -> Blob {
+        Blob { name, size_bytes, locked_until: self.lock_date(path) }
+    }
+
+    fn collect(&self, folder: &Path, prefix: &str, found: &mut Vec<Blob>) -> io::Result<()> {
+        let entries = match fs::read_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            let relative = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
+            let Some(Ok(name)) = relative.map(BlobName::new) else { continue };
+            if entry.file_type()?.is_dir() {
+                let inside = format!("{name}/");
+                if inside.starts_with(prefix) || prefix.starts_with(&inside) {
+                    self.collect(&path, prefix, found)?;
+                }
+            } else if name.as_str().starts_with(prefix) {
+                let size_bytes = entry.metadata()?.len();
+                found.push(self.blob(name, &path, size_bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BlobStore for LocalStore {
+    fn create(&self, name: &BlobName, content: &[u8], locked_until: Moment) -> Result<(), BlobError> {
+        let path = self.path(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(BlobError::Exists { name: name.clone() });
+        }
+        self.write_new(&path, content, locked_until).map_err(|e| answer("create", name, e))?;
+        if self.protection == Protection::Immutable {
+            protection::set_immutable(&path, true)
+                .map_err(|e| BlobError::Refused { name: name.clone(), source: e.source })?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &BlobName) -> Result<Vec<u8>, BlobError> {
+        fs::read(self.path(name)).map_err(|e| answer("read", name, e))
+    }
+
+    fn read_range(&self, name: &BlobName, offset: u64, length: u64) -> Result<Vec<u8>, BlobError> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(self.path(name))?;
+            let available = file.metadata()?.len().saturating_sub(offset);
+            file.seek(SeekFrom::Start(offset))?;
+            let length = length.min(available);
+            let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+            file.take(length).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        read().map_err(|e| answer("read", name, e))
+    }
+
+    fn head(&self, name: &BlobName) -> Result<Blob, BlobError> {
+        let path = self.path(name);
+        let metadata = fs::metadata(&path).map_err(|e| answer("head", name, e))?;
+        Ok(self.blob(name.clone(), &path, metadata.len()))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Blob>, BlobError> {
+        let mut found = Vec::new();
+        self.collect(&self.root, prefix, &mut found).map_err(|source| BlobError::Unavailable {
+            operation: "list",
+            name: prefix.to_owned(),
+            source,
+        })?;
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn extend_lock(&self, name: &BlobName, locked_until: Moment) -> Result<(), BlobError> {
+        let path = self.path(name);
+        fs::metadata(&path).map_err(|e| answer("extend lock", name, e))?;
+        if self.protection == Protection::Immutable {
+            // Also seals what a crash left between its creation and its flag.
+            protection::set_immutable(&path, true).map_err(|e| answer("seal", name, e.source))?;
+        }
+        if self.lock_date(&path).is_some_and(|lock| lock >= locked_until) {
+            return Ok(());
+        }
+        if set_attribute_date(&path, locked_until).is_ok() {
+            return Ok(());
+        }
+        // The flag of an immutable object is never taken off to note a date: that would open a gap.
+        files::replace(&record_path(&path), locked_until.as_micros().to_string().as_bytes())
+            .map_err(|e| answer("extend lock", name, e.source))
+    }
+}
+
+fn fill(mut file: &File, path: &Path, content: &[u8], locked_until: Moment) -> io::Result<()> {
+    file.write_all(content)?;
+    let date = locked_until.as_micros().to_string();
+    if rustix::fs::fsetxattr(file, LOCK_ATTRIBUTE, date.as_bytes(), XattrFlags::empty()).is_err() {
+        files::replace(&record_path(path), date.as_bytes()).map_err(|e| e.source)?;
+    }
+    // Only now: an owner who is not root may set attributes on writable files alone.
+    rustix::fs::fchmod(file, OBJECT_MODE)?;
+    file.sync_all()
+}
+
+fn record_path(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.lock"))
+}
+
+fn record_date(path: &Path) -> Option<Moment> {
+    parse_date(&fs::read(record_path(path)).ok()?)
+}
+
+fn attribute_date(path: &Path) -> Option<Moment> {
+    let mut buffer = [0; 32];
+    let length = rustix::fs::getxattr(path, LOCK_ATTRIBUTE, &mut buffer).ok()?;
+    parse_date(buffer.get(..length)?)
+}
+
+fn parse_date(text: &[u8]) -> Option<Moment> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok().map(Moment::from_micros)
+}
+
+fn set_attribute_date(path: &Path, date: Moment) -> io::Result<()> {
+    let text = date.as_micros().to_string();
+    rustix::fs::setxattr(path, LOCK_ATTRIBUTE, text.as_bytes(), XattrFlags::empty())?;
+    File::open(path)?.sync_all()
+}
+
+fn answer(operation: &'static str, name: &BlobName, source: io::Error) -> BlobError {
+    let name = name.clone();
+    match source.kind() {
+        io::ErrorKind::NotFound => BlobError::Missing { name },
+        io::ErrorKind::AlreadyExists => BlobError::Exists { name },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            BlobError::Refused { name, source }
+        }
+        _ if files::is_full(&source) => BlobError::Full { name, source },
+        _ => BlobError::Unavailable { operation, name: name.to_string(), source },
+    }
+}

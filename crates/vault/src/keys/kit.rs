@@ -1,0 +1,91 @@
+use std::path::Path;
+
+use model::Moment;
+use qrcode::{EcLevel, QrCode, render::unicode};
+
+use super::{KEY_FILE_MODE, KeyError, RestoreKey};
+
+/// The page to print and put away: with it, and the vault's objects, everything comes back.
+#[derive(Debug, Clone)]
+pub struct RecoveryKit {
+    key: RestoreKey,
+    created: Moment,
+}
+
+const GROUP_CHARACTERS: usize = 8;
+const GROUPS_PER_LINE: usize = 5;
+
+impl RecoveryKit {
+    pub(crate) const fn new(key: RestoreKey, created: Moment) -> Self {
+        Self { key, created }
+    }
+
+    /// Returns the key on the kit.
+    pub const fn key(&self) -> &RestoreKey {
+        &self.key
+    }
+
+    /// Reads the key back from the page's text, as printed or as typed in.
+    pub fn parse(text: &str) -> Result<RestoreKey, KeyError> {
+        RestoreKey::parse(text).map_err(|_| KeyError::Parse { what: "recovery kit" })
+    }
+
+    /// Writes the page into a new file that only its owner may read.
+    pub fn save(&self, path: &Path) -> Result<(), KeyError> {
+        Ok(ports::files::create_new(path, self.render_text()?.as_bytes(), KEY_FILE_MODE)?)
+    }
+
+    /// Returns the page as text, with a QR code of block characters.
+    pub fn render_text(&self) -> Result<String, KeyError> {
+        let code = self.code()?.render::<unicode::Dense1x2>().build();
+        let vault = self.key.vault().map(|id| id.to_string()).unwrap_or_default();
+        let fingerprint = self.key.fingerprint().map(|f| f.to_string()).unwrap_or_default();
+        Ok(format!(
+            "UNWIPE RECOVERY KIT\n\
+             \n\
+             With this page and the vault's objects everything in the vault can be read and\n\
+             restored, also when every other key is lost. Whoever has it can read all of it.\n\
+             Print it, put it away where the vault is not, and delete the file.\n\
+             \n\
+             made:        {created}\n\
+             vault:       {vault}\n\
+             fingerprint: {fingerprint}\n\
+             \n\
+             The key (spaces and line breaks do not matter; the code holds the same):\n\
+             \n\
+             {key}\n\
+             \n\
+             {code}\n\
+             \n\
+             To use it: type the key into a file, or scan the code; make the file private\n\
+             (chmod 600 kit.txt); then\n\
+             \n\
+             \x20   unwipe rewind --key kit.txt ...\n\
+             \n\
+             or, without unwipe, with any Python and the page docs/format/vault-v1.md:\n\
+             \n\
+             \x20   read_vault.py restore VAULT --identity kit.txt --source NAME --out FOLDER\n",
+            created = self.created,
+            key = self.grouped_key(),
+        ))
+    }
+
+    /// Returns the QR code of the key as an SVG image.
+    pub fn render_svg(&self) -> Result<String, KeyError> {
+        Ok(self.code()?.render::<qrcode::render::svg::Color<'_>>().min_dimensions(240, 240).build())
+    }
+
+    fn code(&self) -> Result<QrCode, KeyError> {
+        QrCode::with_error_correction_level(self.key.secret().as_bytes(), EcLevel::Q)
+            .map_err(|e| KeyError::Damaged { reason: e.to_string() })
+    }
+
+    fn grouped_key(&self) -> String {
+        let secret = self.key.secret();
+        let characters: Vec<char> = secret.chars().collect();
+        let groups: Vec<String> =
+            characters.chunks(GROUP_CHARACTERS).map(|group| group.iter().collect()).collect();
+        let lines: Vec<String> = groups.chunks(GROUPS_PER_LINE).map(|line| line.join("  ")).collect();
+        lines.join("\n")
+    }
+}

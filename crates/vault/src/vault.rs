@@ -1,0 +1,260 @@
+use std::sync::Arc;
+
+use model::SourceName;
+use ports::{BlobError, BlobStore};
+
+use crate::{
+    CommitHash, Manifest, PackId,
+    encoding::DecodeError,
+    keys::KeyError,
+    log::{Commit, CommitError},
+    manifest::ManifestError,
+    names,
+    pack::PackError,
+    seal::SealError,
+};
+
+/// A vault as it can be seen without any key: its sources, its commits and what they need.
+#[derive(Clone)]
+pub struct Vault {
+    store: Arc<dyn BlobStore>,
+    manifest: Arc<Manifest>,
+}
+
+/// Why something in a vault cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no vault.
+    #[error("there is no vault here")]
+    NoVault,
+    /// The manifest cannot be used.
+    #[error("cannot use the vault's manifest")]
+    Manifest(#[from] ManifestError),
+    /// The store did not give an object.
+    #[error(transparent)]
+    Store(#[from] BlobError),
+    /// The key does not fit.
+    #[error("cannot unlock the vault")]
+    Key(#[from] KeyError),
+    /// A commit is damaged or forged.
+    #[error("commit {object} is not sound")]
+    Commit {
+        /// The object's name.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: CommitError,
+    },
+    /// A commit's body does not open.
+    #[error("the body of commit {object} does not open")]
+    Body {
+        /// The object's name.
+        object: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// A commit's body does not follow the format.
+    #[error("the body of commit {object} is not sound")]
+    Changes {
+        /// The object's name.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: DecodeError,
+    },
+    /// A pack is damaged.
+    #[error("pack {object} is not sound")]
+    Pack {
+        /// The object's name.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: PackError,
+    },
+    /// A content refers to a pack that was never written.
+    #[error(transparent)]
+    UnwrittenPack(#[from] crate::content::UnwrittenPack),
+    /// The content's places give other bytes than were stored.
+    #[error("the content does not have the digest that the commit promises")]
+    Digest,
+}
+
+impl VaultError {
+    /// Returns the name of the object that is missing or damaged, where it is one.
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Commit { object, .. }
+            | Self::Body { object, .. }
+            | Self::Changes { object, .. }
+            | Self::Pack { object, .. } => Some(object.clone()),
+            Self::Manifest(_) | Self::NoVault => Some(names::MANIFEST.to_owned()),
+            Self::Store(BlobError::Missing { name } | BlobError::Refused { name, .. }) => {
+                Some(name.to_string())
+            }
+            Self::Store(BlobError::Unavailable { name, .. }) => Some(name.clone()),
+            Self::Store(_) | Self::Key(_) | Self::UnwrittenPack(_) | Self::Digest => None,
+        }
+    }
+
+    /// Returns whether somebody or something changed what was stored.
+    pub const fn is_tampering(&self) -> bool {
+        matches!(
+            self,
+            Self::Commit { .. } | Self::Body { .. } | Self::Changes { .. } | Self::Pack { .. } | Self::Digest
+        )
+    }
+
+    /// Returns what a person can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoVault => Some("unwipe init makes one".to_owned()),
+            Self::Key(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl Vault {
+    /// Opens a vault without a key.
+    pub fn open(store: Arc<dyn BlobStore>) -> Result<Self, VaultError> {
+        let bytes = match store.read(&names::manifest()?) {
+            Err(BlobError::Missing { .. }) => return Err(VaultError::NoVault),
+            other => other?,
+        };
+        Ok(Self { manifest: Arc::new(Manifest::parse(&bytes)?), store })
+    }
+
+    /// Returns the manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn BlobStore> {
+        &self.store
+    }
+
+    /// Lists the sources that have commits.
+    pub fn sources(&self) -> Result<Vec<SourceName>, VaultError> {
+        let commits = self.store.list(names::LOG)?;
+        let mut sources: Vec<_> = commits
+            .iter()
+            .filter_map(|blob| names::parse_commit(&blob.name))
+            .map(|(source, _)| source)
+            .collect();
+        sources.dedup();
+        Ok(sources)
+    }
+
+    /// Returns the largest sequence number of a source, 0 when it has no commit.
+    pub fn last_sequence(&self, source: &SourceName) -> Result<u64, VaultError> {
+        let commits = self.store.list(&names::log(source))?;
+        let last = commits.iter().rev().find_map(|blob| names::parse_commit(&blob.name));
+        Ok(last.map_or(0, |(_, sequence)| sequence))
+    }
+
+    /// Reads one commit: its format, place, signature and body hash are checked, its chain is not.
+    pub fn commit(&self, source: &SourceName, sequence: u64) -> Result<Commit, VaultError> {
+        let name = names::commit(source, sequence)?;
+        let bytes = self.store.read(&name)?;
+        let wrong = |source| VaultError::Commit { object: name.to_string(), source };
+        let commit = Commit::parse(&bytes, self.manifest.vault, &self.manifest.signers).map_err(wrong)?;
+        let envelope = &commit.envelope;
+        if envelope.source != *source || envelope.sequence != sequence {
+            let source_name = envelope.source.clone();
+            return Err(wrong(CommitError::Misplaced { source_name, sequence: envelope.sequence }));
+        }
+        Ok(commit)
+    }
+
+    /// Reads the newest commit of a source.
+    pub fn head(&self, source: &SourceName) -> Result<Option<Commit>, VaultError> {
+        match self.last_sequence(source)? {
+            0 => Ok(None),
+            last => self.commit(source, last).map(Some),
+        }
+    }
+
+    /// Reads the commits of a source in order and checks that each continues the one before it.
+    ///
+    /// After a damaged one it goes on, so that everything that is left is found.
+    pub fn commits(&self, source: &SourceName) -> Result<Commits<'_>, VaultError> {
+        let last = self.last_sequence(source)?;
+        Ok(Commits { vault: self, source: source.clone(), next: 1, last, previous: Predecessor::None })
+    }
+
+    pub(crate) fn pack_object(id: &PackId) -> String {
+        names::pack(id).map(|name| name.to_string()).unwrap_or_default()
+    }
+}
+
+/// The commits of a source, in order.
+pub struct Commits<'a> {
+    vault: &'a Vault,
+    source: SourceName,
+    next: u64,
+    last: u64,
+    previous: Predecessor,
+}
+
+enum Predecessor {
+    None,
+    Known(Box<Commit>),
+    /// The one before could not be read: its successor cannot be checked against it.
+    Unreadable,
+}
+
+impl Iterator for Commits<'_> {
+    type Item = Result<Commit, VaultError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next > self.last {
+            return None;
+        }
+        let sequence = self.next;
+        self.next += 1;
+        let commit = match self.vault.commit(&self.source, sequence) {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.previous = Predecessor::Unreadable;
+                return Some(Err(error));
+            }
+        };
+        let chained = match &self.previous {
+            Predecessor::None => commit.check_follows(None),
+            Predecessor::Known(previous) => commit.check_follows(Some(previous)),
+            Predecessor::Unreadable => Ok(()),
+        };
+        // Bodies can be large and are not needed to check the chain.
+        self.previous = Predecessor::Known(Box::new(Commit { body: Vec::new(), ..commit.clone() }));
+        let object = names::commit(&self.source, sequence).map(|name| name.to_string()).unwrap_or_default();
+        Some(match chained {
+            Ok(()) => Ok(commit),
+            Err(source) => Err(VaultError::Commit { object, source }),
+        })
+    }
+}
+
+/// What a new commit builds on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) sequence: u64,
+    pub(crate) hash: CommitHash,
+    pub(crate) vault_time: Option<model::Moment>,
+    pub(crate) retention_days: u32,
+}
+
+impl Head {
+    pub(crate) const NONE: Self =
+        Self { sequence: 0, hash: CommitHash::NONE, vault_time: None, retention_days: 0 };
+
+    pub(crate) fn of(commit: &Commit) -> Self {
+        Self {
+            sequence: commit.envelope.sequence,
+            hash: commit.hash,
+            vault_time: Some(commit.envelope.vault_time),
+            retention_days: commit.envelope.retention_days,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use super::WriteError;
+use crate::{pack::Frame, seal::SealError};
+
+/// Threads that compress and seal frames; the order of results is the caller's.
+pub(crate) struct SealPool {
+    jobs: Option<SyncSender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Job {
+    frame: Frame,
+    answer: SyncSender<Result<Vec<u8>, SealError>>,
+}
+
+/// A frame on its way through the pool.
+pub(crate) struct PendingFrame {
+    pub(crate) raw_length: usize,
+    state: PendingState,
+}
+
+enum PendingState {
+    Sealed(Vec<u8>),
+    Waiting(Receiver<Result<Vec<u8>, SealError>>),
+}
+
+impl SealPool {
+    pub(crate) fn new(threads: usize) -> Self {
+        if threads == 0 {
+            return Self { jobs: None, threads: Vec::new() };
+        }
+        let (jobs, queue) = sync_channel::<Job>(threads);
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = (0..threads)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                std::thread::spawn(move || work(&queue))
+            })
+            .collect();
+        Self { jobs: Some(jobs), threads }
+    }
+
+    /// Returns how many frames may be on their way for each pack.
+    pub(crate) fn depth(&self) -> usize {
+        self.threads.len() * 3
+    }
+
+    pub(crate) fn submit(&self, frame: Frame) -> Result<PendingFrame, WriteError> {
+        let raw_length = frame.raw.len();
+        let Some(jobs) = &self.jobs else {
+            let sealed = frame.sealer.seal(&frame.raw)?;
+            return Ok(PendingFrame { raw_length, state: PendingState::Sealed(sealed) });
+        };
+        let (answer, receiver) = sync_channel(1);
+        jobs.send(Job { frame, answer }).map_err(|_| WriteError::Thread)?;
+        Ok(PendingFrame { raw_length, state: PendingState::Waiting(receiver) })
+    }
+}
+
+impl PendingFrame {
+    pub(crate) fn wait(self) -> Result<Vec<u8>, WriteError> {
+        match self.state {
+            PendingState::Sealed(sealed) => Ok(sealed),
+            PendingState::Waiting(receiver) => Ok(receiver.recv().map_err(|_| WriteError::Thread)??),
+        }
+    }
+}
+
+impl Drop for SealPool {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has already failed the frame it worked on.
+            drop(thread.join());
+        }
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { frame, answer }) = job else { return };
+        // The commit may have been abandoned; then nobody waits for the answer.
+        drop(answer.send(frame.sealer.seal(&frame.raw)));
+    }
+}

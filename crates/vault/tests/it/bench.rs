@@ -1,0 +1,1 @@
+//! Prints how fast storing and reading are; run with `--release -- --ignored --nocapture bench`.
