@@ -14,6 +14,7 @@
 
 mod bytes;
 mod error;
+pub mod fuzzing;
 mod index;
 mod lsn;
 mod major;
