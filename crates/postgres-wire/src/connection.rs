@@ -19,6 +19,8 @@ use crate::{
 mod authentication;
 mod cancel;
 mod startup;
+#[cfg(test)]
+mod tests;
 
 pub use cancel::CancelHandle;
 

@@ -206,9 +206,9 @@ impl<'c> WalStream<'c> {
                     let row = read_row(&body)?;
                     end = Some((number(&row, 0)?, lsn(&row, 1)?));
                 }
-                Incoming::Other(Message::RowDescription(_) | Message::CommandComplete(_)) => {}
                 // A logical walsender may still send a keepalive after it has said that it is done.
-                Incoming::CopyData(_) => {}
+                Incoming::CopyData(_)
+                | Incoming::Other(Message::RowDescription(_) | Message::CommandComplete(_)) => {}
                 Incoming::Other(Message::ErrorResponse(body)) => return Err(self.connection.fail(&body)),
                 Incoming::Other(Message::ReadyForQuery(_)) => {
                     self.connection.end_exchange();

@@ -42,11 +42,14 @@ pub(super) fn connect(
         Err(failure) => failure,
     };
     // As libpq does: what fails with TLS may work without, when TLS was only preferred.
-    if matches!(failure, WireError::Tls { .. } | WireError::NotAdmitted { .. }) {
-        attempt.run(false).map_err(|_| failure)
-    } else {
-        Err(failure)
+    if !matches!(failure, WireError::Tls { .. } | WireError::NotAdmitted { .. }) {
+        return Err(failure);
     }
+    attempt.run(false).map_err(|second| match second {
+        // Both ways are closed: the better one is worth opening.
+        WireError::NotAdmitted { .. } => failure,
+        second => second,
+    })
 }
 
 struct Attempt<'a> {
