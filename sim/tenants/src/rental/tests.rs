@@ -161,3 +161,14 @@ fn a_cut_off_last_line_is_no_record_and_a_bad_one_is_named() {
     ports::files::replace(&path, b"nonsense\n{}\n").unwrap();
     assert!(matches!(WitnessLog::read(&path), Err(WitnessError::Line { line: 1, .. })));
 }
+
+#[test]
+fn rows_are_made_fast_enough_to_load_a_million() {
+    let (clock, rental) = (SystemClock::new(), Rental::new(20_000, 1));
+    let start = ports::Clock::elapsed(&clock);
+    let bytes: usize = RentalTable::ALL.into_iter().map(|table| copy_text(rental, table).len()).sum();
+    let took = ports::Clock::elapsed(&clock) - start;
+    println!("{bytes} bytes for 20,000 bookings took {took:?}");
+    // Unoptimised and on a busy machine; a quadratic generator would miss even this.
+    assert!(took.as_secs() < 20, "{took:?}");
+}

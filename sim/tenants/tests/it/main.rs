@@ -1,0 +1,4 @@
+//! The simulated tenants on a real PostgreSQL.
+
+mod rental;
+mod saastr;
