@@ -127,6 +127,10 @@ pub struct Position {
     pub timeline: u32,
     /// The first position that is not yet committed to the vault.
     pub lsn: u64,
+    /// Where the log must be read again so that transactions that were open are counted whole; absent when the
+    /// segment that holds `lsn` is enough. The server may have forgotten it: then their counts are too low.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_lsn: Option<u64>,
 }
 
 /// Writes an LSN so that text order is LSN order.
@@ -172,6 +176,14 @@ pub fn holes_stream() -> Result<StreamName, NameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_position_without_an_index_is_read() {
+        let text = r#"{"system_identifier":7,"timeline":1,"lsn":16777216}"#;
+        let position: Position = serde_json::from_str(text).unwrap();
+        assert_eq!(position.index_lsn, None);
+        assert_eq!(serde_json::to_string(&position).unwrap(), text);
+    }
 
     #[test]
     fn keys_sort_as_positions_do() {

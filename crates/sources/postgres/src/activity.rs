@@ -1,0 +1,91 @@
+//! Who ran a transaction, as far as sampling `pg_stat_activity` saw it.
+//!
+//! Sampling costs production nothing and misses short transactions; destruction at scale is long enough to be seen.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::{Actor, Moment};
+
+mod sampler;
+#[cfg(test)]
+mod tests;
+
+pub use sampler::Sampler;
+
+/// Transactions remembered; older sightings make room.
+const SIGHTINGS_MAX: usize = 65_536;
+/// A transaction number seen longer ago than this belongs to an earlier round of the counter.
+const SIGHTING_AGE_MAX_MICROS: i64 = 24 * 3600 * 1_000_000;
+
+/// What one look at `pg_stat_activity` showed of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The transaction's number.
+    pub transaction: u32,
+    /// The server process.
+    pub process: i32,
+    /// Who it was.
+    pub actor: Actor,
+    /// The statement that ran at that moment.
+    pub statement: Option<String>,
+    /// When it was seen, by our clock.
+    pub seen_at: Moment,
+}
+
+/// The sightings of the last transactions, by transaction number.
+#[derive(Debug, Default)]
+pub struct Sightings {
+    by_transaction: HashMap<u32, (u64, Sighting)>,
+    order: BTreeMap<u64, u32>,
+    next: u64,
+}
+
+impl Sightings {
+    /// Remembers a sighting. The first statement seen of a transaction stays, unless only later ones destroy.
+    pub fn record(&mut self, sighting: Sighting) {
+        let place = self.next;
+        self.next += 1;
+        let transaction = sighting.transaction;
+        let known = self.by_transaction.remove(&transaction);
+        let sighting = match known {
+            Some((old_place, earlier)) => {
+                self.order.remove(&old_place);
+                merged(earlier, sighting)
+            }
+            None => sighting,
+        };
+        self.by_transaction.insert(transaction, (place, sighting));
+        self.order.insert(place, transaction);
+        if self.order.len() > SIGHTINGS_MAX
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.by_transaction.remove(&oldest);
+        }
+    }
+
+    /// Returns who ran a transaction that committed at `at`.
+    pub fn of(&self, transaction: u32, at: Moment) -> Option<&Sighting> {
+        let (_, sighting) = self.by_transaction.get(&transaction)?;
+        let age = at.micros_since(sighting.seen_at).abs();
+        (age <= SIGHTING_AGE_MAX_MICROS).then_some(sighting)
+    }
+}
+
+/// Of several statements of one transaction the one that destroys is worth keeping.
+fn merged(earlier: Sighting, later: Sighting) -> Sighting {
+    let same_process = earlier.process == later.process;
+    let recent = later.seen_at.micros_since(earlier.seen_at) <= SIGHTING_AGE_MAX_MICROS;
+    if !same_process || !recent {
+        return later;
+    }
+    let keeps_earlier = destroys(earlier.statement.as_deref()) || !destroys(later.statement.as_deref());
+    let statement =
+        if keeps_earlier && earlier.statement.is_some() { earlier.statement } else { later.statement };
+    Sighting { statement, ..later }
+}
+
+fn destroys(statement: Option<&str>) -> bool {
+    let words = ["delete", "drop", "truncate", "update", "alter"];
+    let lower = statement.unwrap_or_default().to_ascii_lowercase();
+    lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.contains(&word))
+}

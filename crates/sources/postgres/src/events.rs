@@ -1,0 +1,143 @@
+//! From committed transactions to events: what was done to which table, how serious it is, and who did it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Actor, Attribution, Effect, Event, Moment, Severity, Verb};
+use postgres_wal::{RelationLocator, RowCounts, TransactionSummary};
+
+use crate::{
+    activity::Sightings,
+    layout::lsn_key,
+    names::{NameMap, Target},
+    scan::Commit,
+    witness::{self, WitnessMessage},
+};
+
+mod effects;
+mod routine;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use routine::Routine;
+
+use effects::effects;
+
+/// Deleting or changing fewer rows than this is never destructive.
+const ROWS_DESTRUCTIVE_MIN: u64 = 1000;
+/// Deleting or changing this share of a table is destructive, if it is also [`ROWS_DESTRUCTIVE_MIN`] rows.
+const SHARE_DESTRUCTIVE_PERCENT: u64 = 5;
+/// Notable events of one database that a checkpoint tells one by one; the rest are summed up in one.
+const NOTABLE_EVENTS_MAX: usize = 100;
+
+/// Returns whether a transaction is daily work whatever the names say.
+pub(crate) fn is_routine(commit: &Commit) -> bool {
+    let summary = &commit.summary;
+    summary.rows.deleted == 0
+        && summary.rows.updated < ROWS_DESTRUCTIVE_MIN
+        && !changes_names(commit)
+        && our_messages(summary).next().is_none()
+}
+
+/// Returns whether names may be others after this transaction.
+pub(crate) fn changes_names(commit: &Commit) -> bool {
+    let summary = &commit.summary;
+    commit.defines
+        || !summary.files_dropped.is_empty()
+        || !summary.files_created.is_empty()
+        || !summary.tables_truncated.is_empty()
+        || !summary.databases_created.is_empty()
+        || !commit.databases_dropped.is_empty()
+}
+
+/// Returns the events of transactions, each on its own while they are few.
+pub(crate) fn tell(commits: &[Commit], names: &NameMap, sightings: &Sightings) -> Vec<Event> {
+    let mut told = Vec::new();
+    let mut notable: BTreeMap<String, usize> = BTreeMap::new();
+    let mut merged: BTreeMap<String, Event> = BTreeMap::new();
+    for commit in commits {
+        let Some(event) = event(commit, names, sightings) else { continue };
+        if event.severity == Severity::Destructive {
+            told.push(event);
+            continue;
+        }
+        let count = notable.entry(event.scope.clone()).or_default();
+        *count += 1;
+        if *count <= NOTABLE_EVENTS_MAX {
+            told.push(event);
+        } else {
+            merge(&mut merged, event);
+        }
+    }
+    told.extend(merged.into_values());
+    told
+}
+
+/// Adds an event to the sum of its database's.
+fn merge(merged: &mut BTreeMap<String, Event>, event: Event) {
+    let Some(sum) = merged.get_mut(&event.scope) else {
+        let first = Event { actor: None, attribution: Attribution::Unknown, statement: None, ..event };
+        merged.insert(first.scope.clone(), first);
+        return;
+    };
+    for effect in event.effects {
+        let same = |known: &&mut Effect| known.verb == effect.verb && known.target == effect.target;
+        match sum.effects.iter_mut().find(same) {
+            Some(known) => known.count += effect.count,
+            None => sum.effects.push(effect),
+        }
+    }
+    let first = sum.transaction.split('-').next().unwrap_or_default();
+    sum.transaction = format!("{first}-{}", event.transaction);
+    (sum.at, sum.position) = (event.at, event.position);
+}
+
+/// Returns a transaction's event; nothing when all that it touched is internal.
+fn event(commit: &Commit, names: &NameMap, sightings: &Sightings) -> Option<Event> {
+    let summary = &commit.summary;
+    let (effects, severity) = effects(commit, names);
+    let messages = witness_messages(summary);
+    if effects.is_empty() && messages.is_empty() {
+        return None;
+    }
+    let at = Moment::from_micros(summary.commit_time_unix_microseconds);
+    let (actor, attribution, statement) = who(summary, &messages, sightings, at);
+    // A removed database is gone with the record that removed it, before the commit.
+    let lsn = commit.databases_dropped.iter().map(|&(_, lsn)| lsn).min().unwrap_or(summary.commit_lsn.0);
+    let dropped = commit.databases_dropped.first().map(|&(oid, _)| oid);
+    let database = dropped.or_else(|| summary.databases.first().copied());
+    Some(Event {
+        at,
+        position: lsn_key(lsn),
+        transaction: summary.transaction.to_string(),
+        scope: database.map_or_else(String::new, |oid| names.database(oid)),
+        effects,
+        severity,
+        actor,
+        attribution,
+        statement,
+    })
+}
+
+fn who(
+    summary: &TransactionSummary,
+    messages: &[WitnessMessage],
+    sightings: &Sightings,
+    at: Moment,
+) -> (Option<Actor>, Attribution, Option<String>) {
+    if let Some((actor, statement)) = witness::testimony(messages) {
+        return (Some(actor), Attribution::Witnessed, statement);
+    }
+    match sightings.of(summary.transaction.0, at) {
+        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.clone()),
+        None => (None, Attribution::Unknown, None),
+    }
+}
+
+fn our_messages(summary: &TransactionSummary) -> impl Iterator<Item = &postgres_wal::MessageSummary> {
+    summary.messages.iter().filter(|message| message.prefix == witness::PREFIX)
+}
+
+fn witness_messages(summary: &TransactionSummary) -> Vec<WitnessMessage> {
+    let texts = our_messages(summary).filter_map(|message| message.content.text());
+    texts.filter_map(|text| WitnessMessage::parse(text.as_bytes())).collect()
+}

@@ -1,0 +1,155 @@
+//! What one transaction did to which table.
+
+use super::{
+    BTreeMap, BTreeSet, Commit, Effect, NameMap, ROWS_DESTRUCTIVE_MIN, RelationLocator, RowCounts,
+    SHARE_DESTRUCTIVE_PERCENT, Severity, Target, Verb,
+};
+
+/// Effects told of one transaction; a schema with ten thousand tables is summed up beyond.
+const EFFECTS_MAX: usize = 1000;
+
+/// The effects of one transaction while they are collected.
+#[derive(Default)]
+struct Account {
+    counts: BTreeMap<(Verb, String), u64>,
+    severity: Option<Severity>,
+}
+
+impl Account {
+    fn add(&mut self, verb: Verb, target: &str, count: u64, severity: Severity) {
+        if count == 0 {
+            return;
+        }
+        let known = self.counts.contains_key(&(verb, target.to_owned()));
+        let target = if known || self.counts.len() < EFFECTS_MAX { target } else { "others" };
+        *self.counts.entry((verb, target.to_owned())).or_default() += count;
+        self.severity = self.severity.max(Some(severity));
+    }
+}
+
+/// Returns a transaction's effects, most destructive first, and how serious they are together.
+pub(super) fn effects(commit: &Commit, names: &NameMap) -> (Vec<Effect>, Severity) {
+    let mut account = Account::default();
+    for &(database, _) in &commit.databases_dropped {
+        account.add(Verb::DropDatabase, &names.database(database), 1, Severity::Destructive);
+    }
+    files(commit, names, &mut account);
+    rows(commit, names, &mut account);
+    definitions(commit, names, &mut account);
+    let severity = account.severity.unwrap_or(Severity::Routine);
+    let effects =
+        account.counts.into_iter().map(|((verb, target), count)| Effect { verb, target, count }).collect();
+    (effects, severity)
+}
+
+/// Files that are gone: dropped tables, truncated ones, rewritten ones.
+fn files(commit: &Commit, names: &NameMap, account: &mut Account) {
+    let summary = &commit.summary;
+    let created: BTreeSet<RelationLocator> = summary.files_created.iter().copied().collect();
+    for file in summary.files_dropped.iter().filter(|file| !created.contains(file)) {
+        match names.target(*file) {
+            Target::Internal => {}
+            Target::Unknown { name } => {
+                // Without names a rewrite cannot be told from a truncation, nor an index from a table.
+                let verb = if created.is_empty() { Verb::Drop } else { Verb::Truncate };
+                account.add(verb, &name, 1, Severity::Destructive);
+            }
+            Target::Table { name, oid, rows_estimate, materialised } => {
+                let lives_on = names.exists(file.database, oid).unwrap_or(!created.is_empty());
+                if materialised {
+                    let verb = if lives_on { Verb::Rewrite } else { Verb::Drop };
+                    account.add(verb, &name, 1, Severity::Notable);
+                } else if !lives_on {
+                    account.add(Verb::Drop, &name, 1, Severity::Destructive);
+                } else if is_rewrite(commit, names, file.database, oid, rows_estimate) {
+                    account.add(Verb::Rewrite, &name, 1, Severity::Notable);
+                } else {
+                    account.add(Verb::Truncate, &name, 1, Severity::Destructive);
+                }
+            }
+        }
+    }
+    let cut =
+        summary.tables_truncated.iter().flat_map(|cut| cut.tables.iter().map(|&oid| (cut.database, oid)));
+    for (database, oid) in cut {
+        if let Some(name) = names.name_of(database, oid)
+            && !account.counts.contains_key(&(Verb::Truncate, name.clone()))
+        {
+            account.add(Verb::Truncate, &name, 1, Severity::Destructive);
+        }
+    }
+}
+
+/// A truncated table's new file stays empty, or is filled by ordinary inserts. A rewrite fills it page by page, or
+/// goes through a second table whose definition comes and goes in the same transaction.
+fn is_rewrite(commit: &Commit, names: &NameMap, database: u32, oid: u32, rows_estimate: Option<u64>) -> bool {
+    let is_ours = |file: &RelationLocator| {
+        file.database == database
+            && matches!(names.target(*file), Target::Table { oid: found, .. } if found == oid)
+    };
+    if commit.rewritten.iter().any(is_ours) {
+        return true;
+    }
+    let second_table = commit.summary.catalog.rows.deleted > 0 && commit.summary.catalog.rows.inserted > 0;
+    let filled =
+        commit.summary.relations.iter().any(|rows| is_ours(&rows.relation) && rows.rows.inserted > 0);
+    second_table && (filled || rows_estimate.unwrap_or(0) == 0)
+}
+
+/// Rows that were deleted, changed and added.
+fn rows(commit: &Commit, names: &NameMap, account: &mut Account) {
+    let mut lost_total = RowCounts::default();
+    let mut estimate_total = 0_u64;
+    for relation in &commit.summary.relations {
+        let rows = relation.rows;
+        let (name, estimate) = match names.target(relation.relation) {
+            Target::Table { name, rows_estimate, .. } => (name, rows_estimate.unwrap_or(0)),
+            Target::Unknown { name } => (name, 0),
+            Target::Internal => continue,
+        };
+        lost_total.deleted += rows.deleted;
+        lost_total.updated += rows.updated;
+        estimate_total += estimate;
+        account.add(Verb::Delete, &name, rows.deleted, severity(rows.deleted, estimate, Severity::Notable));
+        account.add(Verb::Update, &name, rows.updated, severity(rows.updated, estimate, Severity::Routine));
+        account.add(Verb::Insert, &name, rows.inserted, Severity::Routine);
+    }
+    // A partitioned table loses its rows in many places.
+    for lost in [lost_total.deleted, lost_total.updated] {
+        if severity(lost, estimate_total, Severity::Routine) == Severity::Destructive {
+            account.severity = Some(Severity::Destructive);
+        }
+    }
+}
+
+fn severity(rows: u64, estimate: u64, otherwise: Severity) -> Severity {
+    let share = estimate.saturating_mul(SHARE_DESTRUCTIVE_PERCENT) / 100;
+    if rows >= ROWS_DESTRUCTIVE_MIN.max(share) { Severity::Destructive } else { otherwise }
+}
+
+fn definitions(commit: &Commit, names: &NameMap, account: &mut Account) {
+    let summary = &commit.summary;
+    for files in &summary.databases_created {
+        account.add(Verb::Define, &names.database(files.database), 1, Severity::Notable);
+    }
+    if !commit.defines || !summary.databases_created.is_empty() || !commit.databases_dropped.is_empty() {
+        return;
+    }
+    let touched = |name: &str, account: &Account| {
+        let verbs = [Verb::Drop, Verb::Truncate, Verb::Rewrite];
+        verbs.iter().any(|&verb| account.counts.contains_key(&(verb, name.to_owned())))
+    };
+    let mut named = false;
+    for &(database, oid) in &summary.catalog.relations {
+        if let Some(name) = names.name_of(database, oid) {
+            named = true;
+            if !touched(&name, account) {
+                account.add(Verb::Define, &name, 1, Severity::Notable);
+            }
+        }
+    }
+    if !named && account.counts.is_empty() {
+        let database = summary.databases.first().map(|&oid| names.database(oid));
+        account.add(Verb::Define, &database.unwrap_or_else(|| "cluster".to_owned()), 1, Severity::Notable);
+    }
+}
