@@ -1,10 +1,38 @@
 //! Takes commits in, in order, each as one transaction.
 
-use model::{Item, Severity, StreamName};
+use model::{Item, Ledger, Moment, Severity, StreamName};
 use rusqlite::{OptionalExtension, Transaction, params};
-use vault::{Change, Commit, Content};
+use vault::{Change, Commit, CommitHash, Content};
 
 use crate::{Catalog, CatalogError};
+
+/// What the catalog keeps of a commit besides its changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its place in the source's log.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: CommitHash,
+    /// Its vault time.
+    pub vault_time: Moment,
+    /// Where capture resumes after it.
+    pub cursor: Vec<u8>,
+    /// Its completeness ledger.
+    pub ledger: Ledger,
+}
+
+impl From<&Commit> for Applied {
+    fn from(commit: &Commit) -> Self {
+        let envelope = &commit.envelope;
+        Self {
+            sequence: envelope.sequence,
+            hash: commit.hash,
+            vault_time: envelope.vault_time,
+            cursor: envelope.cursor.clone(),
+            ledger: envelope.ledger,
+        }
+    }
+}
 
 impl Catalog {
     /// Returns the number of the newest applied commit; 0 when there is none.
@@ -17,16 +45,16 @@ impl Catalog {
     /// Applies the next commit with its changes.
     pub fn apply(
         &mut self,
-        commit: &Commit,
+        commit: &Applied,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<(), CatalogError> {
         let last = self.last_sequence()?;
-        if commit.envelope.sequence != last + 1 {
-            return Err(CatalogError::Order { last, found: commit.envelope.sequence });
+        if commit.sequence != last + 1 {
+            return Err(CatalogError::Order { last, found: commit.sequence });
         }
         let transaction = self.database.transaction()?;
         insert_commit(&transaction, commit)?;
-        let mut application = Application { transaction: &transaction, sequence: commit.envelope.sequence as i64 };
+        let mut application = Application { transaction: &transaction, sequence: commit.sequence as i64 };
         for change in changes {
             application.change(change)?;
         }
@@ -35,16 +63,15 @@ impl Catalog {
     }
 }
 
-fn insert_commit(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), CatalogError> {
-    let envelope = &commit.envelope;
-    let ledger = envelope.ledger;
+fn insert_commit(transaction: &Transaction<'_>, commit: &Applied) -> Result<(), CatalogError> {
+    let ledger = commit.ledger;
     transaction.execute(
         "INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            envelope.sequence as i64,
-            commit.hash.as_bytes().as_slice(),
-            envelope.vault_time.as_micros(),
-            envelope.cursor,
+            commit.sequence as i64,
+            commit.hash.0.as_slice(),
+            commit.vault_time.as_micros(),
+            commit.cursor,
             ledger.enumerated as i64,
             ledger.stored as i64,
             ledger.unchanged as i64,
@@ -132,7 +159,7 @@ impl Application<'_> {
 }
 
 pub(crate) fn encode(content: &Content) -> Result<Vec<u8>, CatalogError> {
-    serde_json::to_vec(content).map_err(damaged("content"))
+    content.to_bytes().map_err(damaged("content"))
 }
 
 pub(crate) fn damaged<E>(what: &'static str) -> impl FnOnce(E) -> CatalogError

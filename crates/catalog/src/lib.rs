@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+pub use apply::Applied;
 pub use query::{CommitRow, EventFilter, Version};
 
 /// The schema's number; a catalog with another one is rebuilt.

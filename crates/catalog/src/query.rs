@@ -62,6 +62,23 @@ impl Catalog {
         rows.map(|row| row?).collect()
     }
 
+    /// Lists the live runs of a log that touch `start..end`, in order of their starts.
+    ///
+    /// Runs may overlap where a killed capture was resumed, so the end of each one is looked at, not only its key.
+    pub fn live_runs(&self, stream: &StreamName, start: u64, end: u64) -> Result<Vec<Version>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
+             FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND v.until_sequence IS NULL AND v.key < ?3
+               AND json_extract(v.attributes, '$.end') > ?2
+             ORDER BY v.key",
+        )?;
+        let start = i64::try_from(start).unwrap_or(i64::MAX);
+        let end = format!("{end:016X}");
+        let rows = statement.query_map(params![stream.as_str(), start, end], |row| Ok(read_version(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
     /// Finds the live version of one item.
     pub fn live_item(&self, stream: &StreamName, key: &str) -> Result<Option<Version>, CatalogError> {
         self.database
@@ -135,7 +152,7 @@ fn read_version(row: &Row<'_>) -> Result<Version, CatalogError> {
         sequence: row.get::<_, i64>(3)? as u64,
         size_bytes: row.get::<_, i64>(4)? as u64,
         content: content
-            .map(|bytes| serde_json::from_slice(&bytes).map_err(damaged("content")))
+            .map(|bytes| Content::from_bytes(&bytes).map_err(damaged("content")))
             .transpose()?,
         reason: row.get(6)?,
     })

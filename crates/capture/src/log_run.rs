@@ -1,0 +1,43 @@
+//! How a run of a log is described in a commit.
+
+use serde::{Deserialize, Serialize};
+
+/// The attributes of an item that is a run of a log. Its key is the start as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogRun {
+    /// The position of the first byte in the log.
+    pub start: u64,
+    /// The position after the last byte.
+    pub end: u64,
+}
+
+impl LogRun {
+    /// Returns the item's key, whose text order is the order of positions.
+    pub fn key(&self) -> String {
+        format!("{:016X}", self.start)
+    }
+
+    /// Returns the item's attributes.
+    pub fn attributes(&self) -> String {
+        format!(r#"{{"start":{},"end":{}}}"#, self.start, self.end)
+    }
+
+    /// Reads the attributes of an item; `None` when it is no run of a log.
+    pub fn of_attributes(attributes: &str) -> Option<Self> {
+        serde_json::from_str(attributes).ok().filter(|run: &Self| run.start < run.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let run = LogRun { start: 0x1_0000_0028, end: 0x1_0100_0000 };
+        assert_eq!(LogRun::of_attributes(&run.attributes()), Some(run));
+        assert_eq!(run.key(), "0000000100000028");
+        assert_eq!(LogRun::of_attributes(r#"{"start":5,"end":5}"#), None);
+    }
+}

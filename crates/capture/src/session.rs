@@ -1,0 +1,286 @@
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Read,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use catalog::Catalog;
+use connect::{ChangeSink, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
+use vault::{
+    CaptureKey, Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
+    journal::{Journal, JournalError},
+};
+
+use crate::committer::{Batch, Committer, Done, LogBytes};
+
+/// The block size of files that are neither pages nor small.
+const BLOCK_BYTES: u32 = 128 << 10;
+
+/// Why a capture ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The source could not be read.
+    #[error("reading the source ended")]
+    Read(#[from] ReadError),
+    /// The vault did not take a commit.
+    #[error("the vault did not take the commit")]
+    Write(#[from] WriteError),
+    /// The journal failed.
+    #[error("the journal failed")]
+    Journal(#[from] JournalError),
+    /// A thread could not be started.
+    #[error("the committing thread cannot be started")]
+    Thread(#[source] std::io::Error),
+    /// The vault's log holds a cursor that is not text.
+    #[error("the newest commit of this source has no readable cursor")]
+    Cursor,
+}
+
+impl CaptureError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read(ReadError::Sink(SinkError::Full(_))) => {
+                Some("make room in the vault's store; the next capture goes on where this one stopped".to_owned())
+            }
+            Self::Read(error) => error.hint().map(str::to_owned),
+            Self::Write(error) => error.hint(),
+            Self::Journal(_) | Self::Thread(_) | Self::Cursor => None,
+        }
+    }
+
+    /// Returns whether beginning again later may succeed without a person.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Read(ReadError::Source { transient, .. }) => *transient,
+            Self::Read(ReadError::Sink(SinkError::Full(_))) => true,
+            Self::Write(error) => error.is_full(),
+            _ => false,
+        }
+    }
+}
+
+/// What a session needs to know.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Where the journal of this source lives.
+    pub journal_folder: PathBuf,
+}
+
+/// What a session did.
+#[derive(Debug, Clone, Default)]
+pub struct CaptureReport {
+    /// The commits it made.
+    pub commits: Vec<CommitReceipt>,
+    /// Bytes it added to the vault.
+    pub new_bytes: u64,
+    /// Items that could not be read.
+    pub unreadable: u64,
+    /// Why the catalog could not follow, if it could not: it is a cache and must be rebuilt.
+    pub catalog_stale: Option<String>,
+}
+
+/// One run of capturing one source.
+pub struct Session {
+    writer: Arc<VaultWriter>,
+    source: SourceName,
+    journal: Journal,
+    committer: Committer,
+    current: Current,
+    /// What a killed run synced and did not commit.
+    tail: BTreeMap<StreamName, Vec<LogBytes>>,
+    /// How far the journal goes with each batch that is under way.
+    journal_marks: VecDeque<(u64, u64)>,
+    batches: u64,
+    report: CaptureReport,
+}
+
+/// The commit in the making.
+#[derive(Default)]
+struct Current {
+    writer: Option<CommitWriter>,
+    changes: Vec<Change>,
+    logs: BTreeMap<StreamName, Vec<LogBytes>>,
+    events: Vec<Event>,
+}
+
+impl Session {
+    /// Opens a session; what a killed run left in its journal is committed with the next checkpoint.
+    pub fn open(
+        writer: Arc<VaultWriter>,
+        key: &CaptureKey,
+        source: SourceName,
+        catalog: Arc<Mutex<Catalog>>,
+        random: Arc<dyn ports::Random>,
+        options: &SessionOptions,
+    ) -> Result<Self, CaptureError> {
+        let mut journal = Journal::open(&options.journal_folder, key, random)?;
+        let mut tail: BTreeMap<StreamName, Vec<LogBytes>> = BTreeMap::new();
+        for entry in journal.replay()? {
+            push_log(tail.entry(entry.stream).or_default(), entry.offset, &entry.bytes);
+        }
+        Ok(Self {
+            current: Current { logs: tail.clone(), ..Current::default() },
+            committer: Committer::start(catalog).map_err(CaptureError::Thread)?,
+            writer,
+            source,
+            journal,
+            tail,
+            journal_marks: VecDeque::new(),
+            batches: 0,
+            report: CaptureReport::default(),
+        })
+    }
+
+    /// Runs a reader from where the last commit left off, until it ends or is asked to.
+    pub fn run(
+        mut self,
+        reader: &mut dyn SourceReader,
+        stop: &Stop,
+    ) -> Result<(ReadEnd, CaptureReport), CaptureError> {
+        let cursor = match self.writer.cursor(&self.source)? {
+            Some(Cursor(bytes)) if !bytes.is_empty() => {
+                Some(connect::Cursor(String::from_utf8(bytes).map_err(|_| CaptureError::Cursor)?))
+            }
+            _ => None,
+        };
+        let read = reader.changes(cursor.as_ref(), &mut self, stop);
+        // Whatever the reader says, what it already checkpointed is finished first.
+        let finished = self.drain(true);
+        let end = read?;
+        finished?;
+        Ok((end, self.report))
+    }
+
+    fn commit_writer(&mut self) -> &mut CommitWriter {
+        let (writer, source) = (&self.writer, &self.source);
+        self.current.writer.get_or_insert_with(|| writer.begin(source))
+    }
+
+    /// Takes results of finished commits in; their bytes may then leave the journal.
+    fn drain(&mut self, wait: bool) -> Result<(), WriteError> {
+        while let Some(done) = self.committer.result(wait)? {
+            self.take(done)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, done: Done) -> Result<(), WriteError> {
+        self.report.new_bytes += done.receipt.new_bytes;
+        self.report.unreadable += done.receipt.ledger.unreadable;
+        self.report.commits.push(done.receipt);
+        if let Err(error) = done.catalog {
+            self.report.catalog_stale.get_or_insert_with(|| error.to_string());
+        }
+        while let Some(&(number, mark)) = self.journal_marks.front() {
+            if number > done.number {
+                break;
+            }
+            self.journal_marks.pop_front();
+            self.journal.retire(mark).map_err(|error| WriteError::Source(std::io::Error::other(error)))?;
+        }
+        Ok(())
+    }
+}
+
+impl ChangeSink for Session {
+    fn tail(&mut self, stream: &StreamName) -> Result<Option<LogTail>, SinkError> {
+        // Runs that do not continue each other come from different timelines of work; the newest one is the tail.
+        let newest = self.tail.get(stream).and_then(|runs| runs.last());
+        Ok(newest.map(|run| LogTail { offset: run.start, bytes: run.bytes.clone() }))
+    }
+
+    fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError> {
+        let layout = match layout {
+            Layout::Pages { page_bytes } => vault::Layout::Pages { page_bytes },
+            Layout::Stream => vault::Layout::Stream,
+            Layout::Small => vault::Layout::Small,
+            Layout::Blocks => vault::Layout::Blocks { block_bytes: BLOCK_BYTES },
+        };
+        let writer = self.commit_writer();
+        let content = writer.store(layout, body).map_err(|error| match error {
+            WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
+            other => sink_error(other),
+        })?;
+        writer.upsert(item.clone(), content.clone()).map_err(sink_error)?;
+        self.current.changes.push(Change::Upsert { item, content });
+        Ok(())
+    }
+
+    fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError> {
+        self.commit_writer().remove(stream.clone(), key.clone()).map_err(sink_error)?;
+        self.current.changes.push(Change::Removed { stream, key });
+        Ok(())
+    }
+
+    fn unreadable(
+        &mut self,
+        stream: StreamName,
+        key: String,
+        reason: UnreadableReason,
+    ) -> Result<(), SinkError> {
+        let item = Item { stream, key, attributes: "{}".to_owned() };
+        self.commit_writer().unreadable(item.clone(), reason.clone()).map_err(sink_error)?;
+        self.current.changes.push(Change::Unreadable { item, reason });
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), SinkError> {
+        self.current.events.push(event);
+        Ok(())
+    }
+
+    fn append(&mut self, stream: &StreamName, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        self.journal.append(stream, offset, bytes).map_err(journal_error)?;
+        push_log(self.current.logs.entry(stream.clone()).or_default(), offset, bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        self.journal.sync().map_err(journal_error)?;
+        self.drain(false).map_err(sink_error)
+    }
+
+    fn checkpoint(&mut self, cursor: &connect::Cursor) -> Result<(), SinkError> {
+        self.journal.sync().map_err(journal_error)?;
+        self.tail.clear();
+        self.commit_writer();
+        let Current { writer, changes, logs, events } = std::mem::take(&mut self.current);
+        let Some(writer) = writer else { return Ok(()) };
+        self.batches += 1;
+        let mark = self.journal.mark().map_err(journal_error)?;
+        self.journal_marks.push_back((self.batches, mark));
+        let batch = Batch {
+            number: self.batches,
+            writer,
+            changes,
+            logs,
+            events,
+            cursor: Cursor(cursor.0.clone().into_bytes()),
+        };
+        // A thread that died leaves its reason among the results.
+        if let Err(error) = self.committer.submit(batch) {
+            self.drain(true).map_err(sink_error)?;
+            return Err(sink_error(error));
+        }
+        self.drain(false).map_err(sink_error)
+    }
+}
+
+/// Adds bytes to the runs of a log; bytes that continue the last run become part of it.
+fn push_log(runs: &mut Vec<LogBytes>, offset: u64, bytes: &[u8]) {
+    match runs.last_mut() {
+        Some(last) if last.start + last.bytes.len() as u64 == offset => last.bytes.extend_from_slice(bytes),
+        _ => runs.push(LogBytes { start: offset, bytes: bytes.to_vec() }),
+    }
+}
+
+fn sink_error(error: WriteError) -> SinkError {
+    if error.is_full() { SinkError::Full(Box::new(error)) } else { SinkError::Vault(Box::new(error)) }
+}
+
+fn journal_error(error: JournalError) -> SinkError {
+    if error.is_full() { SinkError::Full(Box::new(error)) } else { SinkError::Vault(Box::new(error)) }
+}

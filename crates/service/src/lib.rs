@@ -1,0 +1,14 @@
+//! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
+
+pub mod approval;
+pub mod config;
+pub mod history;
+pub mod installation;
+pub mod operations;
+pub mod secret;
+mod stored;
+
+pub use config::{Config, ConfigError};
+pub use installation::{Installation, ServiceError};
+pub use secret::{SecretError, Secrets};
+pub use stored::StoredSource;
