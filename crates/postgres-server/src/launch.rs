@@ -60,7 +60,7 @@ impl Launch {
             configuration: Configuration::Private { access: vec!["local all all trust".to_owned()] },
             settings,
             listen: Listen::Socket,
-            ready_timeout: Duration::from_secs(60),
+            ready_timeout: Duration::from_mins(1),
         }
     }
 

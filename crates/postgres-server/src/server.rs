@@ -23,6 +23,7 @@ use crate::{
 
 mod running;
 
+pub(crate) use running::leftover;
 pub use running::{RunningServer, StopMode, stop_leftover};
 
 /// What goes wrong with a server.
@@ -274,7 +275,7 @@ impl Server {
     }
 }
 
-fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
     let permissions = std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(path, permissions).map_err(|e| FileError::new("change the mode of", path, e))
 }

@@ -15,12 +15,12 @@ impl Settings {
     /// Sets a value and returns the set, for chains.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.set(name, value);
+        self.set(name, &value);
         self
     }
 
     /// Sets a value.
-    pub fn set(&mut self, name: &str, value: impl ToString) {
+    pub fn set(&mut self, name: &str, value: &(impl ToString + ?Sized)) {
         self.0.insert(name.to_owned(), value.to_string());
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a test waits for a server to start or stop, on a machine that may be very busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How a test's server is made.
 #[derive(Debug, Clone)]

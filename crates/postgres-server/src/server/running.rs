@@ -232,7 +232,7 @@ fn send(pid: i32, signal: Signal) -> Result<(), ServerError> {
 }
 
 /// Returns the process id of a server that still works on a data directory.
-pub(super) fn leftover(data_dir: &Path) -> Option<i32> {
+pub(crate) fn leftover(data_dir: &Path) -> Option<i32> {
     let text = std::fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 1)?;
     // Process ids are used again: the process must also be a server, standing in this directory.

@@ -94,8 +94,8 @@ fn the_control_file_says_what_pg_controldata_says() {
             continue;
         }
         let mut server = TestServer::start(installation.major, |options| {
-            options.settings.set("max_connections", 37);
-            options.settings.set("max_prepared_transactions", 11);
+            options.settings.set("max_connections", &37);
+            options.settings.set("max_prepared_transactions", &11);
             options.init.segment_mib = 4;
         });
         server.sql("create table t as select generate_series(1, 1000); checkpoint");
