@@ -1,0 +1,335 @@
+//! Plans the rows of one table: reads facts in batches, decides, and writes the images into attachments.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write,
+};
+
+use connect::{
+    Progress,
+    plan::{Action, Attachment, AttachmentWriter, Choice, Conflict, Counts, LISTED_MAX, PlanFolder},
+};
+
+use crate::{
+    decide::{Decision, Deed, Facts, Live, Owners, decide},
+    error::PlanningError,
+    facts::{
+        Image, Pair, copy_images, copy_live, copy_reverts, count_contents, images_at, live_at, live_by_key,
+        next_images, open_images,
+    },
+    session::Session,
+};
+
+/// Rows that are read and decided at a time: what planning holds in memory of a table.
+const BATCH_ROWS: usize = 5000;
+
+/// What a transaction did to the rows of one table, by place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Deeds {
+    /// Where destroyed rows were.
+    pub(crate) destroyed: Vec<String>,
+    /// Where changed rows were, and where the transaction left them.
+    pub(crate) changed: Vec<(String, String)>,
+    /// Where the transaction left new rows.
+    pub(crate) added: Vec<String>,
+    /// The file that places after the transaction refer to.
+    pub(crate) file: u32,
+}
+
+/// A part of a plan that is not yet numbered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowsPart {
+    pub(crate) table: u32,
+    pub(crate) action: Action,
+    pub(crate) rows: u64,
+    pub(crate) attachment: String,
+    pub(crate) replaced: Option<String>,
+}
+
+/// Everything that planning collects on its way.
+pub(crate) struct Collected<'f> {
+    folder: &'f PlanFolder,
+    pub(crate) parts: Vec<RowsPart>,
+    pub(crate) attachments: Vec<Attachment>,
+    pub(crate) conflicts: Vec<Conflict>,
+    pub(crate) counts: Counts,
+    /// All conflicts, once there are more than a plan lists.
+    overflow: Option<AttachmentWriter>,
+    files: u32,
+}
+
+/// The attachment that lists all conflicts when there are many.
+const CONFLICTS: &str = "conflicts.jsonl";
+
+impl<'f> Collected<'f> {
+    pub(crate) fn new(folder: &'f PlanFolder) -> Self {
+        Self {
+            folder,
+            parts: Vec::new(),
+            attachments: Vec::new(),
+            conflicts: Vec::new(),
+            counts: Counts::default(),
+            overflow: None,
+            files: 0,
+        }
+    }
+
+    pub(crate) fn conflict(
+        &mut self,
+        target: &str,
+        key: String,
+        reason: String,
+    ) -> Result<(), PlanningError> {
+        let conflict = Conflict { target: target.to_owned(), key, reason, choice: Choice::Keep };
+        self.counts.conflicts += 1;
+        if self.conflicts.len() < LISTED_MAX {
+            self.conflicts.push(conflict);
+            return Ok(());
+        }
+        if self.overflow.is_none() {
+            let mut file = self.folder.create(CONFLICTS)?;
+            for listed in &self.conflicts {
+                write_line(&mut file, listed)?;
+            }
+            self.overflow = Some(file);
+        }
+        self.overflow.as_mut().map_or(Ok(()), |file| write_line(file, &conflict))
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), PlanningError> {
+        if let Some(file) = self.overflow.take() {
+            self.attachments.push(file.finish()?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn new_file(&mut self) -> Result<AttachmentWriter, PlanningError> {
+        self.files += 1;
+        Ok(self.folder.create(&format!("rows/{}.copy", self.files))?)
+    }
+}
+
+fn write_line(file: &mut AttachmentWriter, conflict: &Conflict) -> Result<(), PlanningError> {
+    let mut line = serde_json::to_vec(conflict).map_err(PlanningError::Encode)?;
+    line.push(b'\n');
+    file.write_all(&line).map_err(|source| PlanningError::Write { what: CONFLICTS.to_owned(), source })
+}
+
+/// The attachments of one table, made when the first row needs them.
+#[derive(Default)]
+struct TableFiles {
+    inserts: Option<AttachmentWriter>,
+    reverts: Option<AttachmentWriter>,
+    replaced: Option<AttachmentWriter>,
+    removals: Option<AttachmentWriter>,
+    inserted: u64,
+    reverted: u64,
+    removed: u64,
+}
+
+/// Plans the rows of one table.
+pub(crate) struct RowPlanner<'p, 's, 'c, 'f> {
+    pub(crate) scratch: &'p mut Session<'s>,
+    pub(crate) production: &'p mut Session<'c>,
+    pub(crate) pair: &'p Pair,
+    pub(crate) owners: &'p Owners,
+    pub(crate) collected: &'p mut Collected<'f>,
+    pub(crate) progress: &'p dyn Progress,
+    /// How the table is named to people: with its database.
+    pub(crate) target: String,
+    files: TableFiles,
+}
+
+impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
+    pub(crate) fn new(
+        (scratch, production): (&'p mut Session<'s>, &'p mut Session<'c>),
+        pair: &'p Pair,
+        owners: &'p Owners,
+        collected: &'p mut Collected<'f>,
+        progress: &'p dyn Progress,
+        target: String,
+    ) -> Result<Self, PlanningError> {
+        if !pair.has_key {
+            count_contents(scratch, production, pair)?;
+        }
+        let files = TableFiles::default();
+        Ok(Self { scratch, production, pair, owners, collected, progress, target, files })
+    }
+
+    /// Plans what undoes a transaction's deeds to single rows.
+    pub(crate) fn plan_deeds(&mut self, deeds: &Deeds) -> Result<(), PlanningError> {
+        for batch in deeds.destroyed.chunks(BATCH_ROWS) {
+            let images = images_at(self.scratch, self.pair, batch)?;
+            self.missing_images(batch.len(), images.len())?;
+            let deeds = images.iter().map(|_| Deed::Destroyed).collect();
+            self.plan_images(images, deeds)?;
+        }
+        let places_hold = deeds.file == self.pair.now.file;
+        for batch in deeds.changed.chunks(BATCH_ROWS) {
+            self.plan_changed(batch, places_hold)?;
+        }
+        self.plan_added(&deeds.added, places_hold)
+    }
+
+    /// Plans a comparison of all rows, or of those that a predicate chooses.
+    pub(crate) fn plan_comparison(
+        &mut self,
+        predicate: Option<&str>,
+        revert: bool,
+    ) -> Result<(), PlanningError> {
+        open_images(self.scratch, self.pair, predicate)?;
+        loop {
+            let images = next_images(self.scratch, self.pair, BATCH_ROWS)?;
+            if images.is_empty() {
+                return Ok(());
+            }
+            let deeds = images.iter().map(|_| Deed::Compared { revert }).collect();
+            self.plan_images(images, deeds)?;
+        }
+    }
+
+    fn plan_changed(&mut self, batch: &[(String, String)], places_hold: bool) -> Result<(), PlanningError> {
+        let old: Vec<String> = batch.iter().map(|(old, _)| old.clone()).collect();
+        let new: Vec<String> = batch.iter().map(|(_, new)| new.clone()).collect();
+        let images = images_at(self.scratch, self.pair, &old)?;
+        self.missing_images(batch.len(), images.len())?;
+        let left_at = if places_hold { live_at(self.production, self.pair, &new)? } else { HashMap::new() };
+        let moved: HashMap<&str, &str> =
+            batch.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
+        let left = |image: &Image| {
+            let live = left_at.get(*moved.get(image.place.as_str())?)?;
+            self.owners.own(live).then(|| live.clone())
+        };
+        let deeds = images.iter().map(|image| Deed::Changed { left: left(image), places_hold }).collect();
+        self.plan_images(images, deeds)
+    }
+
+    /// New rows of the transaction are removed as long as they are exactly as it left them.
+    fn plan_added(&mut self, added: &[String], places_hold: bool) -> Result<(), PlanningError> {
+        if !places_hold {
+            for place in added {
+                let reason = "the table was rewritten since, so that the row cannot be found by its place";
+                let key = format!("the new row that was at {place}");
+                self.collected.conflict(&self.target, key, reason.to_owned())?;
+            }
+            return Ok(());
+        }
+        for batch in added.chunks(BATCH_ROWS) {
+            let live = live_at(self.production, self.pair, batch)?;
+            let ours = |place: &&String| live.get(*place).is_some_and(|live| self.owners.own(live));
+            let (ours, gone): (Vec<&String>, Vec<&String>) = batch.iter().partition(|place| ours(place));
+            for place in gone {
+                let reason = "the row was changed again or deleted later";
+                let key = format!("the new row at {place}");
+                self.collected.conflict(&self.target, key, reason.to_owned())?;
+            }
+            let places: Vec<String> = ours.into_iter().cloned().collect();
+            if !places.is_empty() {
+                let file = open_file(&mut self.files.removals, self.collected)?;
+                self.files.removed += copy_live(self.production, self.pair, &places, file)?;
+            }
+            self.progress.advance(batch.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn plan_images(&mut self, images: Vec<Image>, deeds: Vec<Deed>) -> Result<(), PlanningError> {
+        let mut lookups: Vec<(String, BTreeMap<usize, Live>)> = Vec::new();
+        for unique in &self.pair.uniques {
+            lookups.push((unique.index.clone(), live_by_key(self.production, self.pair, unique, &images)?));
+        }
+        let by_key = if self.pair.has_key { lookups.remove(0).1 } else { BTreeMap::new() };
+        let (mut inserts, mut reverts) = (Vec::new(), Vec::new());
+        let count = images.len() as u64;
+        for (position, (image, deed)) in images.into_iter().zip(deeds).enumerate() {
+            let holders = lookups
+                .iter()
+                .filter_map(|(index, found)| found.get(&position).map(|live| (index.clone(), live.clone())));
+            let facts = Facts {
+                deed,
+                digest: image.digest.clone(),
+                by_key: by_key.get(&position).cloned(),
+                holders: holders.collect(),
+            };
+            match decide(&facts, self.owners) {
+                Decision::Insert => inserts.push(image.place),
+                Decision::Revert(live) => reverts.push((image.place, live)),
+                Decision::Unchanged => self.collected.counts.unchanged += 1,
+                Decision::Conflict(reason) => {
+                    let label = image.label(self.pair);
+                    self.collected.conflict(&self.target, label, reason)?;
+                }
+            }
+        }
+        self.write_images(&inserts, &reverts)?;
+        self.progress.advance(count);
+        Ok(())
+    }
+
+    fn write_images(&mut self, inserts: &[String], reverts: &[(String, Live)]) -> Result<(), PlanningError> {
+        if !inserts.is_empty() {
+            let file = open_file(&mut self.files.inserts, self.collected)?;
+            self.files.inserted += copy_images(self.scratch, self.pair, inserts, file)?;
+        }
+        if !reverts.is_empty() {
+            let file = open_file(&mut self.files.reverts, self.collected)?;
+            self.files.reverted += copy_reverts(self.scratch, self.pair, reverts, file)?;
+            let places: Vec<String> = reverts.iter().map(|(_, live)| live.place.clone()).collect();
+            let file = open_file(&mut self.files.replaced, self.collected)?;
+            copy_live(self.production, self.pair, &places, file)?;
+        }
+        Ok(())
+    }
+
+    /// A place without a row means that the scratch server does not stand where it should: nothing may be built on it.
+    fn missing_images(&self, expected: usize, found: usize) -> Result<(), PlanningError> {
+        if expected == found {
+            return Ok(());
+        }
+        Err(self.scratch.unusable(format!(
+            "{} of {expected} rows of {} are not where the log says; it does not stand just before the transaction",
+            expected - found.min(expected),
+            self.pair.then.name
+        )))
+    }
+
+    /// Ends the table: what was found becomes parts of the plan.
+    pub(crate) fn finish(self) -> Result<(), PlanningError> {
+        let Self { pair, collected, files, .. } = self;
+        collected.counts.inserted += files.inserted;
+        collected.counts.reverted += files.reverted;
+        collected.counts.removed += files.removed;
+        let mut end = |file: Option<AttachmentWriter>| -> Result<Option<String>, PlanningError> {
+            let Some(file) = file else { return Ok(None) };
+            let attachment = file.finish()?;
+            let name = attachment.name.clone();
+            collected.attachments.push(attachment);
+            Ok(Some(name))
+        };
+        let replaced = end(files.replaced)?;
+        let found = [
+            (Action::Remove, end(files.removals)?, files.removed, None),
+            (Action::Revert, end(files.reverts)?, files.reverted, replaced),
+            (Action::Insert, end(files.inserts)?, files.inserted, None),
+        ];
+        for (action, attachment, rows, replaced) in found {
+            if let Some(attachment) = attachment {
+                collected.parts.push(RowsPart { table: pair.now.oid, action, rows, attachment, replaced });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open_file<'w>(
+    slot: &'w mut Option<AttachmentWriter>,
+    collected: &mut Collected<'_>,
+) -> Result<&'w mut AttachmentWriter, PlanningError> {
+    if slot.is_none() {
+        *slot = Some(collected.new_file()?);
+    }
+    slot.as_mut().ok_or_else(|| PlanningError::Write {
+        what: "an attachment".to_owned(),
+        source: std::io::Error::other("it was not opened"),
+    })
+}
