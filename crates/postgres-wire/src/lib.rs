@@ -14,6 +14,15 @@
 //! | [`wal_stream`] | the stream of WAL, physical or logical |
 //! | [`base_backup`] | a base backup as a stream of events |
 //! | [`tar`] | the archives inside of a base backup |
+//!
+//! What it does not do:
+//!
+//! - client certificates, Kerberos, GSSAPI, SSPI, and several hosts in one address;
+//! - certificates that carry the host only as a common name: a subject alternative name is needed;
+//! - ask for the dates of a server certificate that the owner listed as trusted by itself;
+//! - limit the time of name resolution, which the system's resolver does; all later steps have a deadline;
+//! - tie passwords to a TLS connection whose certificate is signed by RSA-PSS or Ed25519: RFC 5929 leaves these
+//!   open. Such servers work, unless `channel_binding=require` is asked for.
 
 pub mod base_backup;
 mod channel;

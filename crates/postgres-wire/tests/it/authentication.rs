@@ -3,19 +3,19 @@ use std::{
     process::Command,
 };
 
-use postgres_server::testing::{TestServer, account, majors_available, reachable_folder};
+use postgres_server::testing::{TestOptions, TestServer, account, majors_available, reachable_folder};
 use postgres_wire::{Mode, TlsError, WireError};
 use tempfile::TempDir;
 
 use crate::support::{chain, clock, connect, limits, superuser, tcp_url};
 
 /// A certificate authority, a certificate for `localhost` and 127.0.0.1, and another authority.
-struct Certificates {
+pub(crate) struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    fn make(names: &str) -> Self {
+    pub(crate) fn make(names: &str) -> Self {
         let folder = reachable_folder();
         let certificates = Self { folder };
         for authority in ["ca", "other"] {
@@ -47,7 +47,14 @@ impl Certificates {
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    /// Has a server use the certificate.
+    pub(crate) fn apply(&self, options: &mut TestOptions) {
+        options.settings.set("ssl", &"on");
+        options.settings.set("ssl_cert_file", &self.path("server.pem").display());
+        options.settings.set("ssl_key_file", &self.path("server.key").display());
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 }
@@ -58,9 +65,7 @@ fn start(major: u32, access: &[&str], certificates: Option<&Certificates>) -> Te
         options.access.truncate(1);
         options.access.extend(access.iter().map(ToString::to_string));
         if let Some(certificates) = certificates {
-            options.settings.set("ssl", "on");
-            options.settings.set("ssl_cert_file", &certificates.path("server.pem").display());
-            options.settings.set("ssl_key_file", &certificates.path("server.key").display());
+            certificates.apply(options);
         }
     });
     server.sql("set password_encryption = 'scram-sha-256'; create role scram login password 'pä$$ wörd'");

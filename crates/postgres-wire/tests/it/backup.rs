@@ -135,8 +135,11 @@ fn every_file_is_what_the_manifest_says_on_every_major() {
             let (size, crc) = received.files.get(path).unwrap_or_else(|| panic!("{path} was not sent"));
             assert_eq!(file["Size"].as_u64(), Some(*size), "{path}");
             // The manifest shows the checksum's bytes in memory order.
-            let crc: String = crc.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(file["Checksum"].as_str(), Some(crc.as_str()), "{path}");
+            assert_eq!(
+                file["Checksum"].as_str(),
+                Some(format!("{:08x}", crc.swap_bytes()).as_str()),
+                "{path}"
+            );
         }
         assert_eq!(received.files.len(), listed.len(), "nothing was sent that is not listed");
     }

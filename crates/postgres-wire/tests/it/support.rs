@@ -11,7 +11,7 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
 }
 
 pub(crate) fn limits() -> Limits {
-    let long = Duration::from_secs(60);
+    let long = Duration::from_mins(1);
     Limits { connect_timeout: long, read_timeout: Some(long), ..Limits::default() }
 }
 
