@@ -1,0 +1,4 @@
+//! Recovery on real servers.
+
+mod restore;
+mod store;
