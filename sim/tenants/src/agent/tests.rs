@@ -218,3 +218,31 @@ fn sql_attacks_report_what_the_server_allowed() {
     assert_eq!(attacks.iter().filter(|attack| attack.outcome.is_harm()).count(), 4);
     assert!(attacks[5].tried.contains("pg_drop_replication_slot('unwipe')"));
 }
+
+#[test]
+fn the_immutable_flag_holds_until_somebody_may_clear_it() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = vault(root.path());
+    let object = fs::File::open(vault.join("keys/0")).unwrap();
+    let plain = rustix::fs::ioctl_getflags(&object);
+    let set = plain.and_then(|flags| {
+        rustix::fs::ioctl_setflags(&object, flags | rustix::fs::IFlags::IMMUTABLE)?;
+        Ok(flags)
+    });
+    // Only root may set the flag, and not every file system has it.
+    let Ok(plain) = set else { return };
+    let attacks = attack_vault(&vault, &[Attacker::Myself]).unwrap();
+    // Clearing the flag let every later attack through to a file that was then made anew.
+    let object = fs::File::open(vault.join("keys/0")).unwrap();
+    let still = rustix::fs::ioctl_getflags(&object).unwrap();
+    rustix::fs::ioctl_setflags(&object, plain).unwrap();
+    let harmed: Vec<&str> = attacks
+        .iter()
+        .filter(|attack| attack.name.ends_with("keys/0") && attack.outcome.is_harm())
+        .map(|attack| attack.name.as_str())
+        .collect();
+    assert_eq!(harmed, ["clear the flag: keys/0"]);
+    let held = attacks.iter().find(|attack| attack.name == "unlink: keys/0").unwrap();
+    assert!(matches!(&held.outcome, Outcome::Held { by } if by.contains("immutable flag")), "{held:?}");
+    assert!(still.contains(rustix::fs::IFlags::IMMUTABLE), "the flag was put back");
+}

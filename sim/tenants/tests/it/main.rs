@@ -1,4 +1,6 @@
 //! The simulated tenants on a real PostgreSQL.
 
+#[cfg(test)]
 mod rental;
+#[cfg(test)]
 mod saastr;

@@ -86,6 +86,12 @@ struct Method {
     lost: &'static str,
 }
 
+/// Tried on an object that carries a flag: who may clear it is not held by it.
+const ON_FLAGS: Method = Method {
+    name: "clear the flag",
+    script: r#"chattr -i -a -- "$1""#,
+    lost: "the flag, and with it everything that the flag held",
+};
 const ON_FILES: [Method; 8] = [
     Method { name: "unlink", script: r#"rm -f -- "$1""#, lost: "the object" },
     Method { name: "overwrite", script: r#"printf '{"forged":true}' 1<>"$1""#, lost: "the object's content" },
@@ -129,6 +135,9 @@ pub fn attack_vault(vault: &Path, attackers: &[Attacker]) -> Result<Vec<Attack>,
         for target in &objects {
             for method in &ON_FILES {
                 attacks.push(attack(vault, attacker, method, target)?);
+            }
+            if flag(target).is_some() {
+                attacks.push(attack(vault, attacker, &ON_FLAGS, target)?);
             }
         }
         for target in &folders {
@@ -222,13 +231,14 @@ fn metadata(path: &Path) -> Result<Metadata, FileError> {
 struct Before {
     meta: Metadata,
     content: Option<Vec<u8>>,
+    flags: Option<IFlags>,
 }
 
 impl Before {
     fn of(path: &Path) -> Result<Self, FileError> {
         let meta = metadata(path)?;
         let content = meta.is_file().then(|| files::read(path)).transpose()?;
-        Ok(Self { meta, content })
+        Ok(Self { meta, content, flags: flags(path) })
     }
 
     fn is_intact(&self, path: &Path) -> Result<bool, FileError> {
@@ -241,7 +251,7 @@ impl Before {
             face(&now) == face(&self.meta)
         };
         let content = if same && now.is_file() { Some(files::read(path)?) } else { None };
-        Ok(same && content == self.content)
+        Ok(same && content == self.content && flags(path) == self.flags)
     }
 
     /// Puts the target back as it was.
@@ -269,7 +279,12 @@ impl Before {
             let times =
                 FileTimes::new().set_modified(self.meta.modified()?).set_accessed(self.meta.accessed()?);
             OpenOptions::new().read(true).open(path)?.set_times(times)?;
-            fs::set_permissions(path, Permissions::from_mode(self.meta.mode()))
+            fs::set_permissions(path, Permissions::from_mode(self.meta.mode()))?;
+            if let Some(flags) = self.flags.filter(|flags| flags.intersects(HOLDING)) {
+                let file = OpenOptions::new().read(true).open(path)?;
+                rustix::fs::ioctl_setflags(&file, rustix::fs::ioctl_getflags(&file)? | flags)?;
+            }
+            Ok(())
         };
         restore().map_err(|source| FileError::new("put back", path, source))
     }
@@ -357,9 +372,16 @@ fn refusal(target: &Path, meta: &Metadata, complaint: &str) -> String {
     }
 }
 
-fn flag(path: &Path) -> Option<&'static str> {
+const HOLDING: IFlags = IFlags::IMMUTABLE.union(IFlags::APPEND);
+
+/// Reads the flags that hold; a file system without flags has none.
+fn flags(path: &Path) -> Option<IFlags> {
     let file = OpenOptions::new().read(true).open(path).ok()?;
-    let flags = rustix::fs::ioctl_getflags(&file).ok()?;
+    rustix::fs::ioctl_getflags(&file).ok().map(|flags| flags.intersection(HOLDING))
+}
+
+fn flag(path: &Path) -> Option<&'static str> {
+    let flags = flags(path)?;
     if flags.contains(IFlags::IMMUTABLE) {
         Some("the immutable flag")
     } else if flags.contains(IFlags::APPEND) {
