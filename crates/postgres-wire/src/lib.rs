@@ -22,7 +22,7 @@
 //! - ask for the dates of a server certificate that the owner listed as trusted by itself;
 //! - limit the time of name resolution, which the system's resolver does; all later steps have a deadline;
 //! - tie passwords to a TLS connection whose certificate is signed by RSA-PSS or Ed25519: RFC 5929 leaves these
-//!   open. Such servers work, unless `channel_binding=require` is asked for.
+//!   open, so the exchange goes untied there and `channel_binding=require` is refused.
 
 pub mod base_backup;
 mod channel;
