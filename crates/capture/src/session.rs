@@ -10,7 +10,7 @@ use connect::{ChangeSink, LogTail, ReadEnd, ReadError, SinkError, SourceReader, 
 use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
 use vault::{
     CaptureKey, Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, JournalOptions},
 };
 
 use crate::committer::{Batch, Committer, Done, LogBytes};
@@ -91,8 +91,8 @@ pub struct Session {
     current: Current,
     /// What a killed run synced and did not commit.
     tail: BTreeMap<StreamName, Vec<LogBytes>>,
-    /// How far the journal goes with each batch that is under way.
-    journal_marks: VecDeque<(u64, u64)>,
+    /// Up to where each batch that is under way holds each log.
+    journal_marks: VecDeque<(u64, Vec<(StreamName, u64)>)>,
     batches: u64,
     report: CaptureReport,
 }
@@ -116,11 +116,9 @@ impl Session {
         random: Arc<dyn ports::Random>,
         options: &SessionOptions,
     ) -> Result<Self, CaptureError> {
-        let mut journal = Journal::open(&options.journal_folder, key, random)?;
+        let journal = Journal::open(&options.journal_folder, key, random, JournalOptions::default())?;
         let mut tail: BTreeMap<StreamName, Vec<LogBytes>> = BTreeMap::new();
-        for entry in journal.replay()? {
-            push_log(tail.entry(entry.stream).or_default(), entry.offset, &entry.bytes);
-        }
+        journal.replay(|stream, offset, bytes| push_log(tail.entry(stream.clone()).or_default(), offset, bytes))?;
         Ok(Self {
             current: Current { logs: tail.clone(), ..Current::default() },
             committer: Committer::start(catalog).map_err(CaptureError::Thread)?,
@@ -174,12 +172,13 @@ impl Session {
         if let Err(error) = done.catalog {
             self.report.catalog_stale.get_or_insert_with(|| error.to_string());
         }
-        while let Some(&(number, mark)) = self.journal_marks.front() {
-            if number > done.number {
-                break;
+        while self.journal_marks.front().is_some_and(|(number, _)| *number <= done.number) {
+            let Some((_, marks)) = self.journal_marks.pop_front() else { break };
+            for (stream, up_to) in marks {
+                self.journal
+                    .retire(&stream, up_to)
+                    .map_err(|error| WriteError::Source(std::io::Error::other(error)))?;
             }
-            self.journal_marks.pop_front();
-            self.journal.retire(mark).map_err(|error| WriteError::Source(std::io::Error::other(error)))?;
         }
         Ok(())
     }
@@ -250,8 +249,9 @@ impl ChangeSink for Session {
         let Current { writer, changes, logs, events } = std::mem::take(&mut self.current);
         let Some(writer) = writer else { return Ok(()) };
         self.batches += 1;
-        let mark = self.journal.mark().map_err(journal_error)?;
-        self.journal_marks.push_back((self.batches, mark));
+        let end = |run: &LogBytes| run.start + run.bytes.len() as u64;
+        let marks = logs.iter().filter_map(|(stream, runs)| Some((stream.clone(), end(runs.last()?))));
+        self.journal_marks.push_back((self.batches, marks.collect()));
         let batch = Batch {
             number: self.batches,
             writer,
@@ -282,5 +282,8 @@ fn sink_error(error: WriteError) -> SinkError {
 }
 
 fn journal_error(error: JournalError) -> SinkError {
-    if error.is_full() { SinkError::Full(Box::new(error)) } else { SinkError::Vault(Box::new(error)) }
+    match error {
+        JournalError::Full(_) => SinkError::Full(Box::new(error)),
+        other => SinkError::Vault(Box::new(other)),
+    }
 }

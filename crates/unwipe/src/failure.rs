@@ -72,6 +72,79 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+impl From<service::ServiceError> for Failure {
+    fn from(error: service::ServiceError) -> Self {
+        Self { exit: exit_of(&error), hint: error.hint(), error: Box::new(error) }
+    }
+}
+
+impl From<service::ConfigError> for Failure {
+    fn from(error: service::ConfigError) -> Self {
+        service::ServiceError::from(error).into()
+    }
+}
+
+impl From<vault::VaultError> for Failure {
+    fn from(error: vault::VaultError) -> Self {
+        service::ServiceError::from(error).into()
+    }
+}
+
+impl From<catalog::CatalogError> for Failure {
+    fn from(error: catalog::CatalogError) -> Self {
+        service::ServiceError::from(error).into()
+    }
+}
+
+impl From<service::approval::ApprovalError> for Failure {
+    fn from(error: service::approval::ApprovalError) -> Self {
+        Self { exit: Exit::Authentication, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
+impl From<connect::plan::PlanFolderError> for Failure {
+    fn from(error: connect::plan::PlanFolderError) -> Self {
+        Self { exit: Exit::Failed, hint: None, error: Box::new(error) }
+    }
+}
+
+impl From<connect::plan::PlanError> for Failure {
+    fn from(error: connect::plan::PlanError) -> Self {
+        Self { exit: Exit::Failed, hint: None, error: Box::new(error) }
+    }
+}
+
+impl From<connect::StoredError> for Failure {
+    fn from(error: connect::StoredError) -> Self {
+        let exit = match error {
+            connect::StoredError::Damaged { .. } => Exit::Tampering,
+            _ => Exit::Failed,
+        };
+        Self { exit, hint: None, error: Box::new(error) }
+    }
+}
+
+/// Chooses the exit code of what the engine answered.
+fn exit_of(error: &service::ServiceError) -> Exit {
+    use service::{ConfigError, ServiceError};
+    use vault::{VaultError, WriteError};
+
+    match error {
+        ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
+        ServiceError::Config(_) | ServiceError::Secret(_) => Exit::Usage,
+        ServiceError::NoRestoreKey => Exit::Authentication,
+        ServiceError::Key(_) => Exit::WrongKey,
+        ServiceError::Vault(error) | ServiceError::Write(WriteError::Vault(error)) => match error {
+            VaultError::NoVault => Exit::NoVault,
+            VaultError::Key(_) => Exit::WrongKey,
+            error if error.is_tampering() => Exit::Tampering,
+            _ => Exit::Failed,
+        },
+        ServiceError::Write(WriteError::Fork { .. }) => Exit::Tampering,
+        _ => Exit::Failed,
+    }
+}
+
 impl From<ports::files::FileError> for Failure {
     fn from(error: ports::files::FileError) -> Self {
         Self { exit: Exit::Failed, error: Box::new(error), hint: None }

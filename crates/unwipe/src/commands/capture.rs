@@ -1,0 +1,87 @@
+//! `unwipe capture`
+
+use connect::{ReadEnd, SourceReader, Stop};
+use model::{Moment, SourceName};
+use serde::Serialize;
+use service::{Installation, Secrets};
+
+use crate::{
+    arguments::Capture,
+    connectors::postgres::PostgresConfig,
+    context::{Context, environment, stop_on_signals},
+    exit::Exit,
+    failure::Failure,
+    output::bytes,
+};
+
+#[derive(Serialize)]
+pub(crate) struct Captured {
+    source: SourceName,
+    commits: usize,
+    new_bytes: u64,
+    unreadable: u64,
+    last_commit_at: Option<Moment>,
+    up_to_date: bool,
+}
+
+pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure> {
+    let installation = context.installation()?;
+    let (name, _) = installation.config().source(&options.source)?;
+    let stop = stop_on_signals()?;
+    let mut reader = reader(context, &installation, &name)?;
+    if options.base {
+        reader = reader.with_new_base();
+    }
+    if options.once {
+        reader = reader.until_up_to_date();
+    }
+    if !options.once {
+        context.output.say(format!("following {name}; end with Ctrl-C"));
+    }
+    let captured = capture(context, &installation, &name, &mut reader, &stop)?;
+    context.output.result(&captured, || {
+        format!(
+            "{}: {} commits, {} new in the vault\n",
+            captured.source,
+            captured.commits,
+            bytes(captured.new_bytes)
+        )
+    })?;
+    Ok(if captured.unreadable > 0 { Exit::Incomplete } else { Exit::Done })
+}
+
+/// Makes the reader of a source.
+pub(crate) fn reader(
+    context: &Context,
+    installation: &Installation,
+    name: &SourceName,
+) -> Result<source_postgres::ClusterReader, Failure> {
+    let (_, source) = installation.config().source(name.as_str())?;
+    let secrets = Secrets::new(installation.home(), &environment);
+    PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())
+}
+
+/// Captures one source until its reader ends.
+pub(crate) fn capture(
+    context: &Context,
+    installation: &Installation,
+    name: &SourceName,
+    reader: &mut dyn SourceReader,
+    stop: &Stop,
+) -> Result<Captured, Failure> {
+    let (end, report) = installation.capture(name, reader, &environment, stop)?;
+    if let Some(reason) = &report.catalog_stale {
+        context.output.say(format!(
+            "the catalog of {name} did not follow ({reason}); it is a cache and is brought up to date by any command \
+             that has the restore key"
+        ));
+    }
+    Ok(Captured {
+        source: name.clone(),
+        commits: report.commits.len(),
+        new_bytes: report.new_bytes,
+        unreadable: report.unreadable,
+        last_commit_at: report.commits.last().map(|commit| commit.vault_time),
+        up_to_date: end == ReadEnd::UpToDate,
+    })
+}

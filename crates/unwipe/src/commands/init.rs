@@ -1,0 +1,60 @@
+//! `unwipe init`
+
+use serde::Serialize;
+use service::{Installation, installation::InitRequest};
+
+use crate::{arguments::Init, context::Context, exit::Exit, failure::Failure, output::Style};
+
+#[derive(Serialize)]
+struct Made {
+    home: String,
+    vault: String,
+    lock_days: u32,
+    tier: u8,
+    protection: String,
+    kit: Option<String>,
+}
+
+pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
+    let vault = match options.vault {
+        Some(folder) => std::path::absolute(folder)?,
+        None => "vault".into(),
+    };
+    let json = context.output.format == crate::output::Format::Json;
+    if json && options.kit.is_none() {
+        return Err(Failure::new(Exit::Usage, "with --json the recovery kit needs a file: it must not end up in a log")
+            .hint("unwipe init --json --kit kit.txt"));
+    }
+    let request = InitRequest { vault, lock_days: options.lock_days, immutable_flags: options.immutable_flags };
+    let made = Installation::init(&context.home, &request, &context.ports)?;
+    let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
+    let kit = made.kit.render_text().map_err(kit_failed)?;
+    if let Some(path) = &options.kit {
+        made.kit.save(path).map_err(kit_failed)?;
+    }
+    let result = Made {
+        home: context.home.display().to_string(),
+        vault: context.home.join(&request.vault).display().to_string(),
+        lock_days: request.lock_days,
+        tier: made.protection.tier,
+        protection: made.protection.to_string(),
+        kit: options.kit.as_ref().map(|path| path.display().to_string()),
+    };
+    let output = context.output;
+    output.result(&result, || {
+        let kit = match &result.kit {
+            Some(path) => format!("{path} (print it, put it away, delete the file)"),
+            None => format!("below; it is stored nowhere else\n\n{kit}"),
+        };
+        let protection = format!("tier {}: {}", result.tier, result.protection);
+        let style = if result.tier == 0 { Style::Warning } else { Style::Good };
+        format!(
+            "vault         {}\nlocked for    {} days\nprotection    {}\nrecovery kit  {kit}\n",
+            result.vault,
+            result.lock_days,
+            output.paint(style, &protection),
+        )
+    })?;
+    output.say("next: unwipe protect NAME postgres --url postgresql://ROLE@HOST/postgres");
+    Ok(Exit::Done)
+}

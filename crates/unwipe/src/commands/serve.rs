@@ -1,0 +1,72 @@
+//! `unwipe serve`
+
+use std::time::Duration;
+
+use connect::Stop;
+use model::SourceName;
+use serde::Serialize;
+use service::Installation;
+
+use crate::{
+    arguments::Serve,
+    commands::capture,
+    context::{Context, stop_on_signals},
+    exit::Exit,
+    failure::Failure,
+};
+
+const STOP_CHECK: Duration = Duration::from_millis(200);
+
+#[derive(Serialize)]
+struct Served {
+    sources: Vec<SourceName>,
+    restarts: u64,
+}
+
+/// Captures every source on a thread of its own; one that fails begins again and does not disturb the others.
+pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
+    let installation = context.installation()?;
+    let names: Vec<SourceName> = installation.config().sources.keys().cloned().collect();
+    if names.is_empty() {
+        return Err(Failure::new(Exit::Nothing, "no source is configured").hint("unwipe protect NAME postgres --url URL"));
+    }
+    let stop = stop_on_signals()?;
+    context.output.say(format!("capturing {} source(s); end with Ctrl-C", names.len()));
+    let retry = Duration::from_secs(options.retry_s);
+    let restarts = std::thread::scope(|scope| {
+        let (installation, stop) = (&installation, &stop);
+        let threads: Vec<_> = names
+            .iter()
+            .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+    });
+    let served = Served { sources: names, restarts };
+    context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;
+    Ok(Exit::Done)
+}
+
+/// Captures one source again and again until asked to stop; returns how often it had to begin again.
+fn keep_capturing(
+    context: &Context,
+    installation: &Installation,
+    name: &SourceName,
+    retry: Duration,
+    stop: &Stop,
+) -> u64 {
+    let mut restarts = 0;
+    while !stop.is_requested() {
+        let result = capture::reader(context, installation, name)
+            .and_then(|mut reader| capture::capture(context, installation, name, &mut reader, stop));
+        let Err(failure) = result else { continue };
+        for line in failure.lines() {
+            context.output.say(format!("{name}: {line}"));
+        }
+        restarts += 1;
+        let until = context.clock().elapsed() + retry;
+        while context.clock().elapsed() < until && !stop.is_requested() {
+            context.clock().sleep(STOP_CHECK);
+        }
+    }
+    restarts
+}

@@ -1,0 +1,3 @@
+//! The connectors that this binary knows; nothing below it names one.
+
+pub(crate) mod postgres;

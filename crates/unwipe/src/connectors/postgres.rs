@@ -1,0 +1,112 @@
+//! PostgreSQL: settings from the configuration, connections with their secrets.
+
+use std::sync::Arc;
+
+use connect::Progress;
+use model::{Redacted, SourceName};
+use ports::Clock;
+use postgres_wire::{ConnectionSettings, SettingsError};
+use serde::{Deserialize, Serialize};
+use service::{Secrets, config::SourceConfig};
+use source_postgres::{ClusterReader, ClusterSettings};
+
+use crate::{exit::Exit, failure::Failure};
+
+/// The kind of source that this connector protects, as the configuration names it.
+pub(crate) const KIND: &str = "postgres";
+
+/// What the configuration says about one cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PostgresConfig {
+    /// Where it is and as whom it is read, without a password.
+    pub(crate) url: String,
+    /// That role's password, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
+    /// A role with `pg_monitor`, without a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) monitor_url: Option<String>,
+    /// That role's password, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) monitor_password: Option<String>,
+    /// The replication slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) slot: Option<String>,
+    /// Whether commits wait for the vault.
+    #[serde(default)]
+    pub(crate) synchronous: bool,
+    /// How fast a base may be copied, in kilobytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_rate_kb: Option<u32>,
+}
+
+impl PostgresConfig {
+    /// Reads the connector's part of a source's configuration.
+    pub(crate) fn of(name: &SourceName, source: &SourceConfig) -> Result<Self, Failure> {
+        if source.kind != KIND {
+            return Err(Failure::new(Exit::Usage, format!("source {name} has the unknown kind {:?}", source.kind)));
+        }
+        source.settings.clone().try_into().map_err(|error: toml::de::Error| {
+            Failure::because(Exit::Usage, format!("the settings of source {name} are not valid"), error)
+        })
+    }
+
+    /// Returns the source's configuration.
+    pub(crate) fn to_source(&self) -> Result<SourceConfig, Failure> {
+        let settings = toml::Table::try_from(self)
+            .map_err(|error| Failure::because(Exit::Failed, "the settings cannot be written", error))?;
+        Ok(SourceConfig { kind: KIND.to_owned(), settings })
+    }
+
+    /// Returns the reader's settings, secrets resolved.
+    pub(crate) fn settings(&self, name: &SourceName, secrets: &Secrets<'_>) -> Result<ClusterSettings, Failure> {
+        let mut settings = ClusterSettings::new(name, &self.url).map_err(refused)?;
+        settings.replication = connection(&self.url, self.password.as_deref(), secrets)?;
+        if let Some(url) = &self.monitor_url {
+            settings.monitor = Some(connection(url, self.monitor_password.as_deref(), secrets)?);
+        }
+        if let Some(slot) = &self.slot {
+            settings = settings.with_slot(slot).map_err(|error| {
+                Failure::because(Exit::Usage, "the slot cannot be named so", error)
+            })?;
+        }
+        settings.synchronous = self.synchronous;
+        settings.base_rate_kib_max = self.max_rate_kb;
+        Ok(settings)
+    }
+
+    /// Makes the reader.
+    pub(crate) fn reader(
+        &self,
+        name: &SourceName,
+        secrets: &Secrets<'_>,
+        clock: Arc<dyn Clock>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<ClusterReader, Failure> {
+        Ok(ClusterReader::new(self.settings(name, secrets)?, clock).with_progress(progress))
+    }
+}
+
+/// Makes connection settings from an address without a password and a reference to the password.
+pub(crate) fn connection(
+    url: &str,
+    password: Option<&str>,
+    secrets: &Secrets<'_>,
+) -> Result<ConnectionSettings, Failure> {
+    let mut settings = ConnectionSettings::from_url(url).map_err(refused)?;
+    if settings.password.is_some() {
+        return Err(Failure::new(Exit::Usage, "the address holds a password")
+            .hint("write the password into a file with mode 600 and give --password file:PATH"));
+    }
+    if let Some(reference) = password {
+        let secret = secrets.resolve(reference).map_err(service::ServiceError::from)?;
+        settings.password = Some(Redacted::new(secret.expose().clone()));
+    }
+    Ok(settings)
+}
+
+fn refused(error: SettingsError) -> Failure {
+    Failure::because(Exit::Usage, "the address cannot be used", error)
+        .hint("postgresql://ROLE@HOST:PORT/DATABASE?sslmode=verify-full")
+}

@@ -1,0 +1,115 @@
+//! What every command gets: the home folder, the ports, the output, the environment.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use connect::Stop;
+use model::SourceName;
+use ports::{Clock, SystemClock, SystemRandom};
+use service::{
+    Installation, Secrets, StoredSource,
+    installation::Ports,
+};
+
+use crate::{
+    arguments::{Production, Reading},
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    progress::Display,
+};
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) home: PathBuf,
+    pub(crate) output: Output,
+    pub(crate) ports: Ports,
+}
+
+/// Looks a name up in the environment of the process.
+#[expect(clippy::disallowed_methods, reason = "this is the binary: the one place that reads its environment")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Context {
+    /// Makes a context from the global arguments.
+    pub(crate) fn new(home: Option<PathBuf>, output: Output) -> Result<Self, Failure> {
+        let home = match home {
+            Some(home) => home,
+            None => default_home()?,
+        };
+        let home = std::path::absolute(home)?;
+        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
+        Ok(Self { home, output, ports })
+    }
+
+    /// Opens the installation in the home folder.
+    pub(crate) fn installation(&self) -> Result<Installation, Failure> {
+        Ok(Installation::open(&self.home, self.ports.clone())?)
+    }
+
+    /// Returns the clock.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.ports.clock)
+    }
+
+    /// Makes a display for the progress of one command.
+    pub(crate) fn progress(&self) -> Arc<Display> {
+        Arc::new(Display::new(self.output, self.clock()))
+    }
+
+    /// Opens what is stored of a source.
+    pub(crate) fn stored(
+        &self,
+        installation: &Installation,
+        source: &SourceName,
+        reading: &Reading,
+    ) -> Result<StoredSource, Failure> {
+        let reader = installation.reader(reading.key.as_deref(), &environment)?;
+        Ok(installation.stored(source, reader, &*self.progress())?)
+    }
+
+    /// Returns the production connection of a command, with its password.
+    pub(crate) fn production(
+        &self,
+        installation: &Installation,
+        production: &Production,
+    ) -> Result<postgres_wire::ConnectionSettings, Failure> {
+        let url = production.url.as_deref().ok_or_else(|| {
+            Failure::new(Exit::Usage, "planning and applying need a connection to production")
+                .hint("give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE")
+        })?;
+        let secrets = Secrets::new(installation.home(), &environment);
+        crate::connectors::postgres::connection(url, production.password.as_deref(), &secrets)
+    }
+}
+
+/// Returns a stop that the first interrupt or termination signal requests; a second one ends the process at once.
+pub(crate) fn stop_on_signals() -> Result<Stop, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(Exit::Interrupted.code()),
+            Arc::clone(&flag),
+        )?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    debug_assert!(!flag.load(Ordering::SeqCst));
+    Ok(Stop::of(flag))
+}
+
+fn default_home() -> Result<PathBuf, Failure> {
+    if let Some(data) = environment("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()) {
+        return Ok(Path::new(&data).join("unwipe"));
+    }
+    environment("HOME").map(|home| Path::new(&home).join(".local/share/unwipe")).ok_or_else(|| {
+        Failure::new(Exit::Usage, "there is no home folder").hint("give --home FOLDER, or set UNWIPE_HOME")
+    })
+}
