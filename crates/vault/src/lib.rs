@@ -8,6 +8,7 @@ pub mod content;
 pub mod encoding;
 mod id;
 pub mod init;
+pub mod journal;
 pub mod keys;
 pub mod log;
 pub mod manifest;
@@ -17,6 +18,7 @@ pub mod reader;
 pub mod retention;
 pub mod seal;
 mod vault;
+pub mod verify;
 pub mod writer;
 
 pub use content::{Content, Extent, Layout, PackRef, Place};

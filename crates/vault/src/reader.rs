@@ -12,13 +12,14 @@ use std::{
 
 use model::SourceName;
 use ports::{BlobError, BlobStore};
+use zeroize::Zeroizing;
 
 pub use content::ContentReader;
 pub use open_pack::OpenPack;
 pub use restore::{FileSink, RestoreError, RestoreJob, RestoreOptions, RestoreProgress, Sink};
 
 use crate::{
-    Commit, Content, PackId, RestoreKey, Vault, VaultError,
+    Commit, Content, PackId, RestoreKey, Vault, VaultError, VaultId,
     content::ContentHasher,
     keys::{DataKeys, KeyError},
     log::{self, ChangeBlock, CommitBody},
@@ -129,6 +130,10 @@ impl VaultReader {
     /// Returns the hasher of leaves and contents.
     pub fn hasher(&self) -> &ContentHasher {
         &self.hasher
+    }
+
+    pub(crate) fn journal_secret(&self) -> (VaultId, &Zeroizing<[u8; 32]>) {
+        (self.vault.manifest().vault, &self.keys.data_secret)
     }
 
     pub(crate) fn pack(&self, id: &PackId) -> Result<Arc<OpenPack>, VaultError> {

@@ -1,5 +1,10 @@
 //! The vault against stores that work, fail and lie.
 
-mod bench;
+mod damage;
+mod faults;
+mod keys;
+mod locks;
+mod measurement;
 mod round_trip;
 mod support;
+mod vectors;

@@ -1,0 +1,4 @@
+//! One contract for all stores, and what a local store resists.
+
+mod contract;
+mod immutable;

@@ -1,0 +1,371 @@
+//! Checking a vault: structure without a key, contents with one (format §9).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use model::SourceName;
+use ports::{Blob, BlobError};
+
+use crate::{
+    Change, Commit, Extent, PackId, Vault, VaultError, VaultReader, log::PackEntry, names,
+    pack::PACK_BYTES_MAX,
+};
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Names, sizes, chain, signatures, bodies' hashes.
+    Structure,
+    /// Also reads every pack; with a key, opens every frame and checks every content's digest.
+    ReadData,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The object concerned.
+    pub object: String,
+    /// What is wrong.
+    pub problem: Problem,
+    /// More about it.
+    pub detail: String,
+    /// How many items cannot be restored because of it; known only with a key.
+    pub affected_items: Option<u64>,
+}
+
+/// Kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// The object is gone.
+    Missing,
+    /// The object is there, but not as it was written.
+    Altered,
+    /// The object does not belong where it is.
+    Foreign,
+    /// The object's lock ends before what needs it.
+    LockTooShort,
+    /// The store did not answer.
+    Unreadable,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Objects looked at.
+    pub objects: u64,
+    /// Commits looked at.
+    pub commits: u64,
+    /// Packs looked at.
+    pub packs: u64,
+    /// Packs that no commit names: what is left of writers that stopped half way.
+    pub unreferenced_packs: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Contents whose digests were checked.
+    pub contents: u64,
+    /// All that is not as it should be.
+    pub findings: Vec<Finding>,
+}
+
+/// Told to whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Objects done.
+    pub done: u64,
+    /// Objects in all.
+    pub total: u64,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Altered => "altered",
+            Self::Foreign => "foreign",
+            Self::LockTooShort => "lock too short",
+            Self::Unreadable => "unreadable",
+        })
+    }
+}
+
+impl Report {
+    /// Returns whether all is as it was written.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Returns whether something was removed or changed, rather than merely out of reach.
+    pub fn shows_tampering(&self) -> bool {
+        let tampering = |finding: &Finding| matches!(finding.problem, Problem::Missing | Problem::Altered);
+        self.findings.iter().any(tampering)
+    }
+}
+
+/// Checks a vault. With a reader, bodies and contents are checked too.
+pub fn verify(
+    vault: &Vault,
+    reader: Option<&VaultReader>,
+    depth: Depth,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, VaultError> {
+    let objects = vault.store().list("")?;
+    let mut check = Check {
+        vault,
+        depth,
+        report: Report { objects: objects.len() as u64, ..Report::default() },
+        present: objects.iter().map(|blob| (blob.name.to_string(), blob.clone())).collect(),
+        named: BTreeMap::new(),
+        damaged: BTreeSet::new(),
+        affected: BTreeMap::new(),
+        done: 0,
+    };
+    check.names(&objects);
+    for source in vault.sources()? {
+        check.log(&source, reader, progress)?;
+    }
+    check.packs(progress);
+    if let (Some(reader), Depth::ReadData) = (reader, depth) {
+        check.contents(reader, progress)?;
+    } else if let Some(reader) = reader {
+        check.affected_by_damage(reader)?;
+    }
+    let Check { mut report, affected, .. } = check;
+    for finding in &mut report.findings {
+        if reader.is_some() {
+            finding.affected_items = Some(affected.get(&finding.object).copied().unwrap_or(0));
+        }
+    }
+    Ok(report)
+}
+
+struct Check<'a> {
+    vault: &'a Vault,
+    depth: Depth,
+    report: Report,
+    present: BTreeMap<String, Blob>,
+    /// Every pack that a commit names: its size where known, and until when it must be locked.
+    named: BTreeMap<PackId, (Option<u64>, model::Moment)>,
+    damaged: BTreeSet<PackId>,
+    affected: BTreeMap<String, u64>,
+    done: u64,
+}
+
+impl Check<'_> {
+    fn find(&mut self, object: impl Into<String>, problem: Problem, detail: impl Into<String>) {
+        let finding = Finding { object: object.into(), problem, detail: detail.into(), affected_items: None };
+        if !self.report.findings.contains(&finding) {
+            self.report.findings.push(finding);
+        }
+    }
+
+    fn step(&mut self, progress: &mut dyn FnMut(Progress)) {
+        self.done += 1;
+        let total = self.report.objects.max(self.done);
+        progress(Progress { done: self.done, total });
+    }
+
+    fn names(&mut self, objects: &[Blob]) {
+        for blob in objects {
+            let name = blob.name.as_str();
+            let number = |prefix: &str| {
+                name.strip_prefix(prefix).is_some_and(|n| n.parse::<u64>().is_ok_and(|v| v.to_string() == n))
+            };
+            let known = name == names::MANIFEST
+                || number(names::KEYS)
+                || number("heads/")
+                || number("proofs/")
+                || names::parse_pack(&blob.name).is_some()
+                || names::parse_commit(&blob.name).is_some();
+            if !known {
+                self.find(name, Problem::Foreign, "no vault writes an object of this name");
+            }
+        }
+        if !objects.iter().any(|blob| blob.name.as_str().starts_with(names::KEYS)) {
+            self.find("keys/0", Problem::Missing, "no identity can open the vault without it");
+        }
+    }
+
+    fn log(
+        &mut self,
+        source: &SourceName,
+        reader: Option<&VaultReader>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), VaultError> {
+        for (sequence, commit) in (1..).zip(self.vault.commits(source)?) {
+            self.step(progress);
+            let object = names::commit(source, sequence)?.to_string();
+            match commit {
+                Ok(commit) => self.commit(&object, &commit, reader)?,
+                Err(error) => self.fail(&object, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        object: &str,
+        commit: &Commit,
+        reader: Option<&VaultReader>,
+    ) -> Result<(), VaultError> {
+        self.report.commits += 1;
+        let envelope = &commit.envelope;
+        let sized = envelope
+            .packs
+            .iter()
+            .chain(&envelope.body_packs)
+            .map(|entry: &PackEntry| (entry.id, Some(entry.size_bytes)));
+        for (id, size) in sized.chain(envelope.earlier_packs.iter().map(|id| (*id, None))) {
+            let known = self.named.entry(id).or_insert((size, envelope.locked_until));
+            known.0 = known.0.or(size);
+            known.1 = known.1.max(envelope.locked_until);
+        }
+        if let Some(Blob { locked_until: Some(lock), .. }) = self.present.get(object)
+            && *lock < envelope.locked_until
+        {
+            let detail = format!("locked until {lock}, promised until {}", envelope.locked_until);
+            self.find(object, Problem::LockTooShort, detail);
+        }
+        if let Some(reader) = reader
+            && let Err(error) = reader.for_each_block(commit, |_| Ok(()))
+        {
+            self.fail(object, &error);
+        }
+        Ok(())
+    }
+
+    fn packs(&mut self, progress: &mut dyn FnMut(Progress)) {
+        for (id, (size, promised)) in self.named.clone() {
+            self.step(progress);
+            self.report.packs += 1;
+            let object = Vault::pack_object(&id);
+            let Some(blob) = self.present.get(&object).cloned() else {
+                self.damaged.insert(id);
+                self.find(object, Problem::Missing, "a commit names this pack");
+                continue;
+            };
+            if size.is_some_and(|size| size != blob.size_bytes) || blob.size_bytes > PACK_BYTES_MAX {
+                self.damaged.insert(id);
+                self.find(object, Problem::Altered, format!("it has {} bytes", blob.size_bytes));
+                continue;
+            }
+            if blob.locked_until.is_some_and(|lock| lock < promised) {
+                self.find(&object, Problem::LockTooShort, format!("promised until {promised}"));
+            }
+            if self.depth == Depth::ReadData {
+                self.read_pack(&id, object, &blob);
+            }
+        }
+        let stray =
+            |blob: &&Blob| names::parse_pack(&blob.name).is_some_and(|id| !self.named.contains_key(&id));
+        self.report.unreferenced_packs = self.present.values().filter(stray).count() as u64;
+    }
+
+    fn read_pack(&mut self, id: &PackId, object: String, blob: &Blob) {
+        match self.vault.store().read(&blob.name) {
+            Ok(bytes) => {
+                self.report.read_bytes += bytes.len() as u64;
+                if blake3::hash(&bytes).as_bytes() != &id.0 {
+                    self.damaged.insert(*id);
+                    self.find(object, Problem::Altered, "its bytes do not hash to its name");
+                }
+            }
+            Err(error) => self.fail(&object, &error.into()),
+        }
+    }
+
+    /// Reads every content back. One that is damaged is counted under the object that is to blame.
+    fn contents(
+        &mut self,
+        reader: &VaultReader,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), VaultError> {
+        self.each_commit(|check, commit| {
+            check.step(progress);
+            reader.for_each_block(commit, |block| {
+                for change in &block.changes {
+                    let Change::Upsert { content, .. } = change else { continue };
+                    check.report.contents += 1;
+                    let mut portions = reader.read_content(content);
+                    let failure = loop {
+                        match portions.next_portion() {
+                            Ok(Some(_)) => {}
+                            Ok(None) => break None,
+                            Err(error) => break Some(error),
+                        }
+                    };
+                    if let Some(error) = failure {
+                        let fallback =
+                            names::commit(&commit.envelope.source, commit.envelope.sequence)?.to_string();
+                        let object = error.object().unwrap_or(fallback);
+                        *check.affected.entry(object.clone()).or_default() += 1;
+                        check.fail(&object, &error);
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Counts the items that need a pack that is known to be damaged, without reading contents.
+    fn affected_by_damage(&mut self, reader: &VaultReader) -> Result<(), VaultError> {
+        if self.damaged.is_empty() {
+            return Ok(());
+        }
+        self.each_commit(|check, commit| {
+            reader.for_each_block(commit, |block| {
+                for change in &block.changes {
+                    let Change::Upsert { content, .. } = change else { continue };
+                    let needed: BTreeSet<PackId> =
+                        content.extents.iter().flat_map(Extent::packs).filter_map(|pack| pack.id()).collect();
+                    for id in needed.intersection(&check.damaged) {
+                        *check.affected.entry(Vault::pack_object(id)).or_default() += 1;
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Visits the commits that can be read; the others are among the findings already, and so is a damaged body.
+    fn each_commit(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, &Commit) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        for source in self.vault.sources()? {
+            for commit in self.vault.commits(&source)?.flatten() {
+                if let Err(error) = visit(self, &commit) {
+                    let object = names::commit(&source, commit.envelope.sequence)?.to_string();
+                    self.fail(&object, &error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, object: &str, error: &VaultError) {
+        let object = error.object().unwrap_or_else(|| object.to_owned());
+        let problem = match error {
+            VaultError::Store(BlobError::Missing { .. }) => Problem::Missing,
+            VaultError::Store(_) => Problem::Unreadable,
+            _ => Problem::Altered,
+        };
+        // One object has one finding of a kind; the first says what is wrong, the rest follows from it.
+        let known = |finding: &Finding| finding.object == object && finding.problem == problem;
+        if !self.report.findings.iter().any(known) {
+            self.find(object, problem, chain(error));
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,1 +1,0 @@
-//! Prints how fast storing and reading are; run with `--release -- --ignored --nocapture bench`.
