@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::error::WalError;
 use crate::lsn::Lsn;
-use crate::object::{FIRST_USER_OBJECT, RelationLocator, TransactionId};
+use crate::object::{FIRST_USER_OBJECT, TransactionId};
 use crate::payload::{
     Completion, DatabaseChange, HeapChange, Outcome, RunningTransactions, StorageChange, TransactionRecord,
     database_change, heap_change, logical_message, next_transaction, running_transactions, standby_locks,
@@ -30,8 +30,6 @@ pub use summary::{
 pub struct TransactionIndex {
     limits: IndexLimits,
     open: HashMap<TransactionId, OpenTransaction>,
-    /// Files created before their transaction had a number, which happens at `wal_level=minimal`.
-    unowned_files: Vec<RelationLocator>,
     /// Transactions from this number on began within the log that was read.
     complete_from: Option<TransactionId>,
     /// Whether some transaction could not be followed because too many were open.
@@ -42,14 +40,7 @@ pub struct TransactionIndex {
 impl TransactionIndex {
     /// An empty index.
     pub fn new(limits: IndexLimits) -> Self {
-        Self {
-            limits,
-            open: HashMap::new(),
-            unowned_files: Vec::new(),
-            complete_from: None,
-            saturated: false,
-            position: Lsn(0),
-        }
+        Self { limits, open: HashMap::new(), complete_from: None, saturated: false, position: Lsn(0) }
     }
 
     /// Transactions, subtransactions among them, that have neither committed nor aborted.
@@ -102,11 +93,7 @@ impl TransactionIndex {
         let change = heap_change(record)?;
         let truncation = table_truncate(record)?;
         let limits = self.limits;
-        let created = record.block(0).and_then(|block| self.claim_file(block.relation));
         let Some(open) = self.open_mut(record) else { return Ok(()) };
-        if let Some(created) = created {
-            open.add_file_created(created, &limits);
-        }
         if let Some(change) = change {
             count_rows(open, &change, &limits);
         }
@@ -114,12 +101,6 @@ impl TransactionIndex {
             open.add_table_truncation(truncation, &limits);
         }
         Ok(())
-    }
-
-    /// A file that was created without an owner belongs to the first transaction that writes to it.
-    fn claim_file(&mut self, relation: RelationLocator) -> Option<RelationLocator> {
-        let position = self.unowned_files.iter().position(|unowned| *unowned == relation)?;
-        Some(self.unowned_files.swap_remove(position))
     }
 
     fn apply_transaction(&mut self, record: &Record<'_>) -> Result<Option<IndexEvent>, WalError> {
@@ -173,15 +154,7 @@ impl TransactionIndex {
     fn apply_storage(&mut self, record: &Record<'_>) -> Result<(), WalError> {
         let Some(change) = storage_change(record)? else { return Ok(()) };
         let limits = self.limits;
-        let Some(open) = self.open_mut(record) else {
-            if let StorageChange::Created { relation, fork: Fork::Main } = change {
-                if self.unowned_files.len() >= limits.items_per_transaction {
-                    self.unowned_files.remove(0);
-                }
-                self.unowned_files.push(relation);
-            }
-            return Ok(());
-        };
+        let Some(open) = self.open_mut(record) else { return Ok(()) };
         match change {
             StorageChange::Created { relation, fork: Fork::Main } => open.add_file_created(relation, &limits),
             StorageChange::Created { .. } => {}
@@ -241,7 +214,6 @@ impl TransactionIndex {
         if shutdown {
             // Nothing but prepared transactions outlives the server.
             self.open.retain(|_, open| open.prepared.is_some());
-            self.unowned_files.clear();
         }
     }
 

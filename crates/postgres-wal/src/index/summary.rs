@@ -48,6 +48,9 @@ pub struct TransactionSummary {
     /// The files removed by its commit.
     pub files_dropped: Vec<RelationLocator>,
     /// The files it created. Dropped without created: `DROP`. Both: `TRUNCATE`, `VACUUM FULL` or another rewrite.
+    ///
+    /// At `wal_level=minimal`, where no physical copy can follow a server, files are created before the transaction has
+    /// a number and are missing here.
     pub files_created: Vec<RelationLocator>,
     /// The files it cut, which cannot be rolled back.
     pub files_truncated: Vec<FileTruncation>,

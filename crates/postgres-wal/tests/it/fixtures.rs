@@ -12,7 +12,7 @@ fn transactions_are_those_of_the_workload() {
     for major in Major::ALL {
         let log = Log::fixture(major);
         assert_eq!(log.header().major, major);
-        cases::check(&log, true);
+        cases::check(&log, "logical");
     }
 }
 
