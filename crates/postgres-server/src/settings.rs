@@ -14,6 +14,7 @@ impl Settings {
 
     /// Sets a value and returns the set, for chains.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts read better in a chain by value")]
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.set(name, &value);
         self

@@ -73,7 +73,7 @@ pub fn prepare_for_use(server: &Server, recovery: &Recovery) -> Result<ForUse, R
         text.push('\n');
     }
     let lines = recovery.settings(None).to_lines();
-    text.push_str(&format!("{BLOCK_BEGIN}\n{lines}{BLOCK_END}\n"));
+    text.extend([BLOCK_BEGIN, "\n", &lines, BLOCK_END, "\n"]);
     files::replace(&auto, text.as_bytes())?;
     write_signal(data_dir, recovery.standby)?;
     if let WalSource::Folder(folder) = &recovery.wal {

@@ -9,6 +9,14 @@ use std::{
 use ports::{Clock, SystemClock};
 use postgres_server::testing::{self, TestServer};
 
+/// The oldest, a middle and the newest major version, for tests that do not depend on each one's layout.
+pub(crate) fn some_majors() -> Vec<u32> {
+    let all = testing::majors_available();
+    let mut some = vec![all[0], all[all.len() / 2], all[all.len() - 1]];
+    some.dedup();
+    some
+}
+
 pub(crate) struct Primary {
     pub(crate) server: TestServer,
     pub(crate) wal: PathBuf,

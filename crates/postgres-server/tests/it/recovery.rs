@@ -11,7 +11,7 @@ use postgres_server::{
     testing::{self, PATIENCE},
 };
 
-use crate::primary::Primary;
+use crate::primary::{Primary, some_majors};
 
 struct Incident {
     primary: Primary,
@@ -97,7 +97,7 @@ fn every_target_is_met_exactly() {
 
 #[test]
 fn a_paused_server_can_be_read_and_not_written() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let incident = incident(major);
         let target = Target::Transaction { xid: incident.xid, inclusive: false };
         let running = attempt(&incident, "paused", target, Action::Pause).unwrap();
@@ -109,7 +109,7 @@ fn a_paused_server_can_be_read_and_not_written() {
 
 #[test]
 fn a_target_beyond_the_wal_is_an_error_that_says_how_far_it_goes() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let incident = incident(major);
         let target = Target::Transaction { xid: 4_000_000, inclusive: false };
         let error = attempt(&incident, "beyond", target, Action::Promote).unwrap_err();
@@ -124,7 +124,7 @@ fn a_target_beyond_the_wal_is_an_error_that_says_how_far_it_goes() {
 
 #[test]
 fn a_target_before_the_base_is_told_from_one_beyond_the_wal() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let incident = incident(major);
         let target = Target::Lsn { lsn: 1, inclusive: false };
         let error = attempt(&incident, "too-early", target, Action::Promote).unwrap_err();
@@ -173,7 +173,7 @@ fn another_major_version_is_refused_before_anything_is_touched() {
 /// Settings that the primary raised after the base are found out while replaying.
 #[test]
 fn raised_limits_of_the_primary_are_followed() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let mut primary = Primary::start(major);
         primary.insert(1);
         let base = primary.base_backup("base");
@@ -195,7 +195,7 @@ fn raised_limits_of_the_primary_are_followed() {
 /// Production's files name things that only its machine has; a private server must start nevertheless.
 #[test]
 fn hostile_configuration_does_not_reach_a_private_server() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let incident = incident(major);
         let mark = incident.primary.server.folder().join("archived");
         let hostile = format!(
@@ -217,7 +217,7 @@ fn hostile_configuration_does_not_reach_a_private_server() {
 
 #[test]
 fn a_cluster_for_use_keeps_its_configuration() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let incident = incident(major);
         let mut text = std::fs::read_to_string(incident.base.join("postgresql.conf")).unwrap();
         text.push_str("\nwork_mem = '7MB'\n");

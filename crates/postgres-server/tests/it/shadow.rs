@@ -10,7 +10,7 @@ use postgres_server::{
     testing::{self, PATIENCE},
 };
 
-use crate::primary::Primary;
+use crate::primary::{Primary, some_majors};
 
 fn open(primary: &Primary, dir: &Path) -> Shadow {
     let installation = testing::installation(primary.server.major());
@@ -50,7 +50,7 @@ fn rows(scratch: &Scratch) -> String {
 
 #[test]
 fn a_shadow_rolls_forward_and_serves_older_and_newer_moments() {
-    for major in testing::majors_available() {
+    for major in some_majors() {
         let primary = Primary::start(major);
         let folder = primary.server.folder().join("shadow");
         let mut shadow = open(&primary, &folder);
