@@ -23,6 +23,7 @@ mod apply;
 mod decide;
 mod definitions;
 mod dropped;
+mod dump;
 mod error;
 mod facts;
 mod planner;
@@ -33,7 +34,7 @@ mod step;
 mod steps;
 
 pub use apply::ProductionWriter;
-pub use definitions::Definitions;
+pub use definitions::{Definitions, DumpAddress, PgDump, PgDumpError};
 pub use error::{PlanningError, Side};
 pub use planner::{Heading, RowSelection, Servers, plan_rows, plan_transaction};
 pub use step::{

@@ -57,14 +57,6 @@ impl<'c> Session<'c> {
         self.run("ending to read", "ROLLBACK")
     }
 
-    pub(crate) fn major(&self) -> u32 {
-        self.connection.major()
-    }
-
-    pub(crate) fn side(&self) -> Side {
-        self.side
-    }
-
     pub(crate) fn rows(&mut self, activity: &str, sql: &str) -> Result<Vec<Row>, PlanningError> {
         self.connection.query_rows(sql).map_err(|source| self.failed(activity, source))
     }

@@ -1,5 +1,9 @@
 //! Undo on real servers.
 #![expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
 
+mod changes;
 mod deletes;
+mod drops;
+mod rights;
+mod selections;
 mod story;

@@ -15,9 +15,11 @@ use ports::{Clock, SystemClock};
 use postgres_server::{
     Recovery, RunningServer, Server, StopMode, Target, WalSource,
     recovery::recover,
-    testing::{self, PATIENCE, TestServer, account, installation, psql},
+    testing::{self, PATIENCE, TestServer, account, installation},
 };
-use postgres_undo::{Heading, PlanningError, ProductionWriter, Servers, plan_transaction};
+use postgres_undo::{
+    DumpAddress, Heading, PgDump, PlanningError, ProductionWriter, Servers, plan_transaction,
+};
 use postgres_wal::{
     IndexEvent, IndexLimits, Lsn, Major, Record, RecordStream, RowChange, SegmentSize, TransactionIndex,
     TransactionRows, TransactionSummary,
@@ -43,10 +45,6 @@ impl Scratch {
     pub(crate) fn connect(&self) -> Connection {
         connect(&self.running.url("postgres", "postgres"))
     }
-
-    pub(crate) fn sql(&self, sql: &str) -> String {
-        psql(&self.running.url("postgres", "postgres"), sql).unwrap_or_else(|message| panic!("{sql}: {message}"))
-    }
 }
 
 /// A plan with the folder that it lies in.
@@ -57,7 +55,8 @@ pub(crate) struct Planned {
 
 pub(crate) fn connect(url: &str) -> Connection {
     let settings = ConnectionSettings::from_url(url).expect("an address");
-    Connection::connect(&settings, Mode::Sql, &Limits::default(), Arc::new(SystemClock::new())).expect("a connection")
+    Connection::connect(&settings, Mode::Sql, &Limits::default(), Arc::new(SystemClock::new()))
+        .expect("a connection")
 }
 
 impl Story {
@@ -73,7 +72,8 @@ impl Story {
         production.stop(StopMode::Fast);
         copy(production.data_dir(), &folder.path().join("base"));
         production.restart(StopMode::Fast, |_| {});
-        let base_lsn = Lsn(production.current_lsn()).segment_start(SegmentSize::new(16 << 20).expect("a size"));
+        let base_lsn =
+            Lsn(production.current_lsn()).segment_start(SegmentSize::new(16 << 20).expect("a size"));
         Self { production, folder, base_lsn, plans: 0 }
     }
 
@@ -146,8 +146,8 @@ impl Story {
         let target = Target::Lsn { lsn: lsn.0, inclusive: false };
         let recovery = Recovery::scratch(target, WalSource::Folder(self.log_folder()));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let (running, _) =
-            recover(&server, &recovery, &clock, PATIENCE, &mut |_| {}).unwrap_or_else(|error| panic!("{error:?}"));
+        let (running, _) = recover(&server, &recovery, &clock, PATIENCE, &mut |_| {})
+            .unwrap_or_else(|error| panic!("{error:?}"));
         Scratch { running, _folder: folder }
     }
 
@@ -169,10 +169,16 @@ impl Story {
         rows: &[RowChange],
     ) -> Result<Planned, PlanningError> {
         let folder = self.new_folder();
+        let address = |url: String| DumpAddress { url, password: None };
+        let mut definitions = PgDump {
+            program: testing::installations().newest_pg_dump_for(self.production.major()).expect("pg_dump"),
+            scratch: address(scratch.running.url("postgres", "postgres")),
+            production: address(self.production.url()),
+        };
         let servers = Servers {
             scratch: &mut scratch.connect(),
             production: &mut connect(&self.production.url()),
-            definitions: None,
+            definitions: Some(&mut definitions),
             folder: &folder,
             progress: &Silent,
         };
