@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Moment, NameError, StreamName};
+use model::{Layout, Moment, NameError, StreamName};
 use serde::{Deserialize, Serialize};
 
 /// Bytes in a page of every PostgreSQL that is built with defaults; a cluster with another size is refused.
@@ -131,6 +131,11 @@ pub struct Position {
     /// segment that holds `lsn` is enough. The server may have forgotten it: then their counts are too low.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_lsn: Option<u64>,
+}
+
+/// Returns how a file's content repeats, by its path in the data directory.
+pub fn content_layout(path: &str, size_bytes: u64) -> Layout {
+    crate::path::content_layout(path, size_bytes)
 }
 
 /// Writes an LSN so that text order is LSN order.

@@ -10,7 +10,7 @@ mod tests;
 
 /// Why a base is not what the server sent.
 #[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
+pub(crate) enum ManifestError {
     /// The manifest cannot be read.
     #[error("the server's backup manifest cannot be read: {reason}")]
     Malformed {

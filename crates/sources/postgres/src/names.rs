@@ -20,7 +20,7 @@ const ESTIMATE_CHANGE_MIN: f64 = 0.2;
 
 /// What a relation is to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A table or materialised view that holds users' rows.
     Table {
         /// `database.schema.table`.
@@ -43,7 +43,7 @@ pub enum Target {
 
 /// The newest known name of each file, and which relations exist now.
 #[derive(Debug, Default)]
-pub struct NameMap {
+pub(crate) struct NameMap {
     databases: BTreeMap<u32, String>,
     by_file: HashMap<(u32, u32), Relation>,
     /// The newest file of each relation.
@@ -82,7 +82,7 @@ impl NameMap {
     }
 
     /// Returns what a file is.
-    pub fn target(&self, locator: RelationLocator) -> Target {
+    pub(crate) fn target(&self, locator: RelationLocator) -> Target {
         let RelationLocator { database, relation: file, .. } = locator;
         if database == 0 || file < FIRST_USER_OBJECT {
             return Target::Internal;
@@ -102,7 +102,7 @@ impl NameMap {
     }
 
     /// Returns whether a relation still existed when the catalogs were last read; none when they could not be.
-    pub fn exists(&self, database: u32, oid: u32) -> Option<bool> {
+    pub(crate) fn exists(&self, database: u32, oid: u32) -> Option<bool> {
         if self.dropped.contains_key(&database) {
             return Some(false);
         }
@@ -110,13 +110,13 @@ impl NameMap {
     }
 
     /// Returns a database's name, or its number where the name is not known.
-    pub fn database(&self, oid: u32) -> String {
+    pub(crate) fn database(&self, oid: u32) -> String {
         let name = self.databases.get(&oid).or_else(|| self.dropped.get(&oid));
         name.cloned().unwrap_or_else(|| format!("db/{oid}"))
     }
 
     /// Returns the name of a table by its oid, as it was last known.
-    pub fn name_of(&self, database: u32, oid: u32) -> Option<String> {
+    pub(crate) fn name_of(&self, database: u32, oid: u32) -> Option<String> {
         let file = *self.by_oid.get(&(database, oid))?;
         match self.target(RelationLocator { tablespace: 0, database, relation: file }) {
             Target::Table { name, .. } => Some(name),

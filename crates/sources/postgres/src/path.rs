@@ -26,15 +26,6 @@ pub(crate) fn is_wal_content(path: &str) -> bool {
     path.strip_prefix("pg_wal/").is_some_and(|rest| !rest.is_empty() && rest != "archive_status")
 }
 
-/// Returns the path if it stays inside of the data directory, without `./` before it and `/` after it.
-pub(crate) fn inside(path: &str) -> Option<&str> {
-    let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
-    let safe = !path.starts_with('/')
-        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
-        && !path.contains('\0');
-    safe.then_some(path)
-}
-
 /// `base/5/16384`, `base/5/16384_fsm.1`, `global/1262`, `pg_tblspc/16400/PG_15_202209061/5/16384`.
 fn is_relation_file(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();

@@ -173,14 +173,13 @@ impl SourceReader for ClusterReader {
         sink: &mut dyn ChangeSink,
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError> {
-        let mut position = match cursor {
-            Some(cursor) => parse_position(cursor)?,
-            None => {
-                self.require_good()?;
-                match self.begin(None, sink, stop)? {
-                    Some(position) => position,
-                    None => return Ok(ReadEnd::Stopped),
-                }
+        let mut position = if let Some(cursor) = cursor {
+            parse_position(cursor)?
+        } else {
+            self.require_good()?;
+            match self.begin(None, sink, stop)? {
+                Some(position) => position,
+                None => return Ok(ReadEnd::Stopped),
             }
         };
         let sightings = Arc::clone(&self.sightings);

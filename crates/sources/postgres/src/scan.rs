@@ -10,9 +10,6 @@ use postgres_wal::{
     payload::{HeapChange, heap_change},
 };
 
-#[cfg(test)]
-mod tests;
-
 /// Catalogs that hold statistics: `ANALYZE` writes to them all day and defines nothing.
 const STATISTICS_CATALOGS: [u32; 6] = [2619, 2840, 2841, 3429, 3430, 3431];
 /// `XLOG_FPI`: a page that was built outside of the log, as a rewrite of a table does.

@@ -53,7 +53,7 @@ impl ClusterSettings {
             base_rate_kib_max: None,
             base_checkpoint_spread: false,
             sampling_interval: Duration::from_millis(100),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         })
     }
 

@@ -67,7 +67,7 @@ impl History {
             return next.map_or(Course::Unrelated, |timeline| Course::Branch { timeline, fork_lsn });
         }
         // Ours is a branch that died: the server's own begins where it left our common ancestor.
-        let ancestor = self.switches.iter().enumerate().filter(|(_, switch)| switch.0 < timeline).last();
+        let ancestor = self.switches.iter().enumerate().rfind(|(_, switch)| switch.0 < timeline);
         match ancestor {
             Some((position, switch)) if timeline < target => following((position, switch))
                 .map_or(Course::Unrelated, |timeline| Course::Branch { timeline, fork_lsn: switch.1 }),

@@ -112,7 +112,10 @@ fn rows(commit: &Commit, names: &NameMap, account: &mut Account) {
         estimate_total += estimate;
         account.add(Verb::Delete, &name, rows.deleted, severity(rows.deleted, estimate, Severity::Notable));
         account.add(Verb::Update, &name, rows.updated, severity(rows.updated, estimate, Severity::Routine));
-        account.add(Verb::Insert, &name, rows.inserted, Severity::Routine);
+        // A rewrite inserts what was there before.
+        if !account.counts.contains_key(&(Verb::Rewrite, name.clone())) {
+            account.add(Verb::Insert, &name, rows.inserted, Severity::Routine);
+        }
     }
     // A partitioned table loses its rows in many places.
     for lost in [lost_total.deleted, lost_total.updated] {

@@ -184,6 +184,8 @@ impl Follower<'_> {
         loop {
             if self.stop.is_requested() {
                 stream.send_status(self.durable, self.durable, self.durable, false)?;
+                // What goes wrong with a goodbye changes nothing.
+                drop(stream.stop());
                 return Ok(None);
             }
             let look = self.look(&mut stream, expected)?;
@@ -222,10 +224,14 @@ impl Follower<'_> {
         self.batch.clear();
         let mut timeout = LOOK;
         loop {
-            // A connection that breaks must not take along what arrived before: the next look reports it.
             let message = match stream.next(timeout) {
                 Err(error) if self.batch.is_empty() => return Err(error.into()),
-                Err(_) => return Ok(Look::Batch { start_lsn: expected }),
+                Err(error) => {
+                    // A connection that breaks must not take along what arrived before.
+                    self.store(expected)?;
+                    self.scan_batch(expected + self.batch.len() as u64);
+                    return Err(error.into());
+                }
                 Ok(message) => message,
             };
             match message {

@@ -1,7 +1,6 @@
 //! Tests on real servers: everything that a reader does and suffers.
 
-#![expect(missing_docs, reason = "a test binary")]
-
+mod faults;
 mod follow;
 mod sink;
 mod world;

@@ -12,57 +12,70 @@ use model::{Event, Item, Layout, StreamName, UnreadableReason};
 
 /// One stored item.
 #[derive(Debug, Clone)]
-pub struct Stored {
-    pub item: Item,
-    pub layout: Layout,
-    pub body: Vec<u8>,
+pub(crate) struct Stored {
+    pub(crate) item: Item,
+    pub(crate) layout: Layout,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Where a process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// Before the bytes are taken.
+    BeforeAppend,
+    /// When they are taken and not durable.
+    BeforeSync,
+    /// When they are durable and not acknowledged.
+    AfterSync,
 }
 
 /// Everything that is stored.
 #[derive(Debug, Default)]
-pub struct Inner {
+pub(crate) struct Inner {
     /// Visible items, by stream and key.
-    pub items: BTreeMap<(String, String), Stored>,
+    pub(crate) items: BTreeMap<(String, String), Stored>,
     /// Items since the last checkpoint.
-    pub draft: BTreeMap<(String, String), Stored>,
-    pub events: Vec<Event>,
+    pub(crate) draft: BTreeMap<(String, String), Stored>,
+    pub(crate) events: Vec<Event>,
     draft_events: Vec<Event>,
     /// Each log as runs of bytes without gaps.
-    pub logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
+    pub(crate) logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     /// How much of the last run of each log is synced.
-    pub synced: BTreeMap<String, u64>,
+    pub(crate) synced: BTreeMap<String, u64>,
     /// Where each log stood at the last checkpoint.
     committed: BTreeMap<String, u64>,
-    pub cursor: Option<Cursor>,
-    pub checkpoints: u64,
-    pub appends: u64,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) checkpoints: u64,
+    pub(crate) appends: u64,
     /// Appends from this number on find the disk full.
-    pub full_from: Option<u64>,
+    pub(crate) full_from: Option<u64>,
+    /// The calls after which the sink dies, as a killed process does: at the nth append, or the sync after it.
+    pub(crate) dies_at: Option<(u64, Death)>,
 }
 
 /// A handle to what is stored; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySink(Arc<(Mutex<Inner>, Condvar)>);
+pub(crate) struct MemorySink(Arc<(Mutex<Inner>, Condvar)>);
 
 impl MemorySink {
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.0.lock().unwrap()
     }
 
     /// Waits until something is true of what is stored.
-    pub fn wait(&self, what: &str, mut is_true: impl FnMut(&Inner) -> bool) {
+    pub(crate) fn wait(&self, what: &str, mut is_true: impl FnMut(&Inner) -> bool) {
         let patience = Duration::from_secs(60);
         let until = Instant::now() + patience;
         let mut inner = self.lock();
         while !is_true(&inner) {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{what} did not come within {patience:?}");
-            inner = self.0.1.wait_timeout(inner, left).unwrap().0;
+            inner = self.0.1.wait_timeout(inner, left.min(Duration::from_millis(500))).unwrap().0;
         }
     }
 
     /// Begins anew as a process does after a crash: what was neither synced nor committed is gone.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         let mut inner = self.lock();
         inner.draft.clear();
         inner.draft_events.clear();
@@ -75,7 +88,7 @@ impl MemorySink {
         }
     }
 
-    pub fn cursor(&self) -> Option<Cursor> {
+    pub(crate) fn cursor(&self) -> Option<Cursor> {
         self.lock().cursor.clone()
     }
 
@@ -85,20 +98,29 @@ impl MemorySink {
 }
 
 impl Inner {
+    fn die(&self, here: Death) -> Result<(), SinkError> {
+        match self.dies_at {
+            Some((append, death)) if self.appends >= append && (death == here || self.appends > append) => {
+                Err(SinkError::Vault("killed".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns where a log ends durably.
-    pub fn durable(&self, stream: &str) -> u64 {
+    pub(crate) fn durable(&self, stream: &str) -> u64 {
         self.synced.get(stream).copied().unwrap_or(0)
     }
 
     /// Returns the bytes of a log from `start` to `end`, if they are there.
-    pub fn log(&self, stream: &str, start: u64, end: u64) -> Option<Vec<u8>> {
+    pub(crate) fn log(&self, stream: &str, start: u64, end: u64) -> Option<Vec<u8>> {
         let runs = self.logs.get(stream)?;
         let (first, bytes) =
             runs.iter().find(|(first, bytes)| *first <= start && end <= first + bytes.len() as u64)?;
         Some(bytes[(start - first) as usize..(end - first) as usize].to_vec())
     }
 
-    pub fn stream(&self, name: &str) -> Vec<&Stored> {
+    pub(crate) fn stream(&self, name: &str) -> Vec<&Stored> {
         self.items.iter().filter(|((stream, _), _)| stream == name).map(|(_, stored)| stored).collect()
     }
 }
@@ -120,6 +142,7 @@ impl ChangeSink for MemorySink {
         body.read_to_end(&mut content).map_err(|source| SinkError::Body { key: item.key.clone(), source })?;
         let key = (item.stream.as_str().to_owned(), item.key.clone());
         self.lock().draft.insert(key, Stored { item, layout, body: content });
+        self.changed();
         Ok(())
     }
 
@@ -142,6 +165,7 @@ impl ChangeSink for MemorySink {
         if inner.full_from.is_some_and(|from| inner.appends >= from) {
             return Err(SinkError::Full("no space left on device".into()));
         }
+        inner.die(Death::BeforeAppend)?;
         let runs = inner.logs.entry(stream.as_str().to_owned()).or_default();
         match runs.last_mut() {
             Some((start, run)) if *start + run.len() as u64 == offset => run.extend_from_slice(bytes),
@@ -157,6 +181,7 @@ impl ChangeSink for MemorySink {
 
     fn sync(&mut self) -> Result<(), SinkError> {
         let mut inner = self.lock();
+        inner.die(Death::BeforeSync)?;
         let ends: Vec<(String, u64)> = inner
             .logs
             .iter()
@@ -165,9 +190,10 @@ impl ChangeSink for MemorySink {
             })
             .collect();
         inner.synced.extend(ends);
+        let survives = inner.die(Death::AfterSync);
         drop(inner);
         self.changed();
-        Ok(())
+        survives
     }
 
     fn checkpoint(&mut self, cursor: &Cursor) -> Result<(), SinkError> {
