@@ -5,6 +5,7 @@ mod files;
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -156,6 +157,8 @@ pub struct RestoreOptions {
     pub tablespaces: BTreeMap<u32, PathBuf>,
     /// Whether and how the server is started.
     pub start: Start,
+    /// Server settings that override others while the server runs that is started here.
+    pub settings: Settings,
     /// Whether the files must survive a power cut.
     pub durable: bool,
     /// How long replay may take.
@@ -201,13 +204,12 @@ pub struct RestoredCluster {
 }
 
 /// The contents of a data directory, complete but not yet prepared for a start.
-pub(crate) struct Laid {
-    pub(crate) end_lsn: u64,
-    pub(crate) cut_lsn: u64,
-    pub(crate) wal_bytes: u64,
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
-    pub(crate) links_left_out: Vec<String>,
+struct Laid {
+    end_lsn: u64,
+    wal_bytes: u64,
+    files: u64,
+    bytes: u64,
+    links_left_out: Vec<String>,
 }
 
 /// Restores a cluster into a new or empty directory, or one that holds an unfinished restore.
@@ -270,8 +272,26 @@ pub fn restore_cluster(
     Ok(restored)
 }
 
+/// Writes the files of a base for a private server, which brings its own WAL.
+pub(crate) fn lay_private_base(
+    stored: &dyn Stored,
+    route: &RecoveryRoute,
+    directory: &Path,
+    progress: &dyn Progress,
+) -> Result<(), RestoreError> {
+    let place = |oid: &u32| (*oid, directory.join("pg_tblspc").join(oid.to_string()));
+    let tablespaces = route.base.base.tablespaces.keys().map(place).collect();
+    files::write_base(
+        stored,
+        &route.base,
+        &files::Places { directory, tablespaces: &tablespaces },
+        progress,
+    )?;
+    Ok(())
+}
+
 /// Writes the base and the WAL, several files at a time, and checks both on the way.
-pub(crate) fn lay(
+fn lay(
     stored: &dyn Stored,
     history: &ClusterHistory,
     route: &RecoveryRoute,
@@ -279,11 +299,10 @@ pub(crate) fn lay(
     progress: &dyn Progress,
 ) -> Result<Laid, RestoreError> {
     let written = files::write_base(stored, &route.base, places, progress)?;
-    let (cut_lsn, end_lsn, wal_bytes) =
+    let (end_lsn, wal_bytes) =
         lay_wal(stored, history, route, route.wal_start_lsn(), places.directory, progress)?;
     Ok(Laid {
         end_lsn,
-        cut_lsn,
         wal_bytes,
         files: written.files,
         bytes: written.bytes,
@@ -292,18 +311,35 @@ pub(crate) fn lay(
 }
 
 /// Writes the WAL from a position up to the stop, and the timeline histories, into a data directory.
-/// Returns where it was cut, where the last whole record ends, and how much was written.
-pub(crate) fn lay_wal(
+/// Returns where the last whole record ends, and how much was written.
+fn lay_wal(
     stored: &dyn Stored,
     history: &ClusterHistory,
     route: &RecoveryRoute,
     from: u64,
     directory: &Path,
     progress: &dyn Progress,
-) -> Result<(u64, u64, u64), RestoreError> {
+) -> Result<(u64, u64), RestoreError> {
     let folder = directory.join("pg_wal");
     let scan = Scan { stored, history, branch: &route.branch };
     let cut = scan.cut(route.stop)?;
+    let written = write_wal(&scan, route, from..cut, &folder, progress)?;
+    // All histories: a promoted server takes the first timeline number that no history file claims.
+    for (timeline, content) in &history.history_files {
+        create_new(&folder.join(format!("{timeline:08X}.history")), content, 0o600)?;
+    }
+    Ok(written)
+}
+
+/// Writes and checks segments; returns where the last whole record ends, and how much was written.
+pub(crate) fn write_wal(
+    scan: &Scan<'_>,
+    route: &RecoveryRoute,
+    range: Range<u64>,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<(u64, u64), RestoreError> {
+    let (from, cut) = (range.start, range.end);
     progress.phase("WAL", Some(cut.saturating_sub(from)));
     let mut check = scan.check(from)?;
     let mut bytes = 0;
@@ -312,14 +348,9 @@ pub(crate) fn lay_wal(
         progress.advance(portion.len() as u64);
         check.push(at, portion)
     };
-    wal::write_segments(&scan, from..cut, route.base.base.wal_segment_bytes, &folder, &mut seen)?;
+    wal::write_segments(scan, range, route.base.base.wal_segment_bytes, folder, &mut seen)?;
     let end = check.finish(cut, route.stop)?;
-    // All histories: a promoted server takes the first timeline number that no history file claims.
-    for (timeline, content) in &history.history_files {
-        let path = folder.join(format!("{timeline:08X}.history"));
-        create_new(&path, content, 0o600)?;
-    }
-    Ok((cut, end, bytes))
+    Ok((end, bytes))
 }
 
 /// Makes a directory ours until the restore is complete. What an interrupted restore left is removed.
@@ -355,7 +386,7 @@ fn tablespace_places(
     route.base.base.tablespaces.keys().map(place).collect()
 }
 
-pub(crate) fn recovery_of(route: &RecoveryRoute, durable: bool) -> Recovery {
+fn recovery_of(route: &RecoveryRoute, durable: bool) -> Recovery {
     // The WAL in the directory ends where recovery is to stop, so its end is the target.
     let mut recovery = Recovery::scratch(recovery::Target::Latest, WalSource::Present);
     recovery.timeline = Timeline::Number(route.branch.timeline);
@@ -372,6 +403,7 @@ fn prepare(
     if let Start::Private { listen, access } = &options.start {
         let mut launch = recovery::prepare_private(server, recovery)?.listening(listen.clone());
         launch.settings.set("autovacuum", "on");
+        launch.settings.extend(&options.settings);
         launch.configuration = postgres_server::Configuration::Private { access: access.clone() };
         return Ok((Some(launch), false));
     }
@@ -379,7 +411,8 @@ fn prepare(
     let found = recovery::prepare_for_use(server, recovery)?;
     let launch = match &options.start {
         Start::Restored(listen) => {
-            let settings = Settings::new().with("hot_standby", "off");
+            let mut settings = Settings::new().with("hot_standby", "off");
+            settings.extend(&options.settings);
             Some(Launch::restored(settings).listening(listen.clone()))
         }
         _ => None,
@@ -403,7 +436,7 @@ fn set_apart(data_dir: &Path) -> Result<(), RestoreError> {
 }
 
 /// Starts the server, waits until it has replayed and is open, and checks that it stopped where it should.
-pub(crate) fn replay(
+fn replay(
     server: &Server,
     launch: &Launch,
     recovery: &Recovery,

@@ -103,6 +103,28 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Shows every record that begins in the range, in order, until told to stop.
+    pub(crate) fn each(
+        self,
+        range: Range<u64>,
+        mut visit: impl FnMut(&Record<'_>) -> Result<ControlFlow<()>, WalError>,
+    ) -> Result<(), ScanError> {
+        let mut records = self.records(range.start)?;
+        loop {
+            while let Some(record) = next_record(&mut records.stream)? {
+                if record.start().0 >= range.end {
+                    return Ok(());
+                }
+                if record.start().0 >= range.start && visit(&record)?.is_break() {
+                    return Ok(());
+                }
+            }
+            if !records.refill()? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Finds the last commit before a position by looking at ever longer stretches that end there.
     pub(crate) fn last_commit(self, range: Range<u64>) -> Result<Option<CommitPoint>, ScanError> {
         let mut length = 4 << 20;
@@ -136,17 +158,24 @@ impl<'a> Scan<'a> {
             Stop::Before(lsn) | Stop::End(lsn) => return Ok(lsn),
             Stop::After(lsn) => lsn,
         };
-        let mut stream = self.records(asked)?;
-        while let Some((start, end)) = stream.next_bounds()? {
-            if start == asked {
-                return Ok(end);
-            }
-            if start > asked {
-                return Ok(start);
+        match self.record_from(asked)? {
+            Some((start, end)) => Ok(if start == asked { end } else { start }),
+            None => {
+                let asked = self.history.coverage_along(self.branch).reach(asked);
+                Err(WalFileError::NoBoundary { asked, found: stop.lsn() }.into())
             }
         }
-        let reach = self.history.coverage_along(self.branch).reach(asked);
-        Err(WalFileError::NoBoundary { asked: reach, found: asked }.into())
+    }
+
+    /// Returns where the first record at or after a position begins and ends, if it is stored as a whole.
+    pub(crate) fn record_from(self, position: u64) -> Result<Option<(u64, u64)>, ScanError> {
+        let mut records = self.records(position)?;
+        while let Some((start, end)) = records.next_bounds()? {
+            if start >= position {
+                return Ok(Some((start, end)));
+            }
+        }
+        Ok(None)
     }
 
     /// Opens a stream of the records from around a position on.

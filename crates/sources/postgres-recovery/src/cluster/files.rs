@@ -221,7 +221,10 @@ impl Check {
     }
 
     fn record(&self, path: &str, size_bytes: u64, summer: Summer) {
-        let fault = self.manifest.files.get(path).and_then(|expected| fault_of(expected, size_bytes, summer));
+        let fault = match self.manifest.files.get(path) {
+            Some(expected) => fault_of(expected, size_bytes, summer),
+            None => Some("the manifest does not know it".to_owned()),
+        };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match fault {
             None => drop(seen.whole.insert(path.to_owned())),

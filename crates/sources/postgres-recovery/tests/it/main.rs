@@ -1,4 +1,8 @@
 //! Recovery on real servers.
 
+mod drill;
+mod faults;
+mod moments;
 mod restore;
+mod shadow;
 mod store;

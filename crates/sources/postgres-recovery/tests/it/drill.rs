@@ -1,0 +1,200 @@
+//! Drills, fingerprints, exports; faults that only a fingerprint sees.
+
+use std::{fs::OpenOptions, os::unix::fs::FileExt, path::Path, sync::Arc};
+
+use connect::Silent;
+use ports::{Clock, SystemClock};
+use postgres_recovery::{
+    ClusterHistory, RestoredCluster, TableFormat, Target, Truth, drill, export_table, export_wal,
+    fingerprint, resolve, restore_cluster,
+};
+use postgres_server::{
+    Launch, Server, Settings, StopMode,
+    testing::{PATIENCE, TestServer, account, installation, reachable_folder},
+};
+use postgres_wire::{Connection, ConnectionSettings, Limits, Mode};
+
+use crate::{
+    restore::{options, production_with, restore},
+    shadow::scratch_options,
+    store::MemoryStore,
+};
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
+fn logical(major: u32) -> TestServer {
+    production_with(major, |settings| settings.set("wal_level", "logical"))
+}
+
+#[test]
+fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
+    let server = logical(15);
+    server.sql("create table t as select i as id, md5(i::text) as text from generate_series(1, 20000) i");
+    let mut store = MemoryStore::default();
+    store.take_base(&server);
+    server.sql("update t set text = 'changed' where id % 7 = 0");
+    let taken =
+        fingerprint::of_production(&server.url(), "postgres", "unwipe_fingerprint", &clock()).unwrap();
+    let recorded = taken.fingerprint;
+    server.sql("delete from t where id > 100");
+    store.take_base(&server);
+    store.take_wal(&server);
+    assert_eq!(recorded.tables["postgres.public.t"].rows, 20000);
+    let history = ClusterHistory::read(&store).unwrap();
+    let route = resolve(&store, &history, Target::BeforeLsn(recorded.lsn.unwrap()), None).unwrap().route;
+    let folder = reachable_folder();
+    let options = scratch_options(15, &folder.path().join("drill"));
+    let truth = Truth::Recorded(recorded.clone());
+    let report = drill(&store, &history, &route, &truth, &options, &Silent).unwrap();
+    assert!(report.proven, "{report:?}");
+    let has_program = installation(15).tool("pg_checksums").is_some();
+    assert_eq!(report.checks.iter().any(|check| check == "page checksums checked"), has_program, "{report:?}");
+    // Another moment is another content: the same truth must fail there, and name the table.
+    let latest = history.choose_latest(None).unwrap();
+    let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
+    assert!(!report.proven);
+    assert_eq!(report.findings, ["postgres.public.t has 100 rows instead of 20000"]);
+    // Two bases lead to the same content.
+    let older = postgres_recovery::RecoveryRoute { base: history.bases[0].clone(), ..latest.clone() };
+    let truth = Truth::SecondRecovery(Box::new(older));
+    let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
+    assert!(report.proven, "{report:?}");
+}
+
+/// Changes a page of a stopped cluster.
+fn damage(data: &Path, relation: &str, change: impl FnOnce(&std::fs::File)) {
+    let file = OpenOptions::new().read(true).write(true).open(data.join(relation)).unwrap();
+    change(&file);
+}
+
+fn start_again(restored: &RestoredCluster, control: &Path) -> postgres_server::RunningServer {
+    let server = Server::new(installation(15), account(), &restored.directory, control);
+    let settings = Settings::new().with("autovacuum", "off").with("fsync", "off");
+    server.start(&Launch::private(settings).ready_within(PATIENCE), clock()).unwrap()
+}
+
+#[test]
+fn a_zeroed_a_cut_off_and_a_stale_page_are_found_and_named() {
+    let server = logical(15);
+    server.sql("create table t as select i as id, 0 as n from generate_series(1, 20000) i");
+    let mut store = MemoryStore::default();
+    store.take_base(&server);
+    server.sql("update t set n = 1 where id = 10000");
+    server.sql("checkpoint");
+    let relation = server.sql("select pg_relation_filepath('t')");
+    let stale_block: u64 =
+        server.sql("select (ctid::text::point)[0]::int from t where id = 9999").parse().unwrap();
+    // The page as it was before: valid, and of the past.
+    let folder = reachable_folder();
+    let before = restore_stopped(&store_at_base(&server, &mut store), folder.path());
+    let mut stale = vec![0; 8192];
+    let file = std::fs::File::open(before.directory.join(&relation)).unwrap();
+    file.read_exact_at(&mut stale, stale_block * 8192).unwrap();
+
+    let taken =
+        fingerprint::of_production(&server.url(), "postgres", "unwipe_fingerprint", &clock()).unwrap();
+    let expected = taken.fingerprint;
+    store.take_wal(&server);
+    let faults: [(&str, Box<dyn Fn(&std::fs::File)>, &str); 4] = [
+        ("none", Box::new(|_| {}), ""),
+        (
+            "zeroed",
+            Box::new(|file| file.write_all_at(&[0; 8192], 5 * 8192).unwrap()),
+            "rows instead of 20000",
+        ),
+        (
+            "cut off",
+            Box::new(|file| file.set_len(file.metadata().unwrap().len() - 3 * 8192).unwrap()),
+            "rows instead of 20000",
+        ),
+        (
+            "stale",
+            Box::new(move |file| file.write_all_at(&stale, stale_block * 8192).unwrap()),
+            "postgres.public.t",
+        ),
+    ];
+    for (name, fault, words) in faults {
+        let folder = reachable_folder();
+        let restored = restore_stopped(&store, folder.path());
+        damage(&restored.directory, &relation, fault);
+        let running = start_again(&restored, &folder.path().join("again"));
+        let found = fingerprint::of_scratch(&|database| running.url("postgres", database), &clock()).unwrap();
+        assert!(found.unreadable.is_empty(), "{name}: {:?}", found.unreadable);
+        let findings = drill::findings(&expected, &found.fingerprint);
+        if words.is_empty() {
+            assert!(findings.is_empty(), "{name}: {findings:?}");
+        } else {
+            assert!(findings.len() == 1 && findings[0].contains(words), "{name}: {findings:?}");
+        }
+    }
+}
+
+/// Returns a copy of the store whose WAL ends where the base becomes consistent.
+fn store_at_base(server: &TestServer, store: &mut MemoryStore) -> MemoryStore {
+    store.take_wal(server);
+    let mut cut = store.clone();
+    let end = ClusterHistory::read(store).unwrap().bases[0].base.end_lsn;
+    cut.forget_wal(1, end, u64::MAX);
+    cut
+}
+
+/// Restores the newest moment and stops the server cleanly.
+fn restore_stopped(store: &MemoryStore, folder: &Path) -> RestoredCluster {
+    let mut restored = restore(store, 15, "latest", folder).unwrap();
+    restored.running.as_mut().unwrap().stop(StopMode::Fast, PATIENCE).unwrap();
+    restored
+}
+
+#[test]
+fn wal_and_tables_leave_in_forms_of_their_own() {
+    let server = production_with(15, |_| {});
+    server.sql(
+        "create table \"Odd name\" (id int, \"text\" text, twice int generated always as (id * 2) stored)",
+    );
+    let mut store = MemoryStore::default();
+    store.take_base(&server);
+    server.sql("insert into \"Odd name\" (id, text) values (1, 'a,b'), (2, null)");
+    server.sql("select pg_switch_wal()");
+    server.sql("insert into \"Odd name\" (id, text) values (3, E'line\\nline')");
+    let end = store.take_wal(&server);
+    let history = ClusterHistory::read(&store).unwrap();
+    let folder = reachable_folder();
+    let wal = folder.path().join("wal");
+    let start = history.bases[0].base.start_lsn;
+    let names = export_wal(&store, &history, 1, start..end, &wal).unwrap();
+    assert!(names.len() >= 2, "{names:?}");
+    let own = std::fs::read(server.data_dir().join("pg_wal").join(&names[0])).unwrap();
+    assert!(
+        std::fs::read(wal.join(&names[0])).unwrap() == own,
+        "a whole segment differs from the server's own"
+    );
+
+    let route = history.choose_latest(None).unwrap();
+    let options = options(15, &folder.path().join("control"));
+    let data = folder.path().join("data");
+    let restored = restore_cluster(&store, &history, &route, &data, &options, &Silent).unwrap();
+    let url = restored.running.as_ref().unwrap().url("postgres", "postgres");
+    let settings = ConnectionSettings::from_url(&url).unwrap();
+    let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), clock()).unwrap();
+    for (name, format) in
+        [("t.csv", TableFormat::Csv), ("t.sql", TableFormat::Sql), ("t.copy", TableFormat::CopyBinary)]
+    {
+        let path = folder.path().join(name);
+        assert_eq!(export_table(&mut connection, "public", "Odd name", format, &path).unwrap(), 3, "{name}");
+    }
+    let csv = std::fs::read_to_string(folder.path().join("t.csv")).unwrap();
+    assert_eq!(csv, "id,text\n1,\"a,b\"\n2,\n3,\"line\nline\"\n");
+    // The script fills the table on another server.
+    server.sql("truncate \"Odd name\"");
+    let script = std::fs::read_to_string(folder.path().join("t.sql")).unwrap();
+    let program = postgres_server::testing::installations().newest_tool("psql", 13).unwrap();
+    let status = std::process::Command::new(program)
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &server.url(), "-f"])
+        .arg(folder.path().join("t.sql"))
+        .status()
+        .unwrap();
+    assert!(status.success(), "{script}");
+    assert_eq!(server.sql("select count(*), sum(twice) from \"Odd name\""), "3|12");
+}
