@@ -135,6 +135,9 @@ pub(crate) struct ProtectPostgres {
     /// Read at most this many kilobytes per second while copying a base
     #[arg(long, value_name = "KB")]
     pub(crate) max_rate_kb: Option<u32>,
+    /// The cluster's superuser, as whom restored servers are used (default: postgres)
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) superuser: Option<String>,
     /// Add the source although a check failed
     #[arg(long)]
     pub(crate) force: bool,

@@ -1,3 +1,4 @@
 //! The connectors that this binary knows; nothing below it names one.
 
 pub(crate) mod postgres;
+pub(crate) mod recovery;

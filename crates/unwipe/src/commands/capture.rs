@@ -29,12 +29,6 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     let (name, _) = installation.config().source(&options.source)?;
     let stop = stop_on_signals()?;
     let mut reader = reader(context, &installation, &name)?;
-    if options.base {
-        reader = reader.with_new_base();
-    }
-    if options.once {
-        reader = reader.until_up_to_date();
-    }
     if !options.once {
         context.output.say(format!("following {name}; end with Ctrl-C"));
     }

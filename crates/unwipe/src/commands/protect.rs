@@ -63,6 +63,7 @@ fn config_of(options: ProtectPostgres) -> PostgresConfig {
         slot: options.slot,
         synchronous: options.synchronous,
         max_rate_kb: options.max_rate_kb,
+        superuser: options.superuser,
     }
 }
 

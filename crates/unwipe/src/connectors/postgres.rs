@@ -39,9 +39,17 @@ pub(crate) struct PostgresConfig {
     /// How fast a base may be copied, in kilobytes per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_rate_kb: Option<u32>,
+    /// The cluster's superuser, as whom private servers are used; `postgres` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superuser: Option<String>,
 }
 
 impl PostgresConfig {
+    /// Returns the name of the cluster's superuser.
+    pub(crate) fn superuser(&self) -> &str {
+        self.superuser.as_deref().unwrap_or("postgres")
+    }
+
     /// Reads the connector's part of a source's configuration.
     pub(crate) fn of(name: &SourceName, source: &SourceConfig) -> Result<Self, Failure> {
         if source.kind != KIND {

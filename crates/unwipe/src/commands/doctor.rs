@@ -1,0 +1,110 @@
+//! `unwipe doctor`
+
+use connect::{Finding, Standing};
+use serde::Serialize;
+use service::{Installation, Secrets};
+
+use crate::{
+    commands::protect::findings_text,
+    connectors::postgres::PostgresConfig,
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+    output::Style,
+};
+
+#[derive(Serialize)]
+struct Examined {
+    about: String,
+    findings: Vec<Finding>,
+}
+
+/// A newest moment older than this is worth a look while captures should be running.
+const BEHIND_MICROS_MAX: i64 = 300_000_000;
+
+pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    let installation = context.installation()?;
+    let mut examined = vec![Examined { about: "the vault".to_owned(), findings: vault(context, &installation)? }];
+    for (name, source) in &installation.config().sources {
+        let secrets = Secrets::new(installation.home(), &environment);
+        let config = PostgresConfig::of(name, source)?;
+        let reader = config.reader(name, &secrets, context.clock(), context.progress())?;
+        let mut findings = reader.check();
+        let head = installation.vault()?.head(name)?;
+        findings.push(freshness(context, name.as_str(), head.map(|commit| commit.envelope.vault_time)));
+        examined.push(Examined { about: format!("source {name}"), findings });
+    }
+    let bad = examined.iter().flat_map(|e| &e.findings).any(|finding| finding.standing == Standing::Bad);
+    let output = context.output;
+    output.result(&examined, || {
+        let mut text = String::new();
+        for Examined { about, findings } in &examined {
+            text.push_str(&format!("{}\n{}\n", output.paint(Style::Strong, about), findings_text(output, findings)));
+        }
+        text
+    })?;
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    let measured = installation.store()?.measure()?;
+    let subject = "what is stored cannot be deleted by this user";
+    let evidence = format!("tier {}: {measured}", measured.tier);
+    findings.push(match measured.tier {
+        0 => Finding::advice(subject, evidence, "unwipe init --immutable-flags, as a user of its own, or a vault on another host"),
+        _ if measured.clearable_here => Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE"),
+        _ => Finding::good(subject, evidence),
+    });
+    let vault = installation.vault()?;
+    let report = vault::verify::verify(&vault, None, vault::verify::Depth::Structure, &mut |_| {})?;
+    let subject = "the vault is whole: chain, signatures, packs";
+    findings.push(match report.findings.first() {
+        None => Finding::good(subject, format!("{} commits, {} packs", report.commits, report.packs)),
+        Some(first) => Finding::bad(
+            subject,
+            format!("{}: {} ({})", first.object, first.problem, first.detail),
+            "unwipe verify --read-data",
+        ),
+    });
+    let lock_days = vault.manifest().lock_days;
+    findings.push(Finding::good("everything is locked for its term", format!("{lock_days} days")));
+    let key_beside = installation.config().restore.key.is_some();
+    let subject = "the capturing host cannot read the vault";
+    findings.push(if key_beside {
+        Finding::advice(
+            subject,
+            "the restore key is configured here",
+            "move keys/restore.key to the host that restores, and remove restore.key from unwipe.toml",
+        )
+    } else {
+        Finding::good(subject, "no restore key is configured here")
+    });
+    let now = context.clock().now();
+    let ahead = vault.sources()?.iter().filter_map(|name| vault.head(name).ok().flatten()).any(|commit| {
+        commit.envelope.vault_time.micros_since(now) > 0
+    });
+    let subject = "this clock agrees with the vault's time";
+    findings.push(if ahead {
+        Finding::bad(subject, "the vault holds commits from the future", "set this machine's clock")
+    } else {
+        Finding::good(subject, "no commit is from the future")
+    });
+    Ok(findings)
+}
+
+fn freshness(context: &Context, name: &str, newest: Option<model::Moment>) -> Finding {
+    let subject = "the newest moment is recent";
+    match newest {
+        None => Finding::bad(subject, "nothing was captured yet", format!("unwipe capture {name}")),
+        Some(at) => {
+            let behind = context.clock().now().micros_since(at);
+            let evidence = format!("{at}, {} s ago", behind / 1_000_000);
+            if behind > BEHIND_MICROS_MAX {
+                Finding::advice(subject, evidence, "unwipe serve")
+            } else {
+                Finding::good(subject, evidence)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `unwipe verify`
+
+use connect::Progress;
+use serde::Serialize;
+use vault::verify::{Depth, Finding, Report};
+
+use crate::{
+    arguments::Verify,
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+    output::{Style, bytes, count},
+};
+
+#[derive(Serialize)]
+struct Verified {
+    sound: bool,
+    objects: u64,
+    commits: u64,
+    packs: u64,
+    packs_of_no_commit: u64,
+    read_bytes: u64,
+    contents: u64,
+    with_key: bool,
+    findings: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    object: String,
+    problem: String,
+    detail: String,
+    affected_items: Option<u64>,
+}
+
+pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> {
+    let installation = context.installation()?;
+    let depth = if options.read_data { Depth::ReadData } else { Depth::Structure };
+    let reference = options.reading.key.as_deref().or(installation.config().restore.key.as_deref());
+    let reader = reference.map(|reference| installation.reader(Some(reference), &environment)).transpose()?;
+    let vault = installation.vault()?;
+    let report = {
+        let display = context.progress();
+        let mut done = 0;
+        vault::verify::verify(&vault, reader.as_ref(), depth, &mut |progress| {
+            if done == 0 {
+                display.phase("verifying objects", Some(progress.total));
+            }
+            display.advance(progress.done - done);
+            done = progress.done;
+        })?
+    };
+    let sound = report.is_sound();
+    let verified = describe(report, reader.is_some());
+    let output = context.output;
+    output.result(&verified, || {
+        let mut text = format!(
+            "{} objects: {} commits, {} packs; {} read, {} contents checked{}\n",
+            count(verified.objects),
+            count(verified.commits),
+            count(verified.packs),
+            bytes(verified.read_bytes),
+            count(verified.contents),
+            if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
+        );
+        for found in &verified.findings {
+            let items = found.affected_items.map(|n| format!(" ({} items affected)", count(n))).unwrap_or_default();
+            let word = output.paint(Style::Bad, &found.problem);
+            text.push_str(&format!("{word}  {}: {}{items}\n", found.object, found.detail));
+        }
+        if verified.sound {
+            text.push_str(&output.paint(Style::Good, "nothing is missing, nothing was changed"));
+            text.push('\n');
+        }
+        text
+    })?;
+    Ok(if sound { Exit::Done } else { Exit::Tampering })
+}
+
+fn describe(report: Report, with_key: bool) -> Verified {
+    let found = |finding: Finding| Found {
+        object: finding.object,
+        problem: finding.problem.to_string(),
+        detail: finding.detail,
+        affected_items: finding.affected_items,
+    };
+    Verified {
+        sound: report.is_sound(),
+        objects: report.objects,
+        commits: report.commits,
+        packs: report.packs,
+        packs_of_no_commit: report.unreferenced_packs,
+        read_bytes: report.read_bytes,
+        contents: report.contents,
+        with_key,
+        findings: report.findings.into_iter().map(found).collect(),
+    }
+}
