@@ -20,20 +20,29 @@ pub enum Protection {
 /// What a local store really enforces against this process, found out by trying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtectionReport {
-    /// 0: a plain folder. 1: immutable flags.
+    /// 0: this process could delete the vault. 1: immutable flags that this process cannot clear.
     pub tier: u8,
-    /// Whether an object with the flag really resisted being overwritten, renamed and deleted.
+    /// Whether the vault's objects carry the immutable flag.
+    pub objects_immutable: bool,
+    /// Whether a file with the flag really resisted being overwritten, renamed and deleted.
     pub flags_hold: bool,
     /// Whether this very process could take the flags off again.
     pub clearable_here: bool,
 }
 
+impl ProtectionReport {
+    const fn new(objects_immutable: bool, flags_hold: bool, clearable_here: bool) -> Self {
+        let tier = if objects_immutable && flags_hold && !clearable_here { 1 } else { 0 };
+        Self { tier, objects_immutable, flags_hold, clearable_here }
+    }
+}
+
 impl fmt::Display for ProtectionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.tier, self.clearable_here) {
-            (0, _) => "no protection from this user",
-            (_, true) => "immutable files, but this process may clear the flag",
-            (_, false) => "immutable files that this process cannot clear",
+        f.write_str(match (self.objects_immutable && self.flags_hold, self.clearable_here) {
+            (false, _) => "no protection from this user",
+            (true, true) => "immutable files, but this process may clear the flag",
+            (true, false) => "immutable files, and this process cannot clear the flag",
         })
     }
 }
@@ -63,33 +72,25 @@ pub(crate) fn is_immutable(path: &Path) -> bool {
 /// `sample` is an object that should carry the flag: it answers for a process that may not set flags itself.
 pub(crate) fn measure(folder: &Path, sample: Option<&Path>) -> Result<ProtectionReport, FileError> {
     let probe = folder.join(format!(".probe-{}", std::process::id()));
-    let nothing = ProtectionReport { tier: 0, flags_hold: false, clearable_here: false };
+    let objects_immutable = sample.is_some_and(is_immutable);
+    // Who may not set flags may not clear them either: then the flags that are there are believed.
+    let without_rights = ProtectionReport::new(objects_immutable, objects_immutable, false);
     match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(without_rights(sample, nothing)),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(without_rights),
         Err(e) => return Err(FileError::new("create", &probe, e)),
     }
     let report = if set_immutable(&probe, true).is_ok() {
         let flags_hold = resists(&probe);
         let clearable_here = set_immutable(&probe, false).is_ok();
-        let sealed = flags_hold && sample.is_none_or(is_immutable);
-        ProtectionReport { tier: u8::from(sealed), flags_hold, clearable_here }
+        ProtectionReport::new(objects_immutable, flags_hold, clearable_here)
     } else {
-        without_rights(sample, nothing)
+        without_rights
     };
     match fs::remove_file(&probe) {
         Ok(()) => Ok(report),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(report),
         Err(e) => Err(FileError::new("remove", &probe, e)),
-    }
-}
-
-fn without_rights(sample: Option<&Path>, nothing: ProtectionReport) -> ProtectionReport {
-    match sample {
-        Some(sample) if is_immutable(sample) => {
-            ProtectionReport { tier: 1, flags_hold: true, clearable_here: false }
-        }
-        _ => nothing,
     }
 }
 

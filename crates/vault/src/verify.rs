@@ -61,6 +61,8 @@ pub struct Report {
     pub packs: u64,
     /// Packs that no commit names: what is left of writers that stopped half way.
     pub unreferenced_packs: u64,
+    /// Objects for which the store knows no lock, for instance in a copy of a vault.
+    pub unlocked_objects: u64,
     /// Bytes read.
     pub read_bytes: u64,
     /// Contents whose digests were checked.
@@ -114,7 +116,11 @@ pub fn verify(
     let mut check = Check {
         vault,
         depth,
-        report: Report { objects: objects.len() as u64, ..Report::default() },
+        report: Report {
+            objects: objects.len() as u64,
+            unlocked_objects: objects.iter().filter(|blob| blob.locked_until.is_none()).count() as u64,
+            ..Report::default()
+        },
         present: objects.iter().map(|blob| (blob.name.to_string(), blob.clone())).collect(),
         named: BTreeMap::new(),
         damaged: BTreeSet::new(),

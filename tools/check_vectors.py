@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Checks the independent reader against the test vectors of the vault format: check_vectors.py docs/format/vectors"""
+
+import json
+import pathlib
+import struct
+import sys
+
+import blake3
+
+import read_vault as reader
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    vectors = json.loads((folder / "primitives.json").read_text())
+    checked = 0
+
+    def check(what, found, expected):
+        nonlocal checked
+        checked += 1
+        if found != expected:
+            sys.exit(f"error: {what} gives {found!r}, not {expected!r}")
+
+    for vector in vectors["varint"]:
+        check("varint", reader.Decoder("vector", bytes.fromhex(vector["bytes"])).varint(), int(vector["value"]))
+    for vector in vectors["zigzag"]:
+        check("zigzag", reader.Decoder("vector", bytes.fromhex(vector["bytes"])).zigzag(), int(vector["value"]))
+    for text in vectors["not_varint"]:
+        try:
+            reader.Decoder("vector", bytes.fromhex(text)).varint()
+        except reader.VaultError:
+            checked += 1
+        else:
+            sys.exit(f"error: {text} was accepted as a number")
+
+    vector = vectors["digest"]
+    key, content = bytes.fromhex(vector["chunk_key"]), bytes.fromhex(vector["content"])
+    size = vector["leaf_bytes"]
+    leaves = [blake3.blake3(content[i : i + size], key=key).digest() for i in range(0, len(content), size)]
+    check("leaf hashes", [leaf.hex() for leaf in leaves], vector["leaf_hashes"])
+    digest_key = blake3.blake3(key, derive_key_context="unwipe/v1/content digest").digest()
+    digest = blake3.blake3(b"".join(leaves) + struct.pack("<Q", len(content)), key=digest_key).hexdigest()
+    check("content digest", digest, vector["digest"])
+
+    vector = vectors["wrap"]
+    vault, secret = bytes.fromhex(vector["vault"]), bytes.fromhex(vector["data_secret"])
+    wrapped = bytes.fromhex(vector["wrapped"])
+    check("key wrap", reader.unwrap(vault, vector["purpose"].encode(), secret, wrapped).hex(), vector["key"])
+
+    for vector in vectors["sealed"]:
+        vault, key = bytes.fromhex(vector["vault"]), bytes.fromhex(vector["key"])
+        sealed, label = bytes.fromhex(vector["sealed"]), vector["label"].encode()
+        raw = reader.open_block(vault, key, label, vector["number"], sealed, reader.BLOCK_MAX)
+        check("sealed block", raw.hex(), vector["raw"])
+    print(f"{checked} vectors")
+
+
+if __name__ == "__main__":
+    main()
