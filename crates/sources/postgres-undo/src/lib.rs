@@ -26,6 +26,7 @@ mod dropped;
 mod dump;
 mod error;
 mod facts;
+mod parents;
 mod planner;
 mod rows;
 mod session;

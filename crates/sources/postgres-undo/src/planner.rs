@@ -296,6 +296,14 @@ impl<'p> Planning<'p> {
         let oids: BTreeSet<u32> = tables.iter().map(|(oid, _)| *oid).collect();
         let mut then = read_shapes(&mut self.scratch, &oids)?;
         let mut now = read_shapes(&mut self.production, &oids)?;
+        for (oid, way) in &tables {
+            let places = self.deeds.get(oid).map(|deeds| deeds.destroyed.as_slice()).unwrap_or_default();
+            self.collected.returning.await_rows(*oid, (*way == Way::Deeds).then_some(places));
+        }
+        // What is referred to comes first, so that a row knows whether its parent comes back.
+        let ranks = steps::ranks(&now);
+        let mut tables = tables;
+        tables.sort_by_key(|(oid, _)| ranks.get(oid).copied());
         for (oid, way) in tables {
             let Some(old) = then.remove(&oid) else { continue };
             if !self.is_planned(&old, &way) {

@@ -17,6 +17,7 @@ use crate::{
         Image, Pair, copy_images, copy_live, copy_reverts, count_contents, images_at, live_at, live_by_key,
         next_images, open_images,
     },
+    parents::{self, Returning},
     session::Session,
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct Collected<'f> {
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) conflicts: Vec<Conflict>,
     pub(crate) counts: Counts,
+    pub(crate) returning: Returning,
     /// All conflicts, once there are more than a plan lists.
     overflow: Option<AttachmentWriter>,
     files: u32,
@@ -69,6 +71,7 @@ impl<'f> Collected<'f> {
             attachments: Vec::new(),
             conflicts: Vec::new(),
             counts: Counts::default(),
+            returning: Returning::default(),
             overflow: None,
             files: 0,
         }
@@ -223,7 +226,12 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
                 let key = format!("the new row at {place}");
                 self.collected.conflict(&self.target, key, reason.to_owned())?;
             }
-            let places: Vec<String> = ours.into_iter().cloned().collect();
+            let mut places: Vec<String> = ours.into_iter().cloned().collect();
+            let needed = parents::needed(self.production, self.pair, self.owners, &places)?;
+            for (place, reason) in places.iter().filter_map(|place| needed.get_key_value(place)) {
+                self.collected.conflict(&self.target, format!("the new row at {place}"), reason.clone())?;
+            }
+            places.retain(|place| !needed.contains_key(place));
             if !places.is_empty() {
                 let file = open_file(&mut self.files.removals, self.collected)?;
                 self.files.removed += copy_live(self.production, self.pair, &places, file)?;
@@ -252,8 +260,8 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
                 holders: holders.collect(),
             };
             match decide(&facts, self.owners) {
-                Decision::Insert => inserts.push(image.place),
-                Decision::Revert(live) => reverts.push((image.place, live)),
+                Decision::Insert => inserts.push(image),
+                Decision::Revert(live) => reverts.push((image, live)),
                 Decision::Unchanged => self.collected.counts.unchanged += 1,
                 Decision::Conflict(reason) => {
                     let label = image.label(self.pair);
@@ -261,8 +269,39 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
                 }
             }
         }
+        self.leave_orphans(&mut inserts, &mut reverts)?;
+        let inserts: Vec<String> = inserts.into_iter().map(|image| image.place).collect();
+        let reverts: Vec<(String, Live)> =
+            reverts.into_iter().map(|(image, live)| (image.place, live)).collect();
         self.write_images(&inserts, &reverts)?;
+        self.collected.returning.insert(self.pair.then.oid, &inserts);
         self.progress.advance(count);
+        Ok(())
+    }
+
+    /// Takes the rows out whose parents are gone for good.
+    fn leave_orphans(
+        &mut self,
+        inserts: &mut Vec<Image>,
+        reverts: &mut Vec<(Image, Live)>,
+    ) -> Result<(), PlanningError> {
+        let places: Vec<String> = inserts
+            .iter()
+            .chain(reverts.iter().map(|(image, _)| image))
+            .map(|image| image.place.clone())
+            .collect();
+        let servers = (&mut *self.scratch, &mut *self.production);
+        let orphans = parents::orphans(servers, self.pair, &self.collected.returning, &places)?;
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        for image in inserts.iter().chain(reverts.iter().map(|(image, _)| image)) {
+            if let Some(reason) = orphans.get(&image.place) {
+                self.collected.conflict(&self.target, image.label(self.pair), reason.clone())?;
+            }
+        }
+        inserts.retain(|image| !orphans.contains_key(&image.place));
+        reverts.retain(|(image, _)| !orphans.contains_key(&image.place));
         Ok(())
     }
 
@@ -296,6 +335,7 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
     /// Ends the table: what was found becomes parts of the plan.
     pub(crate) fn finish(self) -> Result<(), PlanningError> {
         let Self { pair, collected, files, .. } = self;
+        collected.returning.finish(pair.then.oid);
         collected.counts.inserted += files.inserted;
         collected.counts.reverted += files.reverted;
         collected.counts.removed += files.removed;

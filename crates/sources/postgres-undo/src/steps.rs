@@ -8,7 +8,7 @@ use crate::{
     error::PlanningError,
     planner::Planning,
     rows::RowsPart,
-    shape::{SequenceState, read_sequences, sequences_of},
+    shape::{SequenceState, Shape, read_sequences, sequences_of},
     step::{AdvanceDetails, ColumnRef, CreateDetails, Details, RowsDetails, TableName},
 };
 
@@ -95,7 +95,8 @@ pub(crate) fn number(
     planning: &Planning<'_>,
     sequences: Vec<SequenceState>,
 ) -> Result<Vec<Step>, PlanningError> {
-    let ranks = ranks(planning);
+    let shapes = planning.pairs.iter().map(|(oid, pair)| (*oid, pair.now.clone())).collect();
+    let ranks = ranks(&shapes);
     let rank = |part: &RowsPart| ranks.get(&part.table).copied().unwrap_or_default();
     let with = |action: Action| {
         let mut parts: Vec<&RowsPart> =
@@ -198,17 +199,16 @@ fn advance_step(planning: &Planning<'_>, state: SequenceState) -> Result<Step, P
 }
 
 /// Ranks the tables so that one comes after those it refers to; in a cycle the order is arbitrary but always the same.
-fn ranks(planning: &Planning<'_>) -> BTreeMap<u32, usize> {
-    let by_name: BTreeMap<&TableName, u32> =
-        planning.pairs.iter().map(|(oid, pair)| (&pair.now.name, *oid)).collect();
+pub(crate) fn ranks(shapes: &BTreeMap<u32, Shape>) -> BTreeMap<u32, usize> {
+    let by_name: BTreeMap<&TableName, u32> = shapes.iter().map(|(oid, shape)| (&shape.name, *oid)).collect();
     let parents = |oid: u32| -> Vec<u32> {
-        let Some(pair) = planning.pairs.get(&oid) else { return Vec::new() };
-        let outward = pair.now.references.iter().filter(|reference| reference.outward);
+        let Some(shape) = shapes.get(&oid) else { return Vec::new() };
+        let outward = shape.references.iter().filter(|reference| reference.outward);
         outward.filter_map(|reference| by_name.get(&reference.parent).copied()).collect()
     };
     let mut ranks = BTreeMap::new();
     let mut entered = BTreeSet::new();
-    for start in planning.pairs.keys() {
+    for start in shapes.keys() {
         // Depth first without recursion: a chain of foreign keys may be long.
         let mut path = vec![(*start, false)];
         while let Some((oid, left)) = path.pop() {
@@ -217,9 +217,8 @@ fn ranks(planning: &Planning<'_>) -> BTreeMap<u32, usize> {
                 ranks.entry(oid).or_insert(next);
             } else if entered.insert(oid) {
                 path.push((oid, true));
-                path.extend(
-                    parents(oid).into_iter().filter(|parent| !entered.contains(parent)).map(|p| (p, false)),
-                );
+                let open = parents(oid).into_iter().filter(|parent| !entered.contains(parent));
+                path.extend(open.map(|parent| (parent, false)));
             }
         }
     }
