@@ -99,11 +99,11 @@ pub enum RestoreError {
 fn list(faults: &[FileFault]) -> String {
     const SHOWN: usize = 3;
     let shown = faults.iter().take(SHOWN).map(|fault| format!("{}: {}", fault.path, fault.fault));
-    let mut text = shown.collect::<Vec<_>>().join("; ");
-    if faults.len() > SHOWN {
-        text.push_str(&format!("; and {} more", faults.len() - SHOWN));
+    let text = shown.collect::<Vec<_>>().join("; ");
+    match faults.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text}; and {more} more"),
     }
-    text
 }
 
 impl RestoreError {

@@ -153,13 +153,11 @@ impl ClusterHistory {
 
     /// Returns the timeline whose stored WAL holds the byte at a position of a branch, and how far that run goes.
     pub fn holder(&self, branch: &Branch, lsn: u64) -> Option<(u32, u64)> {
-        let reaching = branch.pieces.iter().filter(|piece| lsn < piece.end);
-        reaching
-            .filter_map(|piece| {
-                let run = self.coverage.get(&piece.timeline)?.run_at(lsn)?;
-                Some((piece.timeline, run.end.min(piece.end)))
-            })
-            .next()
+        let mut reaching = branch.pieces.iter().filter(|piece| lsn < piece.end);
+        reaching.find_map(|piece| {
+            let run = self.coverage.get(&piece.timeline)?.run_at(lsn)?;
+            Some((piece.timeline, run.end.min(piece.end)))
+        })
     }
 
     /// Returns the bases from which a branch can be reached, in the order of their positions.

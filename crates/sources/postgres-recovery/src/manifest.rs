@@ -140,6 +140,15 @@ fn file_of(entry: Entry) -> Result<(String, ManifestFile), ManifestError> {
     Ok((path, ManifestFile { size_bytes: entry.size, checksum }))
 }
 
+/// Writes bytes as hexadecimal digits.
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
 fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
@@ -151,7 +160,7 @@ fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
 pub(crate) enum Summer {
     None,
     Crc32c(u32),
-    Sha(ShaLength, digest::Context),
+    Sha(ShaLength, Box<digest::Context>),
 }
 
 impl Summer {
@@ -160,7 +169,9 @@ impl Summer {
         match expected {
             None => Self::None,
             Some(Checksum::Crc32c(_)) => Self::Crc32c(0),
-            Some(Checksum::Sha(length, _)) => Self::Sha(*length, digest::Context::new(algorithm(*length))),
+            Some(Checksum::Sha(length, _)) => {
+                Self::Sha(*length, Box::new(digest::Context::new(algorithm(*length))))
+            }
         }
     }
 

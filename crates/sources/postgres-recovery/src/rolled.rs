@@ -18,7 +18,10 @@ use ring::digest;
 use serde_json::json;
 use source_postgres::layout::{self, Base, BaseKind, FileKind};
 
-use crate::history::{HistoryError, KnownBase};
+use crate::{
+    history::{HistoryError, KnownBase},
+    manifest::hex_of,
+};
 
 /// Folders whose content belongs to one run of a server.
 const EMPTIED: &[&str] = &[
@@ -259,7 +262,7 @@ struct ManifestText {
 
 impl ManifestText {
     fn add(&mut self, path: &str, size_bytes: u64, crc32c: u32) {
-        let checksum: String = crc32c.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let checksum = hex_of(&crc32c.to_le_bytes());
         let entry = json!({
             "Path": path, "Size": size_bytes, "Checksum-Algorithm": "CRC32C", "Checksum": checksum,
         });
@@ -277,7 +280,7 @@ impl ManifestText {
             self.lines.join(",\n")
         );
         let digest = digest::digest(&digest::SHA256, covered.as_bytes());
-        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex_of(digest.as_ref());
         format!("{covered}\"Manifest-Checksum\": \"{hex}\"}}\n")
     }
 }

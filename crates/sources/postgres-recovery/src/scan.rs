@@ -158,13 +158,11 @@ impl<'a> Scan<'a> {
             Stop::Before(lsn) | Stop::End(lsn) => return Ok(lsn),
             Stop::After(lsn) => lsn,
         };
-        match self.record_from(asked)? {
-            Some((start, end)) => Ok(if start == asked { end } else { start }),
-            None => {
-                let asked = self.history.coverage_along(self.branch).reach(asked);
-                Err(WalFileError::NoBoundary { asked, found: stop.lsn() }.into())
-            }
+        if let Some((start, end)) = self.record_from(asked)? {
+            return Ok(if start == asked { end } else { start });
         }
+        let asked = self.history.coverage_along(self.branch).reach(asked);
+        Err(WalFileError::NoBoundary { asked, found: stop.lsn() }.into())
     }
 
     /// Returns where the first record at or after a position begins and ends, if it is stored as a whole.

@@ -123,6 +123,9 @@ impl<'a> BranchReader<'a> {
     }
 }
 
+/// Hears the bytes that lie at a position, and may refuse them.
+pub(crate) type Hear<'a> = dyn FnMut(u64, &[u8]) -> Result<(), WalFileError> + 'a;
+
 /// Writes the segment files of a range of a branch. The first and the last one may hold less than a segment;
 /// what is not stored of them is zero, as in a segment that the server has just begun.
 ///
@@ -132,7 +135,7 @@ pub(crate) fn write_segments(
     range: Range<u64>,
     segment_bytes: u32,
     folder: &Path,
-    seen: &mut dyn FnMut(u64, &[u8]) -> Result<(), WalFileError>,
+    seen: &mut Hear<'_>,
 ) -> Result<Vec<String>, WalFileError> {
     let segment = u64::from(segment_bytes.max(1));
     let mut names = Vec::new();

@@ -15,7 +15,7 @@ impl Coverage {
         let touched = self.0.get(from..to).unwrap_or_default();
         let start = touched.first().map_or(run.start, |first| first.start.min(run.start));
         let end = touched.last().map_or(run.end, |last| last.end.max(run.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
     }
 
     /// Returns the runs.

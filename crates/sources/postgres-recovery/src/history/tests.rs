@@ -125,7 +125,9 @@ proptest! {
     #[test]
     fn coverage_holds_exactly_what_was_added(runs in prop::collection::vec((0_u64..60, 0_u64..12), 0..12)) {
         let mut coverage = Coverage::default();
-        runs.iter().for_each(|(start, length)| coverage.add(*start..start + length));
+        for (start, length) in &runs {
+            coverage.add(*start..start + length);
+        }
         for position in 0..80 {
             let added = runs.iter().any(|(start, length)| (*start..start + length).contains(&position));
             prop_assert_eq!(coverage.run_at(position).is_some(), added, "position {}", position);

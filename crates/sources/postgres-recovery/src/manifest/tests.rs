@@ -3,7 +3,7 @@ use super::*;
 /// Puts the digest of the text under it, as the server does.
 pub(crate) fn signed(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex_of(digest.as_ref());
     format!("{text}\"Manifest-Checksum\": \"{hex}\"}}\n")
 }
 

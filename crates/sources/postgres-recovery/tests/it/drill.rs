@@ -50,7 +50,11 @@ fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
     let report = drill(&store, &history, &route, &truth, &options, &Silent).unwrap();
     assert!(report.proven, "{report:?}");
     let has_program = installation(15).tool("pg_checksums").is_some();
-    assert_eq!(report.checks.iter().any(|check| check == "page checksums checked"), has_program, "{report:?}");
+    assert_eq!(
+        report.checks.iter().any(|check| check == "page checksums checked"),
+        has_program,
+        "{report:?}"
+    );
     // Another moment is another content: the same truth must fail there, and name the table.
     let latest = history.choose_latest(None).unwrap();
     let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
@@ -62,6 +66,8 @@ fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
     let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
     assert!(report.proven, "{report:?}");
 }
+
+type Fault = Box<dyn Fn(&std::fs::File)>;
 
 /// Changes a page of a stopped cluster.
 fn damage(data: &Path, relation: &str, change: impl FnOnce(&std::fs::File)) {
@@ -97,7 +103,7 @@ fn a_zeroed_a_cut_off_and_a_stale_page_are_found_and_named() {
         fingerprint::of_production(&server.url(), "postgres", "unwipe_fingerprint", &clock()).unwrap();
     let expected = taken.fingerprint;
     store.take_wal(&server);
-    let faults: [(&str, Box<dyn Fn(&std::fs::File)>, &str); 4] = [
+    let faults: [(&str, Fault, &str); 4] = [
         ("none", Box::new(|_| {}), ""),
         (
             "zeroed",

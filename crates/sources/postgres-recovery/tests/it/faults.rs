@@ -20,11 +20,13 @@ fn store_with_table() -> (MemoryStore, String, u64) {
     (store, server.sql("select pg_relation_filepath('t')"), start)
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn a_damaged_file_of_a_base_is_named() {
     let (store, path, start) = store_with_table();
     let stream = layout::base_files_stream(start).unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damages: [(&str, Damage); 3] = [
         ("its checksum is not that of the manifest", |content| content[9000] ^= 1),
         ("bytes, the manifest says", |content| content.truncate(8192)),
         ("its checksum is not that of the manifest", |content| content[8192..16384].fill(0)),

@@ -3,6 +3,7 @@
 use model::Moment;
 use postgres_recovery::{ClusterHistory, ResolveError, RouteError, Stop, Target, resolve, windows};
 use postgres_server::{lsn, testing::reachable_folder};
+use source_postgres::layout::Hole;
 
 use crate::{
     restore::{ask, production, restore},
@@ -47,7 +48,8 @@ fn a_time_is_the_state_after_its_last_commit() {
 
 #[test]
 fn a_subtransaction_and_a_prepared_one_are_found() {
-    let server = crate::restore::production_with(15, |settings| settings.set("max_prepared_transactions", &4));
+    let server =
+        crate::restore::production_with(15, |settings| settings.set("max_prepared_transactions", &4));
     server.sql("create table t (id int)");
     let mut store = MemoryStore::default();
     store.take_base(&server);
@@ -93,15 +95,29 @@ fn missing_wal_is_refused_with_its_position_and_everything_before_it_works() {
     let gap = gap_end - (16 << 20);
     store.take_wal(&server);
     store.forget_wal(1, gap, gap_end);
+    store.note_hole(&Hole {
+        timeline: 1,
+        from_lsn: gap,
+        to_lsn: gap_end,
+        reason: "the slot was lost".to_owned(),
+        noticed_at: Moment::from_micros(0),
+    });
     let history = ClusterHistory::read(&store).unwrap();
     assert!(end <= gap && before <= gap);
     let error = history.choose(1, Stop::Before(gap_end + 100)).unwrap_err();
-    let RouteError::MissingWal { timeline: 1, from, to: Some(to), nearest, .. } = error else {
+    let RouteError::MissingWal { timeline: 1, from, to: Some(to), nearest, reason } = error else {
         panic!("{error}")
     };
+    assert_eq!(reason.as_deref(), Some("the slot was lost"));
     assert_eq!((from, to, nearest.before), (gap, gap_end, Some(gap)));
     match resolve(&store, &history, format!("transaction:{late}").parse().unwrap(), None) {
         Err(ResolveError::NoTransaction { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    // A time that lies in the gap, or after it, is refused for the same reason: its commits are not known.
+    let late = Moment::from_micros(i64::MAX / 2);
+    match resolve(&store, &history, Target::Moment(late), None) {
+        Err(ResolveError::Route(RouteError::MissingWal { from, .. })) => assert_eq!(from, gap),
         other => panic!("{other:?}"),
     }
     let folder = reachable_folder();

@@ -139,3 +139,69 @@ fn the_shadow_follows_and_serves_scratch_servers_and_bases() {
     .unwrap();
     assert!(auto.contains("work_mem = '7MB'"), "{auto}");
 }
+
+/// A small XFS on a loop device, unmounted when dropped. Needs root and the tools of XFS.
+struct Xfs {
+    mount: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Xfs {
+    fn mount() -> Option<Self> {
+        let run = |program: &str, arguments: &[&str]| {
+            let output = std::process::Command::new(program).args(arguments).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let folder = reachable_folder();
+        let (image, mount) = (folder.path().join("image"), folder.path().join("mount"));
+        std::fs::create_dir(&mount).unwrap();
+        let (image, place) = (image.to_str().unwrap().to_owned(), mount.to_str().unwrap().to_owned());
+        let mounted = run("truncate", &["-s", "1G", &image])
+            && run("mkfs.xfs", &["-q", "-m", "reflink=1", &image])
+            && run("mount", &["-o", "loop", &image, &place]);
+        mounted.then(|| {
+            assert!(run("chmod", &["755", &place]));
+            Self { mount, _folder: folder }
+        })
+    }
+}
+
+impl Drop for Xfs {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg(&self.mount).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays mounted", self.mount.display());
+    }
+}
+
+#[test]
+fn on_a_file_system_that_shares_blocks_a_scratch_server_shares_them() {
+    // Where nothing can be mounted, the test of copying says all there is to say.
+    let Some(xfs) = Xfs::mount() else { return };
+    let server = production(15);
+    server
+        .sql("create table t as select i as id, repeat('x', 200) as text from generate_series(1, 200000) i");
+    let mut store = MemoryStore::default();
+    store.take_base(&server);
+    server.sql("insert into t values (0, 'last')");
+    store.take_wal(&server);
+    let history = ClusterHistory::read(&store).unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let mut shadow = Shadow::open(&xfs.mount.join("shadow"), installation(15), account(), clock).unwrap();
+    let account = account();
+    let wal_folder = xfs.mount.join("wal");
+    let feed = ShadowFeed {
+        stored: &store,
+        history: &history,
+        account: &account,
+        wal_folder: &wal_folder,
+        timeout: PATIENCE,
+    };
+    feed.follow(&mut shadow, &Silent).unwrap();
+    let route = history.choose_latest(None).unwrap();
+    let options = scratch_options(15, &xfs.mount.join("scratch"));
+    let scratch = scratch_at(&store, &history, Some(&shadow), &route, &options, &Silent).unwrap();
+    assert_eq!(scratch.origin, Origin::Shadow { reflinked: true });
+    let count = psql(&scratch.url("postgres", "postgres"), "select count(*) from t").unwrap();
+    assert_eq!(count, "200001");
+    println!("scratch from reflink: {} ms", scratch.elapsed.as_millis());
+}

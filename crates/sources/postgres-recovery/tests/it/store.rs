@@ -35,10 +35,6 @@ impl MemoryStore {
         &mut self.items.get_mut(stream.as_str()).unwrap().get_mut(key).unwrap().1
     }
 
-    pub(crate) fn keys(&self, stream: &StreamName) -> Vec<String> {
-        self.items.get(stream.as_str()).map_or_else(Vec::new, |items| items.keys().cloned().collect())
-    }
-
     /// Takes a base backup as capture does; returns its start and its end.
     pub(crate) fn take_base(&mut self, server: &TestServer) -> (u64, u64) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
