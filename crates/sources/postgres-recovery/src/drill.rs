@@ -139,6 +139,26 @@ fn compare(
     Ok(())
 }
 
+/// Compares a running restored cluster with a second recovery to the same position, made from the vault for this alone.
+/// Returns in words what the cluster has otherwise.
+pub fn compare_with_stored(
+    url: &dyn Fn(&str) -> String,
+    stored: &dyn Stored,
+    history: &ClusterHistory,
+    route: &RecoveryRoute,
+    options: &ScratchOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<String>, DrillError> {
+    let scratch =
+        scratch_at(stored, history, None, route, options, progress).map_err(DrillError::Comparison)?;
+    let expected = fingerprint::of_scratch(&|database| scratch.url("postgres", database), &options.clock)?;
+    let found = fingerprint::of_scratch(url, &options.clock)?;
+    let mut differences: Vec<String> = found.unreadable.iter().map(|error| chain(error)).collect();
+    let tables = expected.fingerprint.differences(&found.fingerprint);
+    differences.extend(tables.iter().map(ToString::to_string));
+    Ok(differences)
+}
+
 /// Lists in words what a cluster has otherwise than it should. Databases that were not recorded are left aside.
 pub fn findings(expected: &Fingerprint, found: &Fingerprint) -> Vec<String> {
     let recorded = |table: &str| {

@@ -20,7 +20,7 @@ pub mod target;
 pub mod wal;
 
 pub use cluster::{RestoreError, RestoreOptions, RestoredCluster, Start, Timing, restore_cluster};
-pub use drill::{DrillError, DrillReport, Truth, drill};
+pub use drill::{DrillError, DrillReport, Truth, compare_with_stored, drill};
 pub use export::{ExportError, TableFormat, export_table, export_wal};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use history::{ClusterHistory, HistoryError, KnownBase, Span};

@@ -159,8 +159,8 @@ fn resolve_on(scan: &Scan<'_>, target: Target) -> Result<Resolution, ResolveErro
             (if before { Stop::Before(commit.lsn) } else { Stop::After(commit.lsn) }, Some(commit))
         }
         Target::Moment(moment) => {
-            let commit = find_moment(scan, moment, target)?;
-            (Stop::Before(commit.lsn), Some(commit))
+            let (stop, commit) = find_moment(scan, moment, target)?;
+            (stop, Some(commit))
         }
     };
     let route = scan.history.choose(timeline, stop)?;
@@ -194,7 +194,7 @@ fn find_transaction(scan: &Scan<'_>, transaction: u32) -> Result<Option<CommitPo
 }
 
 /// Finds the first commit after a time. The state before it is the state at that time.
-fn find_moment(scan: &Scan<'_>, moment: Moment, target: Target) -> Result<CommitPoint, ResolveError> {
+fn find_moment(scan: &Scan<'_>, moment: Moment, target: Target) -> Result<(Stop, CommitPoint), ResolveError> {
     let failed = |source| ResolveError::Scan { target, source };
     let bases: Vec<_> = scan.history.bases_of(scan.branch).collect();
     for (index, known) in bases.iter().enumerate().rev() {
@@ -202,7 +202,7 @@ fn find_moment(scan: &Scan<'_>, moment: Moment, target: Target) -> Result<Commit
             continue;
         }
         match first_after(scan, known, moment).map_err(failed)? {
-            Search::Found(commit) => return Ok(commit),
+            Search::Found(stop, commit) => return Ok((stop, commit)),
             Search::BaseIsLater => {}
             Search::Nothing => return Err(too_new(scan, known.base.start_lsn, moment).map_err(failed)?),
         }
@@ -212,7 +212,7 @@ fn find_moment(scan: &Scan<'_>, moment: Moment, target: Target) -> Result<Commit
 }
 
 enum Search {
-    Found(CommitPoint),
+    Found(Stop, CommitPoint),
     /// The base itself holds commits from after the moment.
     BaseIsLater,
     Nothing,
@@ -220,6 +220,7 @@ enum Search {
 
 fn first_after(scan: &Scan<'_>, known: &KnownBase, moment: Moment) -> Result<Search, ScanError> {
     let mut found = None;
+    let mut last = None;
     // The base's times are by our clock and the commits' by the server's, so a commit decides where there is one.
     let mut reached = known.base.finished_at <= moment;
     scan.commits(known.base.start_lsn..u64::MAX, |point, _| {
@@ -228,12 +229,19 @@ fn first_after(scan: &Scan<'_>, known: &KnownBase, moment: Moment) -> Result<Sea
             return ControlFlow::Break(());
         }
         reached = true;
+        last = Some(*point);
         ControlFlow::Continue(())
     })?;
-    Ok(match found {
-        None => Search::Nothing,
-        Some(commit) if reached && commit.lsn >= known.base.end_lsn => Search::Found(commit),
-        Some(_) => Search::BaseIsLater,
+    Ok(match (found, last) {
+        // The time of the newest commit itself is the newest restorable moment.
+        (None, Some(last)) if last.at == moment && last.lsn >= known.base.end_lsn => {
+            Search::Found(Stop::After(last.lsn), last)
+        }
+        (None, _) => Search::Nothing,
+        (Some(commit), _) if reached && commit.lsn >= known.base.end_lsn => {
+            Search::Found(Stop::Before(commit.lsn), commit)
+        }
+        (Some(_), _) => Search::BaseIsLater,
     })
 }
 

@@ -4,6 +4,7 @@
 //! must be replayed (the redo position of its last restart point) and up to where (the minimum recovery point).
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::PermissionsExt,
@@ -136,6 +137,7 @@ impl RolledBase {
         }
         let base = Base {
             kind: BaseKind::Rolled,
+            tablespaces: tablespaces(directory, &previous.base)?,
             timeline: control.timeline,
             start_lsn: control.redo,
             end_lsn: control.consistent_from(),
@@ -193,6 +195,23 @@ impl RolledBase {
         sink.store(item, Layout::Blocks, &mut manifest.as_bytes(), Some(&self.previous.item))?;
         Ok(self.base)
     }
+}
+
+/// Lists the tablespaces that are there now: some may have come or gone since the previous base.
+fn tablespaces(directory: &Path, previous: &Base) -> Result<BTreeMap<u32, String>, FileError> {
+    let folder = directory.join("pg_tblspc");
+    let listed = folder.read_dir().map_err(|e| FileError::new("list", &folder, e))?;
+    let mut found = BTreeMap::new();
+    for entry in listed {
+        let entry = entry.map_err(|e| FileError::new("list", &folder, e))?;
+        let Some(oid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let place = previous.tablespaces.get(&oid).cloned();
+        let link = || fs::read_link(entry.path()).map(|to| to.display().to_string()).unwrap_or_default();
+        found.insert(oid, place.unwrap_or_else(link));
+    }
+    Ok(found)
 }
 
 fn describe<T: serde::Serialize>(key: &str, value: &T) -> Result<String, RolledError> {

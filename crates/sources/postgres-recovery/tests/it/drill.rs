@@ -129,6 +129,12 @@ fn a_zeroed_a_cut_off_and_a_stale_page_are_found_and_named() {
         let found = fingerprint::of_scratch(&|database| running.url("postgres", database), &clock()).unwrap();
         assert!(found.unreadable.is_empty(), "{name}: {:?}", found.unreadable);
         let findings = drill::findings(&expected, &found.fingerprint);
+        let history = ClusterHistory::read(&store).unwrap();
+        let route = history.choose_latest(None).unwrap();
+        let options = scratch_options(15, &folder.path().join("second"));
+        let url = |database: &str| running.url("postgres", database);
+        let again = drill::compare_with_stored(&url, &store, &history, &route, &options, &Silent).unwrap();
+        assert_eq!(again, findings, "{name}");
         if words.is_empty() {
             assert!(findings.is_empty(), "{name}: {findings:?}");
         } else {

@@ -33,7 +33,9 @@ fn a_time_is_the_state_after_its_last_commit() {
     let windows = windows(&store, &history).unwrap();
     assert_eq!(windows.len(), 1);
     let last = windows[0].last_at.unwrap();
-    // The newest moment is that of the last commit; asked for exactly, it cannot be told from a later one.
+    let newest = resolve(&store, &history, Target::Moment(last), None).unwrap();
+    assert_eq!(newest.route.stop, Stop::After(newest.commit.unwrap().lsn));
+    // The newest moment is that of the last commit: what came later is not known.
     for (asked, wanted) in [(last.plus_micros(1), Some(last)), (Moment::from_micros(0), Some(last))] {
         match resolve(&store, &history, Target::Moment(asked), None) {
             Err(error @ ResolveError::MomentOutside { newest, oldest, .. }) => {
