@@ -1,7 +1,7 @@
 //! Reads what a decision needs: rows as they were, and the rows of production that answer to them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     io::Write,
 };
 
@@ -10,7 +10,7 @@ use postgres_wire::quote_identifier;
 use crate::{
     decide::Live,
     error::PlanningError,
-    session::{Session, array, number, text},
+    session::{Row, Session, array, number, text},
     shape::{Column, Shape},
     step::UniqueKey,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Pair {
     pub(crate) uniques: Vec<UniqueKey>,
     /// Whether the first of `uniques` identifies every row.
     pub(crate) has_key: bool,
+    /// The columns of all unique keys, each once: what a row is looked up by.
+    probed: Vec<String>,
 }
 
 impl Pair {
@@ -41,18 +43,17 @@ impl Pair {
         };
         let uniques: Vec<UniqueKey> = now.uniques.iter().filter(restored).cloned().collect();
         let has_key = now.has_key && uniques.first() == now.uniques.first();
-        Self { then, now, columns, uniques, has_key }
+        let mut probed: Vec<String> = Vec::new();
+        for column in uniques.iter().flat_map(|unique| &unique.columns) {
+            if !probed.contains(&column.name) {
+                probed.push(column.name.clone());
+            }
+        }
+        Self { then, now, columns, uniques, has_key, probed }
     }
 
     pub(crate) fn key(&self) -> Option<&UniqueKey> {
         self.uniques.first().filter(|_| self.has_key)
-    }
-
-    /// The columns of all unique keys, each once: what a row is looked up by.
-    fn probed(&self) -> Vec<&str> {
-        let names = self.uniques.iter().flat_map(|unique| &unique.columns).map(|column| column.name.as_str());
-        let mut seen = BTreeSet::new();
-        names.filter(|name| seen.insert(*name)).collect()
     }
 
     /// The restored columns as SQL, with an alias: `t."a",t."b"`.
@@ -82,7 +83,7 @@ pub(crate) struct Image {
     /// The digest of the restored columns.
     pub(crate) digest: String,
     /// The values of the columns that it is looked up by.
-    values: HashMap<String, Option<String>>,
+    values: Vec<Option<String>>,
 }
 
 impl Image {
@@ -91,17 +92,15 @@ impl Image {
         match pair.key() {
             None => format!("the row that was at {}", self.place),
             Some(key) => {
-                let part = |name: &str| match self.values.get(name) {
-                    Some(Some(value)) => format!("{name}={value}"),
-                    _ => format!("{name}=NULL"),
-                };
+                let part = |name: &str| format!("{name}={}", self.value(pair, name).unwrap_or("NULL"));
                 key.columns.iter().map(|column| part(&column.name)).collect::<Vec<_>>().join(", ")
             }
         }
     }
 
-    fn value(&self, name: &str) -> Option<&str> {
-        self.values.get(name)?.as_deref()
+    fn value(&self, pair: &Pair, name: &str) -> Option<&str> {
+        let position = pair.probed.iter().position(|probed| probed == name)?;
+        self.values.get(position)?.as_deref()
     }
 }
 
@@ -113,22 +112,16 @@ pub(crate) fn place_array<'p>(places: impl Iterator<Item = &'p str>) -> String {
 /// The part of a query that shows rows as they were: place, digest, looked-up values.
 fn image_columns(pair: &Pair) -> String {
     let probed: String =
-        pair.probed().iter().map(|name| format!(", t.{}::text", quote_identifier(name))).collect();
+        pair.probed.iter().map(|name| format!(", t.{}::text", quote_identifier(name))).collect();
     format!("t.ctid::text, {}{probed}", pair.digest("t"))
 }
 
-fn read_images(pair: &Pair, rows: &[Vec<Option<String>>]) -> Vec<Image> {
-    let probed = pair.probed();
-    let image = |row: &Vec<Option<String>>| Image {
-        place: text(row, 0),
-        digest: text(row, 1),
-        values: probed
-            .iter()
-            .enumerate()
-            .map(|(position, name)| ((*name).to_owned(), row.get(position + 2).cloned().flatten()))
-            .collect(),
+fn read_images(rows: Vec<Row>) -> Vec<Image> {
+    let image = |mut row: Row| {
+        let values = row.split_off(2.min(row.len()));
+        Image { place: text(&row, 0), digest: text(&row, 1), values }
     };
-    rows.iter().map(image).collect()
+    rows.into_iter().map(image).collect()
 }
 
 /// Returns the rows that were at these places.
@@ -144,7 +137,7 @@ pub(crate) fn images_at(
         place_array(places.iter().map(String::as_str))
     );
     let rows = scratch.rows(&format!("reading rows of {}", pair.then.name), &sql)?;
-    Ok(read_images(pair, &rows))
+    Ok(read_images(rows))
 }
 
 /// Opens a cursor over all rows, or those that a predicate chooses. Cursors work on all majors alike; ranges of places
@@ -174,7 +167,7 @@ pub(crate) fn next_images(
     if rows.is_empty() {
         scratch.run(&activity, "CLOSE unwipe_images")?;
     }
-    Ok(read_images(pair, &rows))
+    Ok(read_images(rows))
 }
 
 fn read_live(row: &[Option<String>], first: usize) -> Live {
@@ -212,7 +205,7 @@ pub(crate) fn live_by_key(
     let whole: Vec<(usize, &Image)> = images
         .iter()
         .enumerate()
-        .filter(|(_, image)| unique.columns.iter().all(|column| image.value(&column.name).is_some()))
+        .filter(|(_, image)| unique.columns.iter().all(|column| image.value(pair, &column.name).is_some()))
         .collect();
     if whole.is_empty() {
         return Ok(BTreeMap::new());
@@ -220,7 +213,9 @@ pub(crate) fn live_by_key(
     let arrays: Vec<String> = unique
         .columns
         .iter()
-        .map(|column| format!("{}::text[]", array(whole.iter().map(|(_, image)| image.value(&column.name)))))
+        .map(|column| {
+            format!("{}::text[]", array(whole.iter().map(|(_, image)| image.value(pair, &column.name))))
+        })
         .collect();
     let names: Vec<String> = (0..unique.columns.len()).map(|position| format!("k{position}")).collect();
     let conditions: Vec<String> = unique

@@ -214,7 +214,7 @@ fn read_triggers(
 fn read_references(session: &mut Session<'_>, oid: u32) -> Result<Vec<Reference>, PlanningError> {
     let sql = format!(
         "SELECT f.oid, f.conname, side.outward, cs.nspname, c.relname, ps.nspname, p.relname, \
-                ca.attname, pa.attname, os.nspname, o.oprname \
+                ca.attname, pa.attname, os.nspname, o.oprname, f.condeferrable \
          FROM pg_constraint f \
          CROSS JOIN (VALUES (true), (false)) AS side(outward) \
          JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace cs ON cs.oid = c.relnamespace \
@@ -238,6 +238,7 @@ fn read_references(session: &mut Session<'_>, oid: u32) -> Result<Vec<Reference>
             references.push(Reference {
                 constraint: text(&row, 1),
                 outward: flag(&row, 2),
+                deferrable: flag(&row, 11),
                 child: TableName { schema: text(&row, 3), name: text(&row, 4) },
                 parent: TableName { schema: text(&row, 5), name: text(&row, 6) },
                 columns: Vec::new(),

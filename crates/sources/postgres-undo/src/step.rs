@@ -95,6 +95,8 @@ pub struct Reference {
     pub constraint: String,
     /// Whether the step's table is the one that refers, not the one referred to.
     pub outward: bool,
+    /// Whether its check can wait for the end of the transaction.
+    pub deferrable: bool,
     /// The table that refers.
     pub child: TableName,
     /// The table referred to.

@@ -203,7 +203,8 @@ pub(crate) fn ranks(shapes: &BTreeMap<u32, Shape>) -> BTreeMap<u32, usize> {
     let by_name: BTreeMap<&TableName, u32> = shapes.iter().map(|(oid, shape)| (&shape.name, *oid)).collect();
     let parents = |oid: u32| -> Vec<u32> {
         let Some(shape) = shapes.get(&oid) else { return Vec::new() };
-        let outward = shape.references.iter().filter(|reference| reference.outward);
+        // What can wait for the end does not order anything, and opens cycles that were made to be opened.
+        let outward = shape.references.iter().filter(|reference| reference.outward && !reference.deferrable);
         outward.filter_map(|reference| by_name.get(&reference.parent).copied()).collect()
     };
     let mut ranks = BTreeMap::new();

@@ -26,3 +26,22 @@ fn a_cascading_delete_is_undone_and_later_rows_are_kept() {
     assert_eq!(story.sql("SELECT count(*) FROM customers"), "2050");
     assert_eq!(story.sql("SELECT count(*) FROM customers WHERE name = 'later'"), "50");
 }
+
+#[test]
+fn every_major_version_is_undone_alike() {
+    for major in postgres_server::testing::majors_available() {
+        let mut story = Story::begin(major, SHOP);
+        let tables = ["customers", "orders"];
+        let digests =
+            |story: &Story| tables.map(|t| digest(|sql| story.sql(sql), &format!("SELECT * FROM {t}")));
+        let before = digests(&story);
+        let number = story.transaction(
+            "DELETE FROM customers WHERE id > 1500; UPDATE orders SET note = NULL WHERE id < 50; \
+             INSERT INTO orders (id, customer) VALUES (900000, 1)",
+        );
+        let planned = story.plan(number);
+        assert_eq!(planned.plan.counts.conflicts, 0, "PostgreSQL {major}: {:#?}", planned.plan);
+        story.apply_and_verify(&planned);
+        assert_eq!(digests(&story), before, "PostgreSQL {major}");
+    }
+}

@@ -4,6 +4,7 @@
 mod changes;
 mod deletes;
 mod drops;
+mod histories;
 mod measure;
 mod rights;
 mod selections;
