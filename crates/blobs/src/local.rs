@@ -118,14 +118,6 @@ impl LocalStore {
         moved
     }
 
-    fn lock_date(&self, path: &Path) -> Option<Moment> {
-        attribute_date(path).max(record_date(path))
-    }
-
-    fn blob(&self, name: BlobName, path: &Path, size_bytes: u64) -> Blob {
-        Blob { name, size_bytes, locked_until: self.lock_date(path) }
-    }
-
     fn collect(&self, folder: &Path, prefix: &str, found: &mut Vec<Blob>) -> io::Result<()> {
         let entries = match fs::read_dir(folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -143,7 +135,7 @@ impl LocalStore {
                 }
             } else if name.as_str().starts_with(prefix) {
                 let size_bytes = entry.metadata()?.len();
-                found.push(self.blob(name, &path, size_bytes));
+                found.push(blob(name, &path, size_bytes));
             }
         }
         Ok(())
@@ -184,7 +176,7 @@ impl BlobStore for LocalStore {
     fn head(&self, name: &BlobName) -> Result<Blob, BlobError> {
         let path = self.path(name);
         let metadata = fs::metadata(&path).map_err(|e| answer("head", name, e))?;
-        Ok(self.blob(name.clone(), &path, metadata.len()))
+        Ok(blob(name.clone(), &path, metadata.len()))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Blob>, BlobError> {
@@ -205,7 +197,7 @@ impl BlobStore for LocalStore {
             // Also seals what a crash left between its creation and its flag.
             protection::set_immutable(&path, true).map_err(|e| answer("seal", name, e.source))?;
         }
-        if self.lock_date(&path).is_some_and(|lock| lock >= locked_until) {
+        if lock_date(&path).is_some_and(|lock| lock >= locked_until) {
             return Ok(());
         }
         if set_attribute_date(&path, locked_until).is_ok() {
@@ -226,6 +218,14 @@ fn fill(mut file: &File, path: &Path, content: &[u8], locked_until: Moment) -> i
     // Only now: an owner who is not root may set attributes on writable files alone.
     rustix::fs::fchmod(file, OBJECT_MODE)?;
     file.sync_all()
+}
+
+fn blob(name: BlobName, path: &Path, size_bytes: u64) -> Blob {
+    Blob { name, size_bytes, locked_until: lock_date(path) }
+}
+
+fn lock_date(path: &Path) -> Option<Moment> {
+    attribute_date(path).max(record_date(path))
 }
 
 fn record_path(path: &Path) -> PathBuf {

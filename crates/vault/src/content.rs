@@ -431,3 +431,6 @@ impl ContentDigest {
         LeafHash(*self.leaves.finalize().as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests;

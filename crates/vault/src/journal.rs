@@ -287,15 +287,21 @@ impl Journal {
     }
 
     fn make_spare(&mut self) -> Result<(), JournalError> {
-        let number = (0..).find(|n| !self.spares.contains(&self.spare_path(*n))).unwrap_or(0);
-        let path = self.spare_path(number);
+        let path = self.free_spare_path();
         file::make_spare(&path, self.options.file_bytes).map_err(JournalError::new)?;
         self.spares.push(path);
         Ok(())
     }
 
-    fn spare_path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{SPARE_PREFIX}{number:010}"))
+    fn free_spare_path(&self) -> PathBuf {
+        let mut number = 0_u64;
+        loop {
+            let path = self.folder.join(format!("{SPARE_PREFIX}{number:010}"));
+            if !self.spares.contains(&path) {
+                return path;
+            }
+            number += 1;
+        }
     }
 
     /// A full disk is no reason not to open: the tail can still be replayed and retired.
@@ -322,8 +328,7 @@ impl Journal {
             let failed = |source| JournalError::File(FileError::new("retire", &file.path, source));
             let whole = fs::metadata(&file.path).map_err(failed)?.len() == self.options.file_bytes;
             if whole && self.spares.len() < self.options.spare_files.max(1) {
-                let number = (0..).find(|n| !self.spares.contains(&self.spare_path(*n))).unwrap_or(0);
-                let spare = self.spare_path(number);
+                let spare = self.free_spare_path();
                 fs::rename(&file.path, &spare).map_err(failed)?;
                 self.spares.push(spare);
             } else {

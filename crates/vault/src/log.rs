@@ -7,3 +7,6 @@ pub(crate) use body::{BlockBuilder, EncodeError, OpenBlock, check_change, split_
 pub use body::{Change, ChangeBlock, CommitBody, FieldTooLong};
 pub(crate) use envelope::assemble;
 pub use envelope::{Commit, CommitError, Envelope, InlineBody, PackEntry};
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ impl PackTrailer {
         if fits { Ok(trailer) } else { Err(decoder.range()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

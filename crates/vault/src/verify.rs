@@ -9,7 +9,7 @@ use model::SourceName;
 use ports::{Blob, BlobError};
 
 use crate::{
-    Change, Commit, Extent, PackId, Vault, VaultError, VaultReader, log::PackEntry, names,
+    Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, log::PackEntry, names,
     pack::PACK_BYTES_MAX,
 };
 
@@ -203,19 +203,14 @@ impl Check<'_> {
             self.step(progress);
             let object = names::commit(source, sequence)?.to_string();
             match commit {
-                Ok(commit) => self.commit(&object, &commit, reader)?,
+                Ok(commit) => self.commit(&object, &commit, reader),
                 Err(error) => self.fail(&object, &error),
             }
         }
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        object: &str,
-        commit: &Commit,
-        reader: Option<&VaultReader>,
-    ) -> Result<(), VaultError> {
+    fn commit(&mut self, object: &str, commit: &Commit, reader: Option<&VaultReader>) {
         self.report.commits += 1;
         let envelope = &commit.envelope;
         let sized = envelope
@@ -239,7 +234,6 @@ impl Check<'_> {
         {
             self.fail(object, &error);
         }
-        Ok(())
     }
 
     fn packs(&mut self, progress: &mut dyn FnMut(Progress)) {
@@ -325,7 +319,7 @@ impl Check<'_> {
                 for change in &block.changes {
                     let Change::Upsert { content, .. } = change else { continue };
                     let needed: BTreeSet<PackId> =
-                        content.extents.iter().flat_map(Extent::packs).filter_map(|pack| pack.id()).collect();
+                        content.extents.iter().flat_map(Extent::packs).filter_map(PackRef::id).collect();
                     for id in needed.intersection(&check.damaged) {
                         *check.affected.entry(Vault::pack_object(id)).or_default() += 1;
                     }

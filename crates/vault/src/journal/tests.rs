@@ -202,11 +202,11 @@ fn sync_latency() {
         let start = clock.elapsed();
         journal.append(&wal(), number * 8192, &bytes).unwrap();
         journal.sync().unwrap();
-        ours.push(clock.elapsed() - start);
+        ours.push(clock.elapsed().saturating_sub(start));
         let start = clock.elapsed();
         plain.write_all_at(&bytes, number * 8192).unwrap();
         plain.sync_data().unwrap();
-        theirs.push(clock.elapsed() - start);
+        theirs.push(clock.elapsed().saturating_sub(start));
     }
     for (name, times) in [("journal", &mut ours), ("plain file", &mut theirs)] {
         times.sort();

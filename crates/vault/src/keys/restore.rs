@@ -92,12 +92,9 @@ impl RestoreKey {
     /// Returns the text of the key file.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut text = String::from("# unwipe restore key: whoever holds it can read the whole vault\n");
-        if let Some(vault) = self.vault {
-            text.push_str(&format!("# vault: {vault}\n"));
-        }
-        if let Some(fingerprint) = self.fingerprint {
-            text.push_str(&format!("# fingerprint: {fingerprint}\n"));
-        }
+        let vault = self.vault.map(|vault| format!("# vault: {vault}\n"));
+        let fingerprint = self.fingerprint.map(|fingerprint| format!("# fingerprint: {fingerprint}\n"));
+        text.extend(vault.into_iter().chain(fingerprint));
         text.push_str(&self.secret());
         text.push('\n');
         Zeroizing::new(text)

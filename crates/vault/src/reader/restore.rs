@@ -221,7 +221,9 @@ impl JobState {
         while let Some(leaves) = self.early_leaves.remove(&self.next_leaves) {
             self.next_leaves += 1;
             if let Some(digest) = &mut self.digest {
-                leaves.iter().for_each(|leaf| digest.leaf(leaf));
+                for leaf in &leaves {
+                    digest.leaf(leaf);
+                }
             }
         }
         if self.units_left == 0 && self.result.is_ok() {

@@ -174,7 +174,7 @@ impl CommitWriter {
 
     fn change(&mut self, change: &Change) -> Result<(), WriteError> {
         log::check_change(change)?;
-        if let Some(block) = self.blocks.push(change).map_err(encode_error)? {
+        if let Some(block) = self.blocks.push(change).map_err(|e| encode_error(&e))? {
             self.waiting_bytes += block.length();
             self.waiting.push_back(block);
             self.spill()?;
@@ -191,7 +191,7 @@ impl CommitWriter {
         let packs = self.body_packs.get_or_insert_with(|| PackWriter::new(Arc::clone(shared)));
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
-            packs.add(ChunkKind::Plain, &block.encode().map_err(encode_error)?, 1)?;
+            packs.add(ChunkKind::Plain, &block.encode().map_err(|e| encode_error(&e))?, 1)?;
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl CommitWriter {
         let key = BlockKey::new(settings.vault, &key)?;
         let (mut body, mut blocks) = (Vec::new(), 0);
         for block in self.waiting.drain(..) {
-            let raw = block.encode().map_err(encode_error)?;
+            let raw = block.encode().map_err(|e| encode_error(&e))?;
             let sealed = key.seal(Label::Block, blocks, &raw, options.compression_level)?;
             body.extend((sealed.len() as u32).to_le_bytes());
             body.extend(sealed);
@@ -304,9 +304,9 @@ fn receipt(envelope: Envelope, own: Head, commit_bytes: u64, overtaken_by: u32) 
     }
 }
 
-fn encode_error(error: EncodeError) -> WriteError {
+fn encode_error(error: &EncodeError) -> WriteError {
     match error {
-        EncodeError::Unwritten(unwritten) => unwritten.into(),
+        EncodeError::Unwritten(unwritten) => (*unwritten).into(),
         EncodeError::TooLarge => WriteError::TooLarge,
     }
 }

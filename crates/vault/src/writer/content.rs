@@ -70,12 +70,14 @@ impl<'a> ContentWriter<'a> {
         }
         let hash = self.commit.shared().hasher.leaf(page);
         if let Some(extent) = self.commit.known().find(&hash.chunk_id()) {
-            return self.accept(&hash, extent);
+            self.accept(&hash, extent);
+            return Ok(());
         }
         let difference: Vec<u8> = page.iter().zip(earlier).map(|(new, old)| new ^ old).collect();
         let changed = difference.iter().filter(|byte| **byte != 0).count();
         if changed == 0 {
-            return self.accept(&hash, stored_at.clone());
+            self.accept(&hash, stored_at.clone());
+            return Ok(());
         }
         if changed > page.len() / DELTA_CHANGED_SHARE_MAX || is_zero(page) {
             return self.leaf_with(page, &hash);
@@ -83,7 +85,8 @@ impl<'a> ContentWriter<'a> {
         let delta = self.commit.add(ChunkKind::Delta(hash.chunk_id()), &difference, self.frame_bytes())?;
         let extent = Extent::Delta { delta, base: base.clone(), length: page.len() as u64 };
         self.commit.known().remember(hash.chunk_id(), &extent);
-        self.accept(&hash, extent)
+        self.accept(&hash, extent);
+        Ok(())
     }
 
     /// Takes the next page as one that is stored already. The bytes are hashed for the digest, nothing is stored.
@@ -103,7 +106,8 @@ impl<'a> ContentWriter<'a> {
         if stored_at.length() != length {
             return Err(WriteError::Page);
         }
-        self.accept(&hash, stored_at.clone())
+        self.accept(&hash, stored_at.clone());
+        Ok(())
     }
 
     /// Returns the content. It is in the vault only once the commit is finished.
@@ -142,10 +146,12 @@ impl<'a> ContentWriter<'a> {
         let length = leaf.len() as u64;
         let searched = !matches!(self.layout, Layout::Stream);
         if searched && is_zero(leaf) {
-            return self.accept(hash, Extent::Zero { length });
+            self.accept(hash, Extent::Zero { length });
+            return Ok(());
         }
         if searched && let Some(extent) = self.commit.known().find(&hash.chunk_id()) {
-            return self.accept(hash, extent);
+            self.accept(hash, extent);
+            return Ok(());
         }
         let kind = if searched { ChunkKind::Known(hash.chunk_id()) } else { ChunkKind::Plain };
         let place = self.commit.add(kind, leaf, self.frame_bytes())?;
@@ -153,14 +159,14 @@ impl<'a> ContentWriter<'a> {
         if searched {
             self.commit.known().remember(hash.chunk_id(), &extent);
         }
-        self.accept(hash, extent)
+        self.accept(hash, extent);
+        Ok(())
     }
 
-    fn accept(&mut self, hash: &LeafHash, extent: Extent) -> Result<(), WriteError> {
+    fn accept(&mut self, hash: &LeafHash, extent: Extent) {
         self.digest.leaf(hash);
         self.length += extent.length();
         push_extent(&mut self.extents, extent);
-        Ok(())
     }
 
     fn frame_bytes(&self) -> usize {

@@ -26,7 +26,7 @@ fn throughput() {
         commit.upsert(item("base", &part.to_string()), content).unwrap();
     }
     let receipt = commit.finish(&cursor("")).unwrap();
-    let seconds = (clock.elapsed() - start).as_secs_f64();
+    let seconds = clock.elapsed().saturating_sub(start).as_secs_f64();
     let megabytes = 4.0 * table.len() as f64 / 1e6;
     println!(
         "stored {megabytes:.0} MB in {seconds:.2} s: {:.0} MB/s, {} bytes",
@@ -45,7 +45,7 @@ fn throughput() {
         .collect();
     let start = clock.elapsed();
     let results = reader.restore(&jobs, RestoreOptions::default(), &|_| {});
-    let seconds = (clock.elapsed() - start).as_secs_f64();
+    let seconds = clock.elapsed().saturating_sub(start).as_secs_f64();
     assert!(results.iter().all(Result::is_ok));
     println!("restored in {seconds:.2} s: {:.0} MB/s", megabytes / seconds);
 }

@@ -188,7 +188,11 @@ fn both_readers_agree_on_the_primitives() {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xF])
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }
 
 fn unhex(value: &Value) -> Vec<u8> {
@@ -212,7 +216,9 @@ fn primitives() -> Value {
     let hasher = ContentHasher::new(&chunk_key);
     let leaves: Vec<_> = content.chunks(512).map(|leaf| hasher.leaf(leaf)).collect();
     let mut digest = hasher.begin();
-    leaves.iter().for_each(|leaf| digest.leaf(leaf));
+    for leaf in &leaves {
+        digest.leaf(leaf);
+    }
 
     let (id, secret, key) = (VaultId([7; 16]), [9; 32], [5; 32]);
     let recipient = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(secret)).to_bytes();

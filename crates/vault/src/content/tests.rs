@@ -1,0 +1,64 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn place() -> impl Strategy<Value = Place> {
+    (0..4_u8, 0..1_u64 << 40)
+        .prop_map(|(pack, offset)| Place { pack: PackRef::written(PackId([pack; 32])), offset })
+}
+
+fn extent() -> impl Strategy<Value = Extent> {
+    let length = 1..1_u64 << 30;
+    prop_oneof![
+        length.clone().prop_map(|length| Extent::Zero { length }),
+        (place(), length.clone()).prop_map(|(place, length)| Extent::Data { place, length }),
+        (place(), place(), length).prop_map(|(delta, base, length)| Extent::Delta { delta, base, length }),
+    ]
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    (prop::collection::vec(extent(), 0..40), 9..=20_u32, any::<[u8; 32]>()).prop_map(
+        |(extents, shift, digest)| Content {
+            length: extents.iter().map(Extent::length).sum(),
+            leaf_bytes: 1 << shift,
+            digest: LeafHash(digest),
+            extents,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_content_decodes_to_what_was_encoded(content in content()) {
+        let bytes = content.to_bytes().unwrap();
+        prop_assert_eq!(Content::from_bytes(&bytes).unwrap(), content);
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused_or_decoded_but_never_panic(bytes: Vec<u8>, content in content(), at: prop::sample::Index, value: u8) {
+        drop(Content::from_bytes(&bytes));
+        let mut changed = content.to_bytes().unwrap();
+        let at = at.index(changed.len());
+        changed[at] = value;
+        drop(Content::from_bytes(&changed));
+    }
+
+    #[test]
+    fn ranges_put_together_give_the_whole(content in content(), cut: prop::sample::Index) {
+        let cut = cut.index(content.length as usize + 1) as u64;
+        let mut joined = Vec::new();
+        let parts = content.range(0, cut).into_iter().chain(content.range(cut, content.length - cut));
+        let mut merged = Vec::new();
+        parts.for_each(|part| push_extent(&mut joined, part));
+        content.extents.iter().for_each(|whole| push_extent(&mut merged, whole.clone()));
+        prop_assert_eq!(joined, merged);
+    }
+}
+
+#[test]
+fn a_content_of_an_abandoned_commit_cannot_be_encoded() {
+    let place = Place { pack: PackRef::unwritten(), offset: 0 };
+    let extents = vec![Extent::Data { place, length: 1 }];
+    let content = Content { length: 1, leaf_bytes: 512, digest: LeafHash([0; 32]), extents };
+    assert_eq!(content.to_bytes(), Err(UnwrittenPack));
+}
