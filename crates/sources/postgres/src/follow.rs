@@ -42,7 +42,7 @@ enum SessionEnd {
 /// What ended a session before its time.
 enum Interruption {
     /// Trying again may help.
-    Transient(WireError),
+    Transient(ReadError),
     /// The server no longer has what comes next.
     WalRemoved,
     /// Trying again does not help, or the sink refused.
@@ -53,15 +53,19 @@ impl From<WireError> for Interruption {
     fn from(error: WireError) -> Self {
         match error {
             WireError::WalRemoved { .. } => Self::WalRemoved,
-            error if error.is_transient() => Self::Transient(error),
-            error => Self::Final(failure::wire(error)),
+            // A session that is beyond use says nothing about the next one.
+            WireError::Unusable => Self::Transient(failure::wire(error)),
+            error => failure::wire(error).into(),
         }
     }
 }
 
 impl From<ReadError> for Interruption {
     fn from(error: ReadError) -> Self {
-        Self::Final(error)
+        match error {
+            ReadError::Source { transient: true, .. } => Self::Transient(error),
+            error => Self::Final(error),
+        }
     }
 }
 
@@ -161,7 +165,7 @@ impl<'r> Follower<'r> {
                     }
                     let lost_for = now.saturating_sub(*lost_at.get_or_insert(now));
                     if lost_for >= self.settings.patience {
-                        return Err(failure::wire(error));
+                        return Err(error);
                     }
                     self.pause(backoff);
                     backoff = (backoff * 2).min(BACKOFF_MAX);

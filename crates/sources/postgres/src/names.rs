@@ -115,10 +115,16 @@ impl NameMap {
         name.cloned().unwrap_or_else(|| format!("db/{oid}"))
     }
 
+    /// Returns a table by its oid, as it was last known.
+    pub(crate) fn table(&self, database: u32, oid: u32) -> Option<Target> {
+        let file = *self.by_oid.get(&(database, oid))?;
+        let target = self.target(RelationLocator { tablespace: 0, database, relation: file });
+        matches!(target, Target::Table { .. }).then_some(target)
+    }
+
     /// Returns the name of a table by its oid, as it was last known.
     pub(crate) fn name_of(&self, database: u32, oid: u32) -> Option<String> {
-        let file = *self.by_oid.get(&(database, oid))?;
-        match self.target(RelationLocator { tablespace: 0, database, relation: file }) {
+        match self.table(database, oid)? {
             Target::Table { name, .. } => Some(name),
             Target::Internal | Target::Unknown { .. } => None,
         }

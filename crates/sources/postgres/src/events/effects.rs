@@ -42,32 +42,56 @@ pub(super) fn effects(commit: &Commit, names: &NameMap) -> (Vec<Effect>, Severit
     (effects, severity)
 }
 
+/// A table that lost its file.
+struct Lost {
+    database: u32,
+    oid: u32,
+    name: String,
+    rows_estimate: Option<u64>,
+    materialised: bool,
+}
+
+impl Lost {
+    fn new(database: u32, target: Target) -> Option<Self> {
+        match target {
+            Target::Table { name, oid, rows_estimate, materialised } => {
+                Some(Self { database, oid, name, rows_estimate, materialised })
+            }
+            Target::Internal | Target::Unknown { .. } => None,
+        }
+    }
+}
+
 /// Files that are gone: dropped tables, truncated ones, rewritten ones.
 fn files(commit: &Commit, names: &NameMap, account: &mut Account) {
     let summary = &commit.summary;
     let created: BTreeSet<RelationLocator> = summary.files_created.iter().copied().collect();
+    let mut lost: Vec<Lost> = Vec::new();
+    let mut unknown: Vec<String> = Vec::new();
     for file in summary.files_dropped.iter().filter(|file| !created.contains(file)) {
         match names.target(*file) {
-            Target::Internal => {}
-            Target::Unknown { name } => {
-                // Without names a rewrite cannot be told from a truncation, nor an index from a table.
-                let verb = if created.is_empty() { Verb::Drop } else { Verb::Truncate };
-                account.add(verb, &name, 1, Severity::Destructive);
-            }
-            Target::Table { name, oid, rows_estimate, materialised } => {
-                let lives_on = names.exists(file.database, oid).unwrap_or(!created.is_empty());
-                if materialised {
-                    let verb = if lives_on { Verb::Rewrite } else { Verb::Drop };
-                    account.add(verb, &name, 1, Severity::Notable);
-                } else if !lives_on {
-                    account.add(Verb::Drop, &name, 1, Severity::Destructive);
-                } else if is_rewrite(commit, names, file.database, oid, rows_estimate) {
-                    account.add(Verb::Rewrite, &name, 1, Severity::Notable);
-                } else {
-                    account.add(Verb::Truncate, &name, 1, Severity::Destructive);
-                }
-            }
+            Target::Unknown { name } => unknown.push(name),
+            target => lost.extend(Lost::new(file.database, target)),
         }
+    }
+    if !unknown.is_empty() {
+        // A file may have come and gone between two readings of the names. The lock tells whose it was.
+        let locked = summary
+            .locks
+            .iter()
+            .filter_map(|lock| Lost::new(lock.database, names.table(lock.database, lock.relation)?));
+        let known: BTreeSet<u32> = lost.iter().map(|table| table.oid).collect();
+        let found: Vec<Lost> = locked.filter(|table| !known.contains(&table.oid)).collect();
+        if found.is_empty() {
+            // Without names a rewrite cannot be told from a truncation, nor an index from a table.
+            let verb = if created.is_empty() { Verb::Drop } else { Verb::Truncate };
+            unknown.iter().for_each(|name| account.add(verb, name, 1, Severity::Destructive));
+        }
+        lost.extend(found);
+    }
+    for table in &lost {
+        let (verb, severity) = fate(commit, names, table);
+        account.add(verb, &table.name, 1, severity);
     }
     let cut =
         summary.tables_truncated.iter().flat_map(|cut| cut.tables.iter().map(|&oid| (cut.database, oid)));
@@ -80,20 +104,41 @@ fn files(commit: &Commit, names: &NameMap, account: &mut Account) {
     }
 }
 
+/// Returns what became of a table whose file is gone.
+fn fate(commit: &Commit, names: &NameMap, table: &Lost) -> (Verb, Severity) {
+    let created = !commit.summary.files_created.is_empty();
+    // The names may be of a time when the table was dropped as well; a truncation removes no definition.
+    let only_emptied = created && commit.summary.catalog.rows.deleted == 0;
+    let lives_on = only_emptied || names.exists(table.database, table.oid).unwrap_or(created);
+    match (lives_on, table.materialised) {
+        (false, false) => (Verb::Drop, Severity::Destructive),
+        (false, true) => (Verb::Drop, Severity::Notable),
+        (true, true) => (Verb::Rewrite, Severity::Notable),
+        (true, false) if is_rewrite(commit, names, table) => (Verb::Rewrite, Severity::Notable),
+        (true, false) => (Verb::Truncate, Severity::Destructive),
+    }
+}
+
 /// A truncated table's new file stays empty, or is filled by ordinary inserts. A rewrite fills it page by page, or
 /// goes through a second table whose definition comes and goes in the same transaction.
-fn is_rewrite(commit: &Commit, names: &NameMap, database: u32, oid: u32, rows_estimate: Option<u64>) -> bool {
+fn is_rewrite(commit: &Commit, names: &NameMap, table: &Lost) -> bool {
     let is_ours = |file: &RelationLocator| {
-        file.database == database
-            && matches!(names.target(*file), Target::Table { oid: found, .. } if found == oid)
+        file.database == table.database
+            && matches!(names.target(*file), Target::Table { oid, .. } if oid == table.oid)
     };
     if commit.rewritten.iter().any(is_ours) {
         return true;
     }
-    let second_table = commit.summary.catalog.rows.deleted > 0 && commit.summary.catalog.rows.inserted > 0;
-    let filled =
-        commit.summary.relations.iter().any(|rows| is_ours(&rows.relation) && rows.rows.inserted > 0);
-    second_table && (filled || rows_estimate.unwrap_or(0) == 0)
+    let catalog = &commit.summary.catalog.rows;
+    let second_table = catalog.deleted > 0 && catalog.inserted > 0;
+    // The new file may be gone again before its name could be read.
+    let may_be_ours =
+        |file: &RelationLocator| is_ours(file) || matches!(names.target(*file), Target::Unknown { .. });
+    let mut filled = commit.summary.relations.iter().filter(|rows| rows.rows.inserted > 0);
+    second_table
+        && (table.rows_estimate.unwrap_or(0) == 0
+            || commit.rewritten.iter().any(may_be_ours)
+            || filled.any(|rows| may_be_ours(&rows.relation)))
 }
 
 /// Rows that were deleted, changed and added.

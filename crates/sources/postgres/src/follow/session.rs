@@ -179,8 +179,11 @@ impl Follower<'_> {
         let mut expected = start_lsn;
         let mut heard_at = self.clock.elapsed();
         let mut told_at = heard_at;
-        // The slot keeps what is needed from the first word on.
-        stream.send_status(self.durable, self.durable, self.durable, false)?;
+        // The slot keeps what is needed from the first word on. A timeline that ends just here takes no word.
+        match stream.send_status(self.durable, self.durable, self.durable, false) {
+            Ok(()) | Err(WireError::Unusable) => {}
+            Err(error) => return Err(error.into()),
+        }
         loop {
             if self.stop.is_requested() {
                 stream.send_status(self.durable, self.durable, self.durable, false)?;

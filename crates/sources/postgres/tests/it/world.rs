@@ -193,7 +193,7 @@ impl Drop for Capture {
     fn drop(&mut self) {
         self.stop.request();
         if let Some(thread) = self.thread.take() {
-            eprintln!("END {:?}", thread.join());
+            drop(thread.join());
         }
     }
 }
