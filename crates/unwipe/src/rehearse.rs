@@ -1,3 +1,21 @@
-//! tmp
-use crate::{context::Context, exit::Exit, failure::Failure, arguments::Rehearse};
-pub(crate) fn run(_c: &Context, _o: &Rehearse) -> Result<Exit, Failure> { Ok(Exit::Done) }
+//! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL, and undone.
+
+mod account;
+mod pocketos;
+mod replit;
+mod stage;
+mod traffic;
+
+use crate::{
+    arguments::{Incident, Rehearse},
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+};
+
+pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure> {
+    match options.incident {
+        Incident::Pocketos => pocketos::run(context, options),
+        Incident::Replit => replit::run(context, options),
+    }
+}
