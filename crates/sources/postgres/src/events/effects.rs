@@ -85,7 +85,9 @@ fn files(commit: &Commit, names: &NameMap, account: &mut Account) {
         if found.is_empty() {
             // Without names a rewrite cannot be told from a truncation, nor an index from a table.
             let verb = if created.is_empty() { Verb::Drop } else { Verb::Truncate };
-            unknown.iter().for_each(|name| account.add(verb, name, 1, Severity::Destructive));
+            for name in &unknown {
+                account.add(verb, name, 1, Severity::Destructive);
+            }
         }
         lost.extend(found);
     }

@@ -172,7 +172,7 @@ fn a_rewritten_past_is_noticed() {
     assert!(capture.join().is_err());
     sink.crash();
     sink.lock().dies_at = None;
-    sink.lock().logs.get_mut("wal/1").unwrap().last_mut().unwrap().1.last_mut().map(|byte| *byte ^= 1);
+    *sink.lock().logs.get_mut("wal/1").unwrap().last_mut().unwrap().1.last_mut().unwrap() ^= 1;
     let end = Capture::start(settings(&server), &sink).join();
     let Err(ReadError::Source { message, transient: false, .. }) = end else { panic!("{end:?}") };
     assert!(message.contains("differs from what it sent before"), "{message}");

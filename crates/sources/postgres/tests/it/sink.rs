@@ -64,7 +64,7 @@ impl MemorySink {
 
     /// Waits until something is true of what is stored.
     pub(crate) fn wait(&self, what: &str, mut is_true: impl FnMut(&Inner) -> bool) {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let until = Instant::now() + patience;
         let mut inner = self.lock();
         while !is_true(&inner) {
