@@ -211,6 +211,13 @@ impl Content {
         parts
     }
 
+    /// Walks through the content leaf by leaf: each time the runs that make up one leaf, most often a single one.
+    ///
+    /// The last leaf may be short. One walk costs as much as one call of [`Content::range`].
+    pub fn leaves(&self) -> Leaves<'_> {
+        Leaves { leaf_bytes: u64::from(self.leaf_bytes), extents: self.extents.iter(), rest: None }
+    }
+
     /// Writes the content with its own pack table, for indexes outside of the vault.
     pub fn to_bytes(&self) -> Result<Vec<u8>, UnwrittenPack> {
         let (mut packs, mut content) = (PackTable::default(), Encoder::new());
@@ -290,6 +297,33 @@ impl Content {
             });
         }
         if total == length { Ok(Self { length, leaf_bytes, digest, extents }) } else { Err(from.range()) }
+    }
+}
+
+/// The leaves of a content, in order.
+#[derive(Debug, Clone)]
+pub struct Leaves<'a> {
+    leaf_bytes: u64,
+    extents: std::slice::Iter<'a, Extent>,
+    rest: Option<Extent>,
+}
+
+impl Iterator for Leaves<'_> {
+    type Item = Vec<Extent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut leaf, mut missing) = (Vec::with_capacity(1), self.leaf_bytes);
+        while missing > 0 {
+            let Some(extent) = self.rest.take().or_else(|| self.extents.next().cloned()) else { break };
+            let taken = extent.part(0, missing);
+            let left = extent.length() - taken.length();
+            if left > 0 {
+                self.rest = Some(extent.part(taken.length(), left));
+            }
+            missing -= taken.length();
+            leaf.push(taken);
+        }
+        (!leaf.is_empty()).then_some(leaf)
     }
 }
 

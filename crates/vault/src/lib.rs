@@ -21,7 +21,7 @@ mod vault;
 pub mod verify;
 pub mod writer;
 
-pub use content::{Content, Extent, Layout, PackRef, Place};
+pub use content::{Content, Extent, Layout, Leaves, PackRef, Place};
 pub use id::{ChunkId, CommitHash, LeafHash, PackId, VaultId};
 pub use init::{InitOptions, NewVault, init};
 pub use keys::{CaptureKey, RecoveryKit, RestoreKey};

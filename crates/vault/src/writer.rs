@@ -150,6 +150,9 @@ pub enum WriteError {
         /// Where.
         sequence: u64,
     },
+    /// An earlier call on this commit failed.
+    #[error("an earlier part of this commit failed, so it cannot be finished")]
+    Broken,
     /// A thread of the writer died.
     #[error("a writer thread died")]
     Thread,

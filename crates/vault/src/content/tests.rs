@@ -56,6 +56,22 @@ proptest! {
 }
 
 #[test]
+fn leaves_are_the_ranges_of_the_leaf_size() {
+    let place = |offset| Place { pack: PackRef::written(PackId([1; 32])), offset };
+    let extents = vec![
+        Extent::Data { place: place(0), length: 700 },
+        Extent::Zero { length: 1500 },
+        Extent::Delta { delta: place(9), base: place(5000), length: 1000 },
+    ];
+    let content = Content { length: 3200, leaf_bytes: 512, digest: LeafHash([0; 32]), extents };
+    let leaves: Vec<_> = content.leaves().collect();
+    assert_eq!(leaves.len(), 7);
+    for (number, leaf) in (0..).zip(&leaves) {
+        assert_eq!(*leaf, content.range(number * 512, 512));
+    }
+}
+
+#[test]
 fn a_content_of_an_abandoned_commit_cannot_be_encoded() {
     let place = Place { pack: PackRef::unwritten(), offset: 0 };
     let extents = vec![Extent::Data { place, length: 1 }];

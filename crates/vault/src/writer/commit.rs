@@ -33,6 +33,8 @@ pub struct CommitWriter {
     needed: HashMap<PackKey, PackRef>,
     ledger: Ledger,
     enumerated: Option<u64>,
+    /// Set by the first error: whoever overlooks one still cannot commit half of what was handed over.
+    broken: bool,
 }
 
 /// A body up to this size travels in the commit; a larger one gets packs.
@@ -53,6 +55,7 @@ impl CommitWriter {
             needed: HashMap::new(),
             ledger: Ledger::default(),
             enumerated: None,
+            broken: false,
         }
     }
 
@@ -70,7 +73,9 @@ impl CommitWriter {
         bytes: &[u8],
         frame_bytes: usize,
     ) -> Result<Place, WriteError> {
-        self.packs.add(kind, bytes, frame_bytes)
+        let place = self.packs.add(kind, bytes, frame_bytes);
+        self.broken |= place.is_err();
+        place
     }
 
     /// Begins a content that is handed over piece by piece.
@@ -143,6 +148,9 @@ impl CommitWriter {
     ///
     /// Another writer may have committed in the meantime: this commit then follows that one.
     pub fn finish(mut self, cursor: &Cursor) -> Result<CommitReceipt, WriteError> {
+        if self.broken {
+            return Err(WriteError::Broken);
+        }
         let ledger = self.balanced_ledger()?;
         let packs = std::mem::replace(&mut self.packs, PackWriter::new(Arc::clone(&self.shared))).finish()?;
         if let Some(block) = std::mem::take(&mut self.blocks).finish() {
@@ -173,6 +181,12 @@ impl CommitWriter {
     }
 
     fn change(&mut self, change: &Change) -> Result<(), WriteError> {
+        let noted = self.note(change);
+        self.broken |= noted.is_err();
+        noted
+    }
+
+    fn note(&mut self, change: &Change) -> Result<(), WriteError> {
         log::check_change(change)?;
         if let Some(block) = self.blocks.push(change).map_err(|e| encode_error(&e))? {
             self.waiting_bytes += block.length();

@@ -136,3 +136,15 @@ fn a_duplicate_of_a_pack_that_is_gone_is_not_committed() {
     commit.upsert(item("base", "a"), content).unwrap();
     assert!(matches!(commit.finish(&cursor("")), Err(WriteError::MissingPack { .. })));
 }
+
+#[test]
+fn an_error_that_was_overlooked_still_prevents_the_commit() {
+    let world = World::in_memory(26);
+    let writer = world.writer();
+    let mut commit = writer.begin(&shop());
+    put(&mut commit, "a", Layout::Small, b"a");
+    let too_long = commit.remove(item("base", "x").stream, "k".repeat(100_000));
+    assert!(matches!(too_long, Err(WriteError::TooLong(_))));
+    assert!(matches!(commit.finish(&cursor("")), Err(WriteError::Broken)));
+    assert!(writer.vault().head(&shop()).unwrap().is_none());
+}
