@@ -89,7 +89,7 @@ impl Settings {
 
     fn text(&self) -> String {
         let lines = [&self.tablespace, &self.access_method];
-        lines.into_iter().flatten().map(|line| format!("{line}\n")).collect()
+        lines.into_iter().flatten().flat_map(|line| [line, "\n"]).collect()
     }
 }
 

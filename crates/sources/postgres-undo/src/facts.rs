@@ -110,10 +110,10 @@ pub(crate) fn place_array<'p>(places: impl Iterator<Item = &'p str>) -> String {
 }
 
 /// The part of a query that shows rows as they were: place, digest, looked-up values.
-fn image_columns(pair: &Pair) -> String {
-    let probed: String =
-        pair.probed.iter().map(|name| format!(", t.{}::text", quote_identifier(name))).collect();
-    format!("t.ctid::text, {}{probed}", pair.digest("t"))
+fn image_columns(pair: &Pair, digest: &str) -> String {
+    let probed: Vec<String> =
+        pair.probed.iter().map(|name| format!("t.{}::text", quote_identifier(name))).collect();
+    format!("t.ctid::text, {digest}{}", leading_comma(&probed.join(", ")))
 }
 
 fn read_images(rows: Vec<Row>) -> Vec<Image> {
@@ -124,15 +124,17 @@ fn read_images(rows: Vec<Row>) -> Vec<Image> {
     rows.into_iter().map(image).collect()
 }
 
-/// Returns the rows that were at these places.
+/// Returns the rows that were at these places. Without digests it is much faster, which most destroyed rows never need.
 pub(crate) fn images_at(
     scratch: &mut Session<'_>,
     pair: &Pair,
     places: &[String],
+    with_digests: bool,
 ) -> Result<Vec<Image>, PlanningError> {
+    let digest = if with_digests { pair.digest("t") } else { "NULL".to_owned() };
     let sql = format!(
         "SELECT {} FROM ONLY {} t WHERE t.ctid = ANY ({})",
-        image_columns(pair),
+        image_columns(pair, &digest),
         pair.then.name.sql(),
         place_array(places.iter().map(String::as_str))
     );
@@ -150,7 +152,7 @@ pub(crate) fn open_images(
     let condition = predicate.map(|predicate| format!(" WHERE ({predicate}\n)")).unwrap_or_default();
     let sql = format!(
         "DECLARE unwipe_images NO SCROLL CURSOR FOR SELECT {} FROM ONLY {} t{condition}",
-        image_columns(pair),
+        image_columns(pair, &pair.digest("t")),
         pair.then.name.sql()
     );
     scratch.run(&format!("choosing rows of {}", pair.then.name), &sql)

@@ -241,16 +241,15 @@ impl<'p> Planning<'p> {
             // A file that scratch does not know was made by the transaction: a truncated table's new one.
             let Some(table) = then.get(&file).or_else(|| now.get(&file)) else { continue };
             let deeds = self.deeds.entry(*table).or_default();
+            // Rows of a file that is gone come back with all of it.
+            if removed.contains(&file) {
+                continue;
+            }
+            deeds.file = file.relation;
             match change {
-                RowChange::Deleted { .. } if removed.contains(&file) => {}
-                RowChange::Updated { .. } if removed.contains(&file) => {}
-                RowChange::Inserted { .. } if removed.contains(&file) => {}
                 RowChange::Deleted { tuple, .. } => deeds.destroyed.push(tuple.to_string()),
                 RowChange::Updated { old, new, .. } => deeds.changed.push((old.to_string(), new.to_string())),
                 RowChange::Inserted { tuple, .. } => deeds.added.push(tuple.to_string()),
-            }
-            if !removed.contains(&file) {
-                deeds.file = file.relation;
             }
         }
         for (file, table) in &then {

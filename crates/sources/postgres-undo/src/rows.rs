@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Rows that are read and decided at a time: what planning holds in memory of a table.
-const BATCH_ROWS: usize = 5000;
+const BATCH_ROWS: usize = 10_000;
 
 /// What a transaction did to the rows of one table, by place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
     /// Plans what undoes a transaction's deeds to single rows.
     pub(crate) fn plan_deeds(&mut self, deeds: &Deeds) -> Result<(), PlanningError> {
         for batch in deeds.destroyed.chunks(BATCH_ROWS) {
-            let images = images_at(self.scratch, self.pair, batch)?;
+            let images = images_at(self.scratch, self.pair, batch, false)?;
             self.missing_images(batch.len(), images.len())?;
             let deeds = images.iter().map(|_| Deed::Destroyed).collect();
             self.plan_images(images, deeds)?;
@@ -194,7 +194,7 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
     fn plan_changed(&mut self, batch: &[(String, String)], places_hold: bool) -> Result<(), PlanningError> {
         let old: Vec<String> = batch.iter().map(|(old, _)| old.clone()).collect();
         let new: Vec<String> = batch.iter().map(|(_, new)| new.clone()).collect();
-        let images = images_at(self.scratch, self.pair, &old)?;
+        let images = images_at(self.scratch, self.pair, &old, true)?;
         self.missing_images(batch.len(), images.len())?;
         let left_at = if places_hold { live_at(self.production, self.pair, &new)? } else { HashMap::new() };
         let moved: HashMap<&str, &str> =
@@ -241,12 +241,35 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
         Ok(())
     }
 
-    fn plan_images(&mut self, images: Vec<Image>, deeds: Vec<Deed>) -> Result<(), PlanningError> {
+    /// Reads the digests of those destroyed rows whose keys exist in production.
+    fn add_digests(
+        &mut self,
+        images: &mut [Image],
+        by_key: &BTreeMap<usize, Live>,
+    ) -> Result<(), PlanningError> {
+        let unknown = |position: &&usize| images.get(**position).is_some_and(|image| image.digest.is_empty());
+        let positions: Vec<usize> = by_key.keys().filter(unknown).copied().collect();
+        let places: Vec<String> = positions.iter().map(|position| images[*position].place.clone()).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let whole = images_at(self.scratch, self.pair, &places, true)?;
+        let digests: HashMap<String, String> =
+            whole.into_iter().map(|image| (image.place, image.digest)).collect();
+        for position in positions {
+            let image = &mut images[position];
+            image.digest = digests.get(&image.place).cloned().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn plan_images(&mut self, mut images: Vec<Image>, deeds: Vec<Deed>) -> Result<(), PlanningError> {
         let mut lookups: Vec<(String, BTreeMap<usize, Live>)> = Vec::new();
         for unique in &self.pair.uniques {
             lookups.push((unique.index.clone(), live_by_key(self.production, self.pair, unique, &images)?));
         }
         let by_key = if self.pair.has_key { lookups.remove(0).1 } else { BTreeMap::new() };
+        self.add_digests(&mut images, &by_key)?;
         let (mut inserts, mut reverts) = (Vec::new(), Vec::new());
         let count = images.len() as u64;
         for (position, (image, deed)) in images.into_iter().zip(deeds).enumerate() {

@@ -95,9 +95,7 @@ impl<'d> Staging<'d> {
                     return Err(WriteError::Plan(Box::new(source)));
                 }
             };
-            let rows = piece[..read].iter().filter(|byte| **byte == b'\n').count();
             copy.write(&piece[..read]).map_err(failed)?;
-            progress.advance(rows as u64);
         }
         let rows = copy.finish().map_err(failed)?;
         if rows != step.rows {
@@ -107,6 +105,7 @@ impl<'d> Staging<'d> {
             );
             return Err(WriteError::Plan(reason.into()));
         }
+        progress.advance(rows);
         Ok(())
     }
 

@@ -284,7 +284,6 @@ pub(crate) fn parse_array(text: &str) -> Vec<String> {
             ',' if !quoted => {
                 values.push(std::mem::take(&mut value));
                 begun = false;
-                continue;
             }
             other => value.push(other),
         }

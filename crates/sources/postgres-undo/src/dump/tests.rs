@@ -63,7 +63,7 @@ select '$1$' $_$;
 #[test]
 fn objects_are_told_apart_and_carry_their_settings() {
     let found = entries(DUMP);
-    let names: Vec<_> = found.iter().map(|entry| entry.label()).collect();
+    let names: Vec<_> = found.iter().map(Entry::label).collect();
     assert_eq!(names, ["TABLE public.t", "COMMENT public.TABLE t", "FUNCTION public.f()"]);
     assert!(
         found[0].sql.starts_with("SET default_tablespace = '';\nSET default_table_access_method = heap;\n")

@@ -74,9 +74,10 @@ fn read(story: &Story) -> Model {
 
 fn check(seed: u64) {
     let random = SeededRandom::new(seed);
-    let setup: String = (0..TABLES)
-        .map(|table| format!("CREATE TABLE t{table} (id integer PRIMARY KEY, v integer); "))
+    let tables: Vec<String> = (0..TABLES)
+        .map(|table| format!("CREATE TABLE t{table} (id integer PRIMARY KEY, v integer)"))
         .collect();
+    let setup = tables.join("; ");
     let mut story = Story::begin(15, &setup);
     let mut model = Model::new();
     let mut ignored = BTreeSet::new();

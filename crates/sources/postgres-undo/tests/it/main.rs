@@ -1,5 +1,5 @@
 //! Undo on real servers.
-#![expect(clippy::expect_used, reason = "a test has nobody to hand an error to")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test has nobody to hand an error to")]
 
 mod changes;
 mod deletes;
