@@ -138,18 +138,29 @@ impl Session {
         reader: &mut dyn SourceReader,
         stop: &Stop,
     ) -> Result<(ReadEnd, CaptureReport), CaptureError> {
-        let cursor = match self.writer.cursor(&self.source)? {
-            Some(Cursor(bytes)) if !bytes.is_empty() => {
-                Some(connect::Cursor(String::from_utf8(bytes).map_err(|_| CaptureError::Cursor)?))
-            }
-            _ => None,
-        };
+        let cursor = self.cursor()?;
         let read = reader.changes(cursor.as_ref(), &mut self, stop);
         // Whatever the reader says, what it already checkpointed is finished first.
         let finished = self.drain(true);
         let end = read?;
         finished?;
         Ok((end, self.report))
+    }
+
+    /// Returns where reading goes on: the cursor of the newest commit that has one.
+    ///
+    /// Commits that did not come from reading the source, such as a rolled base, have none.
+    fn cursor(&self) -> Result<Option<connect::Cursor>, CaptureError> {
+        let vault = self.writer.vault();
+        let newest = vault.last_sequence(&self.source).map_err(WriteError::from)?;
+        for sequence in (1..=newest).rev() {
+            let commit = vault.commit(&self.source, sequence).map_err(WriteError::from)?;
+            if !commit.envelope.cursor.is_empty() {
+                let text = String::from_utf8(commit.envelope.cursor).map_err(|_| CaptureError::Cursor)?;
+                return Ok(Some(connect::Cursor(text)));
+            }
+        }
+        Ok(None)
     }
 
     fn commit_writer(&mut self) -> &mut CommitWriter {

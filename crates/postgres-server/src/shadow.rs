@@ -222,6 +222,11 @@ impl Shadow {
         &self.generations
     }
 
+    /// Returns the data directory of a generation. It belongs to the shadow: read it, do not change it.
+    pub fn data_dir(&self, generation: &Generation) -> PathBuf {
+        generation_dir(&self.dir, generation.number).join("data")
+    }
+
     /// Returns the newest generation.
     pub fn newest(&self) -> Option<&Generation> {
         self.generations.last()

@@ -1,11 +1,13 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
 pub mod approval;
+pub mod certificate;
 pub mod config;
 pub mod history;
 pub mod installation;
 pub mod operations;
 pub mod secret;
+pub mod signature;
 mod stored;
 
 pub use config::{Config, ConfigError};

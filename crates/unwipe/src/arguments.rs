@@ -366,6 +366,9 @@ pub(crate) enum DrillAction {
         /// Write the certificate here
         #[arg(long, value_name = "FILE")]
         certificate: Option<PathBuf>,
+        /// Production, to record what it holds now and compare with that (needs wal_level = logical)
+        #[command(flatten)]
+        production: Production,
         #[command(flatten)]
         reading: Reading,
     },

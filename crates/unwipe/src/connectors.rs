@@ -2,3 +2,4 @@
 
 pub(crate) mod postgres;
 pub(crate) mod recovery;
+pub(crate) mod rolled;

@@ -102,6 +102,18 @@ impl From<service::approval::ApprovalError> for Failure {
     }
 }
 
+impl From<service::signature::SigningKeyError> for Failure {
+    fn from(error: service::signature::SigningKeyError) -> Self {
+        Self { exit: Exit::Authentication, hint: None, error: Box::new(error) }
+    }
+}
+
+impl From<service::certificate::CertificateError> for Failure {
+    fn from(error: service::certificate::CertificateError) -> Self {
+        Self { exit: Exit::Tampering, hint: None, error: Box::new(error) }
+    }
+}
+
 impl From<connect::plan::PlanFolderError> for Failure {
     fn from(error: connect::plan::PlanFolderError) -> Self {
         Self { exit: Exit::Failed, hint: None, error: Box::new(error) }

@@ -53,7 +53,9 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Log(options) => commands::log::run(&context, &options),
         Verb::Rehearse(options) => rehearse::run(&context, &options),
-        Verb::Export(_) | Verb::Shadow(_) | Verb::Drill(_) => Ok(Exit::Failed),
+        Verb::Export(options) => commands::export::run(&context, &options),
+        Verb::Shadow(options) => commands::shadow::run(&context, options),
+        Verb::Drill(options) => commands::drill::run(&context, options),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "unwipe", &mut std::io::stdout());
             Ok(Exit::Done)

@@ -146,18 +146,18 @@ pub fn of_scratch(url: &dyn Fn(&str) -> String, clock: &Arc<dyn Clock>) -> Resul
 ///
 /// A temporary logical slot exports the snapshot, which needs `wal_level=logical`; snapshots do not reach over databases.
 pub fn of_production(
-    url: &str,
-    database: &str,
+    settings: &ConnectionSettings,
     slot: &str,
     clock: &Arc<dyn Clock>,
 ) -> Result<Taken, FingerprintError> {
+    let database = settings.database_name();
     let wire = |source| FingerprintError::Wire { database: database.to_owned(), source };
     let mode = Mode::LogicalReplication { database: database.to_owned() };
-    let mut exporter = connect(url, mode, clock)?;
+    let mut exporter = connect_as(settings, mode, clock)?;
     let slot = exporter.create_logical_slot(slot, "pgoutput", true, true).map_err(wire)?;
     let missing = || FingerprintError::NoSnapshot { database: database.to_owned() };
     let snapshot = slot.snapshot.ok_or_else(missing)?;
-    let mut reader = connect(url, Mode::Sql, clock)?;
+    let mut reader = connect_as(settings, Mode::Sql, clock)?;
     let begin = format!(
         "begin transaction isolation level repeatable read read only; set transaction snapshot {}",
         quote_literal(&snapshot)
@@ -173,11 +173,18 @@ pub fn of_production(
 }
 
 fn connect(url: &str, mode: Mode, clock: &Arc<dyn Clock>) -> Result<Connection, FingerprintError> {
-    let settings = ConnectionSettings::from_url(url)?;
+    connect_as(&ConnectionSettings::from_url(url)?, mode, clock)
+}
+
+fn connect_as(
+    settings: &ConnectionSettings,
+    mode: Mode,
+    clock: &Arc<dyn Clock>,
+) -> Result<Connection, FingerprintError> {
     let database = settings.database_name().to_owned();
     // One count of a large table is one long silence.
     let limits = Limits { read_timeout: None, ..Limits::default() };
-    Connection::connect(&settings, mode, &limits, Arc::clone(clock))
+    Connection::connect(settings, mode, &limits, Arc::clone(clock))
         .map_err(|source| FingerprintError::Wire { database, source })
 }
 

@@ -6,8 +6,9 @@ use connect::plan::PlanFolder;
 use serde::Serialize;
 use service::{
     Installation,
-    approval::{Approval, ApprovalKey},
+    approval::Approval,
     operations::{self, Kind},
+    signature::SigningKey,
 };
 
 use crate::{
@@ -36,7 +37,7 @@ pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure>
         confirm(context, &plan_text(context.output, &plan, hash))?;
     }
     let key = key(context, &mut installation, options)?;
-    let approval = key.approve(hash, context.clock().now());
+    let approval = Approval::sign(&key, hash, context.clock().now());
     approval.write(&options.plan)?;
     let (writer, _) = installation.writer(&environment)?;
     operations::record(&writer, Kind::Approval, &format!("{hash}/{}", approval.approver), &approval)?;
@@ -57,15 +58,15 @@ pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure>
 }
 
 /// Reads the approver's key; the first key of an installation is made here and listed.
-fn key(context: &Context, installation: &mut Installation, options: &Approve) -> Result<ApprovalKey, Failure> {
+fn key(context: &Context, installation: &mut Installation, options: &Approve) -> Result<SigningKey, Failure> {
     let path = match options.key.as_deref() {
         Some(reference) => PathBuf::from(reference.strip_prefix("file:").unwrap_or(reference)),
         None => installation.home().join("keys/approval.key"),
     };
     if path.exists() {
-        return Ok(ApprovalKey::read(&path)?);
+        return Ok(SigningKey::read(&path)?);
     }
-    let key = ApprovalKey::create(&path, &*context.ports.random)?;
+    let key = SigningKey::create(&path, &*context.ports.random)?;
     context.output.say(format!("made a new approval key: {}", path.display()));
     if installation.config().approvers.is_empty() {
         let public = key.public();

@@ -36,7 +36,7 @@ fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
     store.take_base(&server);
     server.sql("update t set text = 'changed' where id % 7 = 0");
     let taken =
-        fingerprint::of_production(&server.url(), "postgres", "unwipe_fingerprint", &clock()).unwrap();
+        fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
     let recorded = taken.fingerprint;
     server.sql("delete from t where id > 100");
     store.take_base(&server);
@@ -100,7 +100,7 @@ fn a_zeroed_a_cut_off_and_a_stale_page_are_found_and_named() {
     file.read_exact_at(&mut stale, stale_block * 8192).unwrap();
 
     let taken =
-        fingerprint::of_production(&server.url(), "postgres", "unwipe_fingerprint", &clock()).unwrap();
+        fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
     let expected = taken.fingerprint;
     store.take_wal(&server);
     let faults: [(&str, Fault, &str); 4] = [
@@ -209,4 +209,8 @@ fn wal_and_tables_leave_in_forms_of_their_own() {
         .unwrap();
     assert!(status.success(), "{script}");
     assert_eq!(server.sql("select count(*), sum(twice) from \"Odd name\""), "3|12");
+}
+
+fn settings(server: &postgres_server::testing::TestServer) -> postgres_wire::ConnectionSettings {
+    postgres_wire::ConnectionSettings::from_url(&server.url()).unwrap()
 }
