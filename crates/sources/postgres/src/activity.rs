@@ -2,7 +2,7 @@
 //!
 //! Sampling costs production nothing and misses short transactions; destruction at scale is long enough to be seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use model::{Actor, Moment};
 
@@ -14,6 +14,8 @@ pub use sampler::Sampler;
 
 /// Transactions remembered; older sightings make room.
 const SIGHTINGS_MAX: usize = 65_536;
+/// Finished statements remembered.
+const FINISHED_MAX: usize = 1024;
 /// A transaction number seen longer ago than this belongs to an earlier round of the counter.
 const SIGHTING_AGE_MAX_MICROS: i64 = 24 * 3600 * 1_000_000;
 
@@ -32,12 +34,37 @@ pub struct Sighting {
     pub seen_at: Moment,
 }
 
-/// The sightings of the last transactions, by transaction number.
+/// A statement that was seen after it had ended, between two looks; its transaction number is no longer known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The server process.
+    pub process: i32,
+    /// Who it was.
+    pub actor: Actor,
+    /// The statement.
+    pub statement: Option<String>,
+    /// When it began, by the server's clock.
+    pub began_at: Moment,
+    /// When it ended, by the server's clock.
+    pub ended_at: Moment,
+}
+
+/// What an actor is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known<'s> {
+    /// Who it was.
+    pub actor: &'s Actor,
+    /// The statement that was seen.
+    pub statement: Option<&'s str>,
+}
+
+/// The sightings of the last transactions, by transaction number, and of the last finished statements.
 #[derive(Debug, Default)]
 pub struct Sightings {
     by_transaction: HashMap<u32, (u64, Sighting)>,
     order: BTreeMap<u64, u32>,
     next: u64,
+    finished: VecDeque<Finished>,
 }
 
 impl Sightings {
@@ -63,11 +90,34 @@ impl Sightings {
         }
     }
 
+    /// Remembers a finished statement, once.
+    pub fn record_finished(&mut self, finished: Finished) {
+        let known =
+            |other: &Finished| other.process == finished.process && other.began_at == finished.began_at;
+        if self.finished.iter().rev().any(known) {
+            return;
+        }
+        if self.finished.len() == FINISHED_MAX {
+            self.finished.pop_front();
+        }
+        self.finished.push_back(finished);
+    }
+
     /// Returns who ran a transaction that committed at `at`.
-    pub fn of(&self, transaction: u32, at: Moment) -> Option<&Sighting> {
-        let (_, sighting) = self.by_transaction.get(&transaction)?;
-        let age = at.micros_since(sighting.seen_at).abs();
-        (age <= SIGHTING_AGE_MAX_MICROS).then_some(sighting)
+    ///
+    /// A transaction that was too short to be seen is known by the one session whose last statement spans its commit;
+    /// where several sessions fit, nobody is named.
+    pub fn of(&self, transaction: u32, at: Moment) -> Option<Known<'_>> {
+        let seen = self.by_transaction.get(&transaction).map(|(_, sighting)| sighting);
+        if let Some(sighting) =
+            seen.filter(|sighting| at.micros_since(sighting.seen_at).abs() <= SIGHTING_AGE_MAX_MICROS)
+        {
+            return Some(Known { actor: &sighting.actor, statement: sighting.statement.as_deref() });
+        }
+        let mut spanning = self.finished.iter().filter(|f| f.began_at <= at && at <= f.ended_at);
+        let first = spanning.next()?;
+        let unambiguous = spanning.all(|other| other.process == first.process);
+        unambiguous.then_some(Known { actor: &first.actor, statement: first.statement.as_deref() })
     }
 }
 

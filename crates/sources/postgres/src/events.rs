@@ -26,6 +26,10 @@ use effects::effects;
 const ROWS_DESTRUCTIVE_MIN: u64 = 1000;
 /// Deleting or changing this share of a table is destructive, if it is also [`ROWS_DESTRUCTIVE_MIN`] rows.
 const SHARE_DESTRUCTIVE_PERCENT: u64 = 5;
+/// Adding fewer rows than this at once is daily work.
+const ROWS_BULK_MIN: u64 = 500;
+/// Adding this share of a table at once is notable, if it is also [`ROWS_BULK_MIN`] rows: a load, or invented rows.
+const SHARE_BULK_PERCENT: u64 = 50;
 /// Notable events of one database that a checkpoint tells one by one; the rest are summed up in one.
 const NOTABLE_EVENTS_MAX: usize = 100;
 
@@ -34,6 +38,7 @@ pub(crate) fn is_routine(commit: &Commit) -> bool {
     let summary = &commit.summary;
     summary.rows.deleted == 0
         && summary.rows.updated < ROWS_DESTRUCTIVE_MIN
+        && summary.rows.inserted < ROWS_BULK_MIN
         && !changes_names(commit)
         && our_messages(summary).next().is_none()
 }
@@ -128,7 +133,7 @@ fn who(
         return (Some(actor), Attribution::Witnessed, statement);
     }
     match sightings.of(summary.transaction.0, at) {
-        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.clone()),
+        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.map(str::to_owned)),
         None => (None, Attribution::Unknown, None),
     }
 }

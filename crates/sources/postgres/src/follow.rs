@@ -94,6 +94,8 @@ pub(crate) struct Follower<'r> {
     read_from: u64,
     segment: SegmentSize,
     checkpointed_at: Duration,
+    /// Where reading ends well, if it does not go on for ever.
+    end_lsn: Option<u64>,
     /// Reused for what the socket has at once.
     batch: Vec<u8>,
 }
@@ -126,12 +128,14 @@ impl<'r> Follower<'r> {
             read_from: 0,
             segment: SegmentSize::DEFAULT,
             checkpointed_at,
+            end_lsn: None,
             batch: Vec::new(),
         })
     }
 
-    /// Follows until asked to end, or until something stands in the way.
-    pub(crate) fn run(&mut self) -> Result<ReadEnd, ReadError> {
+    /// Follows until asked to end, to a position if one is given, or until something stands in the way.
+    pub(crate) fn run(&mut self, end_lsn: Option<u64>) -> Result<ReadEnd, ReadError> {
+        self.end_lsn = end_lsn;
         let mut lost_at: Option<Duration> = None;
         let mut backoff = BACKOFF_MIN;
         loop {
@@ -144,7 +148,7 @@ impl<'r> Follower<'r> {
                 Ok(SessionEnd::Stopped) => {
                     self.chronicle.settle();
                     self.checkpoint()?;
-                    return Ok(ReadEnd::Stopped);
+                    return Ok(if self.is_up_to_date() { ReadEnd::UpToDate } else { ReadEnd::Stopped });
                 }
                 Ok(SessionEnd::NextTimeline) => {}
                 Err(Interruption::WalRemoved) => {
@@ -172,6 +176,10 @@ impl<'r> Follower<'r> {
                 }
             }
         }
+    }
+
+    fn is_up_to_date(&self) -> bool {
+        self.end_lsn.is_some_and(|end| self.durable >= end)
     }
 
     /// Waits before the next attempt, unless asked to end.

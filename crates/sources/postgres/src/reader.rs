@@ -27,12 +27,44 @@ pub struct ClusterReader {
     clock: Arc<dyn Clock>,
     progress: Arc<dyn Progress>,
     sightings: Arc<Mutex<Sightings>>,
+    ends_up_to_date: bool,
+    begins_with_base: bool,
 }
 
 impl ClusterReader {
     /// Makes a reader; nothing is contacted yet.
     pub fn new(settings: ClusterSettings, clock: Arc<dyn Clock>) -> Self {
-        Self { settings, clock, progress: Arc::new(Silent), sightings: Arc::default() }
+        Self {
+            settings,
+            clock,
+            progress: Arc::new(Silent),
+            sightings: Arc::default(),
+            ends_up_to_date: false,
+            begins_with_base: false,
+        }
+    }
+
+    /// Ends reading once everything is read that the server had when reading began.
+    #[must_use]
+    pub fn until_up_to_date(mut self) -> Self {
+        self.ends_up_to_date = true;
+        self
+    }
+
+    /// Copies a new base first, even where there is one.
+    #[must_use]
+    pub fn with_new_base(mut self) -> Self {
+        self.begins_with_base = true;
+        self
+    }
+
+    /// Returns where the server's log ends now, if reading is to end there.
+    fn end_lsn(&self) -> Result<Option<u64>, ReadError> {
+        if !self.ends_up_to_date {
+            return Ok(None);
+        }
+        let identity = self.replication()?.identify_system().map_err(failure::wire)?;
+        Ok(Some(identity.flushed_lsn))
     }
 
     /// Reports how far long work has come to somebody.
@@ -188,10 +220,11 @@ impl SourceReader for ClusterReader {
             Sampler::start(monitor, interval, Arc::clone(&self.clock), Arc::clone(&sightings))
         });
         let mut chronicle = Chronicle::new(&self.settings, Arc::clone(&self.clock), sightings);
+        let end_lsn = self.end_lsn()?;
         loop {
             let (settings, clock) = (&self.settings, &self.clock);
             let mut follower = Follower::new(settings, clock, stop, sink, &mut chronicle, position)?;
-            let end = follower.run();
+            let end = follower.run(end_lsn);
             let stands = follower.position();
             match end {
                 Err(ReadError::Hole { from, .. }) => {

@@ -29,7 +29,12 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     let (name, _) = installation.config().source(&options.source)?;
     let stop = stop_on_signals()?;
     let mut reader = reader(context, &installation, &name)?;
-    if !options.once {
+    if options.base {
+        reader = reader.with_new_base();
+    }
+    if options.once {
+        reader = reader.until_up_to_date();
+    } else {
         context.output.say(format!("following {name}; end with Ctrl-C"));
     }
     let captured = capture(context, &installation, &name, &mut reader, &stop)?;

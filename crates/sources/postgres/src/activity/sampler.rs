@@ -7,16 +7,19 @@ use std::{
 };
 
 use connect::Stop;
-use model::Actor;
+use model::{Actor, Moment};
 use ports::Clock;
 use postgres_wire::{Connection, ConnectionSettings, Limits, Mode, WireError};
 
-use super::{Sighting, Sightings};
+use super::{Finished, Sighting, Sightings};
 
-/// Without a transaction number nothing was written, so nothing can be destroyed.
-const WRITERS: &str = "SELECT pid, usename, application_name, pg_catalog.host(client_addr), backend_xid, query \
+/// Transactions that write, and sessions whose last statement ended since the last looks. Without a transaction number
+/// nothing was written, so nothing can be destroyed; a short transaction has given its number back when it is seen.
+const WRITERS: &str = "SELECT pid, usename, application_name, pg_catalog.host(client_addr), backend_xid, query, \
+    (extract(epoch FROM query_start) * 1000000)::bigint, (extract(epoch FROM state_change) * 1000000)::bigint \
     FROM pg_catalog.pg_stat_activity \
-    WHERE backend_xid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid()";
+    WHERE pid <> pg_catalog.pg_backend_pid() AND (backend_xid IS NOT NULL OR \
+    state = 'idle' AND backend_type = 'client backend' AND state_change > clock_timestamp() - interval '2 seconds')";
 /// A server that does not answer is asked again after this.
 const RETRY: Duration = Duration::from_secs(5);
 /// How often a sleeping thread looks whether it should end.
@@ -89,18 +92,20 @@ fn sample(
         for row in &rows {
             let field = |column: usize| row.get(column).cloned().flatten();
             let number = |column: usize| field(column)?.parse::<i64>().ok();
-            let (Some(process), Some(transaction)) = (number(0), number(4)) else { continue };
-            sightings.record(Sighting {
-                transaction: transaction as u32,
-                process: process as i32,
-                actor: Actor {
-                    identity: field(1).unwrap_or_default(),
-                    application: field(2).filter(|name| !name.is_empty()),
-                    address: field(3),
-                },
-                statement: field(5).filter(|text| !text.is_empty()),
-                seen_at,
-            });
+            let Some(process) = number(0).map(|process| process as i32) else { continue };
+            let actor = Actor {
+                identity: field(1).unwrap_or_default(),
+                application: field(2).filter(|name| !name.is_empty()),
+                address: field(3),
+            };
+            let statement = field(5).filter(|text| !text.is_empty());
+            if let Some(transaction) = number(4) {
+                let transaction = transaction as u32;
+                sightings.record(Sighting { transaction, process, actor, statement, seen_at });
+            } else if let (Some(began), Some(ended)) = (number(6), number(7)) {
+                let (began_at, ended_at) = (Moment::from_micros(began), Moment::from_micros(ended));
+                sightings.record_finished(Finished { process, actor, statement, began_at, ended_at });
+            }
         }
         drop(sightings);
         pause(interval, clock, stop);

@@ -11,7 +11,7 @@ fn sighting(transaction: u32, process: i32, statement: &str, at: i64) -> Sightin
 }
 
 fn statement(sightings: &Sightings, transaction: u32) -> Option<&str> {
-    sightings.of(transaction, Moment::from_micros(0))?.statement.as_deref()
+    sightings.of(transaction, Moment::from_micros(0))?.statement
 }
 
 #[test]
@@ -43,4 +43,27 @@ fn memory_is_bounded() {
     assert_eq!(sightings.by_transaction.len(), SIGHTINGS_MAX);
     assert_eq!(sightings.order.len(), SIGHTINGS_MAX);
     assert!(sightings.of(0, Moment::from_micros(0)).is_none());
+}
+
+fn finished(process: i32, began: i64, ended: i64) -> Finished {
+    Finished {
+        process,
+        actor: Actor { identity: format!("role {process}"), application: None, address: None },
+        statement: Some("INSERT".to_owned()),
+        began_at: Moment::from_micros(began),
+        ended_at: Moment::from_micros(ended),
+    }
+}
+
+#[test]
+fn a_short_transaction_is_known_by_the_one_session_whose_statement_spans_its_commit() {
+    let mut sightings = Sightings::default();
+    sightings.record_finished(finished(1, 100, 200));
+    sightings.record_finished(finished(1, 100, 200));
+    sightings.record_finished(finished(2, 150, 250));
+    let who = |at| sightings.of(7, Moment::from_micros(at)).map(|known| known.actor.identity.clone());
+    assert_eq!(who(120).as_deref(), Some("role 1"));
+    assert_eq!(who(250).as_deref(), Some("role 2"));
+    assert_eq!(who(160), None, "two sessions fit: nobody is named");
+    assert_eq!(who(90), None);
 }

@@ -1,8 +1,8 @@
 //! What one transaction did to which table.
 
 use super::{
-    BTreeMap, BTreeSet, Commit, Effect, NameMap, ROWS_DESTRUCTIVE_MIN, RelationLocator, RowCounts,
-    SHARE_DESTRUCTIVE_PERCENT, Severity, Target, Verb,
+    BTreeMap, BTreeSet, Commit, Effect, NameMap, ROWS_BULK_MIN, ROWS_DESTRUCTIVE_MIN, RelationLocator,
+    RowCounts, SHARE_BULK_PERCENT, SHARE_DESTRUCTIVE_PERCENT, Severity, Target, Verb,
 };
 
 /// Effects told of one transaction; a schema with ten thousand tables is summed up beyond.
@@ -161,7 +161,7 @@ fn rows(commit: &Commit, names: &NameMap, account: &mut Account) {
         account.add(Verb::Update, &name, rows.updated, severity(rows.updated, estimate, Severity::Routine));
         // A rewrite inserts what was there before.
         if !account.counts.contains_key(&(Verb::Rewrite, name.clone())) {
-            account.add(Verb::Insert, &name, rows.inserted, Severity::Routine);
+            account.add(Verb::Insert, &name, rows.inserted, bulk(rows.inserted, estimate));
         }
     }
     // A partitioned table loses its rows in many places.
@@ -170,6 +170,12 @@ fn rows(commit: &Commit, names: &NameMap, account: &mut Account) {
             account.severity = Some(Severity::Destructive);
         }
     }
+}
+
+/// Many rows that come at once into a table that had few are worth a look.
+fn bulk(rows: u64, estimate: u64) -> Severity {
+    let share = estimate.saturating_mul(SHARE_BULK_PERCENT) / 100;
+    if rows >= ROWS_BULK_MIN.max(share) { Severity::Notable } else { Severity::Routine }
 }
 
 fn severity(rows: u64, estimate: u64, otherwise: Severity) -> Severity {

@@ -185,7 +185,7 @@ impl Follower<'_> {
             Err(error) => return Err(error.into()),
         }
         loop {
-            if self.stop.is_requested() {
+            if self.stop.is_requested() || self.is_up_to_date() {
                 stream.send_status(self.durable, self.durable, self.durable, false)?;
                 // What goes wrong with a goodbye changes nothing.
                 drop(stream.stop());
