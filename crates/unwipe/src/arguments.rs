@@ -6,14 +6,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
-#[command(name = "unwipe", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "unwipe",
+    version,
+    max_term_width = 100,
+    after_help = "\
 First steps:
   unwipe rehearse pocketos          replay an incident on your own machine and undo it
   unwipe init                       create a vault and print its recovery kit
   unwipe protect shop postgres --url postgresql://unwipe@db.internal/postgres
   unwipe capture shop               copy it, then follow it
   unwipe timeline shop              what happened, destruction first
-  unwipe rewind shop --undo 7569    plan the undo of one transaction")]
+  unwipe rewind shop --undo 7569    plan the undo of one transaction"
+)]
 pub(crate) struct Arguments {
     /// Use this home folder: configuration, keys and catalog
     #[arg(long, global = true, env = "UNWIPE_HOME", value_name = "FOLDER")]
@@ -244,9 +249,9 @@ pub(crate) struct Rewind {
     /// Prepare the folder and do not start a server
     #[arg(long, requires = "to")]
     pub(crate) no_start: bool,
-    /// Plan the undo of this transaction
-    #[arg(long, value_name = "XID", conflicts_with = "table")]
-    pub(crate) undo: Option<String>,
+    /// Plan the undo of these transactions of one database, as if they were one
+    #[arg(long, value_name = "XID", value_delimiter = ',', conflicts_with = "table")]
+    pub(crate) undo: Vec<String>,
     /// Plan to bring rows of this table back: database.schema.table
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Vec<String>,

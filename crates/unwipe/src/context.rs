@@ -11,10 +11,7 @@ use std::{
 use connect::Stop;
 use model::SourceName;
 use ports::{Clock, SystemClock, SystemRandom};
-use service::{
-    Installation, Secrets, StoredSource,
-    installation::Ports,
-};
+use service::{Installation, Secrets, StoredSource, installation::Ports};
 
 use crate::{
     arguments::{Production, Reading},

@@ -68,7 +68,9 @@ impl Exit {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Usage => "the command line or the configuration is wrong",
-            Self::Incomplete => "completed, but incomplete: something could not be read, or a conflict was left alone",
+            Self::Incomplete => {
+                "completed, but incomplete: something could not be read, or a conflict was left alone"
+            }
             Self::Authentication => "a credential or an approval is missing or wrong",
             Self::Nothing => "nothing matched",
             Self::NoVault => "there is no vault",

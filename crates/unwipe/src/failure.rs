@@ -38,7 +38,11 @@ impl Failure {
         sentence: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { exit, error: Box::new(Because { sentence: sentence.into(), source: source.into() }), hint: None }
+        Self {
+            exit,
+            error: Box::new(Because { sentence: sentence.into(), source: source.into() }),
+            hint: None,
+        }
     }
 
     /// Adds what a person can do about it.

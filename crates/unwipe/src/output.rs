@@ -31,15 +31,20 @@ impl Output {
     }
 
     /// Prints a result: the JSON document, or the text that `text` makes.
-    pub(crate) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn result<T: Serialize>(
+        &self,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         let rendered = match self.format {
             Format::Json => serde_json::to_string_pretty(value).map_err(io::Error::from)?,
             Format::Text => text(),
         };
         let mut stdout = io::stdout().lock();
-        match stdout.write_all(rendered.as_bytes()).and_then(|()| {
-            if rendered.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") }
-        }) {
+        match stdout
+            .write_all(rendered.as_bytes())
+            .and_then(|()| if rendered.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
+        {
             // The reader has seen enough, as in `unwipe timeline shop | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),

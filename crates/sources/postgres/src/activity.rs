@@ -114,7 +114,8 @@ impl Sightings {
         {
             return Some(Known { actor: &sighting.actor, statement: sighting.statement.as_deref() });
         }
-        let mut spanning = self.finished.iter().filter(|f| f.began_at <= at && at <= f.ended_at);
+        let spans = |f: &&Finished| f.began_at <= at && at <= f.ended_at && may_write(f.statement.as_deref());
+        let mut spanning = self.finished.iter().filter(spans);
         let first = spanning.next()?;
         let unambiguous = spanning.all(|other| other.process == first.process);
         unambiguous.then_some(Known { actor: &first.actor, statement: first.statement.as_deref() })
@@ -132,6 +133,14 @@ fn merged(earlier: Sighting, later: Sighting) -> Sighting {
     let statement =
         if keeps_earlier && earlier.statement.is_some() { earlier.statement } else { later.statement };
     Sighting { statement, ..later }
+}
+
+/// Whether a statement may have committed a change; one that only reads is not taken for the one that did.
+fn may_write(statement: Option<&str>) -> bool {
+    let reads = ["select", "show", "explain", "values", "table", "fetch", "begin", "start", "rollback", "set"];
+    let first: String =
+        statement.unwrap_or_default().trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    !reads.contains(&first.to_ascii_lowercase().as_str())
 }
 
 fn destroys(statement: Option<&str>) -> bool {

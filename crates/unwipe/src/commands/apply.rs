@@ -32,10 +32,11 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     };
     let mut settings = context.production(&installation, &options.production)?;
     settings.database = Some(plan.destination.clone());
-    let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock()).map_err(|error| {
-        let hint = error.hint();
-        Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
-    })?;
+    let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock())
+        .map_err(|error| {
+            let hint = error.hint();
+            Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
+        })?;
     let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
     let progress = context.progress();
     let applied = writer.apply(&plan, &folder, mode, &*progress).map_err(refused)?;
@@ -65,7 +66,8 @@ fn exit_of(outcome: &Outcome) -> Exit {
 
 fn refused(error: WriteError) -> Failure {
     let hint = error.hint();
-    let exit = if matches!(error, WriteError::Privilege { .. }) { Exit::Authentication } else { Exit::Failed };
+    let exit =
+        if matches!(error, WriteError::Privilege { .. }) { Exit::Authentication } else { Exit::Failed };
     Failure::because(exit, "the plan was not applied", error).hint_opt(hint)
 }
 
@@ -96,7 +98,10 @@ fn outcome_text(output: Output, outcome: &Outcome) -> String {
     if let Some(verification) = &outcome.verification {
         for check in &verification.checks {
             let good = check.matched == check.expected;
-            let word = output.paint(if good { Style::Good } else { Style::Bad }, if good { "verified" } else { "DIFFERS " });
+            let word = output.paint(
+                if good { Style::Good } else { Style::Bad },
+                if good { "verified" } else { "DIFFERS " },
+            );
             text.push_str(&format!(
                 "  {word} {}: {} of {} as planned\n",
                 printable(&check.target),

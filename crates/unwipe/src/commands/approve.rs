@@ -87,5 +87,9 @@ fn confirm(context: &Context, plan: &str) -> Result<(), Failure> {
     context.output.say("Approve? Type yes:");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
-    if answer.trim() == "yes" { Ok(()) } else { Err(Failure::new(Exit::Authentication, "the plan was not approved")) }
+    if answer.trim() == "yes" {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Authentication, "the plan was not approved"))
+    }
 }

@@ -24,7 +24,8 @@ const BEHIND_MICROS_MAX: i64 = 300_000_000;
 
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let installation = context.installation()?;
-    let mut examined = vec![Examined { about: "the vault".to_owned(), findings: vault(context, &installation)? }];
+    let mut examined =
+        vec![Examined { about: "the vault".to_owned(), findings: vault(context, &installation)? }];
     for (name, source) in &installation.config().sources {
         let secrets = Secrets::new(installation.home(), &environment);
         let config = PostgresConfig::of(name, source)?;
@@ -39,7 +40,11 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     output.result(&examined, || {
         let mut text = String::new();
         for Examined { about, findings } in &examined {
-            text.push_str(&format!("{}\n{}\n", output.paint(Style::Strong, about), findings_text(output, findings)));
+            text.push_str(&format!(
+                "{}\n{}\n",
+                output.paint(Style::Strong, about),
+                findings_text(output, findings)
+            ));
         }
         text
     })?;
@@ -52,8 +57,14 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     let subject = "what is stored cannot be deleted by this user";
     let evidence = format!("tier {}: {measured}", measured.tier);
     findings.push(match measured.tier {
-        0 => Finding::advice(subject, evidence, "unwipe init --immutable-flags, as a user of its own, or a vault on another host"),
-        _ if measured.clearable_here => Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE"),
+        0 => Finding::advice(
+            subject,
+            evidence,
+            "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
+        ),
+        _ if measured.clearable_here => {
+            Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
+        }
         _ => Finding::good(subject, evidence),
     });
     let vault = installation.vault()?;
@@ -81,9 +92,11 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         Finding::good(subject, "no restore key is configured here")
     });
     let now = context.clock().now();
-    let ahead = vault.sources()?.iter().filter_map(|name| vault.head(name).ok().flatten()).any(|commit| {
-        commit.envelope.vault_time.micros_since(now) > 0
-    });
+    let ahead = vault
+        .sources()?
+        .iter()
+        .filter_map(|name| vault.head(name).ok().flatten())
+        .any(|commit| commit.envelope.vault_time.micros_since(now) > 0);
     let subject = "this clock agrees with the vault's time";
     findings.push(if ahead {
         Finding::bad(subject, "the vault holds commits from the future", "set this machine's clock")

@@ -68,10 +68,10 @@ fn hold(
         clock: context.clock(),
     };
     let progress = context.progress();
-    let report =
-        drill(cluster.stored(), &cluster.history, &resolution.route, &truth, &options, &*progress).map_err(|error| {
-            Failure::because(Exit::Failed, format!("no drill of {name} could be held"), error)
-        })?;
+    let report = drill(cluster.stored(), &cluster.history, &resolution.route, &truth, &options, &*progress)
+        .map_err(|error| {
+        Failure::because(Exit::Failed, format!("no drill of {name} could be held"), error)
+    })?;
     drop(progress);
     let statement = statement(context, &installation, &name, moment, head.as_ref(), report)?;
     let key = SigningKey::read_or_create(&context.home.join("keys/certificate.key"), &*context.ports.random)?;
@@ -129,7 +129,8 @@ fn statement(
     head: Option<&vault::Commit>,
     report: DrillReport,
 ) -> Result<Statement, Failure> {
-    let tables = report.fingerprint.tables.into_iter().map(|(table, taken)| (table, (taken.rows, taken.hash)));
+    let tables =
+        report.fingerprint.tables.into_iter().map(|(table, taken)| (table, (taken.rows, taken.hash)));
     Ok(Statement {
         format: Statement::FORMAT,
         vault: installation.vault()?.manifest().vault.to_string(),

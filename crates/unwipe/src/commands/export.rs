@@ -79,7 +79,8 @@ fn tables(
     for text in &options.table {
         let parts: Vec<&str> = text.split('.').collect();
         let [database, schema, table] = parts.as_slice() else {
-            return Err(Failure::new(Exit::Usage, format!("{text:?} names no table")).hint("write DATABASE.SCHEMA.TABLE"));
+            return Err(Failure::new(Exit::Usage, format!("{text:?} names no table"))
+                .hint("write DATABASE.SCHEMA.TABLE"));
         };
         let mut connection = cluster.connect_scratch(&scratch, database)?;
         let file = format!("{}.{extension}", text.replace(['/', '\0'], "_"));

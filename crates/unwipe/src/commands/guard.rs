@@ -23,7 +23,8 @@ struct Changed {
 pub(crate) fn run(context: &Context, options: Guard) -> Result<Exit, Failure> {
     match options.action {
         GuardAction::Install(target) if !target.witness => {
-            Err(Failure::new(Exit::Usage, "say what is to be installed").hint("unwipe guard install SOURCE --url URL --witness"))
+            Err(Failure::new(Exit::Usage, "say what is to be installed")
+                .hint("unwipe guard install SOURCE --url URL --witness"))
         }
         GuardAction::Install(target) => change(context, &target, witness::INSTALL, "installed"),
         GuardAction::Remove(target) => change(context, &target, witness::REMOVE, "removed"),

@@ -22,10 +22,14 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
     };
     let json = context.output.format == crate::output::Format::Json;
     if json && options.kit.is_none() {
-        return Err(Failure::new(Exit::Usage, "with --json the recovery kit needs a file: it must not end up in a log")
-            .hint("unwipe init --json --kit kit.txt"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "with --json the recovery kit needs a file: it must not end up in a log",
+        )
+        .hint("unwipe init --json --kit kit.txt"));
     }
-    let request = InitRequest { vault, lock_days: options.lock_days, immutable_flags: options.immutable_flags };
+    let request =
+        InitRequest { vault, lock_days: options.lock_days, immutable_flags: options.immutable_flags };
     let made = Installation::init(&context.home, &request, &context.ports)?;
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
     let kit = made.kit.render_text().map_err(kit_failed)?;

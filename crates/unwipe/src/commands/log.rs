@@ -26,7 +26,8 @@ struct Entry {
 pub(crate) fn run(context: &Context, options: &Log) -> Result<Exit, Failure> {
     let installation = context.installation()?;
     let name = if options.source == operations::SOURCE {
-        SourceName::new(operations::SOURCE).map_err(|error| Failure::because(Exit::Usage, "no such log", error))?
+        SourceName::new(operations::SOURCE)
+            .map_err(|error| Failure::because(Exit::Usage, "no such log", error))?
     } else {
         installation.config().source(&options.source)?.0
     };

@@ -26,7 +26,9 @@ pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> 
     let name = SourceName::new(options.source)
         .map_err(|error| Failure::because(Exit::Usage, "the source cannot be called so", error))?;
     if name.as_str() == operations::SOURCE {
-        return Err(Failure::new(Exit::Usage, "unwipe keeps its own log under this name").hint("choose another name"));
+        return Err(
+            Failure::new(Exit::Usage, "unwipe keeps its own log under this name").hint("choose another name")
+        );
     }
     let mut installation = context.installation()?;
     if installation.config().sources.contains_key(&name) {
@@ -47,8 +49,11 @@ pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> 
     let output = context.output;
     output.result(&result, || findings_text(output, &result.findings))?;
     if !added {
-        return Err(Failure::new(Exit::Failed, format!("source {} was not added: a check failed", result.source))
-            .hint("mend what is marked above, then run the same command again"));
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("source {} was not added: a check failed", result.source),
+        )
+        .hint("mend what is marked above, then run the same command again"));
     }
     output.say(format!("next: unwipe capture {}", result.source));
     Ok(Exit::Done)

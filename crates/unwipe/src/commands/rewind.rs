@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use connect::plan::{Plan, PlanFolder, PlanHash, Subject};
 use postgres_recovery::{
-    RestoreOptions, Resolution, Start,
-    deed::{Deed, read_deed},
+    CommitPoint, Resolution, RestoreOptions, Start,
+    deed::{Deed, read_deeds},
     restore_cluster,
 };
 use postgres_server::{Listen, Settings};
@@ -35,8 +35,8 @@ pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> 
         return restore(context, &cluster, moment, folder, options);
     }
     let production = context.production(&installation, &options.production)?;
-    if let Some(transaction) = &options.undo {
-        return undo(context, &cluster, transaction, production, options);
+    if !options.undo.is_empty() {
+        return undo(context, &cluster, production, options);
     }
     if options.table.is_empty() {
         return Err(Failure::new(Exit::Usage, "say what is to be brought back")
@@ -89,12 +89,18 @@ fn restore(
         clock: context.clock(),
     };
     let progress = context.progress();
-    let mut restored =
-        restore_cluster(cluster.stored(), &cluster.history, &resolution.route, &folder, &restore_options, &*progress)
-            .map_err(|error| {
-                let hint = error.hint();
-                Failure::because(Exit::Failed, format!("{} was not restored", cluster.name), error).hint_opt(hint)
-            })?;
+    let mut restored = restore_cluster(
+        cluster.stored(),
+        &cluster.history,
+        &resolution.route,
+        &folder,
+        &restore_options,
+        &*progress,
+    )
+    .map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Failed, format!("{} was not restored", cluster.name), error).hint_opt(hint)
+    })?;
     drop(progress);
     let running = restored.running.take();
     let address = running.as_ref().map(|server| {
@@ -151,26 +157,71 @@ fn control_dir(folder: &Path) -> PathBuf {
 fn undo(
     context: &Context,
     cluster: &StoredCluster<'_>,
-    transaction: &str,
     production: ConnectionSettings,
     options: &Rewind,
 ) -> Result<Exit, Failure> {
-    let resolution = cluster.resolve(&format!("before-transaction:{transaction}"))?;
-    let commit = resolution
-        .commit
-        .ok_or_else(|| Failure::new(Exit::Nothing, format!("the commit of transaction {transaction} is not stored")))?;
+    let folder = plan_folder(context, options, &format!("undo-{}", options.undo[0]))?;
+    let plan = plan_undo(context, cluster, &options.undo, production, &folder)?;
+    finish(context, &plan, &folder)
+}
+
+/// Plans the undo of transactions of one database, as if they were one; the plan's rows go into the folder.
+pub(crate) fn plan_undo(
+    context: &Context,
+    cluster: &StoredCluster<'_>,
+    transactions: &[String],
+    production: ConnectionSettings,
+    folder: &PlanFolder,
+) -> Result<Plan, Failure> {
+    let (resolution, commits) = resolve_all(cluster, transactions)?;
+    let named = transactions.join(", ");
     let progress = context.progress();
-    let deed = read_deed(cluster.stored(), &cluster.history, &commit).map_err(|error| {
-        let hint = error.hint();
-        Failure::because(Exit::Failed, format!("transaction {transaction} cannot be undone"), error).hint_opt(hint)
-    })?;
+    let deed = read_deeds(cluster.stored(), &cluster.history, &commits)
+        .map_err(|error| {
+            let hint = error.hint();
+            Failure::because(Exit::Failed, format!("transaction {named} cannot be undone"), error)
+                .hint_opt(hint)
+        })?
+        .ok_or_else(|| Failure::new(Exit::Nothing, "no transaction was named"))?;
     let scratch = cluster.scratch(&resolution.route, &*progress)?;
     let database = database_of(cluster, &scratch, &deed)?;
-    let folder = plan_folder(context, options, &format!("undo-{transaction}"))?;
-    let heading = heading(context, cluster, &resolution, format!("undo-{transaction}"));
+    let heading = heading(context, cluster, &resolution, format!("undo-{}", transactions.join("-")));
     let mut sides = Sides::connect(context, cluster, &scratch, &resolution, production, &database)?;
-    let plan = plan_transaction(sides.servers(&folder, &*progress), &heading, &deed.summary, &deed.rows);
-    finish(context, plan, &folder)
+    let mut plan = plan_transaction(sides.servers(folder, &*progress), &heading, &deed.summary, &deed.rows)
+        .map_err(no_plan)?;
+    if transactions.len() > 1 {
+        plan.subject.title = format!("transactions {named}");
+    }
+    Ok(plan)
+}
+
+/// Finds the commits of transactions, and the way to just before the first of them.
+fn resolve_all(
+    cluster: &StoredCluster<'_>,
+    transactions: &[String],
+) -> Result<(Resolution, Vec<CommitPoint>), Failure> {
+    let mut first: Option<Resolution> = None;
+    let mut commits: Vec<CommitPoint> = Vec::new();
+    for transaction in transactions {
+        let resolution = cluster.resolve(&format!("before-transaction:{transaction}"))?;
+        let commit = resolution.commit.ok_or_else(|| {
+            Failure::new(Exit::Nothing, format!("the commit of transaction {transaction} is not stored"))
+        })?;
+        if commits.first().is_some_and(|known| known.timeline != commit.timeline) {
+            return Err(Failure::new(Exit::Usage, "the transactions lie on different timelines")
+                .hint("make a plan for each timeline"));
+        }
+        if commits.iter().all(|known| commit.lsn < known.lsn) {
+            first = Some(resolution);
+        }
+        commits.push(commit);
+    }
+    first.map(|first| (first, commits)).ok_or_else(|| Failure::new(Exit::Usage, "no transaction was named"))
+}
+
+fn no_plan(error: postgres_undo::PlanningError) -> Failure {
+    let hint = error.hint();
+    Failure::because(Exit::Failed, "no plan could be made", error).hint_opt(hint)
 }
 
 fn rows(
@@ -185,7 +236,8 @@ fn rows(
     for text in &options.table {
         let (its_database, table) = table_name(text)?;
         if database.get_or_insert_with(|| its_database.clone()) != &its_database {
-            return Err(Failure::new(Exit::Usage, "one plan is for one database").hint("make a plan for each database"));
+            return Err(Failure::new(Exit::Usage, "one plan is for one database")
+                .hint("make a plan for each database"));
         }
         let predicate = options.predicate.clone();
         selections.push(RowSelection { table, predicate, revert_changed: options.changed });
@@ -202,8 +254,9 @@ fn rows(
         at: resolution.commit.map(|commit| commit.at),
     };
     let mut sides = Sides::connect(context, cluster, &scratch, &resolution, production, &database)?;
-    let plan = plan_rows(sides.servers(&folder, &*progress), &heading, subject, &selections);
-    finish(context, plan, &folder)
+    let plan =
+        plan_rows(sides.servers(&folder, &*progress), &heading, subject, &selections).map_err(no_plan)?;
+    finish(context, &plan, &folder)
 }
 
 /// The connections that a plan is made over.
@@ -253,13 +306,15 @@ fn database_of(
     scratch: &postgres_recovery::scratch::Scratch,
     deed: &Deed,
 ) -> Result<String, Failure> {
-    let failed = |error| Failure::because(Exit::Failed, "the scratch server cannot name its databases", error);
+    let failed =
+        |error| Failure::because(Exit::Failed, "the scratch server cannot name its databases", error);
     let mut connection = cluster.connect_scratch(scratch, "postgres")?;
     // Database 0 is what all databases share; a transaction works in one of the others.
     let Some(oid) = deed.summary.databases.iter().find(|oid| **oid != 0) else {
         return Err(Failure::new(Exit::Nothing, "the transaction changed no database"));
     };
-    let sql = format!("SELECT datname FROM pg_catalog.pg_database WHERE oid = {}", quote_literal(&oid.to_string()));
+    let sql =
+        format!("SELECT datname FROM pg_catalog.pg_database WHERE oid = {}", quote_literal(&oid.to_string()));
     let rows = connection.query_rows(&sql).map_err(failed)?;
     rows.into_iter()
         .next()
@@ -273,7 +328,10 @@ fn table_name(text: &str) -> Result<(String, TableName), Failure> {
         [database, schema, name] if parts.iter().all(|part| !part.is_empty()) => {
             Ok(((*database).to_owned(), TableName { schema: (*schema).to_owned(), name: (*name).to_owned() }))
         }
-        _ => Err(Failure::new(Exit::Usage, format!("{text:?} names no table")).hint("write DATABASE.SCHEMA.TABLE")),
+        _ => {
+            Err(Failure::new(Exit::Usage, format!("{text:?} names no table"))
+                .hint("write DATABASE.SCHEMA.TABLE"))
+        }
     }
 }
 
@@ -307,19 +365,12 @@ struct Planned<'p> {
     plan: &'p Plan,
 }
 
-fn finish(
-    context: &Context,
-    plan: Result<Plan, postgres_undo::PlanningError>,
-    folder: &PlanFolder,
-) -> Result<Exit, Failure> {
-    let plan = plan.map_err(|error| {
-        let hint = error.hint();
-        Failure::because(Exit::Failed, "no plan could be made", error).hint_opt(hint)
-    })?;
-    let hash = folder.write(&plan)?;
+fn finish(context: &Context, plan: &Plan, folder: &PlanFolder) -> Result<Exit, Failure> {
+    let hash = folder.write(plan)?;
     let output = context.output;
-    let planned = Planned { folder: folder.path().display().to_string(), hash, plan: &plan };
-    output.result(&planned, || format!("{}\nplan      {}\n", plan_text(output, &plan, hash), planned.folder))?;
+    let planned = Planned { folder: folder.path().display().to_string(), hash, plan };
+    output
+        .result(&planned, || format!("{}\nplan      {}\n", plan_text(output, plan, hash), planned.folder))?;
     if plan.is_empty() {
         output.say("there is nothing to bring back");
         return Ok(Exit::Nothing);

@@ -28,7 +28,8 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let installation = context.installation()?;
     let names: Vec<SourceName> = installation.config().sources.keys().cloned().collect();
     if names.is_empty() {
-        return Err(Failure::new(Exit::Nothing, "no source is configured").hint("unwipe protect NAME postgres --url URL"));
+        return Err(Failure::new(Exit::Nothing, "no source is configured")
+            .hint("unwipe protect NAME postgres --url URL"));
     }
     let stop = stop_on_signals()?;
     context.output.say(format!("capturing {} source(s); end with Ctrl-C", names.len()));

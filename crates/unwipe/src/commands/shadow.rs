@@ -2,10 +2,7 @@
 
 use connect::Progress;
 use model::Moment;
-use postgres_recovery::{
-    rolled::RolledBase,
-    shadow::ShadowFeed,
-};
+use postgres_recovery::{rolled::RolledBase, shadow::ShadowFeed};
 use postgres_server::shadow::Shadow;
 use serde::Serialize;
 use service::{Installation, StoredSource};
@@ -63,10 +60,12 @@ fn cluster<'c>(
 fn open(context: &Context, cluster: &StoredCluster<'_>) -> Result<Shadow, Failure> {
     let resolution = cluster.resolve("latest")?;
     let programs = cluster.programs(&resolution.route)?;
-    Shadow::open(cluster.shadow_folder(), programs, cluster.account.clone(), context.clock()).map_err(|error| {
-        let hint = error.hint();
-        Failure::because(Exit::Failed, "the shadow cannot be used", error).hint_opt(hint)
-    })
+    Shadow::open(cluster.shadow_folder(), programs, cluster.account.clone(), context.clock()).map_err(
+        |error| {
+            let hint = error.hint();
+            Failure::because(Exit::Failed, "the shadow cannot be used", error).hint_opt(hint)
+        },
+    )
 }
 
 fn roll(
@@ -178,7 +177,8 @@ fn list(context: &Context, installation: &Installation, source: &str) -> Result<
             .hint(format!("unwipe shadow roll {source}")));
     }
     context.output.result(&listed, || {
-        let row = |g: &Listed| vec![g.generation.to_string(), format!("timeline {}", g.timeline), g.lsn.clone()];
+        let row =
+            |g: &Listed| vec![g.generation.to_string(), format!("timeline {}", g.timeline), g.lsn.clone()];
         table(&listed.iter().map(row).collect::<Vec<_>>())
     })?;
     Ok(Exit::Done)

@@ -51,7 +51,14 @@ pub(crate) fn plan_text(output: Output, plan: &Plan, hash: PlanHash) -> String {
     let rows: Vec<Vec<String>> = plan
         .steps
         .iter()
-        .map(|step| vec![format!("{:>4}", step.number), printable(&step.title), printable(&step.target), count(step.rows)])
+        .map(|step| {
+            vec![
+                format!("{:>4}", step.number),
+                printable(&step.title),
+                printable(&step.target),
+                count(step.rows),
+            ]
+        })
         .collect();
     text.push_str(&table(&rows));
     let sums = &plan.counts;

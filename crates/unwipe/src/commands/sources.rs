@@ -49,7 +49,8 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
                 count(source.commits),
                 newest,
                 behind,
-                output.paint(if source.proof == "proven" { Style::Good } else { Style::Warning }, source.proof),
+                output
+                    .paint(if source.proof == "proven" { Style::Good } else { Style::Warning }, source.proof),
             ]);
         }
         table(&rows)

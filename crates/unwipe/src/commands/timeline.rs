@@ -34,7 +34,11 @@ pub(crate) fn run(context: &Context, options: &Timeline) -> Result<Exit, Failure
     };
     let timeline = history::timeline(&installation.catalog(&name)?, &name, request)?;
     if timeline.events.is_empty() {
-        let hint = if options.all { format!("unwipe capture {name}") } else { format!("unwipe timeline {name} --all") };
+        let hint = if options.all {
+            format!("unwipe capture {name}")
+        } else {
+            format!("unwipe timeline {name} --all")
+        };
         return Err(Failure::new(Exit::Nothing, format!("nothing notable happened in {name}")).hint(hint));
     }
     let output = context.output;
@@ -81,7 +85,9 @@ fn actor_text(event: &Event) -> String {
     let how = match event.attribution {
         Attribution::Witnessed => "named inside the transaction",
         Attribution::Sampled => "seen while it ran",
-        Attribution::Unknown => return "an unknown actor: install the witness, or give a monitor role".to_owned(),
+        Attribution::Unknown => {
+            return "an unknown actor: install the witness, or give a monitor role".to_owned();
+        }
     };
     let Some(actor) = &event.actor else { return format!("an unknown actor ({how})") };
     let mut text = printable(&actor.identity);

@@ -64,7 +64,8 @@ pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> 
             if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
         );
         for found in &verified.findings {
-            let items = found.affected_items.map(|n| format!(" ({} items affected)", count(n))).unwrap_or_default();
+            let items =
+                found.affected_items.map(|n| format!(" ({} items affected)", count(n))).unwrap_or_default();
             let word = output.paint(Style::Bad, &found.problem);
             text.push_str(&format!("{word}  {}: {}{items}\n", found.object, found.detail));
         }

@@ -53,7 +53,10 @@ impl PostgresConfig {
     /// Reads the connector's part of a source's configuration.
     pub(crate) fn of(name: &SourceName, source: &SourceConfig) -> Result<Self, Failure> {
         if source.kind != KIND {
-            return Err(Failure::new(Exit::Usage, format!("source {name} has the unknown kind {:?}", source.kind)));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("source {name} has the unknown kind {:?}", source.kind),
+            ));
         }
         source.settings.clone().try_into().map_err(|error: toml::de::Error| {
             Failure::because(Exit::Usage, format!("the settings of source {name} are not valid"), error)
@@ -68,16 +71,20 @@ impl PostgresConfig {
     }
 
     /// Returns the reader's settings, secrets resolved.
-    pub(crate) fn settings(&self, name: &SourceName, secrets: &Secrets<'_>) -> Result<ClusterSettings, Failure> {
+    pub(crate) fn settings(
+        &self,
+        name: &SourceName,
+        secrets: &Secrets<'_>,
+    ) -> Result<ClusterSettings, Failure> {
         let mut settings = ClusterSettings::new(name, &self.url).map_err(refused)?;
         settings.replication = connection(&self.url, self.password.as_deref(), secrets)?;
         if let Some(url) = &self.monitor_url {
             settings.monitor = Some(connection(url, self.monitor_password.as_deref(), secrets)?);
         }
         if let Some(slot) = &self.slot {
-            settings = settings.with_slot(slot).map_err(|error| {
-                Failure::because(Exit::Usage, "the slot cannot be named so", error)
-            })?;
+            settings = settings
+                .with_slot(slot)
+                .map_err(|error| Failure::because(Exit::Usage, "the slot cannot be named so", error))?;
         }
         settings.synchronous = self.synchronous;
         settings.base_rate_kib_max = self.max_rate_kb;

@@ -41,8 +41,9 @@ impl<'c> StoredCluster<'c> {
     ) -> Result<Self, Failure> {
         let (_, source) = installation.config().source(name.as_str())?;
         let config = PostgresConfig::of(name, source)?;
-        let history = ClusterHistory::read(&stored)
-            .map_err(|error| Failure::because(Exit::Failed, format!("the history of {name} cannot be read"), error))?;
+        let history = ClusterHistory::read(&stored).map_err(|error| {
+            Failure::because(Exit::Failed, format!("the history of {name} cannot be read"), error)
+        })?;
         let named = &installation.config().restore.server_folders;
         let base = std::env::current_exe().ok().and_then(|program| {
             program.ancestors().find(|folder| folder.join(".tools").is_dir()).map(std::path::Path::to_owned)
@@ -87,7 +88,8 @@ impl<'c> StoredCluster<'c> {
     pub(crate) fn programs(&self, route: &RecoveryRoute) -> Result<Programs, Failure> {
         self.installations.find(route.base.base.major).cloned().map_err(|error| {
             let hint = error.hint();
-            Failure::because(Exit::Failed, "there is no server to run the restored data", error).hint_opt(hint)
+            Failure::because(Exit::Failed, "there is no server to run the restored data", error)
+                .hint_opt(hint)
         })
     }
 
@@ -134,10 +136,12 @@ impl<'c> StoredCluster<'c> {
             timeout: REPLAY_TIMEOUT,
             clock: self.context.clock(),
         };
-        scratch_at(self.stored(), &self.history, shadow.as_ref(), route, &options, progress).map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Failed, "no scratch server could be made", error).hint_opt(hint)
-        })
+        scratch_at(self.stored(), &self.history, shadow.as_ref(), route, &options, progress).map_err(
+            |error| {
+                let hint = error.hint();
+                Failure::because(Exit::Failed, "no scratch server could be made", error).hint_opt(hint)
+            },
+        )
     }
 
     /// Connects to a database of a scratch server as its superuser.
@@ -152,8 +156,9 @@ impl<'c> StoredCluster<'c> {
 
     /// Connects to a server of our own.
     pub(crate) fn connect(&self, url: &str) -> Result<Connection, Failure> {
-        let settings = ConnectionSettings::from_url(url)
-            .map_err(|error| Failure::because(Exit::Failed, "the private server has no usable address", error))?;
+        let settings = ConnectionSettings::from_url(url).map_err(|error| {
+            Failure::because(Exit::Failed, "the private server has no usable address", error)
+        })?;
         Connection::connect(&settings, Mode::Sql, &Limits::default(), self.context.clock()).map_err(|error| {
             let hint = error.hint();
             Failure::because(Exit::Failed, "the private server cannot be reached", error).hint_opt(hint)

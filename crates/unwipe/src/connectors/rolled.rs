@@ -28,7 +28,12 @@ impl<'s> RolledCommit<'s> {
     }
 
     /// Stores a file page by page against the same file in the base before.
-    fn store_pages(&mut self, page_bytes: u32, body: &mut dyn Read, before: &Content) -> Result<Content, SinkError> {
+    fn store_pages(
+        &mut self,
+        page_bytes: u32,
+        body: &mut dyn Read,
+        before: &Content,
+    ) -> Result<Content, SinkError> {
         let mut earlier = self.stored.reader().read_content(before);
         let mut places = before.leaves();
         let mut content = self.writer.content(vault::Layout::Pages { page_bytes }).map_err(failed)?;
@@ -60,7 +65,9 @@ impl PageStore for RolledCommit<'_> {
         earlier: Option<&StoredItem>,
     ) -> Result<(), SinkError> {
         let before = match earlier {
-            Some(earlier) => Some(self.stored.content(earlier).map_err(|error| SinkError::Vault(Box::new(error)))?),
+            Some(earlier) => {
+                Some(self.stored.content(earlier).map_err(|error| SinkError::Vault(Box::new(error)))?)
+            }
             None => None,
         };
         let content = match (layout, before) {

@@ -10,7 +10,7 @@ use tenants::agent::{
 use crate::output::{Output, Style, printable};
 
 const CALL_CHARACTERS: usize = 64;
-const LABEL_WIDTH: usize = 26;
+const LABEL_WIDTH: usize = 34;
 
 /// A page of headings, facts and tables.
 pub(crate) struct Page {
@@ -50,45 +50,50 @@ impl Page {
         let Some(first) = steps.first() else { return };
         for step in steps {
             let seconds = step.at.micros_since(first.at) as f64 / 1e6;
-            let call: String =
-                printable(&step.call).split_whitespace().collect::<Vec<_>>().join(" ").chars().take(CALL_CHARACTERS).collect();
+            let call: String = printable(&step.call)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .chars()
+                .take(CALL_CHARACTERS)
+                .collect();
             let intent = printable(&step.intent);
-            let intent =
-                if step.destructive { self.output.paint(Style::Bad, &intent) } else { intent };
+            let intent = if step.destructive { self.output.paint(Style::Bad, &intent) } else { intent };
             let call = self.output.paint(Style::Faint, &call);
             self.text.push_str(&format!("  +{seconds:7.3} s  {intent}\n              {call}\n"));
         }
     }
 
-    /// Adds attacks, grouped by attacker and outcome: what held first, then what did not.
+    /// Adds attacks: for each attacker and outcome the methods, and what they were tried on.
     pub(crate) fn attacks(&mut self, attacks: &[Attack]) {
-        let mut groups: Vec<(String, &'static str, Style, Vec<String>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         for attack in attacks {
             let (word, style, detail) = match &attack.outcome {
-                Outcome::Held { by } => ("held", Style::Good, by.clone()),
-                Outcome::Added { what } => ("added beside", Style::Warning, what.clone()),
-                Outcome::Succeeded { lost } => ("NOT HELD", Style::Bad, lost.clone()),
-                Outcome::NotTried { why } => ("not tried", Style::Warning, why.clone()),
+                Outcome::Held { by } => ("held", Style::Good, by),
+                Outcome::Added { what } => ("put beside", Style::Warning, what),
+                Outcome::Succeeded { lost } => ("NOT HELD", Style::Bad, lost),
+                Outcome::NotTried { why } => ("not tried", Style::Warning, why),
             };
-            let line = format!("{} ({detail})", attack.name);
-            match groups.iter_mut().find(|(who, its_word, ..)| *who == attack.attacker && *its_word == word) {
-                Some((.., lines)) => lines.push(line),
-                None => groups.push((attack.attacker.clone(), word, style, vec![line])),
-            }
+            let same = |group: &Group| group.attacker == attack.attacker && group.word == word;
+            let index = groups.iter().position(same).unwrap_or_else(|| {
+                groups.push(Group { attacker: attack.attacker.clone(), word, style, lines: Vec::new() });
+                groups.len() - 1
+            });
+            groups[index].add(&attack.name, detail);
         }
-        for (who, word, style, lines) in groups {
-            let word = self.output.paint(style, &format!("{word} {}", lines.len()));
-            self.text.push_str(&format!("  {word}  as {}\n", printable(&who)));
-            let mut seen: Vec<(String, usize)> = Vec::new();
+        for Group { attacker, word, style, lines } in groups {
+            let count = lines.iter().map(|line| line.targets.len().max(1)).sum::<usize>();
+            let word = self.output.paint(style, &format!("{word:<10} {count:>3}"));
+            self.text.push_str(&format!("  {word}  as {}\n", printable(&attacker)));
             for line in lines {
-                match seen.iter_mut().find(|(known, _)| *known == line) {
-                    Some((_, count)) => *count += 1,
-                    None => seen.push((line, 1)),
-                }
-            }
-            for (line, count) in seen {
-                let times = if count > 1 { format!("  x{count}") } else { String::new() };
-                self.text.push_str(&format!("      {}{times}\n", printable(&line)));
+                let targets = line.targets.join(", ");
+                let on = if targets.is_empty() { String::new() } else { format!(": {targets}") };
+                let detail = self.output.paint(Style::Faint, &format!("({})", printable(&line.detail)));
+                self.text.push_str(&format!(
+                    "      {}{} {detail}\n",
+                    printable(&line.method),
+                    printable(&on)
+                ));
             }
         }
     }
@@ -101,6 +106,51 @@ impl Page {
     /// Returns the text.
     pub(crate) fn into_text(self) -> String {
         self.text
+    }
+}
+
+/// The attempts of one attacker with one outcome.
+struct Group {
+    attacker: String,
+    word: &'static str,
+    style: Style,
+    lines: Vec<Line>,
+}
+
+/// One method, what it was tried on, and what came of it.
+struct Line {
+    method: String,
+    targets: Vec<String>,
+    detail: String,
+}
+
+impl Group {
+    fn add(&mut self, name: &str, detail: &str) {
+        let (method, target) = name.split_once(": ").unwrap_or((name, ""));
+        let target = kind_of_object(target);
+        let index = self.lines.iter().position(|line| line.method == method).unwrap_or_else(|| {
+            self.lines.push(Line {
+                method: method.to_owned(),
+                targets: Vec::new(),
+                detail: detail.to_owned(),
+            });
+            self.lines.len() - 1
+        });
+        let line = &mut self.lines[index];
+        if !target.is_empty() && !line.targets.contains(&target) {
+            line.targets.push(target);
+        }
+    }
+}
+
+/// Names an object of a vault by its kind; which one it was says nothing to a reader.
+fn kind_of_object(name: &str) -> String {
+    let is_pack = name.starts_with("data/") && name.len() > 64;
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        _ if is_pack => "a pack".to_owned(),
+        ["log", _, _] => "a commit".to_owned(),
+        _ => name.to_owned(),
     }
 }
 

@@ -15,7 +15,9 @@ use tenants::{
         pocketos as script,
         workspace::{self, WorkspaceSecrets},
     },
-    railway::{CarRental, CarRentalOptions, Grace, Plan, Railway, RailwayOptions, RunningRailway, VolumeHooks},
+    railway::{
+        CarRental, CarRentalOptions, Grace, Plan, Railway, RailwayOptions, RunningRailway, VolumeHooks,
+    },
     rental::{Rental, RentalTable, WitnessLog, WitnessReport},
 };
 
@@ -97,6 +99,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     }
     let record = traffic.end()?;
     capturing.end()?;
+    // The simulator listens in this process too: it is not what the agent would find on unwipe's host.
+    railway.stop();
     attacks.extend(attack::attack_listeners(std::process::id(), &rampage.credentials));
 
     outer.output.say("restoring to the last moment before");
@@ -185,8 +189,9 @@ fn simulated_railway(stage: &Stage, options: &Rehearse) -> Result<(RunningRailwa
     };
     let production = VolumeHooks { on_volume_destroyed: Some(Box::new(destroy)), ..VolumeHooks::default() };
     let staging = VolumeHooks::default();
-    let tenant =
-        railway.with_world(|world| world.furnish_car_rental(CarRentalOptions { production, staging, plan: Plan::Pro }));
+    let tenant = railway.with_world(|world| {
+        world.furnish_car_rental(CarRentalOptions { production, staging, plan: Plan::Pro })
+    });
     railway.with_world(|world| {
         world.set_daily_schedule(&tenant.instance_id);
         for _ in 0..3 {
@@ -200,7 +205,9 @@ fn unleash(stage: &Stage, railway: &RunningRailway, tenant: &CarRental) -> Resul
     let folder = stage.folder.join("workspace");
     files::create_folder(&folder)?;
     let secrets = WorkspaceSecrets {
-        staging_database_url: stage.url("staging_app", SOURCE).replace("staging_app@", "staging_app:outdated@"),
+        staging_database_url: stage
+            .url("staging_app", SOURCE)
+            .replace("staging_app@", "staging_app:outdated@"),
         staging_token: tenant.staging_token.secret.clone(),
         domains_token: tenant.domains_token.secret.clone(),
         production_database_url: stage.url("shop_writer", SOURCE),
@@ -251,12 +258,18 @@ fn restore(stage: &Stage, rental: &Rental, record: &Path, destroyed_at: Moment) 
     };
     let directory = stage.folder.join("restored");
     let progress = stage.context.progress();
-    let mut restored =
-        restore_cluster(cluster.stored(), &cluster.history, &resolution.route, &directory, &options, &*progress)
-            .map_err(|error| {
-                let hint = error.hint();
-                Failure::because(Exit::Failed, "the cluster was not restored", error).hint_opt(hint)
-            })?;
+    let mut restored = restore_cluster(
+        cluster.stored(),
+        &cluster.history,
+        &resolution.route,
+        &directory,
+        &options,
+        &*progress,
+    )
+    .map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Failed, "the cluster was not restored", error).hint_opt(hint)
+    })?;
     let serving_after = clock.elapsed().saturating_sub(begun);
     let server = restored
         .running
@@ -297,9 +310,14 @@ fn capture_credential_attacks(stage: &Stage) -> Result<Vec<Attack>, Failure> {
     let settings = crate::connectors::postgres::connection(&url, Some("file:unwipe.password"), &secrets)?;
     let mut connection = stage.connect(&settings)?;
     Ok(attack::attack_database("the capture's own role", None, |sql| {
-        connection.simple_query(sql).map(drop).map_err(|error| {
+        let result = connection.simple_query(sql).map(drop).map_err(|error| {
             std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
-        })
+        });
+        // A refused statement leaves its transaction open, and the next attempt must stand for itself.
+        match connection.simple_query("ROLLBACK") {
+            Ok(_) => result,
+            Err(error) => result.and(Err(error.to_string())),
+        }
     }))
 }
 
@@ -330,13 +348,23 @@ fn vault_attacks(stage: &Stage, attacks: &mut Vec<Attack>) -> Result<VaultState,
 fn text(context: &Context, account: &Account) -> String {
     let mut page = Page::new(
         context.output,
-        &format!("rehearsal: pocketos (a simulated Railway and agent, a real PostgreSQL {})", account.server_major),
+        &format!(
+            "rehearsal: pocketos (a simulated Railway and agent, a real PostgreSQL {})",
+            account.server_major
+        ),
     );
     page.section("What the agent did");
     page.steps(&account.agent);
     page.section("What was destroyed");
-    let destroyed = if account.volume_destroyed { "the volume with the whole database" } else { "nothing yet: queued for 48 hours" };
-    page.fact("production", &format!("{destroyed} ({}, {} bookings)", bytes(account.database_bytes), count(account.bookings)));
+    let destroyed = if account.volume_destroyed {
+        "the volume with the whole database"
+    } else {
+        "nothing yet: queued for 48 hours"
+    };
+    page.fact(
+        "production",
+        &format!("{destroyed} ({}, {} bookings)", bytes(account.database_bytes), count(account.bookings)),
+    );
     page.fact("its own backups", &format!("{} gone with it", account.backups_destroyed));
     page.section("What came back");
     if let (Some(newest), Some(before)) = (account.newest_restorable, account.restorable_before_wipe_ms) {
@@ -348,7 +376,10 @@ fn text(context: &Context, account: &Account) -> String {
         page.fact("newest restorable moment", &format!("{newest}, {distance}"));
     }
     let lost = account.transactions_lost;
-    page.fact("acknowledged writes", &format!("{}, by the witness outside of both", count(account.writes_acknowledged)));
+    page.fact(
+        "acknowledged writes",
+        &format!("{}, by the witness outside of both", count(account.writes_acknowledged)),
+    );
     page.judged("acknowledged writes lost", &count(lost), lost == 0);
     let wrong = account.rows_missing + account.rows_different + account.rows_unexpected;
     page.judged(
@@ -364,10 +395,17 @@ fn text(context: &Context, account: &Account) -> String {
     );
     page.judged(
         "time to a serving database",
-        &format!("{} ({} restored)", duration(Duration::from_millis(account.serving_after_ms)), bytes(account.restored_bytes)),
+        &format!(
+            "{} ({} restored)",
+            duration(Duration::from_millis(account.serving_after_ms)),
+            bytes(account.restored_bytes)
+        ),
         true,
     );
-    page.section(&format!("What was tried against the vault (tier {}: {})", account.tier, account.protection));
+    page.section(&format!(
+        "What was tried against the vault (tier {}: {})",
+        account.tier, account.protection
+    ));
     page.attacks(&account.attacks);
     page.section("Afterwards");
     let sound = account.vault_sound_after_attacks;

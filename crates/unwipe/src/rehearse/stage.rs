@@ -12,8 +12,8 @@ use connect::Stop;
 use model::SourceName;
 use ports::files;
 use postgres_server::{
-    Account, Configuration, InitOptions as ClusterOptions, Installations, Launch, Listen, RunningServer, Server,
-    Settings, StopMode,
+    Account, Configuration, InitOptions as ClusterOptions, Installations, Launch, Listen, RunningServer,
+    Server, Settings, StopMode,
 };
 use postgres_wire::{Connection, ConnectionSettings, Limits, Mode, quote_literal};
 use service::{Installation, installation::InitRequest};
@@ -54,13 +54,19 @@ impl Stage {
         let major = server.installation.major;
         outer.output.say(format!("starting a PostgreSQL {major} of its own in {}", folder.display()));
         let running = start(&server, outer)?;
-        let port = running.tcp_url("postgres", "postgres").and_then(|url| port_of(&url)).ok_or_else(|| {
-            Failure::new(Exit::Failed, "the rehearsal's server does not listen on 127.0.0.1")
-        })?;
+        let port =
+            running.tcp_url("postgres", "postgres").and_then(|url| port_of(&url)).ok_or_else(|| {
+                Failure::new(Exit::Failed, "the rehearsal's server does not listen on 127.0.0.1")
+            })?;
         let superuser_url = running.url("postgres", "postgres");
         let stage = Self {
-            context: Context { home: folder.join("unwipe"), output: outer.output, ports: outer.ports.clone() },
-            source: SourceName::new(SOURCE).map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
+            context: Context {
+                home: folder.join("unwipe"),
+                output: outer.output,
+                ports: outer.ports.clone(),
+            },
+            source: SourceName::new(SOURCE)
+                .map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
             production: Arc::new(Mutex::new(Some(running))),
             folder,
             major,
@@ -74,8 +80,9 @@ impl Stage {
 
     /// Connects as the superuser of production.
     pub(crate) fn superuser(&self, database: &str) -> Result<Connection, Failure> {
-        let mut settings = ConnectionSettings::from_url(&self.superuser_url)
-            .map_err(|error| Failure::because(Exit::Failed, "the rehearsal's server has no address", error))?;
+        let mut settings = ConnectionSettings::from_url(&self.superuser_url).map_err(|error| {
+            Failure::because(Exit::Failed, "the rehearsal's server has no address", error)
+        })?;
         settings.database = Some(database.to_owned());
         self.connect(&settings)
     }
@@ -138,8 +145,11 @@ impl Stage {
     /// Starts capturing on a thread of its own, and returns once the base is in the vault and WAL is followed.
     pub(crate) fn start_capture(&self) -> Result<Capturing, Failure> {
         let stop = Stop::default();
-        let context =
-            Context { home: self.context.home.clone(), output: self.context.output, ports: self.context.ports.clone() };
+        let context = Context {
+            home: self.context.home.clone(),
+            output: self.context.output,
+            ports: self.context.ports.clone(),
+        };
         let (name, its_stop) = (self.source.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let installation = context.installation()?;
@@ -154,7 +164,8 @@ impl Stage {
     fn await_following(&self, capturing: &Capturing) -> Result<(), Failure> {
         let mut connection = self.superuser("postgres")?;
         let vault = self.context.installation()?.vault()?;
-        let sql = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL";
+        let sql =
+            "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL";
         self.wait("the first capture", || {
             if capturing.has_ended() {
                 return Err(Failure::new(Exit::Failed, "the capture ended before it had begun"));
@@ -169,9 +180,7 @@ impl Stage {
         let mut connection = self.superuser("postgres")?;
         let target = value(&mut connection, "SELECT pg_current_wal_flush_lsn()")?.unwrap_or_default();
         let sql = format!("SELECT bool_or(flush_lsn >= {}) FROM pg_stat_replication", quote_literal(&target));
-        self.wait("the capture to catch up", || {
-            Ok(value(&mut connection, &sql)?.as_deref() == Some("t"))
-        })
+        self.wait("the capture to catch up", || Ok(value(&mut connection, &sql)?.as_deref() == Some("t")))
     }
 
     fn wait(&self, what: &str, mut is_done: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
@@ -179,7 +188,10 @@ impl Stage {
         let until = clock.elapsed() + PATIENCE;
         while !is_done()? {
             if clock.elapsed() > until {
-                return Err(Failure::new(Exit::Failed, format!("waited {} s for {what}", PATIENCE.as_secs())));
+                return Err(Failure::new(
+                    Exit::Failed,
+                    format!("waited {} s for {what}", PATIENCE.as_secs()),
+                ));
             }
             clock.sleep(POLL);
         }
@@ -282,7 +294,8 @@ fn production_server(folder: &Path) -> Result<Server, Failure> {
     let installations = Installations::discover(&Installations::standard_folders(&[], base.as_deref()));
     // Packages come with every tool, so the packaged version goes before bundles.
     let packaged = installations.iter().find(|i| i.has_server() && i.tool("pg_dump").is_some());
-    let Some(installation) = packaged.or_else(|| installations.iter().find(|i| i.has_server())).cloned() else {
+    let Some(installation) = packaged.or_else(|| installations.iter().find(|i| i.has_server())).cloned()
+    else {
         return Err(Failure::new(Exit::Failed, "no PostgreSQL server is installed")
             .hint("apt-get install postgresql, or run ./rehearse, which does it"));
     };

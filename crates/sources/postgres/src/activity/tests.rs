@@ -66,4 +66,7 @@ fn a_short_transaction_is_known_by_the_one_session_whose_statement_spans_its_com
     assert_eq!(who(250).as_deref(), Some("role 2"));
     assert_eq!(who(160), None, "two sessions fit: nobody is named");
     assert_eq!(who(90), None);
+    sightings.record_finished(Finished { statement: Some("SELECT 1".into()), ..finished(3, 90, 260) });
+    let who = |at| sightings.of(7, Moment::from_micros(at)).map(|known| known.actor.identity.clone());
+    assert_eq!(who(120).as_deref(), Some("role 1"), "a session that only read is no candidate");
 }
