@@ -409,7 +409,7 @@ impl<'p> Planning<'p> {
             id: heading.id.clone(),
             source: heading.source.clone(),
             subject,
-            destination: format!("database {}", self.database.0),
+            destination: self.database.0.clone(),
             base: heading.base.clone(),
             made_at: heading.made_at,
             steps,

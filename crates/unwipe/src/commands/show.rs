@@ -38,7 +38,7 @@ fn show_plan(context: &Context, folder: &Path) -> Result<Exit, Failure> {
 /// Renders a plan as a person reads it before approving.
 pub(crate) fn plan_text(output: Output, plan: &Plan, hash: PlanHash) -> String {
     let mut text = format!(
-        "{}\nfrom      {}\ninto      {} of source {}\n",
+        "{}\nfrom      {}\ninto      database {} of source {}\n",
         output.paint(Style::Strong, &format!("undo      {}", printable(&plan.subject.title))),
         printable(&plan.base),
         printable(&plan.destination),
