@@ -1,0 +1,65 @@
+//! A server that `unwipe rewind --to` brought back.
+
+use std::path::{Path, PathBuf};
+
+use ports::SystemClock;
+use postgres_server::{
+    server::stop_leftover,
+    testing::{self, PATIENCE},
+};
+use serde_json::Value;
+
+use crate::unwipe::{Outcome, Unwipe, exit};
+
+/// A restored cluster that serves. Dropping it stops its server.
+pub(crate) struct Comeback {
+    data_dir: PathBuf,
+    url: String,
+    /// What the command said.
+    pub(crate) account: Value,
+}
+
+impl Comeback {
+    /// Brings a moment of `shop` back into a folder of this name, and serves it.
+    pub(crate) fn to(unwipe: &Unwipe, moment: &str, name: &str) -> Self {
+        let account = Self::attempt(unwipe, moment, name).expect(exit::DONE).document();
+        let url = account["running"].as_str().expect("the restored server serves").to_owned();
+        Self { data_dir: unwipe.path(name), url, account }
+    }
+
+    /// Tries to bring a moment of `shop` back.
+    pub(crate) fn attempt(unwipe: &Unwipe, moment: &str, name: &str) -> Outcome {
+        let folder = unwipe.argument(name);
+        unwipe.run(&["--json", "rewind", &format!("shop@{moment}"), "--to", &folder])
+    }
+
+    /// Returns its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs SQL as the superuser.
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        testing::psql(&self.url, sql).unwrap_or_else(|message| panic!("{sql}: {message}"))
+    }
+
+    /// Stops its server.
+    pub(crate) fn stop(&self) {
+        stop(&self.data_dir);
+        assert!(!self.data_dir.join("postmaster.pid").exists(), "the restored server still runs");
+    }
+}
+
+impl Drop for Comeback {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            stop(&self.data_dir);
+        } else {
+            drop(stop_leftover(&self.data_dir, &SystemClock::new(), PATIENCE));
+        }
+    }
+}
+
+fn stop(data_dir: &Path) {
+    stop_leftover(data_dir, &SystemClock::new(), PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+}

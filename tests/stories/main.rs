@@ -1,0 +1,16 @@
+//! Stories: the binary `unwipe` as a person runs it, against real PostgreSQL servers.
+//!
+//! Build the binary first: `cargo build -p unwipe`. Each story has its own server, home folder and ports.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a story that goes wrong should stop, and real servers take real time"
+)]
+
+mod comeback;
+mod cycle;
+mod production;
+mod undo;
+mod unwipe;
