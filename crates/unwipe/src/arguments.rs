@@ -238,7 +238,8 @@ pub(crate) struct Reading {
 
 #[derive(Debug, Args)]
 pub(crate) struct Rewind {
-    /// The source, with a moment where one is needed: shop@2026-04-25T14:00:08Z, shop@before:7569, shop@latest
+    /// The source, with a moment where one is needed: shop@2026-04-25T14:00:08Z, shop@before-transaction:7569,
+    /// shop@before:0/5F3C9850, shop@latest
     pub(crate) what: String,
     /// Bring the whole cluster back into this new folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["undo", "table"])]

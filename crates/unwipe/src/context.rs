@@ -71,20 +71,19 @@ impl Context {
         let reader = installation.reader(reading.key.as_deref(), &environment)?;
         Ok(installation.stored(source, reader, &*self.progress())?)
     }
+}
 
-    /// Returns the production connection of a command, with its password.
-    pub(crate) fn production(
-        &self,
-        installation: &Installation,
-        production: &Production,
-    ) -> Result<postgres_wire::ConnectionSettings, Failure> {
-        let url = production.url.as_deref().ok_or_else(|| {
-            Failure::new(Exit::Usage, "planning and applying need a connection to production")
-                .hint("give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE")
-        })?;
-        let secrets = Secrets::new(installation.home(), &environment);
-        crate::connectors::postgres::connection(url, production.password.as_deref(), &secrets)
-    }
+/// Returns the production connection of a command, with its password.
+pub(crate) fn production(
+    installation: &Installation,
+    production: &Production,
+) -> Result<postgres_wire::ConnectionSettings, Failure> {
+    let url = production.url.as_deref().ok_or_else(|| {
+        Failure::new(Exit::Usage, "planning and applying need a connection to production")
+            .hint("give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE")
+    })?;
+    let secrets = Secrets::new(installation.home(), &environment);
+    crate::connectors::postgres::connection(url, production.password.as_deref(), &secrets)
 }
 
 /// Returns a stop that the first interrupt or termination signal requests; a second one ends the process at once.

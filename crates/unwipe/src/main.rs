@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match run(arguments, output) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            output.fail(&failure);
+            Output::fail(&failure);
             failure.exit.into()
         }
     }

@@ -32,7 +32,7 @@ impl Output {
 
     /// Prints a result: the JSON document, or the text that `text` makes.
     pub(crate) fn result<T: Serialize>(
-        &self,
+        self,
         value: &T,
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ impl Output {
 
     /// Says something to the person who waits.
     #[expect(clippy::print_stderr, reason = "remarks go to stderr, here and nowhere else")]
-    pub(crate) fn say(&self, remark: impl AsRef<str>) {
+    pub(crate) fn say(self, remark: impl AsRef<str>) {
         if !self.quiet {
             eprintln!("{}", remark.as_ref());
         }
@@ -61,14 +61,14 @@ impl Output {
 
     /// Prints a failure with its causes and its hint.
     #[expect(clippy::print_stderr, reason = "errors go to stderr, here and nowhere else")]
-    pub(crate) fn fail(&self, failure: &Failure) {
+    pub(crate) fn fail(failure: &Failure) {
         for line in failure.lines() {
             eprintln!("{line}");
         }
     }
 
     /// Paints text on a terminal.
-    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
         ApplyMode::Rehearsal => Vec::new(),
         ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
     };
-    let mut settings = context.production(&installation, &options.production)?;
+    let mut settings = crate::context::production(&installation, &options.production)?;
     settings.database = Some(plan.destination.clone());
     let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock())
         .map_err(|error| {

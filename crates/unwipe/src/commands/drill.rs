@@ -98,7 +98,7 @@ fn record_truth(
     if production.url.is_none() {
         return Ok(None);
     }
-    let settings = context.production(installation, production)?;
+    let settings = crate::context::production(installation, production)?;
     let taken = fingerprint::of_production(&settings, SLOT, &context.clock()).map_err(|error| {
         Failure::because(Exit::Failed, format!("the content of {name} cannot be recorded"), error)
             .hint("recording at an exact position needs wal_level = logical and a role with REPLICATION that may read all tables")

@@ -86,7 +86,7 @@ pub(crate) fn findings_text(output: Output, findings: &[Finding]) -> String {
         let evidence = output.paint(Style::Faint, &finding.evidence);
         text.push_str(&format!("{mark} {}: {evidence}\n", finding.subject));
         if let Some(fix) = finding.fix.as_ref().filter(|_| finding.standing != Standing::Good) {
-            text.push_str(&format!("        mend: {fix}\n"));
+            text.push_str(&format!("        mend: {}\n", fix.replace('\n', "\n              ")));
         }
     }
     text

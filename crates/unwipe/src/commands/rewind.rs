@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     arguments::Rewind,
     commands::show::plan_text,
+    connectors::postgres::for_programs,
     connectors::recovery::{REPLAY_TIMEOUT, StoredCluster, source_and_moment},
     context::Context,
     exit::Exit,
@@ -34,7 +35,7 @@ pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> 
     if let Some(folder) = &options.to {
         return restore(context, &cluster, moment, folder, options);
     }
-    let production = context.production(&installation, &options.production)?;
+    let production = crate::context::production(&installation, &options.production)?;
     if !options.undo.is_empty() {
         return undo(context, &cluster, production, options);
     }
@@ -284,7 +285,7 @@ impl Sides {
         let definitions = cluster.pg_dump(&resolution.route).map(|program| PgDump {
             program,
             scratch: DumpAddress { url: cluster.scratch_url(scratch, database), password: None },
-            production: DumpAddress { url: production.to_string(), password: production.password.clone() },
+            production: DumpAddress { url: for_programs(&production), password: production.password.clone() },
         });
         Ok(Self { scratch: cluster.connect_scratch(scratch, database)?, production: reached, definitions })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect::Progress;
 use model::{Redacted, SourceName};
 use ports::Clock;
-use postgres_wire::{ConnectionSettings, SettingsError};
+use postgres_wire::{ConnectionSettings, Host, RootCertificates, SettingsError, TlsMode};
 use serde::{Deserialize, Serialize};
 use service::{Secrets, config::SourceConfig};
 use source_postgres::{ClusterReader, ClusterSettings};
@@ -121,7 +121,75 @@ pub(crate) fn connection(
     Ok(settings)
 }
 
+/// Writes settings without their password as PostgreSQL's own programs take them: `host='db' port='5432' ...`.
+pub(crate) fn for_programs(settings: &ConnectionSettings) -> String {
+    let (host, tls) = match &settings.host {
+        Host::Network(name) => (name.clone(), Some(settings.tls)),
+        // The programs refuse to speak TLS over a socket, and need not.
+        Host::SocketDirectory(folder) => (folder.display().to_string(), None),
+    };
+    let mode = tls.map(|tls| match tls {
+        TlsMode::Disable => "disable",
+        TlsMode::Prefer => "prefer",
+        TlsMode::Require => "require",
+        TlsMode::VerifyCa => "verify-ca",
+        TlsMode::VerifyFull => "verify-full",
+    });
+    let roots = match (&settings.root_certificates, tls) {
+        (RootCertificates::File(path), Some(_)) => Some(path.display().to_string()),
+        // Only with `verify-full` do the programs accept the system's authorities, from PostgreSQL 16 on.
+        (RootCertificates::System, Some(TlsMode::VerifyFull)) => Some("system".to_owned()),
+        _ => None,
+    };
+    let parts = [
+        ("host", Some(host)),
+        ("port", Some(settings.port.to_string())),
+        ("user", Some(settings.user.clone())),
+        ("dbname", settings.database.clone()),
+        ("sslmode", mode.map(str::to_owned)),
+        ("sslrootcert", roots),
+        ("options", settings.options.clone()),
+    ];
+    let quoted = |value: &str| value.replace('\\', r"\\").replace('\'', r"\'");
+    parts
+        .iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}='{}'", quoted(value))))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 fn refused(error: SettingsError) -> Failure {
     Failure::because(Exit::Usage, "the address cannot be used", error)
         .hint("postgresql://ROLE@HOST:PORT/DATABASE?sslmode=verify-full")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(url: &str) -> String {
+        for_programs(&ConnectionSettings::from_url(url).unwrap())
+    }
+
+    #[test]
+    fn programs_are_told_where_as_whom_and_how_secured_but_no_password() {
+        let text =
+            written("postgresql://anna:secret@db.internal:6432/shop?sslmode=verify-ca&sslrootcert=/ca.pem");
+        assert_eq!(
+            text,
+            "host='db.internal' port='6432' user='anna' dbname='shop' sslmode='verify-ca' sslrootcert='/ca.pem'"
+        );
+        assert!(written("postgresql://anna@db.internal/shop").contains("sslmode='require'"));
+    }
+
+    #[test]
+    fn a_name_with_a_quote_stays_one_name() {
+        assert!(written("postgresql://o%27neil@127.0.0.1/a%5Cb").contains(r"user='o\'neil' dbname='a\\b'"));
+    }
+
+    #[test]
+    fn a_socket_needs_no_encryption() {
+        let text = written("postgresql://anna@/shop?host=/run/postgresql");
+        assert_eq!(text, "host='/run/postgresql' port='5432' user='anna' dbname='shop'");
+    }
 }

@@ -16,7 +16,7 @@ use service::{Installation, StoredSource};
 use crate::{connectors::postgres::PostgresConfig, context::Context, exit::Exit, failure::Failure};
 
 /// How long replay may take before it counts as stuck.
-pub(crate) const REPLAY_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+pub(crate) const REPLAY_TIMEOUT: Duration = Duration::from_hours(6);
 
 /// A protected cluster as it is stored, with what is needed to bring it back.
 pub(crate) struct StoredCluster<'c> {

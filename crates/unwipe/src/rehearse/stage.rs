@@ -29,7 +29,7 @@ use crate::{
 /// The name of the protected source in every rehearsal.
 pub(crate) const SOURCE: &str = "shop";
 const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const SECRET_BYTES: usize = 12;
 

@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
 };
@@ -18,7 +18,6 @@ use crate::{exit::Exit, failure::Failure};
 /// A writer on a thread of its own.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
     thread: JoinHandle<Result<(), WitnessError>>,
     pub(crate) record: PathBuf,
 }
@@ -34,26 +33,21 @@ impl Traffic {
     ) -> Result<Self, Failure> {
         let failed = |error| Failure::because(Exit::Failed, "the witness cannot record", error);
         let mut witness = Witness::open(&record).map_err(failed)?;
-        let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (its_stop, its_written) = (Arc::clone(&stop), Arc::clone(&written));
+        let stop = Arc::new(AtomicBool::new(false));
+        let its_stop = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("traffic".to_owned()).spawn(move || {
             let mut writer = RentalWriter::new(rental, seed);
             while !its_stop.load(Ordering::SeqCst) {
                 match writer.step(&*clock, &mut witness, |sql| connection.simple_query(sql).map(drop)) {
-                    Ok(_) => its_written.fetch_add(1, Ordering::SeqCst),
+                    Ok(_) => {}
                     // The database is gone: what customers see then is not a matter of the rehearsal.
                     Err(StepError::Unacknowledged { .. }) => return Ok(()),
                     Err(StepError::Witness(error)) => return Err(error),
-                };
+                }
             }
             Ok(())
         })?;
-        Ok(Self { stop, written, thread, record })
-    }
-
-    /// Returns how many transactions were acknowledged so far.
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::SeqCst)
+        Ok(Self { stop, thread, record })
     }
 
     /// Ends the writing and returns the path of the record.
