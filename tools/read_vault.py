@@ -9,9 +9,12 @@ Usage:
     read_vault.py list    VAULT [--identity FILE] [--source NAME]
     read_vault.py verify  VAULT [--identity FILE]
     read_vault.py restore VAULT --identity FILE --source NAME --out FOLDER [--at SEQUENCE] [--stream PREFIX]
+    read_vault.py postgres VAULT --identity FILE --source NAME --out FOLDER [--at SEQUENCE]
 
 VAULT is the folder with vault.json in it. FILE is a restore key or a recovery kit as text. `restore` writes every item
-that is live at the commit SEQUENCE (default: the newest) to FOLDER/<stream>/<key>. It never overwrites.
+that is live at the commit SEQUENCE (default: the newest) to FOLDER/<stream>/<key>. It never overwrites. `postgres` puts
+the newest base of a PostgreSQL cluster and the WAL behind it together to a data directory, which a server of the same
+major version starts; it then stands where the WAL of that commit ends.
 
 Exit code: 0 done, 1 failed, 2 usage, 20 something is missing or altered (everything else was still read).
 """
@@ -453,7 +456,7 @@ def parse_block(data):
         tag = block.raw(1)[0]
         if tag == 1:
             stream, key, attributes = block.text(), block.text(), block.text()
-            yield "upsert", stream, key, attributes, parse_content(block, packs)
+            yield "upsert", stream, key, json.loads(attributes or "null"), parse_content(block, packs)
         elif tag == 2:
             yield "removed", block.text(), block.text(), None, None
         elif tag == 3:
@@ -503,9 +506,9 @@ def live_items(vault, source, problems, last):
     items = {}
     for commit in vault.chain(source, problems, last):
         try:
-            for kind, stream, key, _, content in vault.changes(commit):
+            for kind, stream, key, attributes, content in vault.changes(commit):
                 if kind == "upsert":
-                    items[stream, key] = content
+                    items[stream, key] = attributes, content
                 elif kind == "removed":
                     items.pop((stream, key), None)
         except VaultError as error:
@@ -536,20 +539,85 @@ def command_list(vault, arguments, problems):
 def command_restore(vault, arguments, problems):
     out = pathlib.Path(arguments.out)
     items = live_items(vault, arguments.source, problems, arguments.at)
+    folders = {f"{stream}/{key}".rpartition("/")[0] for stream, key in items}
     restored = 0
-    for (stream, key), content in items.items():
+    for (stream, key), (attributes, content) in items.items():
         if arguments.stream and not stream.startswith(arguments.stream):
             continue
         try:
             path = target_path(out, stream, key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(path, "xb") as file:
-                for piece in vault.content(content):
-                    file.write(piece)
+            if is_folder(attributes):
+                path.mkdir(parents=True, exist_ok=True)
+            else:
+                # An item may be called like the folder of others: a base and its files are.
+                write_item(vault, path.with_name(path.name + ".item") if f"{stream}/{key}" in folders else path, content)
             restored += 1
         except (VaultError, OSError) as error:
             problems.append(f"{stream}/{key}: {error}")
     print(f"{restored} items restored to {out}")
+
+
+def is_folder(attributes):
+    return isinstance(attributes, dict) and attributes.get("kind") == "folder"
+
+
+def write_item(vault, path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb") as file:
+        for piece in vault.content(content):
+            file.write(piece)
+
+
+def command_postgres(vault, arguments, problems):
+    out = pathlib.Path(arguments.out)
+    items = live_items(vault, arguments.source, problems, arguments.at)
+    bases = [key for stream, key in items if stream == "base"]
+    if not bases:
+        raise VaultError(f"no base of {arguments.source} is stored")
+    newest = max(bases)
+    base = items["base", newest][0]
+    out.mkdir(mode=0o700)
+    for (stream, key), (attributes, content) in sorted(items.items()):
+        try:
+            if stream == f"base/{newest}":
+                write_entry(vault, target_path(out, "", key), attributes, content)
+            elif stream == "history":
+                write_item(vault, target_path(out, "pg_wal", key), content)
+            elif stream == f"wal/{base['timeline']}":
+                write_wal(vault, out / "pg_wal", base, int(key, 16), content)
+        except (VaultError, OSError) as error:
+            problems.append(f"{stream}/{key}: {error}")
+    print(f"base {newest} of PostgreSQL {base['major']} and the WAL behind it are in {out}")
+
+
+def write_entry(vault, path, attributes, content):
+    kind = attributes["kind"]
+    if kind == "folder":
+        path.mkdir(parents=True, exist_ok=True)
+    elif kind == "file":
+        write_item(vault, path, content)
+    else:
+        raise VaultError(f"a link to {attributes.get('to')}: make it by hand")
+    path.chmod(0o700 if kind == "folder" else 0o600)
+
+
+def write_wal(vault, folder, base, lsn, content):
+    """Puts a run of WAL where it belongs in the segment files that a server reads; what a segment lacks stays zero."""
+    folder.mkdir(exist_ok=True)
+    segment_bytes = base["wal_segment_bytes"]
+    for piece in vault.content(content):
+        while piece:
+            number, offset = divmod(lsn, segment_bytes)
+            part = piece[: segment_bytes - offset]
+            high, low = divmod(number, (1 << 32) // segment_bytes)
+            if lsn + len(part) > base["start_lsn"] // segment_bytes * segment_bytes:
+                path = folder / f"{base['timeline']:08X}{high:08X}{low:08X}"
+                with open(path, "r+b" if path.exists() else "x+b") as file:
+                    file.truncate(segment_bytes)
+                    file.seek(offset)
+                    file.write(part)
+                path.chmod(0o600)
+            piece, lsn = piece[len(part) :], lsn + len(part)
 
 
 def command_verify(vault, _, problems):
@@ -587,25 +655,25 @@ def command_verify(vault, _, problems):
 def main():
     parser = argparse.ArgumentParser(description="Reads an unwipe vault without unwipe.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("list", "restore", "verify"):
+    for name in ("list", "restore", "postgres", "verify"):
         command = commands.add_parser(name)
         command.add_argument("vault")
-        command.add_argument("--identity", required=name == "restore")
+        command.add_argument("--identity", required=name in ("restore", "postgres"))
         if name != "verify":
-            command.add_argument("--source", required=name == "restore")
-        if name == "restore":
+            command.add_argument("--source", required=name in ("restore", "postgres"))
+        if name in ("restore", "postgres"):
             command.add_argument("--at", type=int)
-            command.add_argument("--stream")
             command.add_argument("--out", required=True)
+        if name == "restore":
+            command.add_argument("--stream")
     arguments = parser.parse_args()
     problems = []
     try:
         identity = pathlib.Path(arguments.identity).read_text() if arguments.identity else None
         vault = Vault(arguments.vault, identity)
-        {"list": command_list, "restore": command_restore, "verify": command_verify}[arguments.command](
-            vault, arguments, problems
-        )
-    except (VaultError, OSError, InvalidTag, UnicodeDecodeError) as error:
+        run = {"list": command_list, "restore": command_restore, "postgres": command_postgres, "verify": command_verify}
+        run[arguments.command](vault, arguments, problems)
+    except (VaultError, OSError, InvalidTag, UnicodeDecodeError, json.JSONDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for problem in problems:
