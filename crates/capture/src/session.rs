@@ -15,9 +15,6 @@ use vault::{
 
 use crate::committer::{Batch, Committer, Done, LogBytes};
 
-/// The block size of files that are neither pages nor small.
-const BLOCK_BYTES: u32 = 128 << 10;
-
 /// Why a capture ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
@@ -203,14 +200,8 @@ impl ChangeSink for Session {
     }
 
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError> {
-        let layout = match layout {
-            Layout::Pages { page_bytes } => vault::Layout::Pages { page_bytes },
-            Layout::Stream => vault::Layout::Stream,
-            Layout::Small => vault::Layout::Small,
-            Layout::Blocks => vault::Layout::Blocks { block_bytes: BLOCK_BYTES },
-        };
         let writer = self.commit_writer();
-        let content = writer.store(layout, body).map_err(|error| match error {
+        let content = writer.store(layout.into(), body).map_err(|error| match error {
             WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
             other => sink_error(other),
         })?;

@@ -93,6 +93,20 @@ const TAG_DATA: u8 = 1;
 const TAG_DELTA: u8 = 2;
 const DIGEST_CONTEXT: &str = "unwipe/v1/content digest";
 
+/// The block size of files that are neither database pages nor small.
+const FILE_BLOCK_BYTES: u32 = 128 << 10;
+
+impl From<model::Layout> for Layout {
+    fn from(layout: model::Layout) -> Self {
+        match layout {
+            model::Layout::Pages { page_bytes } => Self::Pages { page_bytes },
+            model::Layout::Stream => Self::Stream,
+            model::Layout::Small => Self::Small,
+            model::Layout::Blocks => Self::Blocks { block_bytes: FILE_BLOCK_BYTES },
+        }
+    }
+}
+
 impl Layout {
     /// Returns the unit of the digest and of the search for duplicates.
     pub const fn leaf_bytes(self) -> u32 {

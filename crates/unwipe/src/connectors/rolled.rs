@@ -8,8 +8,6 @@ use postgres_recovery::rolled::PageStore;
 use service::StoredSource;
 use vault::{CommitReceipt, CommitWriter, Content, Cursor, Extent, WriteError};
 
-const BLOCK_BYTES: u32 = 128 << 10;
-
 /// Takes a rolled base into one commit.
 pub(crate) struct RolledCommit<'s> {
     stored: &'s StoredSource,
@@ -74,15 +72,7 @@ impl PageStore for RolledCommit<'_> {
             (Layout::Pages { page_bytes }, Some(before)) if before.leaf_bytes == page_bytes => {
                 self.store_pages(page_bytes, body, &before)?
             }
-            (layout, _) => {
-                let layout = match layout {
-                    Layout::Pages { page_bytes } => vault::Layout::Pages { page_bytes },
-                    Layout::Stream => vault::Layout::Stream,
-                    Layout::Small => vault::Layout::Small,
-                    Layout::Blocks => vault::Layout::Blocks { block_bytes: BLOCK_BYTES },
-                };
-                self.writer.store(layout, body).map_err(failed)?
-            }
+            (layout, _) => self.writer.store(layout.into(), body).map_err(failed)?,
         };
         self.writer.upsert(item, content).map_err(failed)
     }
