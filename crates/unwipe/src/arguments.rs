@@ -85,6 +85,12 @@ pub(crate) enum Verb {
         /// The folder
         folder: PathBuf,
     },
+    /// Write the reference pages of the documentation into a folder
+    #[command(hide = true)]
+    Reference {
+        /// The folder
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ pub(crate) mod guard;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod protect;
+pub(crate) mod reference;
 pub(crate) mod rewind;
 pub(crate) mod serve;
 pub(crate) mod shadow;

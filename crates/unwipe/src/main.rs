@@ -60,6 +60,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "unwipe", &mut std::io::stdout());
             Ok(Exit::Done)
         }
+        Verb::Reference { folder } => commands::reference::run(&context, &folder),
         Verb::Man { folder } => {
             ports::files::create_folder(&folder)?;
             clap_mangen::generate_to(Arguments::command(), &folder)?;

@@ -1,9 +1,13 @@
 //! `unwipe drill`
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use model::SourceName;
 use postgres_recovery::{
+    Resolution,
     drill::{DrillReport, Truth, drill},
     fingerprint,
     scratch::ScratchOptions,
@@ -26,6 +30,9 @@ use crate::{
 
 /// The slot of the moment when production's content is recorded; it is temporary.
 const SLOT: &str = "unwipe_drill";
+/// How long the recorded moment may take into the vault: a commit every 10 s, and room for a busy server.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(120);
+const CAPTURE_POLL: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(context: &Context, options: arguments::Drill) -> Result<Exit, Failure> {
     match options.action {
@@ -52,10 +59,9 @@ fn hold(
         position = format!("before:{}", postgres_server::lsn::to_text(taken.lsn.unwrap_or_default()));
         moment = &position;
     }
-    let stored = context.stored(&installation, &name, reading)?;
+    let patience = if recorded.is_some() { CAPTURE_PATIENCE } else { Duration::ZERO };
+    let (cluster, resolution) = reach(context, &installation, &name, moment, reading, patience)?;
     let head = installation.vault()?.head(&name)?;
-    let cluster = StoredCluster::open(context, &installation, &name, stored)?;
-    let resolution = cluster.resolve(moment)?;
     let truth = match recorded {
         Some(fingerprint) => Truth::Recorded(fingerprint),
         None => second_route(&cluster, &resolution.route),
@@ -78,7 +84,7 @@ fn hold(
     let certificate = Certificate::sign(statement, &key)?;
     certificate.write(&latest_path(&installation, &name))?;
     if let Some(path) = certificate_path {
-        certificate.write(path)?;
+        certificate.write(&std::path::absolute(path)?)?;
     }
     let (writer, _) = installation.writer(&environment)?;
     let key = format!("{name}/{}", certificate.statement.at);
@@ -86,6 +92,31 @@ fn hold(
     let output = context.output;
     output.result(&certificate, || text(output, &certificate))?;
     Ok(if certificate.statement.findings.is_empty() { Exit::Done } else { Exit::Tampering })
+}
+
+/// Finds the way to a moment, waiting for a capture that runs elsewhere to bring it into the vault.
+fn reach<'c>(
+    context: &'c Context,
+    installation: &Installation,
+    name: &SourceName,
+    moment: &str,
+    reading: &Reading,
+    patience: Duration,
+) -> Result<(StoredCluster<'c>, Resolution), Failure> {
+    let clock = context.clock();
+    let until = clock.elapsed() + patience;
+    loop {
+        let stored = context.stored(installation, name, reading)?;
+        let cluster = StoredCluster::open(context, installation, name, stored)?;
+        match cluster.resolve(moment) {
+            Ok(resolution) => return Ok((cluster, resolution)),
+            Err(failure) if clock.elapsed() >= until => {
+                let hint = (!patience.is_zero()).then(|| format!("is it being captured? unwipe capture {name}"));
+                return Err(Failure { hint: hint.or(failure.hint), ..failure });
+            }
+            Err(_) => clock.sleep(CAPTURE_POLL),
+        }
+    }
 }
 
 /// Records what production holds now, when a connection to it is given; its WAL must then reach the vault.

@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
     let kit = made.kit.render_text().map_err(kit_failed)?;
     if let Some(path) = &options.kit {
-        made.kit.save(path).map_err(kit_failed)?;
+        made.kit.save(&std::path::absolute(path)?).map_err(kit_failed)?;
     }
     let result = Made {
         home: context.home.display().to_string(),

@@ -1,0 +1,139 @@
+//! `unwipe reference`: the reference pages, written from the code that they describe.
+
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+
+use crate::{arguments::Arguments, context::Context, exit::Exit, failure::Failure};
+
+/// How wide help is written; a page must not depend on the terminal that it was made on.
+const WIDTH: usize = 100;
+
+/// A reference page: its name and the code that writes it.
+type Page = (&'static str, fn() -> String);
+
+const PAGES: [Page; 2] = [("cli.md", command_line), ("exit-codes.md", exit_codes)];
+
+/// Writes the pages into a folder.
+pub(crate) fn run(context: &Context, folder: &Path) -> Result<Exit, Failure> {
+    ports::files::create_folder(folder)?;
+    for (name, write) in PAGES {
+        let path = folder.join(name);
+        ports::files::replace(&path, write().as_bytes())?;
+        context.output.say(format!("wrote {}", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn command_line() -> String {
+    let mut command = Arguments::command().term_width(WIDTH);
+    command.build();
+    let mut text = String::from(
+        "# Command line\n\nWritten by `unwipe reference docs/reference` from the help of the program. Every verb also takes \
+         the options\nof `unwipe` itself, which are listed once, here.\n",
+    );
+    section(&mut text, &command, "unwipe");
+    text
+}
+
+fn section(text: &mut String, command: &Command, path: &str) {
+    let is_root = !path.contains(' ');
+    let help = command
+        .clone()
+        .mut_args(|argument| {
+            let repeated = !is_root && argument.is_global_set();
+            argument.hide(repeated).hide_env_values(true)
+        })
+        .render_long_help()
+        .to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    text.push_str(&format!("\n## {path}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        section(text, verb, &format!("{path} {}", verb.get_name()));
+    }
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from(
+        "# Exit codes\n\nWritten by `unwipe reference docs/reference`. They are part of the interface: a code keeps its \
+         meaning.\n\n| code | meaning |\n|---:|---|\n",
+    );
+    for exit in Exit::ALL {
+        text.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use model::SourceName;
+    use service::config::{Config, RestoreConfig, VaultConfig};
+
+    use super::*;
+    use crate::connectors::postgres::PostgresConfig;
+
+    fn page(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
+        ports::files::read_text(&path).unwrap()
+    }
+
+    #[test]
+    fn the_committed_pages_are_what_the_program_says() {
+        for (name, write) in PAGES {
+            assert!(
+                page(name) == write(),
+                "docs/reference/{name} is out of date; write it again: cargo run -p unwipe -- reference docs/reference"
+            );
+        }
+    }
+
+    /// A configuration in which nothing is absent. No field is left to a default: a new one must be added here.
+    fn full() -> Config {
+        let some = |text: &str| Some(text.to_owned());
+        let shop = PostgresConfig {
+            url: "postgresql://unwipe@db/postgres".to_owned(),
+            password: some("file:p"),
+            monitor_url: some("postgresql://unwipe_monitor@db/postgres"),
+            monitor_password: some("file:m"),
+            slot: some("unwipe_shop"),
+            synchronous: true,
+            max_rate_kb: Some(1),
+            superuser: some("postgres"),
+        };
+        Config {
+            vault: VaultConfig { path: "vault".into(), capture_key: "file:k".to_owned(), immutable_flags: true },
+            restore: RestoreConfig {
+                key: some("file:r"),
+                server_folders: vec![PathBuf::from("/opt")],
+                scratch: Some("scratch".into()),
+            },
+            approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
+            sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
+        }
+    }
+
+    fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
+        for (name, value) in table {
+            // What people name themselves is no key.
+            let name = if ["approvers", "sources"].contains(&path) { "NAME" } else { name };
+            let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            match value {
+                toml::Value::Table(inner) => keys(inner, &here, found),
+                _ => found.push(here),
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_configuration_is_on_its_page() {
+        let mut found = Vec::new();
+        keys(&toml::Table::try_from(full()).unwrap(), "", &mut found);
+        assert!(found.len() >= 16, "{found:?}");
+        let page = page("configuration.md");
+        for key in found {
+            assert!(page.contains(&format!("| `{key}` |")), "docs/reference/configuration.md does not explain {key}");
+        }
+    }
+}
