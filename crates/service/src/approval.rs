@@ -171,7 +171,8 @@ mod tests {
         let eve = key(folder.path(), "eve.key", &random);
         let listed = BTreeMap::from([("anna".to_owned(), anna.public())]);
         let asked = |plan| approvers_of(plan, folder.path(), &listed);
-        let sign = |key, plan| Approval::sign(key, plan, Moment::from_micros(1)).write(folder.path()).unwrap();
+        let sign =
+            |key, plan| Approval::sign(key, plan, Moment::from_micros(1)).write(folder.path()).unwrap();
 
         assert!(matches!(asked(PLAN), Err(ApprovalError::Missing { .. })));
         sign(&eve, PLAN);

@@ -31,7 +31,11 @@ pub struct Timeline {
 }
 
 /// Reads a source's timeline from its catalog.
-pub fn timeline(catalog: &Catalog, source: &SourceName, request: TimelineRequest) -> Result<Timeline, ServiceError> {
+pub fn timeline(
+    catalog: &Catalog,
+    source: &SourceName,
+    request: TimelineRequest,
+) -> Result<Timeline, ServiceError> {
     let severity = if request.routine { Severity::Routine } else { Severity::Notable };
     let filter = EventFilter { from: request.from, until: request.until, severity, limit: request.limit };
     let mut events = catalog.events(filter)?;
@@ -39,7 +43,9 @@ pub fn timeline(catalog: &Catalog, source: &SourceName, request: TimelineRequest
         event.effects.sort_by_key(|effect| (rank(effect), std::cmp::Reverse(effect.count)));
     }
     if !request.by_time {
-        events.sort_by_key(|event| (std::cmp::Reverse(event.severity), std::cmp::Reverse(lost(event)), event.at));
+        events.sort_by_key(|event| {
+            (std::cmp::Reverse(event.severity), std::cmp::Reverse(lost(event)), event.at)
+        });
     }
     Ok(Timeline { source: source.clone(), events })
 }
@@ -62,6 +68,7 @@ const fn rank(effect: &Effect) -> u8 {
 fn lost(event: &Event) -> (bool, u64) {
     let whole =
         event.effects.iter().any(|e| matches!(e.verb, Verb::DropDatabase | Verb::Drop | Verb::Truncate));
-    let rows = event.effects.iter().filter(|e| matches!(e.verb, Verb::Delete | Verb::Update)).map(|e| e.count);
+    let rows =
+        event.effects.iter().filter(|e| matches!(e.verb, Verb::Delete | Verb::Update)).map(|e| e.count);
     (whole, rows.sum())
 }

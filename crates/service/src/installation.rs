@@ -15,8 +15,8 @@ use ports::{
     files::{self, FileError},
 };
 use vault::{
-    CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError, WriterOptions,
-    init::InitError, keys::KeyError,
+    CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError,
+    WriterOptions, init::InitError, keys::KeyError,
 };
 
 use crate::{
@@ -145,7 +145,10 @@ impl Installation {
                 capture_key: "file:keys/capture.key".to_owned(),
                 immutable_flags: request.immutable_flags,
             },
-            restore: RestoreConfig { key: Some("file:keys/restore.key".to_owned()), ..RestoreConfig::default() },
+            restore: RestoreConfig {
+                key: Some("file:keys/restore.key".to_owned()),
+                ..RestoreConfig::default()
+            },
             approvers: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
         };
@@ -207,7 +210,10 @@ impl Installation {
     }
 
     /// Opens the vault for adding, with the key that goes with it.
-    pub fn writer(&self, environment: Environment<'_>) -> Result<(Arc<VaultWriter>, CaptureKey), ServiceError> {
+    pub fn writer(
+        &self,
+        environment: Environment<'_>,
+    ) -> Result<(Arc<VaultWriter>, CaptureKey), ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         let key = CaptureKey::parse(secrets.resolve(&self.config.vault.capture_key)?.expose())?;
         let store: Arc<dyn BlobStore> = self.store()?;
@@ -222,8 +228,7 @@ impl Installation {
         reference: Option<&str>,
         environment: Environment<'_>,
     ) -> Result<VaultReader, ServiceError> {
-        let reference =
-            reference.or(self.config.restore.key.as_deref()).ok_or(ServiceError::NoRestoreKey)?;
+        let reference = reference.or(self.config.restore.key.as_deref()).ok_or(ServiceError::NoRestoreKey)?;
         let secrets = Secrets::new(&self.home, environment);
         let key = RestoreKey::parse(secrets.resolve(reference)?.expose())?;
         let store: Arc<dyn BlobStore> = self.store()?;
@@ -260,7 +265,7 @@ impl Installation {
         let (writer, key) = self.writer(environment)?;
         let folder = self.state_folder(source);
         files::create_folder(&folder)?;
-        let _alone = self.claim(source, &folder)?;
+        let _alone = claim(source, &folder)?;
         let catalog = Arc::new(Mutex::new(self.catalog(source)?));
         let options = SessionOptions { journal_folder: folder.join("journal") };
         let failed = |error| ServiceError::Capture { name: source.clone(), source: error };
@@ -269,21 +274,21 @@ impl Installation {
             Session::open(writer, &key, source.clone(), catalog, random, &options).map_err(failed)?;
         session.run(reader, stop).map_err(failed)
     }
+}
 
-    /// Makes sure that one process captures a source: two would be safe for the vault, and fight for the slot.
-    fn claim(&self, source: &SourceName, folder: &Path) -> Result<std::fs::File, ServiceError> {
-        let path = folder.join("capture.claim");
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| FileError::new("open", &path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => Err(ServiceError::Busy { name: source.clone() }),
-            Err(std::fs::TryLockError::Error(error)) => Err(FileError::new("claim", &path, error).into()),
-        }
+/// Makes sure that one process captures a source: two would be safe for the vault, and fight for the slot.
+fn claim(source: &SourceName, folder: &Path) -> Result<std::fs::File, ServiceError> {
+    let path = folder.join("capture.claim");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| FileError::new("open", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(ServiceError::Busy { name: source.clone() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(FileError::new("claim", &path, error).into()),
     }
 }
 

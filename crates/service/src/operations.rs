@@ -37,9 +37,8 @@ pub fn record<T: Serialize>(
     key: &str,
     document: &T,
 ) -> Result<CommitReceipt, ServiceError> {
-    let text = serde_json::to_vec(document).map_err(|error| {
-        ServiceError::Write(vault::WriteError::Source(std::io::Error::other(error)))
-    })?;
+    let text = serde_json::to_vec(document)
+        .map_err(|error| ServiceError::Write(vault::WriteError::Source(std::io::Error::other(error))))?;
     let fixed = |error: model::NameError| vault::WriteError::Source(std::io::Error::other(error));
     let source = SourceName::new(SOURCE).map_err(fixed)?;
     let stream = StreamName::new(kind.stream()).map_err(fixed)?;

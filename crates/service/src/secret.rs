@@ -66,10 +66,13 @@ impl<'a> Secrets<'a> {
     pub fn resolve(&self, reference: &str) -> Result<Redacted<String>, SecretError> {
         let text = match reference.split_once(':') {
             Some(("file", path)) => files::read_text(&self.path(path))?,
-            Some(("env", name)) => (self.environment)(name)
-                .ok_or_else(|| SecretError::Environment { name: name.to_owned() })?,
+            Some(("env", name)) => {
+                (self.environment)(name).ok_or_else(|| SecretError::Environment { name: name.to_owned() })?
+            }
             Some(("exec", command)) => run(command)?,
-            _ => return Err(SecretError::Form { text: reference.chars().take(5).collect::<String>() + "…" }),
+            _ => {
+                return Err(SecretError::Form { text: reference.chars().take(5).collect::<String>() + "…" });
+            }
         };
         Ok(Redacted::new(text.trim_end_matches(['\r', '\n']).to_owned()))
     }

@@ -51,11 +51,17 @@ impl StoredSource {
         version.ok_or_else(|| StoredError::Missing { what: key.clone() })
     }
 
-    fn copy(&self, item: &StoredItem, out: &mut dyn Write, progress: &dyn Progress) -> Result<(), StoredError> {
+    fn copy(
+        &self,
+        item: &StoredItem,
+        out: &mut dyn Write,
+        progress: &dyn Progress,
+    ) -> Result<(), StoredError> {
         let content = self.content(item)?;
         let key = &item.item.key;
         let mut reader = self.reader.read_content(&content);
-        let mut buffer = vec![0; COPY_BYTES.min(usize::try_from(content.length).unwrap_or(COPY_BYTES)).max(1)];
+        let mut buffer =
+            vec![0; COPY_BYTES.min(usize::try_from(content.length).unwrap_or(COPY_BYTES)).max(1)];
         loop {
             let count = reader.read(&mut buffer).map_err(|error| content_failed(key, error))?;
             if count == 0 {
@@ -70,8 +76,7 @@ impl StoredSource {
 
 impl Stored for StoredSource {
     fn items(&self, stream: &StreamName) -> Result<Vec<StoredItem>, StoredError> {
-        let versions =
-            self.catalog().live(stream).map_err(|error| catalog_failed(stream.as_str(), error))?;
+        let versions = self.catalog().live(stream).map_err(|error| catalog_failed(stream.as_str(), error))?;
         Ok(versions.into_iter().filter(|version| version.content.is_some()).map(stored_item).collect())
     }
 
@@ -124,7 +129,14 @@ impl Stored for StoredSource {
         end: u64,
     ) -> Result<Box<dyn Read + 'a>, StoredError> {
         let runs = self.runs(stream, start, end)?;
-        Ok(Box::new(LogReader { source: self, runs: runs.into_iter(), position: start, end, piece: Vec::new(), read: 0 }))
+        Ok(Box::new(LogReader {
+            source: self,
+            runs: runs.into_iter(),
+            position: start,
+            end,
+            piece: Vec::new(),
+            read: 0,
+        }))
     }
 }
 
