@@ -167,6 +167,9 @@ impl<'r> Follower<'r> {
                     if lost_at.is_none() {
                         self.checkpoint()?;
                     }
+                    if self.stop.is_requested() {
+                        return Ok(ReadEnd::Stopped);
+                    }
                     let lost_for = now.saturating_sub(*lost_at.get_or_insert(now));
                     if lost_for >= self.settings.patience {
                         return Err(error);
