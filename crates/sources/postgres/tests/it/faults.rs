@@ -1,6 +1,6 @@
 //! What a server can refuse, lose or become.
 
-use connect::{ReadError, Standing};
+use connect::{ReadEnd, ReadError, Standing};
 use ports::SystemClock;
 use postgres_server::StopMode;
 use source_postgres::{
@@ -335,4 +335,16 @@ fn synchronous_commits_wait_for_the_reader() {
     }
     assert_eq!(server.sql("select sync_state from pg_stat_replication"), "sync");
     finish(capture);
+}
+
+#[test]
+fn a_reader_that_waits_for_a_server_ends_when_it_is_asked_to() {
+    let mut server = production(15, |_| {});
+    let sink = MemorySink::default();
+    let patience = std::time::Duration::from_hours(1);
+    let capture = Capture::start(ClusterSettings { patience, ..settings(&server) }, &sink);
+    catch_up(&server, &sink, &capture, 1);
+    server.stop(StopMode::Immediate);
+    // An hour of patience would outlast any test: only being asked can end it.
+    assert_eq!(capture.stop().unwrap(), ReadEnd::Stopped);
 }
