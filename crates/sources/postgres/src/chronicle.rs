@@ -62,6 +62,11 @@ impl Chronicle {
         }
     }
 
+    /// Remembers the names that earlier runs stored.
+    pub(crate) fn recall(&mut self, relations: &[(String, Relation)]) {
+        self.names.recall(relations);
+    }
+
     /// Takes a committed transaction.
     pub(crate) fn take(&mut self, commit: Commit) {
         if events::is_routine(&commit) {
@@ -163,7 +168,7 @@ impl Chronicle {
 }
 
 /// Something about the log itself that a person should see.
-fn remark(lsn: u64, at: Moment, text: String) -> Event {
+pub(crate) fn remark(lsn: u64, at: Moment, text: String) -> Event {
     Event {
         at,
         position: layout::lsn_key(lsn),

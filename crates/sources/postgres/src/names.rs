@@ -81,6 +81,18 @@ impl NameMap {
         changes
     }
 
+    /// Remembers what earlier runs stored: a table that was dropped while nobody looked has a name too.
+    pub(crate) fn recall(&mut self, stored: &[(String, Relation)]) {
+        for (key, relation) in stored {
+            let Some((owner, file)) = key.split_once('/') else { continue };
+            let (Ok(owner), Ok(file)) = (owner.parse(), file.parse()) else { continue };
+            // File numbers ascend: the highest is the newest.
+            let newest = self.by_oid.entry((owner, relation.oid)).or_insert(file);
+            *newest = file.max(*newest);
+            self.by_file.insert((owner, file), relation.clone());
+        }
+    }
+
     /// Returns what a file is.
     pub(crate) fn target(&self, locator: RelationLocator) -> Target {
         let RelationLocator { database, relation: file, .. } = locator;

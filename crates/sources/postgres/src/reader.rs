@@ -7,16 +7,17 @@ use connect::{
 };
 use model::{Item, Layout};
 use ports::Clock;
+use postgres_wal::Lsn;
 use postgres_wire::{Connection, Limits, Mode};
 
 use crate::{
     activity::{Sampler, Sightings},
     base::BaseReader,
     check,
-    chronicle::Chronicle,
+    chronicle::{Chronicle, remark},
     failure,
     follow::{Follower, store_history},
-    layout::{self, Base, Hole, Position},
+    layout::{self, Base, Hole, Position, Relation},
     settings::ClusterSettings,
     slot,
 };
@@ -29,6 +30,7 @@ pub struct ClusterReader {
     sightings: Arc<Mutex<Sightings>>,
     ends_up_to_date: bool,
     begins_with_base: bool,
+    known_relations: Vec<(String, Relation)>,
 }
 
 impl ClusterReader {
@@ -41,6 +43,7 @@ impl ClusterReader {
             sightings: Arc::default(),
             ends_up_to_date: false,
             begins_with_base: false,
+            known_relations: Vec::new(),
         }
     }
 
@@ -71,6 +74,14 @@ impl ClusterReader {
     #[must_use]
     pub fn with_progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
+        self
+    }
+
+    /// Gives the reader the names that earlier runs stored in [`layout::relations_stream`], as key and value: what was
+    /// dropped since can be named no other way.
+    #[must_use]
+    pub fn with_known_relations(mut self, relations: Vec<(String, Relation)>) -> Self {
+        self.known_relations = relations;
         self
     }
 
@@ -173,7 +184,13 @@ impl ClusterReader {
             attributes: serde_json::to_string(&hole).map_err(failure::described)?,
         };
         sink.upsert(item, Layout::Small, &mut std::io::empty())?;
-        Ok(())
+        let text = format!(
+            "a hole: the log from {} to {} is lost, and no moment inside it can be restored; {}",
+            Lsn(hole.from_lsn),
+            Lsn(hole.to_lsn),
+            hole.reason
+        );
+        Ok(sink.event(remark(hole.from_lsn, hole.noticed_at, text))?)
     }
 
     fn replication(&self) -> Result<Connection, ReadError> {
@@ -220,6 +237,7 @@ impl SourceReader for ClusterReader {
             Sampler::start(monitor, interval, Arc::clone(&self.clock), Arc::clone(&sightings))
         });
         let mut chronicle = Chronicle::new(&self.settings, Arc::clone(&self.clock), sightings);
+        chronicle.recall(&self.known_relations);
         let end_lsn = self.end_lsn()?;
         loop {
             let (settings, clock) = (&self.settings, &self.clock);

@@ -4,6 +4,7 @@ use connect::{ReadEnd, SourceReader, Stop};
 use model::{Moment, SourceName};
 use serde::Serialize;
 use service::{Installation, Secrets};
+use source_postgres::layout;
 
 use crate::{
     arguments::Capture,
@@ -57,7 +58,23 @@ pub(crate) fn reader(
 ) -> Result<source_postgres::ClusterReader, Failure> {
     let (_, source) = installation.config().source(name.as_str())?;
     let secrets = Secrets::new(installation.home(), &environment);
-    PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())
+    let reader =
+        PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())?;
+    Ok(reader.with_known_relations(known_relations(installation, name)?))
+}
+
+/// Lists the names that earlier runs stored, as far as the catalog on this host has them.
+fn known_relations(
+    installation: &Installation,
+    name: &SourceName,
+) -> Result<Vec<(String, layout::Relation)>, Failure> {
+    let stream = layout::relations_stream()
+        .map_err(|error| Failure::because(Exit::Failed, "no such stream", error))?;
+    let stored = installation.catalog(name)?.live(&stream)?;
+    let read = |version: catalog::Version| {
+        serde_json::from_str(&version.item.attributes).ok().map(|relation| (version.item.key, relation))
+    };
+    Ok(stored.into_iter().filter_map(read).collect())
 }
 
 /// Captures one source until its reader ends.

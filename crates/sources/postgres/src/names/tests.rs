@@ -39,6 +39,21 @@ fn a_dropped_table_keeps_its_name_and_is_known_to_be_gone() {
 }
 
 #[test]
+fn a_table_that_was_dropped_while_nobody_looked_has_the_name_that_was_stored() {
+    let mut before = NameMap::default();
+    let stored = before.absorb(snapshot(&[(20_000, relation("bookings", 20_000, 'r', 10))]));
+    let mut map = NameMap::default();
+    map.recall(&stored);
+    map.absorb(snapshot(&[]));
+    assert_eq!(name(&map, file(20_000)), name(&before, file(20_000)));
+    assert_eq!(map.exists(5, 20_000), Some(false));
+    map.recall(&[
+        ("no/key".to_owned(), relation("x", 1, 'r', 0)),
+        ("nothing".to_owned(), relation("x", 1, 'r', 0)),
+    ]);
+}
+
+#[test]
 fn a_truncated_table_lives_on_under_another_file() {
     let mut map = NameMap::default();
     map.absorb(snapshot(&[(20_000, relation("bookings", 20_000, 'r', 10))]));
