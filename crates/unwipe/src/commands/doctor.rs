@@ -3,6 +3,7 @@
 use connect::{Finding, Standing};
 use serde::Serialize;
 use service::{Installation, Secrets};
+use source_postgres::slot::{self, SlotWal};
 
 use crate::{
     commands::protect::findings_text,
@@ -10,7 +11,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::Style,
+    output::{Style, bytes},
 };
 
 #[derive(Serialize)]
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
         let reader = config.reader(name, &secrets, context.clock(), context.progress())?;
         let mut findings = reader.check();
         let head = installation.vault()?.head(name)?;
+        findings.extend(slot_room(context, &config.settings(name, &secrets)?));
         findings.push(freshness(context, name.as_str(), head.map(|commit| commit.envelope.vault_time)));
         examined.push(Examined { about: format!("source {name}"), findings });
     }
@@ -104,6 +106,24 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         Finding::good(subject, "no commit is from the future")
     });
     Ok(findings)
+}
+
+/// Says how much WAL may still be written before the slot's room runs out.
+fn slot_room(context: &Context, settings: &source_postgres::ClusterSettings) -> Option<Finding> {
+    let state = slot::inspect(settings, context.clock()).ok().flatten()?;
+    let subject = "the slot has room, so production's disk is safe and nothing is lost";
+    let room = state.safe_bytes.map_or_else(|| "unknown".to_owned(), bytes);
+    let streaming = if state.active { "streaming" } else { "nobody streams" };
+    let evidence = format!("{room} of WAL may still be written; {streaming}");
+    Some(match (state.wal, state.is_endangering()) {
+        (SlotWal::Lost, _) => Finding::bad(
+            subject,
+            "the slot is lost",
+            "unwipe serve, which makes a new base and shows the hole",
+        ),
+        (_, true) => Finding::bad(subject, evidence, "unwipe serve"),
+        _ => Finding::good(subject, evidence),
+    })
 }
 
 fn freshness(context: &Context, name: &str, newest: Option<model::Moment>) -> Finding {

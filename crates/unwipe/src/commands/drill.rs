@@ -31,7 +31,7 @@ use crate::{
 /// The slot of the moment when production's content is recorded; it is temporary.
 const SLOT: &str = "unwipe_drill";
 /// How long the recorded moment may take into the vault: a commit every 10 s, and room for a busy server.
-const CAPTURE_PATIENCE: Duration = Duration::from_secs(120);
+const CAPTURE_PATIENCE: Duration = Duration::from_mins(2);
 const CAPTURE_POLL: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(context: &Context, options: arguments::Drill) -> Result<Exit, Failure> {
@@ -111,7 +111,8 @@ fn reach<'c>(
         match cluster.resolve(moment) {
             Ok(resolution) => return Ok((cluster, resolution)),
             Err(failure) if clock.elapsed() >= until => {
-                let hint = (!patience.is_zero()).then(|| format!("is it being captured? unwipe capture {name}"));
+                let hint =
+                    (!patience.is_zero()).then(|| format!("is it being captured? unwipe capture {name}"));
                 return Err(Failure { hint: hint.or(failure.hint), ..failure });
             }
             Err(_) => clock.sleep(CAPTURE_POLL),

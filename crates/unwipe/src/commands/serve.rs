@@ -5,12 +5,14 @@ use std::time::Duration;
 use connect::Stop;
 use model::SourceName;
 use serde::Serialize;
-use service::Installation;
+use service::{Installation, Secrets};
+use source_postgres::slot;
 
 use crate::{
     arguments::Serve,
     commands::capture,
-    context::{Context, stop_on_signals},
+    connectors::postgres::PostgresConfig,
+    context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
 };
@@ -64,10 +66,31 @@ fn keep_capturing(
             context.output.say(format!("{name}: {line}"));
         }
         restarts += 1;
+        spare_production(context, installation, name);
         let until = context.clock().elapsed() + retry;
         while context.clock().elapsed() < until && !stop.is_requested() {
             context.clock().sleep(STOP_CHECK);
         }
     }
     restarts
+}
+
+/// While reading is not possible, a slot must not fill production's disk: it is given back when its room runs out.
+/// The next read finds no slot, makes a new one and a new base, and shows the hole.
+fn spare_production(context: &Context, installation: &Installation, name: &SourceName) {
+    let release = || -> Result<bool, Failure> {
+        let (_, source) = installation.config().source(name.as_str())?;
+        let secrets = Secrets::new(installation.home(), &environment);
+        let settings = PostgresConfig::of(name, source)?.settings(name, &secrets)?;
+        slot::release_if_endangering(&settings, context.clock())
+            .map_err(|error| Failure::because(Exit::Failed, "the slot cannot be inspected", error))
+    };
+    match release() {
+        Ok(true) => context.output.say(format!(
+            "{name}: the replication slot was given back, because its room ran out while nothing could be read; the \
+             next capture shows the hole and makes a new base"
+        )),
+        Ok(false) => {}
+        Err(failure) => context.output.say(format!("{name}: {}", failure.lines().join(" "))),
+    }
 }
