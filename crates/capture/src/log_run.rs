@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The attributes of an item that is a run of a log. Its key is the start as 16 hexadecimal digits.
+/// The attributes of an item that is a run of a log. Its key is the start and the end, 16 hexadecimal digits each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogRun {
@@ -14,8 +14,11 @@ pub struct LogRun {
 
 impl LogRun {
     /// Returns the item's key, whose text order is the order of positions.
+    ///
+    /// The end is part of it: a resumed capture may store a shorter run with the same start, and that must not take
+    /// the place of the longer one.
     pub fn key(&self) -> String {
-        format!("{:016X}", self.start)
+        format!("{:016X}-{:016X}", self.start, self.end)
     }
 
     /// Returns the item's attributes.
@@ -37,7 +40,7 @@ mod tests {
     fn what_is_written_is_read() {
         let run = LogRun { start: 0x1_0000_0028, end: 0x1_0100_0000 };
         assert_eq!(LogRun::of_attributes(&run.attributes()), Some(run));
-        assert_eq!(run.key(), "0000000100000028");
+        assert_eq!(run.key(), "0000000100000028-0000000101000000");
         assert_eq!(LogRun::of_attributes(r#"{"start":5,"end":5}"#), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Takes commits in, in order, each as one transaction.
 
 use model::{Item, Ledger, Moment, Severity, StreamName};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use vault::{Change, Commit, CommitHash, Content};
 
 use crate::{Catalog, CatalogError};
@@ -37,22 +37,31 @@ impl From<&Commit> for Applied {
 impl Catalog {
     /// Returns the number of the newest applied commit; 0 when there is none.
     pub fn last_sequence(&self) -> Result<u64, CatalogError> {
-        let last: Option<i64> =
-            self.database.query_row("SELECT max(sequence) FROM commits", [], |row| row.get(0))?;
-        Ok(last.unwrap_or(0) as u64)
+        last_sequence(&self.database)
     }
 
-    /// Applies the next commit with its changes.
+    /// Returns the hash of an applied commit.
+    pub fn commit_hash(&self, sequence: u64) -> Result<Option<CommitHash>, CatalogError> {
+        commit_hash(&self.database, sequence)
+    }
+
+    /// Applies the next commit with its changes; one that is there already changes nothing.
+    ///
+    /// Capture and a reader that catches up may both come with the same commit: whoever is second has nothing to do.
     pub fn apply(
         &mut self,
         commit: &Applied,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<(), CatalogError> {
-        let last = self.last_sequence()?;
+        // The write lock comes first, so that nobody else applies anything between the look and the deed.
+        let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if commit_hash(&transaction, commit.sequence)? == Some(commit.hash) {
+            return Ok(());
+        }
+        let last = last_sequence(&transaction)?;
         if commit.sequence != last + 1 {
             return Err(CatalogError::Order { last, found: commit.sequence });
         }
-        let transaction = self.database.transaction()?;
         insert_commit(&transaction, commit)?;
         let mut application = Application { transaction: &transaction, sequence: commit.sequence as i64 };
         for change in changes {
@@ -61,6 +70,19 @@ impl Catalog {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn last_sequence(database: &Connection) -> Result<u64, CatalogError> {
+    let last: Option<i64> = database.query_row("SELECT max(sequence) FROM commits", [], |row| row.get(0))?;
+    Ok(last.unwrap_or(0) as u64)
+}
+
+fn commit_hash(database: &Connection, sequence: u64) -> Result<Option<CommitHash>, CatalogError> {
+    let hash = database
+        .prepare_cached("SELECT hash FROM commits WHERE sequence = ?1")?
+        .query_row([sequence as i64], |row| row.get(0))
+        .optional()?;
+    Ok(hash.map(CommitHash))
 }
 
 fn insert_commit(transaction: &Transaction<'_>, commit: &Applied) -> Result<(), CatalogError> {
@@ -129,7 +151,15 @@ impl Application<'_> {
                 "INSERT INTO versions (stream, key, from_sequence, attributes, size_bytes, content, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![stream, item.key, self.sequence, item.attributes, size_bytes, content, reason])?;
+            .execute(params![
+                stream,
+                item.key,
+                self.sequence,
+                item.attributes,
+                size_bytes,
+                content,
+                reason
+            ])?;
         Ok(())
     }
 
@@ -176,3 +206,6 @@ pub(crate) const fn severity_rank(severity: Severity) -> i64 {
         Severity::Destructive => 2,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

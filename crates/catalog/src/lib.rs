@@ -5,7 +5,7 @@ mod query;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 pub use apply::Applied;
 pub use query::{CommitRow, EventFilter, Version};
@@ -50,34 +50,72 @@ pub struct Catalog {
     database: Connection,
 }
 
+impl CatalogError {
+    /// Returns whether the file is of no more use; deleting it loses nothing that the vault does not hold.
+    pub fn needs_rebuild(&self) -> bool {
+        match self {
+            Self::Stale { .. } | Self::Damaged { .. } => true,
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::TypeMismatch)
+            ),
+            Self::Order { .. } => false,
+        }
+    }
+
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Stale { path } => Some(format!("rm {}", path.display())),
+            error if error.needs_rebuild() => {
+                Some("delete catalog.sqlite of the source; it is rebuilt from the vault".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Catalog {
     /// Opens or creates the catalog in a file.
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
-        let database = Connection::open(path)?;
-        // WAL lets readers go on while capture writes. Losing the last commits in a power cut is harmless: it is a cache.
-        database.pragma_update(None, "journal_mode", "WAL")?;
-        database.pragma_update(None, "synchronous", "NORMAL")?;
-        database.busy_timeout(std::time::Duration::from_secs(10))?;
         let stale = || CatalogError::Stale { path: path.to_owned() };
-        let version: i64 =
-            database.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|_| stale())?;
-        match version {
-            0 => {
-                database.execute_batch(&format!(
-                    "BEGIN;\n{}\nPRAGMA user_version = {SCHEMA};\nCOMMIT;",
-                    include_str!("schema.sql")
-                ))?;
-            }
-            SCHEMA => {}
-            _ => return Err(stale()),
+        let mut database = Connection::open(path)?;
+        prepare(&mut database).map_err(|error| if error.needs_rebuild() { stale() } else { error })?;
+        match schema(&database)? {
+            SCHEMA => Ok(Self { database }),
+            _ => Err(stale()),
         }
-        Ok(Self { database })
     }
 
     /// Makes a catalog that lives in memory.
     pub fn in_memory() -> Result<Self, CatalogError> {
-        let database = Connection::open_in_memory()?;
-        database.execute_batch(include_str!("schema.sql"))?;
+        let mut database = Connection::open_in_memory()?;
+        prepare(&mut database)?;
         Ok(Self { database })
     }
 }
+
+/// Sets a database up, and makes the tables where there are none yet.
+fn prepare(database: &mut Connection) -> Result<(), CatalogError> {
+    database.busy_timeout(std::time::Duration::from_secs(10))?;
+    // WAL lets readers go on while capture writes. Losing the last commits in a power cut is harmless: it is a cache.
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "NORMAL")?;
+    if schema(database)? == 0 {
+        // Two processes may come upon the empty file together: the second one finds the tables made.
+        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if schema(&transaction)? == 0 {
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn schema(database: &Connection) -> Result<i64, CatalogError> {
+    Ok(database.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Questions to the catalog.
 
 use model::{Event, Item, Ledger, Moment, Severity, StreamName};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Params, Row, params};
 use vault::Content;
 
 use crate::{
@@ -53,43 +53,35 @@ pub struct EventFilter {
 impl Catalog {
     /// Lists the live versions of a stream's items in key order.
     pub fn live(&self, stream: &StreamName) -> Result<Vec<Version>, CatalogError> {
-        let mut statement = self.database.prepare_cached(
-            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
-             FROM versions v JOIN streams s ON s.id = v.stream
-             WHERE s.name = ?1 AND v.until_sequence IS NULL ORDER BY v.key",
-        )?;
-        let rows = statement.query_map([stream.as_str()], |row| Ok(read_version(row)))?;
-        rows.map(|row| row?).collect()
+        self.versions("ORDER BY v.key", params![stream.as_str()])
     }
 
     /// Lists the live runs of a log that touch `start..end`, in order of their starts.
     ///
     /// Runs may overlap where a killed capture was resumed, so the end of each one is looked at, not only its key.
     pub fn live_runs(&self, stream: &StreamName, start: u64, end: u64) -> Result<Vec<Version>, CatalogError> {
-        let mut statement = self.database.prepare_cached(
-            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
-             FROM versions v JOIN streams s ON s.id = v.stream
-             WHERE s.name = ?1 AND v.until_sequence IS NULL AND v.key < ?3
-               AND json_extract(v.attributes, '$.end') > ?2
-             ORDER BY v.key",
-        )?;
         let start = i64::try_from(start).unwrap_or(i64::MAX);
         let end = format!("{end:016X}");
-        let rows = statement.query_map(params![stream.as_str(), start, end], |row| Ok(read_version(row)))?;
-        rows.map(|row| row?).collect()
+        self.versions(
+            "AND v.key < ?3 AND json_extract(v.attributes, '$.end') > ?2 ORDER BY v.key",
+            params![stream.as_str(), start, end],
+        )
     }
 
     /// Finds the live version of one item.
     pub fn live_item(&self, stream: &StreamName, key: &str) -> Result<Option<Version>, CatalogError> {
-        self.database
-            .prepare_cached(
-                "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
-                 FROM versions v JOIN streams s ON s.id = v.stream
-                 WHERE s.name = ?1 AND v.key = ?2 AND v.until_sequence IS NULL",
-            )?
-            .query_row(params![stream.as_str(), key], |row| Ok(read_version(row)))
-            .optional()?
-            .transpose()
+        Ok(self.versions("AND v.key = ?2", params![stream.as_str(), key])?.pop())
+    }
+
+    /// Lists live versions of the stream `?1` that meet a further condition.
+    fn versions(&self, condition: &str, values: impl Params) -> Result<Vec<Version>, CatalogError> {
+        let mut statement = self.database.prepare_cached(&format!(
+            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
+             FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND v.until_sequence IS NULL {condition}"
+        ))?;
+        let rows = statement.query_map(values, |row| Ok(read_version(row)))?;
+        rows.map(|row| row?).collect()
     }
 
     /// Lists the streams that hold anything, in name order.
@@ -151,9 +143,7 @@ fn read_version(row: &Row<'_>) -> Result<Version, CatalogError> {
         },
         sequence: row.get::<_, i64>(3)? as u64,
         size_bytes: row.get::<_, i64>(4)? as u64,
-        content: content
-            .map(|bytes| Content::from_bytes(&bytes).map_err(damaged("content")))
-            .transpose()?,
+        content: content.map(|bytes| Content::from_bytes(&bytes).map_err(damaged("content"))).transpose()?,
         reason: row.get(6)?,
     })
 }
