@@ -1,6 +1,6 @@
 //! A server that `unwipe rewind --to` brought back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ports::SystemClock;
 use postgres_server::{
@@ -45,21 +45,16 @@ impl Comeback {
 
     /// Stops its server.
     pub(crate) fn stop(&self) {
-        stop(&self.data_dir);
+        stop_leftover(&self.data_dir, &SystemClock::new(), PATIENCE).expect("the restored server stops");
         assert!(!self.data_dir.join("postmaster.pid").exists(), "the restored server still runs");
     }
 }
 
 impl Drop for Comeback {
     fn drop(&mut self) {
+        let stopped = stop_leftover(&self.data_dir, &SystemClock::new(), PATIENCE);
         if !std::thread::panicking() {
-            stop(&self.data_dir);
-        } else {
-            drop(stop_leftover(&self.data_dir, &SystemClock::new(), PATIENCE));
+            stopped.expect("the restored server stops");
         }
     }
-}
-
-fn stop(data_dir: &Path) {
-    stop_leftover(data_dir, &SystemClock::new(), PATIENCE).unwrap_or_else(|error| panic!("{error}"));
 }

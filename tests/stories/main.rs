@@ -11,6 +11,12 @@
 
 mod comeback;
 mod cycle;
+mod damage;
+mod disk;
+mod kills;
+mod outages;
 mod production;
+mod refusals;
+mod rehearsals;
 mod undo;
 mod unwipe;

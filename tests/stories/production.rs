@@ -1,6 +1,9 @@
 //! A production server with what a capture needs, and a shop in it.
 
-use postgres_server::testing::{self, TestOptions, TestServer};
+use postgres_server::{
+    StopMode,
+    testing::{self, TestOptions, TestServer},
+};
 
 use crate::unwipe::wait_until;
 
@@ -49,6 +52,15 @@ impl Production {
     /// Runs SQL as the superuser.
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.server.sql(sql)
+    }
+
+    /// Turns the server into a standby that waits for a primary that never answers.
+    pub(crate) fn become_standby(&mut self) {
+        let signal = self.server.data_dir().join("standby.signal");
+        std::fs::write(&signal, "").unwrap();
+        self.server.restart(StopMode::Fast, |settings| {
+            settings.set("primary_conninfo", "host=127.0.0.1 port=1");
+        });
     }
 
     /// Makes a shop: customers, and orders that go with them.

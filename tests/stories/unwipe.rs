@@ -61,9 +61,21 @@ impl Unwipe {
     /// Makes a home folder with a vault.
     pub(crate) fn initialised() -> Self {
         let unwipe = Self::nowhere();
-        let kit = unwipe.path("kit.txt");
-        unwipe.json(&["init", "--kit", kit.to_str().unwrap()]);
+        unwipe.initialise();
         unwipe
+    }
+
+    /// Makes a vault in the home folder.
+    pub(crate) fn initialise(&self) {
+        self.json(&["init", "--kit", &self.argument("kit.txt")]);
+    }
+
+    /// Copies the home folder with everything in it.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::nowhere();
+        let status = Command::new("cp").arg("-a").arg(self.home()).arg(copy.home()).status().unwrap();
+        assert!(status.success(), "the home folder was not copied");
+        copy
     }
 
     /// Makes a home folder with a vault and protects a server as `shop`.
@@ -138,6 +150,17 @@ impl Outcome {
     /// Asserts the exit code.
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "exit code of: {self}");
+        self
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn code(&self) -> i32 {
+        self.code.unwrap_or_else(|| panic!("killed: {self}"))
+    }
+
+    /// Asserts that the command failed, however.
+    pub(crate) fn not_done(self) -> Self {
+        assert_ne!(self.code(), exit::DONE, "not refused: {self}");
         self
     }
 

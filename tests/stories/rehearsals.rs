@@ -1,0 +1,40 @@
+//! The incidents, replayed: nothing that was acknowledged is lost.
+
+use crate::unwipe::{Unwipe, exit};
+
+#[test]
+fn nine_seconds_of_a_rogue_agent_cost_no_acknowledged_write() {
+    let unwipe = Unwipe::nowhere();
+    let account = unwipe.json(&["rehearse", "pocketos", "--rows", "5000"]);
+    assert_eq!(account["volume_destroyed"], true);
+    assert!(account["backups_destroyed"].as_u64().unwrap() > 0);
+    assert!(account["writes_acknowledged"].as_u64().unwrap() > 0);
+    assert_eq!(account["transactions_lost"], 0, "{account}");
+    for none in ["rows_missing", "rows_different"] {
+        assert_eq!(account[none], 0, "{none}: {account}");
+    }
+    assert_eq!(account["rows_identical"], account["rows_expected"]);
+    assert_eq!(account["vault_sound_after_attacks"], true);
+    assert!(!account["attacks"].as_array().unwrap().is_empty());
+    assert!(account["agent"].as_array().unwrap().iter().any(|step| step["destructive"] == true));
+}
+
+#[test]
+fn the_account_of_the_nine_seconds_holds_the_facts() {
+    let text = Unwipe::nowhere().run(&["rehearse", "pocketos", "--rows", "2000"]).expect(exit::DONE).stdout;
+    for fact in ["gone", "newest restorable moment", "acknowledged writes lost", "serv", "held", "tier 0"] {
+        assert!(text.to_lowercase().contains(fact), "nothing about {fact:?}:\n{text}");
+    }
+}
+
+#[test]
+fn fake_rows_go_and_deleted_rows_return_in_a_database_that_lives_on() {
+    let account = Unwipe::nowhere().json(&["rehearse", "replit"]);
+    assert_ne!(account["rows_before"], account["rows_after_agent"], "{account}");
+    assert!(account["rows_put_back"].as_u64().unwrap() > 0, "{account}");
+    assert!(account["rows_removed"].as_u64().unwrap() > 0, "{account}");
+    assert_eq!(account["rows_wrong"], 0, "{account}");
+    assert!(account["later_rows_kept"].as_u64().unwrap() > 0, "{account}");
+    let found = account["found"].as_array().unwrap();
+    assert!(found.iter().any(|event| event["effects"].as_str().unwrap().contains("delete")), "{account}");
+}
