@@ -103,7 +103,11 @@ mod tests {
             superuser: some("postgres"),
         };
         Config {
-            vault: VaultConfig { path: "vault".into(), capture_key: "file:k".to_owned(), immutable_flags: true },
+            vault: VaultConfig {
+                path: "vault".into(),
+                capture_key: "file:k".to_owned(),
+                immutable_flags: true,
+            },
             restore: RestoreConfig {
                 key: some("file:r"),
                 server_folders: vec![PathBuf::from("/opt")],
@@ -133,7 +137,10 @@ mod tests {
         assert!(found.len() >= 16, "{found:?}");
         let page = page("configuration.md");
         for key in found {
-            assert!(page.contains(&format!("| `{key}` |")), "docs/reference/configuration.md does not explain {key}");
+            assert!(
+                page.contains(&format!("| `{key}` |")),
+                "docs/reference/configuration.md does not explain {key}"
+            );
         }
     }
 }

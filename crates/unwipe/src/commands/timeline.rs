@@ -86,7 +86,7 @@ fn actor_text(event: &Event) -> String {
         Attribution::Witnessed => "named inside the transaction",
         Attribution::Sampled => "seen while it ran",
         Attribution::Unknown => {
-            return "an unknown actor: install the witness, or give a monitor role".to_owned();
+            return "an unknown actor: neither a witness nor the monitor role saw one".to_owned();
         }
     };
     let Some(actor) = &event.actor else { return format!("an unknown actor ({how})") };
