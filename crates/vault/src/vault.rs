@@ -101,7 +101,12 @@ impl VaultError {
     pub const fn is_tampering(&self) -> bool {
         matches!(
             self,
-            Self::Commit { .. } | Self::Body { .. } | Self::Changes { .. } | Self::Pack { .. } | Self::Digest
+            Self::Commit { .. }
+                | Self::Body { .. }
+                | Self::Changes { .. }
+                | Self::Pack { .. }
+                | Self::Digest
+                | Self::Manifest(ManifestError::Parse { .. })
         )
     }
 

@@ -169,6 +169,7 @@ fn resolve_on(scan: &Scan<'_>, target: Target) -> Result<Resolution, ResolveErro
 
 /// Finds the newest commit of a transaction: numbers come again after four thousand million.
 fn find_transaction(scan: &Scan<'_>, transaction: u32) -> Result<Option<CommitPoint>, ScanError> {
+    let mut failure = None;
     for run in scan.history.coverage_along(scan.branch).runs().iter().rev() {
         let inside = scan.history.bases_of(scan.branch).map(|known| known.base.start_lsn);
         let mut cuts: Vec<u64> = inside.filter(|lsn| run.contains(lsn)).collect();
@@ -178,19 +179,23 @@ fn find_transaction(scan: &Scan<'_>, transaction: u32) -> Result<Option<CommitPo
         let mut end = run.end;
         for &start in cuts.iter().rev() {
             let mut found = None;
-            scan.commits(start..end, |point, includes| {
+            let scanned = scan.commits(start..end, |point, includes| {
                 if includes(transaction) {
                     found = Some(*point);
                 }
                 ControlFlow::Continue(())
-            })?;
+            });
             if found.is_some() {
                 return Ok(found);
+            }
+            // Damage further on must not hide a commit that lies before it.
+            if let Err(error) = scanned {
+                failure.get_or_insert(error);
             }
             end = start;
         }
     }
-    Ok(None)
+    failure.map_or(Ok(None), Err)
 }
 
 /// Finds the first commit after a time. The state before it is the state at that time.
