@@ -316,7 +316,7 @@ impl WireError {
             Self::Tls { source: TlsError::Handshake(rustls::Error::InvalidCertificate(_)), .. } => {
                 Some("give the authority that signed the server's certificate: sslrootcert=/path/to/ca.pem".into())
             }
-            Self::PasswordMissing { .. } => Some("put the password into the connection settings".into()),
+            Self::PasswordMissing { .. } => Some("give the password by reference: --password file:PATH, or password = \"file:PATH\" in the configuration".into()),
             Self::AuthenticationRefused { user, .. } => Some(format!(
                 "check the password, or set a new one: ALTER ROLE {} PASSWORD '...';",
                 crate::quote_identifier(user)

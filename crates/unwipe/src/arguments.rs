@@ -143,6 +143,9 @@ pub(crate) struct ProtectPostgres {
     /// Announce this connection as a synchronous standby: no commit is acknowledged before it is in the vault
     #[arg(long)]
     pub(crate) synchronous: bool,
+    /// Read a standby in place of the primary
+    #[arg(long)]
+    pub(crate) standby: bool,
     /// Read at most this many kilobytes per second while copying a base
     #[arg(long, value_name = "KB")]
     pub(crate) max_rate_kb: Option<u32>,

@@ -114,7 +114,11 @@ impl From<service::signature::SigningKeyError> for Failure {
 
 impl From<service::certificate::CertificateError> for Failure {
     fn from(error: service::certificate::CertificateError) -> Self {
-        Self { exit: Exit::Tampering, hint: None, error: Box::new(error) }
+        let exit = match error {
+            service::certificate::CertificateError::Signature => Exit::Tampering,
+            _ => Exit::Failed,
+        };
+        Self { exit, hint: None, error: Box::new(error) }
     }
 }
 

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use connect::Stored;
 use postgres_wal::{
-    IndexEvent, IndexLimits, RowChange, RowCounts, TooManyRows, TransactionId, TransactionIndex, TransactionRows,
-    TransactionSummary,
+    IndexEvent, IndexLimits, RowChange, RowCounts, TooManyRows, TransactionId, TransactionIndex,
+    TransactionRows, TransactionSummary,
 };
 
 use crate::{

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     ops::Range,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -92,7 +93,8 @@ pub fn export_table(
     let columns: Vec<String> =
         rows.into_iter().flatten().flatten().map(|column| quote_identifier(&column)).collect();
     let columns = columns.join(", ");
-    let file = File::options().write(true).create_new(true).open(path);
+    // Production's data: for its owner alone.
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
     let mut out = BufWriter::new(file.map_err(|e| FileError::new("create", path, e))?);
     let written = |e| FileError::new("write", path, e);
     let options = match format {

@@ -54,6 +54,21 @@ pub enum FingerprintError {
     },
 }
 
+impl FingerprintError {
+    /// Says what a person can do.
+    pub fn hint(&self) -> Option<String> {
+        const LOGICAL: &str = "recording at an exact position needs wal_level = logical, and a role with REPLICATION \
+                               that may read all tables";
+        match self {
+            Self::Wire { source, .. } | Self::Table { source, .. } => {
+                source.hint().or_else(|| source.server().map(|_| LOGICAL.to_owned()))
+            }
+            Self::NoSnapshot { .. } => Some(LOGICAL.to_owned()),
+            Self::Address(_) => None,
+        }
+    }
+}
+
 /// What one table holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFingerprint {

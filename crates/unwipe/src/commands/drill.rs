@@ -132,8 +132,9 @@ fn record_truth(
     }
     let settings = crate::context::production(installation, production)?;
     let taken = fingerprint::of_production(&settings, SLOT, &context.clock()).map_err(|error| {
+        let hint = error.hint();
         Failure::because(Exit::Failed, format!("the content of {name} cannot be recorded"), error)
-            .hint("recording at an exact position needs wal_level = logical and a role with REPLICATION that may read all tables")
+            .hint_opt(hint)
     })?;
     Ok(Some(taken.fingerprint))
 }

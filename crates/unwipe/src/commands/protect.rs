@@ -67,6 +67,7 @@ fn config_of(options: ProtectPostgres) -> PostgresConfig {
         monitor_password: options.monitor_password,
         slot: options.slot,
         synchronous: options.synchronous,
+        standby: options.standby,
         max_rate_kb: options.max_rate_kb,
         superuser: options.superuser,
     }

@@ -98,6 +98,7 @@ mod tests {
             monitor_url: some("postgresql://unwipe_monitor@db/postgres"),
             monitor_password: some("file:m"),
             slot: some("unwipe_shop"),
+            standby: true,
             synchronous: true,
             max_rate_kb: Some(1),
             superuser: some("postgres"),

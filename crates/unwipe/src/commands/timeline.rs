@@ -60,7 +60,7 @@ pub(crate) fn event_text(output: Output, event: &Event) -> String {
         output.paint(Style::Strong, &event.at.to_string()),
         output.paint(style, word),
         event.transaction,
-        output.paint(Style::Faint, &event.position),
+        output.paint(Style::Faint, &position_text(&event.position)),
     );
     for effect in event.effects.iter().take(EFFECTS_SHOWN) {
         text.push_str(&format!(
@@ -79,6 +79,12 @@ pub(crate) fn event_text(output: Output, event: &Event) -> String {
         text.push_str(&format!("    {}\n", output.paint(Style::Faint, &short)));
     }
     text
+}
+
+/// Writes a position as people type it; those of PostgreSQL are stored so that text order is log order.
+fn position_text(position: &str) -> String {
+    source_postgres::layout::lsn_of_key(position)
+        .map_or_else(|| printable(position), postgres_server::lsn::to_text)
 }
 
 fn actor_text(event: &Event) -> String {

@@ -39,6 +39,9 @@ pub(crate) struct PostgresConfig {
     /// How fast a base may be copied, in kilobytes per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_rate_kb: Option<u32>,
+    /// Whether a standby may be read in place of the primary.
+    #[serde(default)]
+    pub(crate) standby: bool,
     /// The cluster's superuser, as whom private servers are used; `postgres` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) superuser: Option<String>,
@@ -87,6 +90,7 @@ impl PostgresConfig {
                 .map_err(|error| Failure::because(Exit::Usage, "the slot cannot be named so", error))?;
         }
         settings.synchronous = self.synchronous;
+        settings.standby_allowed = self.standby;
         settings.base_rate_kib_max = self.max_rate_kb;
         Ok(settings)
     }

@@ -133,6 +133,7 @@ impl Stage {
             monitor_password: Some("file:unwipe_monitor.password".to_owned()),
             slot: None,
             synchronous: false,
+            standby: false,
             max_rate_kb: None,
             superuser: None,
         };

@@ -35,8 +35,7 @@ fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
     let mut store = MemoryStore::default();
     store.take_base(&server);
     server.sql("update t set text = 'changed' where id % 7 = 0");
-    let taken =
-        fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
+    let taken = fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
     let recorded = taken.fingerprint;
     server.sql("delete from t where id > 100");
     store.take_base(&server);
@@ -99,8 +98,7 @@ fn a_zeroed_a_cut_off_and_a_stale_page_are_found_and_named() {
     let file = std::fs::File::open(before.directory.join(&relation)).unwrap();
     file.read_exact_at(&mut stale, stale_block * 8192).unwrap();
 
-    let taken =
-        fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
+    let taken = fingerprint::of_production(&settings(&server), "unwipe_fingerprint", &clock()).unwrap();
     let expected = taken.fingerprint;
     store.take_wal(&server);
     let faults: [(&str, Fault, &str); 4] = [

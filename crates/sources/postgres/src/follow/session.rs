@@ -82,7 +82,7 @@ impl Follower<'_> {
         }
         Err(failure::refused(
             format!("another cluster answers: system identifier {found}, protected is {stored}"),
-            "check the address; to protect the new cluster, add it as a source of its own: unwipe protect NAME URL",
+            "check the address; to protect the new cluster, add it as a source of its own: unwipe protect NAME postgres --url URL",
         ))
     }
 
@@ -104,7 +104,7 @@ impl Follower<'_> {
                     Lsn(identity.flushed_lsn),
                     Lsn(self.durable)
                 ),
-                "protect the restored server as a source of its own: unwipe protect NAME URL",
+                "protect the restored server as a source of its own: unwipe protect NAME postgres --url URL",
             ));
         }
         Ok(())

@@ -47,7 +47,7 @@ impl Follower<'_> {
                         "the server's WAL at {} differs from what it sent before: its past was rewritten",
                         Lsn(from + at as u64)
                     ),
-                    "protect the server as a source of its own: unwipe protect NAME URL",
+                    "protect the server as a source of its own: unwipe protect NAME postgres --url URL",
                 ));
             }
         }
