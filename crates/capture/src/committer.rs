@@ -10,22 +10,20 @@ use std::{
 };
 
 use catalog::{Applied, Catalog, CatalogError};
-use model::{Event, Item, StreamName};
-use vault::{Change, CommitReceipt, CommitWriter, Cursor, Layout, WriteError};
+use model::{Event, StreamName};
+use vault::{Change, CommitReceipt, CommitWriter, Cursor, WriteError};
 
-use crate::LogRun;
-
-/// Contiguous bytes of one log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LogBytes {
-    pub(crate) start: u64,
-    pub(crate) bytes: Vec<u8>,
-}
+use crate::{
+    chunk_cache::{ChunkCache, NewChunks},
+    log_run::{LogBytes, store_run, take_runs},
+};
 
 /// All that one commit will hold.
 pub(crate) struct Batch {
     pub(crate) number: u64,
     pub(crate) writer: CommitWriter,
+    /// The chunks that the writer stores, to be known once they are in the vault.
+    pub(crate) chunks: NewChunks,
     /// The changes that the writer already has, for the catalog.
     pub(crate) changes: Vec<Change>,
     pub(crate) logs: BTreeMap<StreamName, Vec<LogBytes>>,
@@ -50,13 +48,13 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn start(catalog: Arc<Mutex<Catalog>>) -> std::io::Result<Self> {
+    pub(crate) fn start(catalog: Arc<Mutex<Catalog>>, chunks: ChunkCache) -> std::io::Result<Self> {
         // One batch waits while one is written: a reader that is faster than the vault is held back here.
         let (batches, queue) = sync_channel(1);
         let (answer, results) = channel();
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&queue, &answer, &catalog))?;
+            .spawn(move || run(&queue, &answer, &catalog, &chunks))?;
         Ok(Self { batches: Some(batches), results, thread: Some(thread), under_way: 0 })
     }
 
@@ -98,9 +96,21 @@ impl Drop for Committer {
     }
 }
 
-fn run(queue: &Receiver<Batch>, answer: &Sender<Result<Done, WriteError>>, catalog: &Mutex<Catalog>) {
+fn run(
+    queue: &Receiver<Batch>,
+    answer: &Sender<Result<Done, WriteError>>,
+    catalog: &Mutex<Catalog>,
+    chunks: &ChunkCache,
+) {
     for batch in queue {
+        let new_chunks = batch.chunks.clone();
         let result = commit(batch, catalog);
+        match &result {
+            Ok(_) => chunks.keep(&new_chunks),
+            // What is known is wrong: another vault stands in the place of the one that was written to.
+            Err(WriteError::MissingPack { .. }) => chunks.clear(),
+            Err(_) => {}
+        }
         // After a failure nothing later may be committed: it would leave a gap in the log.
         let failed = result.is_err();
         if answer.send(result).is_err() || failed {
@@ -110,16 +120,9 @@ fn run(queue: &Receiver<Batch>, answer: &Sender<Result<Done, WriteError>>, catal
 }
 
 fn commit(batch: Batch, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
-    let Batch { number, mut writer, mut changes, logs, events, cursor } = batch;
-    for (stream, runs) in logs {
-        for run in runs {
-            let content = writer.store_bytes(Layout::Stream, &run.bytes)?;
-            let position = LogRun { start: run.start, end: run.start + run.bytes.len() as u64 };
-            let item =
-                Item { stream: stream.clone(), key: position.key(), attributes: position.attributes() };
-            writer.upsert(item.clone(), content.clone())?;
-            changes.push(Change::Upsert { item, content });
-        }
+    let Batch { number, mut writer, mut changes, mut logs, events, cursor, .. } = batch;
+    for (stream, run) in take_runs(&mut logs) {
+        changes.push(store_run(&mut writer, stream, &run)?);
     }
     for event in events {
         writer.event(event.clone())?;

@@ -4,7 +4,9 @@
 //! acknowledge them to its source within milliseconds; at a checkpoint they become part of the commit, which a second
 //! thread finishes while the reader goes on. The journal forgets bytes only after their commit is in the vault.
 
+mod chunk_cache;
 mod committer;
+mod journal_keeper;
 mod log_run;
 mod session;
 

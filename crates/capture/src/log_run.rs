@@ -1,6 +1,45 @@
 //! How a run of a log is described in a commit.
 
+use std::collections::BTreeMap;
+
+use model::{Item, StreamName};
 use serde::{Deserialize, Serialize};
+use vault::{Change, CommitWriter, Layout, WriteError};
+
+/// Contiguous bytes of one log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogBytes {
+    pub(crate) start: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl LogBytes {
+    pub(crate) const fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+/// Takes all runs out, one by one, so that each can be dropped once it is stored.
+pub(crate) fn take_runs(
+    logs: &mut BTreeMap<StreamName, Vec<LogBytes>>,
+) -> impl Iterator<Item = (StreamName, LogBytes)> + use<> {
+    std::mem::take(logs)
+        .into_iter()
+        .flat_map(|(stream, runs)| runs.into_iter().map(move |run| (stream.clone(), run)))
+}
+
+/// Adds a run to a commit; returns the change for the catalog.
+pub(crate) fn store_run(
+    writer: &mut CommitWriter,
+    stream: StreamName,
+    run: &LogBytes,
+) -> Result<Change, WriteError> {
+    let content = writer.store_bytes(Layout::Stream, &run.bytes)?;
+    let position = LogRun { start: run.start, end: run.end() };
+    let item = Item { stream, key: position.key(), attributes: position.attributes() };
+    writer.upsert(item.clone(), content.clone())?;
+    Ok(Change::Upsert { item, content })
+}
 
 /// The attributes of an item that is a run of a log. Its key is the start and the end, 16 hexadecimal digits each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,10 +10,15 @@ use connect::{ChangeSink, LogTail, ReadEnd, ReadError, SinkError, SourceReader, 
 use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
 use vault::{
     CaptureKey, Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
-    journal::{Journal, JournalError, JournalOptions},
+    journal::{JournalError, JournalOptions},
 };
 
-use crate::committer::{Batch, Committer, Done, LogBytes};
+use crate::{
+    chunk_cache::{ChunkCache, NewChunks},
+    committer::{Batch, Committer, Done},
+    journal_keeper::JournalKeeper,
+    log_run::{LogBytes, store_run, take_runs},
+};
 
 /// Why a capture ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +44,9 @@ impl CaptureError {
     /// Returns what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Read(ReadError::Sink(SinkError::Full(_))) => {
-                Some("make room in the vault's store; the next capture goes on where this one stopped".to_owned())
-            }
+            Self::Read(ReadError::Sink(SinkError::Full(_))) => Some(
+                "make room in the vault's store; the next capture goes on where this one stopped".to_owned(),
+            ),
             Self::Read(error) => error.hint().map(str::to_owned),
             Self::Write(error) => error.hint(),
             Self::Journal(_) | Self::Thread(_) | Self::Cursor => None,
@@ -59,11 +64,16 @@ impl CaptureError {
     }
 }
 
+/// How many bytes of logs are held in memory; a reader that proposes no commit for longer fills packs ahead of it.
+const LOG_BYTES_MAX: usize = 32 << 20;
+
 /// What a session needs to know.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
-    /// Where the journal of this source lives.
-    pub journal_folder: PathBuf,
+    /// Where the state of this source lives: its journal and its known chunks.
+    pub state_folder: PathBuf,
+    /// How large the journal's files are.
+    pub journal: JournalOptions,
 }
 
 /// What a session did.
@@ -77,20 +87,27 @@ pub struct CaptureReport {
     pub unreadable: u64,
     /// Why the catalog could not follow, if it could not: it is a cache and must be rebuilt.
     pub catalog_stale: Option<String>,
+    /// Journal files in which synced bytes are lost; the reader was sent back to before the first of them.
+    pub damaged_journal: Vec<PathBuf>,
 }
 
 /// One run of capturing one source.
 pub struct Session {
     writer: Arc<VaultWriter>,
     source: SourceName,
-    journal: Journal,
+    journal: JournalKeeper,
     committer: Committer,
+    chunks: ChunkCache,
     current: Current,
-    /// What a killed run synced and did not commit.
-    tail: BTreeMap<StreamName, Vec<LogBytes>>,
-    /// Up to where each batch that is under way holds each log.
-    journal_marks: VecDeque<(u64, Vec<(StreamName, u64)>)>,
+    /// What a killed run synced and did not commit, until a reader asks for it.
+    tail: BTreeMap<StreamName, LogBytes>,
+    /// Up to where the journal holds each log without a gap.
+    ends: BTreeMap<StreamName, u64>,
+    /// What of it each batch that is under way contains.
+    journal_marks: VecDeque<(u64, BTreeMap<StreamName, u64>)>,
     batches: u64,
+    /// Up to where commits hold each log.
+    committed: BTreeMap<StreamName, u64>,
     report: CaptureReport,
 }
 
@@ -98,8 +115,10 @@ pub struct Session {
 #[derive(Default)]
 struct Current {
     writer: Option<CommitWriter>,
+    chunks: NewChunks,
     changes: Vec<Change>,
     logs: BTreeMap<StreamName, Vec<LogBytes>>,
+    log_bytes: usize,
     events: Vec<Event>,
 }
 
@@ -113,20 +132,43 @@ impl Session {
         random: Arc<dyn ports::Random>,
         options: &SessionOptions,
     ) -> Result<Self, CaptureError> {
-        let journal = Journal::open(&options.journal_folder, key, random, JournalOptions::default())?;
-        let mut tail: BTreeMap<StreamName, Vec<LogBytes>> = BTreeMap::new();
-        journal.replay(|stream, offset, bytes| push_log(tail.entry(stream.clone()).or_default(), offset, bytes))?;
-        Ok(Self {
-            current: Current { logs: tail.clone(), ..Current::default() },
-            committer: Committer::start(catalog).map_err(CaptureError::Thread)?,
+        let journal =
+            JournalKeeper::open(options.state_folder.join("journal"), key.clone(), random, options.journal)?;
+        let vault = writer.vault().manifest().vault;
+        let chunks = ChunkCache::open(&options.state_folder.join("chunks.sqlite"), vault);
+        let mut session = Self {
+            committer: Committer::start(catalog, chunks.clone()).map_err(CaptureError::Thread)?,
+            chunks,
+            current: Current::default(),
             writer,
             source,
-            journal,
-            tail,
+            tail: BTreeMap::new(),
+            ends: BTreeMap::new(),
             journal_marks: VecDeque::new(),
             batches: 0,
-            report: CaptureReport::default(),
-        })
+            committed: BTreeMap::new(),
+            report: CaptureReport { damaged_journal: journal.damaged().to_vec(), ..CaptureReport::default() },
+            journal,
+        };
+        session.replay()?;
+        Ok(session)
+    }
+
+    /// Takes over what a killed run left.
+    fn replay(&mut self) -> Result<(), CaptureError> {
+        let current = &mut self.current;
+        self.journal.replay(|stream, offset, bytes| current.push_log(stream, offset, bytes))?;
+        let damaged = !self.report.damaged_journal.is_empty();
+        for (stream, runs) in &current.logs {
+            // After a gap that a reader left knowingly, its last commit stands in the newest run. A gap from damage
+            // must be read again: then the reader goes on before it, and all runs are committed anyway.
+            let run = if damaged { runs.first() } else { runs.last() };
+            if let Some(run) = run {
+                self.ends.insert(stream.clone(), run.end());
+                self.tail.insert(stream.clone(), run.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Runs a reader from where the last commit left off, until it ends or is asked to.
@@ -141,6 +183,8 @@ impl Session {
         let finished = self.drain(true);
         let end = read?;
         finished?;
+        // Otherwise the next session would replay the newest file and commit its bytes again.
+        self.journal.begin_anew(&self.committed)?;
         Ok((end, self.report))
     }
 
@@ -162,7 +206,21 @@ impl Session {
 
     fn commit_writer(&mut self) -> &mut CommitWriter {
         let (writer, source) = (&self.writer, &self.source);
-        self.current.writer.get_or_insert_with(|| writer.begin(source))
+        let known = self.chunks.lookup(&self.current.chunks);
+        self.current.writer.get_or_insert_with(|| writer.begin_with(source, Box::new(known)))
+    }
+
+    /// Stores the bytes of logs that are held in memory, ahead of their commit; the journal keeps them until then.
+    fn store_logs(&mut self) -> Result<(), WriteError> {
+        self.commit_writer();
+        let Current { writer: Some(writer), logs, log_bytes, changes, .. } = &mut self.current else {
+            return Ok(());
+        };
+        for (stream, run) in take_runs(logs) {
+            changes.push(store_run(writer, stream, &run)?);
+        }
+        *log_bytes = 0;
+        Ok(())
     }
 
     /// Takes results of finished commits in; their bytes may then leave the journal.
@@ -182,21 +240,28 @@ impl Session {
         }
         while self.journal_marks.front().is_some_and(|(number, _)| *number <= done.number) {
             let Some((_, marks)) = self.journal_marks.pop_front() else { break };
-            for (stream, up_to) in marks {
-                self.journal
-                    .retire(&stream, up_to)
-                    .map_err(|error| WriteError::Source(std::io::Error::other(error)))?;
-            }
+            self.journal.retire(&marks).map_err(|error| WriteError::Source(std::io::Error::other(error)))?;
+            self.committed.extend(marks);
         }
         Ok(())
     }
 }
 
+impl Current {
+    /// Adds bytes to the runs of a log; bytes that continue the last run become part of it.
+    fn push_log(&mut self, stream: &StreamName, offset: u64, bytes: &[u8]) {
+        self.log_bytes += bytes.len();
+        let runs = self.logs.entry(stream.clone()).or_default();
+        match runs.last_mut() {
+            Some(last) if last.end() == offset => last.bytes.extend_from_slice(bytes),
+            _ => runs.push(LogBytes { start: offset, bytes: bytes.to_vec() }),
+        }
+    }
+}
+
 impl ChangeSink for Session {
     fn tail(&mut self, stream: &StreamName) -> Result<Option<LogTail>, SinkError> {
-        // Runs that do not continue each other come from different timelines of work; the newest one is the tail.
-        let newest = self.tail.get(stream).and_then(|runs| runs.last());
-        Ok(newest.map(|run| LogTail { offset: run.start, bytes: run.bytes.clone() }))
+        Ok(self.tail.remove(stream).map(|run| LogTail { offset: run.start, bytes: run.bytes }))
     }
 
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError> {
@@ -234,8 +299,18 @@ impl ChangeSink for Session {
     }
 
     fn append(&mut self, stream: &StreamName, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        if self.ends.get(stream) != Some(&offset) {
+            // The commit that explains why the log begins here (a new base) must be there before any of these bytes
+            // is acknowledged: after a kill a reader would go on behind them and never know of the gap.
+            self.drain(true).map_err(sink_error)?;
+        }
+        self.tail.remove(stream);
         self.journal.append(stream, offset, bytes).map_err(journal_error)?;
-        push_log(self.current.logs.entry(stream.clone()).or_default(), offset, bytes);
+        self.ends.insert(stream.clone(), offset + bytes.len() as u64);
+        self.current.push_log(stream, offset, bytes);
+        if self.current.log_bytes > LOG_BYTES_MAX {
+            self.store_logs().map_err(sink_error)?;
+        }
         Ok(())
     }
 
@@ -246,17 +321,15 @@ impl ChangeSink for Session {
 
     fn checkpoint(&mut self, cursor: &connect::Cursor) -> Result<(), SinkError> {
         self.journal.sync().map_err(journal_error)?;
-        self.tail.clear();
         self.commit_writer();
-        let Current { writer, changes, logs, events } = std::mem::take(&mut self.current);
+        let Current { writer, chunks, changes, logs, events, .. } = std::mem::take(&mut self.current);
         let Some(writer) = writer else { return Ok(()) };
         self.batches += 1;
-        let end = |run: &LogBytes| run.start + run.bytes.len() as u64;
-        let marks = logs.iter().filter_map(|(stream, runs)| Some((stream.clone(), end(runs.last()?))));
-        self.journal_marks.push_back((self.batches, marks.collect()));
+        self.journal_marks.push_back((self.batches, self.ends.clone()));
         let batch = Batch {
             number: self.batches,
             writer,
+            chunks,
             changes,
             logs,
             events,
@@ -271,14 +344,6 @@ impl ChangeSink for Session {
     }
 }
 
-/// Adds bytes to the runs of a log; bytes that continue the last run become part of it.
-fn push_log(runs: &mut Vec<LogBytes>, offset: u64, bytes: &[u8]) {
-    match runs.last_mut() {
-        Some(last) if last.start + last.bytes.len() as u64 == offset => last.bytes.extend_from_slice(bytes),
-        _ => runs.push(LogBytes { start: offset, bytes: bytes.to_vec() }),
-    }
-}
-
 fn sink_error(error: WriteError) -> SinkError {
     if error.is_full() { SinkError::Full(Box::new(error)) } else { SinkError::Vault(Box::new(error)) }
 }
@@ -289,3 +354,6 @@ fn journal_error(error: JournalError) -> SinkError {
         other => SinkError::Vault(Box::new(other)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,3 +72,6 @@ fn lost(event: &Event) -> (bool, u64) {
         event.effects.iter().filter(|e| matches!(e.verb, Verb::Delete | Verb::Update)).map(|e| e.count);
     (whole, rows.sum())
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::{
 use blobs::{LocalStore, Protection, ProtectionReport};
 use capture::{CaptureError, CaptureReport, Session, SessionOptions};
 use catalog::{Applied, Catalog, CatalogError};
-use connect::{Progress, ReadEnd, SourceReader, Stop};
+use connect::{Progress, ReadEnd, Silent, SourceReader, Stop};
 use model::SourceName;
 use ports::{
     BlobStore, Clock, Random,
@@ -16,7 +16,7 @@ use ports::{
 };
 use vault::{
     CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError,
-    WriterOptions, init::InitError, keys::KeyError,
+    WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError,
 };
 
 use crate::{
@@ -85,7 +85,8 @@ impl ServiceError {
             Self::Write(error) => error.hint(),
             Self::Capture { source, .. } => source.hint(),
             Self::Busy { .. } => Some("stop the other process, or let it go on: one is enough".to_owned()),
-            Self::Init(_) | Self::Catalog(_) | Self::File(_) => None,
+            Self::Catalog(error) => error.hint(),
+            Self::Init(_) | Self::File(_) => None,
         }
     }
 }
@@ -235,11 +236,50 @@ impl Installation {
         Ok(VaultReader::open(store, &key)?)
     }
 
-    /// Opens a source's catalog as it is.
+    /// Opens a source's catalog as it is; one that is of no more use is moved aside and begun anew.
     pub fn catalog(&self, source: &SourceName) -> Result<Catalog, ServiceError> {
         let folder = self.state_folder(source);
         files::create_folder(&folder)?;
-        Ok(Catalog::open(&folder.join("catalog.sqlite"))?)
+        let path = folder.join("catalog.sqlite");
+        match Catalog::open(&path) {
+            Err(error) if error.needs_rebuild() => {
+                move_aside(&path)?;
+                Ok(Catalog::open(&path)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Opens a source's catalog; where a restore key is configured, commits that it does not know are applied first.
+    pub fn catalog_up_to_date(
+        &self,
+        source: &SourceName,
+        environment: Environment<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Catalog, ServiceError> {
+        if self.config.restore.key.is_none() {
+            return self.catalog(source);
+        }
+        let reader = self.reader(None, environment)?;
+        self.caught_up(source, &reader, progress)
+    }
+
+    /// Opens a source's catalog and brings it to the vault's newest commit; if it does not belong to this vault's
+    /// history, it is made anew.
+    fn caught_up(
+        &self,
+        source: &SourceName,
+        reader: &VaultReader,
+        progress: &dyn Progress,
+    ) -> Result<Catalog, ServiceError> {
+        let mut catalog = self.catalog(source)?;
+        if !is_of_vault(&catalog, source, reader)? {
+            drop(catalog);
+            move_aside(&self.state_folder(source).join("catalog.sqlite"))?;
+            catalog = self.catalog(source)?;
+        }
+        catch_up(&mut catalog, source, reader, progress)?;
+        Ok(catalog)
     }
 
     /// Opens what is stored of a source; commits that the catalog does not know yet are applied first.
@@ -249,8 +289,7 @@ impl Installation {
         reader: VaultReader,
         progress: &dyn Progress,
     ) -> Result<StoredSource, ServiceError> {
-        let mut catalog = self.catalog(source)?;
-        catch_up(&mut catalog, source, &reader, progress)?;
+        let catalog = self.caught_up(source, &reader, progress)?;
         Ok(StoredSource::new(catalog, reader))
     }
 
@@ -266,8 +305,13 @@ impl Installation {
         let folder = self.state_folder(source);
         files::create_folder(&folder)?;
         let _alone = claim(source, &folder)?;
-        let catalog = Arc::new(Mutex::new(self.catalog(source)?));
-        let options = SessionOptions { journal_folder: folder.join("journal") };
+        // The catalog is a cache: whatever keeps it from being read, such as a key that is not at hand, keeps no
+        // capture from going on.
+        let catalog = self
+            .catalog_up_to_date(source, environment, &Silent)
+            .or_else(|_| self.catalog(source))
+            .map(|catalog| Arc::new(Mutex::new(catalog)))?;
+        let options = SessionOptions { state_folder: folder, journal: JournalOptions::default() };
         let failed = |error| ServiceError::Capture { name: source.clone(), source: error };
         let random = Arc::clone(&self.ports.random);
         let session =
@@ -312,6 +356,40 @@ pub fn catch_up(
     Ok(())
 }
 
+/// Returns whether what a catalog knows is a part of this vault's history, as far as the two can be compared.
+///
+/// A commit that cannot be read says nothing against the catalog: what it knows may be all that is left.
+fn is_of_vault(catalog: &Catalog, source: &SourceName, reader: &VaultReader) -> Result<bool, ServiceError> {
+    let known = catalog.last_sequence()?;
+    let common = known.min(reader.vault().last_sequence(source)?);
+    if common == 0 {
+        return Ok(known == 0);
+    }
+    let hash = catalog.commit_hash(common)?;
+    Ok(reader.vault().commit(source, common).map_or(true, |commit| Some(commit.hash) == hash))
+}
+
+/// Moves a database and its companions aside, over what was moved aside before.
+#[expect(clippy::disallowed_methods, reason = "nothing depends on the move after a power cut: it is a cache")]
+fn move_aside(path: &Path) -> Result<(), FileError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut from = path.as_os_str().to_owned();
+        from.push(suffix);
+        let from = PathBuf::from(from);
+        let to = from.with_extension(format!("sqlite{suffix}.stale"));
+        match std::fs::rename(&from, to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::new("move aside", &from, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 const fn protection(immutable_flags: bool) -> Protection {
     if immutable_flags { Protection::Immutable } else { Protection::Plain }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,9 @@ impl<'a> Secrets<'a> {
             }
             Some(("exec", command)) => run(command)?,
             _ => {
-                return Err(SecretError::Form { text: reference.chars().take(5).collect::<String>() + "…" });
+                return Err(SecretError::Form {
+                    text: reference.chars().take(5).collect::<String>() + "…"
+                });
             }
         };
         Ok(Redacted::new(text.trim_end_matches(['\r', '\n']).to_owned()))

@@ -5,7 +5,7 @@ use service::history::{self, TimelineRequest};
 
 use crate::{
     arguments::Timeline,
-    context::Context,
+    context::{Context, environment},
     exit::Exit,
     failure::Failure,
     output::{Output, Style, count, printable},
@@ -32,7 +32,8 @@ pub(crate) fn run(context: &Context, options: &Timeline) -> Result<Exit, Failure
         by_time: options.by_time,
         limit: options.limit,
     };
-    let timeline = history::timeline(&installation.catalog(&name)?, &name, request)?;
+    let catalog = installation.catalog_up_to_date(&name, &environment, &*context.progress())?;
+    let timeline = history::timeline(&catalog, &name, request)?;
     if timeline.events.is_empty() {
         let hint = if options.all {
             format!("unwipe capture {name}")
