@@ -137,7 +137,8 @@ fn merged(earlier: Sighting, later: Sighting) -> Sighting {
 
 /// Whether a statement may have committed a change; one that only reads is not taken for the one that did.
 fn may_write(statement: Option<&str>) -> bool {
-    let reads = ["select", "show", "explain", "values", "table", "fetch", "begin", "start", "rollback", "set"];
+    let reads =
+        ["select", "show", "explain", "values", "table", "fetch", "begin", "start", "rollback", "set"];
     let first: String =
         statement.unwrap_or_default().trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     !reads.contains(&first.to_ascii_lowercase().as_str())

@@ -60,7 +60,7 @@ impl RecoveryKit {
              To use it: type the key into a file, or scan the code; make the file private\n\
              (chmod 600 kit.txt); then\n\
              \n\
-             \x20   unwipe rewind --key kit.txt ...\n\
+             \x20   unwipe rewind NAME@latest --to FOLDER --key file:/path/to/kit.txt\n\
              \n\
              or, without unwipe, with any Python and the page docs/format/vault-v1.md:\n\
              \n\
