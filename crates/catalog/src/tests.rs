@@ -18,7 +18,7 @@ fn a_catalog_of_another_schema_is_stale() {
 fn a_file_that_is_no_database_is_stale() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.sqlite");
-    ports::files::create_new(&path, &[7; 20_000], 0o600).unwrap();
+    ports::files::create_new(&path, &[7; 9000], 0o600).unwrap();
     assert!(matches!(Catalog::open(&path), Err(CatalogError::Stale { .. })));
 }
 

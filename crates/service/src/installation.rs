@@ -8,7 +8,7 @@ use std::{
 use blobs::{LocalStore, Protection, ProtectionReport};
 use capture::{CaptureError, CaptureReport, Session, SessionOptions};
 use catalog::{Applied, Catalog, CatalogError};
-use connect::{Progress, ReadEnd, Silent, SourceReader, Stop};
+use connect::{Progress, ReadEnd, SourceReader, Stop};
 use model::SourceName;
 use ports::{
     BlobStore, Clock, Random,
@@ -305,12 +305,8 @@ impl Installation {
         let folder = self.state_folder(source);
         files::create_folder(&folder)?;
         let _alone = claim(source, &folder)?;
-        // The catalog is a cache: whatever keeps it from being read, such as a key that is not at hand, keeps no
-        // capture from going on.
-        let catalog = self
-            .catalog_up_to_date(source, environment, &Silent)
-            .or_else(|_| self.catalog(source))
-            .map(|catalog| Arc::new(Mutex::new(catalog)))?;
+        // Never brought up to date here: a capture has no business with the restore key.
+        let catalog = Arc::new(Mutex::new(self.catalog(source)?));
         let options = SessionOptions { state_folder: folder, journal: JournalOptions::default() };
         let failed = |error| ServiceError::Capture { name: source.clone(), source: error };
         let random = Arc::clone(&self.ports.random);
