@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use ports::files;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use vault::{ChunkId, Extent, KnownChunks, PackId, PackRef, Place, VaultId};
 
@@ -66,7 +67,7 @@ impl ChunkCache {
     /// Opens the file, or makes it; one that belongs to another vault or is damaged is begun anew.
     pub(crate) fn open(path: &Path, vault: VaultId) -> Self {
         let state = State::open(path, vault).or_else(|_| {
-            remove(path);
+            empty(path);
             State::open(path, vault)
         });
         Self { state: Arc::new(Mutex::new(state.ok())) }
@@ -193,12 +194,14 @@ fn pack_number(database: &Connection, id: PackId) -> rusqlite::Result<i64> {
     database.prepare_cached("SELECT number FROM packs WHERE id = ?1")?.query_row([id.0], |row| row.get(0))
 }
 
-/// Removes a database file with its companions; what cannot be removed is met again when it is opened.
-fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        drop(std::fs::remove_file(PathBuf::from(name)));
+/// Empties a database file and its log; where that fails, the next attempt to open it fails as well.
+fn empty(path: &Path) {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for file in [path.to_owned(), PathBuf::from(log)] {
+        if file.is_file() {
+            drop(files::replace(&file, b""));
+        }
     }
 }
 

@@ -49,6 +49,13 @@ impl CaptureError {
             ),
             Self::Read(error) => error.hint().map(str::to_owned),
             Self::Write(error) => error.hint(),
+            Self::Journal(JournalError::Full(_)) => Some(
+                "make room on the disk of the home folder; the next capture goes on where this one stopped"
+                    .to_owned(),
+            ),
+            Self::Journal(JournalError::InUse { .. }) => {
+                Some("stop the other process, or let it go on: one is enough".to_owned())
+            }
             Self::Journal(_) | Self::Thread(_) | Self::Cursor => None,
         }
     }
@@ -57,7 +64,7 @@ impl CaptureError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Read(ReadError::Source { transient, .. }) => *transient,
-            Self::Read(ReadError::Sink(SinkError::Full(_))) => true,
+            Self::Read(ReadError::Sink(SinkError::Full(_))) | Self::Journal(JournalError::Full(_)) => true,
             Self::Write(error) => error.is_full(),
             _ => false,
         }
