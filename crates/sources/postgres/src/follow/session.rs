@@ -47,12 +47,19 @@ impl Follower<'_> {
         loop {
             let timeline = self.timeline;
             match connection.start_physical(Some(&self.settings.slot), start, timeline) {
-                Ok(stream) => {
-                    let end = self.stream(stream, start)?;
-                    let Some((next_timeline, switch_lsn)) = end else { return Ok(SessionEnd::Stopped) };
-                    self.leave_timeline(&mut connection, next_timeline, switch_lsn)?;
-                    return Ok(SessionEnd::NextTimeline);
-                }
+                Ok(stream) => match self.stream(stream, start) {
+                    // Some servers say this only in the stream. What is durable already needs no server to be understood.
+                    Err(Interruption::WalRemoved) if start < self.durable => {
+                        self.shorten_scan(major)?;
+                        start = self.durable;
+                        connection = self.connect()?;
+                    }
+                    end => {
+                        let Some((next_timeline, switch_lsn)) = end? else { return Ok(SessionEnd::Stopped) };
+                        self.leave_timeline(&mut connection, next_timeline, switch_lsn)?;
+                        return Ok(SessionEnd::NextTimeline);
+                    }
+                },
                 Err(WireError::SlotMissing { .. } | WireError::SlotInvalidated { .. }) if !renewed => {
                     renewed = true;
                     slot::replace(&mut connection, &self.settings.slot)?;
