@@ -99,7 +99,11 @@ impl Catalog {
 fn prepare(database: &mut Connection) -> Result<(), CatalogError> {
     database.busy_timeout(std::time::Duration::from_secs(10))?;
     // WAL lets readers go on while capture writes. Losing the last commits in a power cut is harmless: it is a cache.
-    database.pragma_update(None, "journal_mode", "WAL")?;
+    match database.pragma_update(None, "journal_mode", "WAL") {
+        // SQLite does not wait here. Whoever is in the way is setting the same mode, which stays with the file.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+        other => other?,
+    }
     database.pragma_update(None, "synchronous", "NORMAL")?;
     if schema(database)? == 0 {
         // Two processes may come upon the empty file together: the second one finds the tables made.
