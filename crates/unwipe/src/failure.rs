@@ -32,17 +32,16 @@ impl Failure {
         Self { exit, error: Box::new(Sentence(sentence.into())), hint: None }
     }
 
-    /// Makes a failure out of a sentence and the error behind it.
+    /// Makes a failure out of a sentence and the error behind it. Damage in the vault decides the exit code, wherever
+    /// in the chain it was met.
     pub(crate) fn because(
         exit: Exit,
         sentence: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            exit,
-            error: Box::new(Because { sentence: sentence.into(), source: source.into() }),
-            hint: None,
-        }
+        let source = source.into();
+        let exit = if shows_damage(&*source) { Exit::Tampering } else { exit };
+        Self { exit, error: Box::new(Because { sentence: sentence.into(), source }), hint: None }
     }
 
     /// Adds what a person can do about it.
@@ -68,6 +67,18 @@ impl Failure {
         lines.extend(self.hint.iter().map(|hint| format!("hint: {hint}")));
         lines
     }
+}
+
+/// Returns whether a damaged object is behind an error.
+fn shows_damage(error: &(dyn Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(current) = error {
+        if matches!(current.downcast_ref(), Some(connect::StoredError::Damaged { .. })) {
+            return true;
+        }
+        error = current.source();
+    }
+    false
 }
 
 impl From<std::io::Error> for Failure {
@@ -174,6 +185,18 @@ impl From<ports::files::FileError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_behind_an_error_decides_the_exit_code() {
+        let damaged = connect::StoredError::Damaged {
+            what: "wal/1".to_owned(),
+            source: Box::new(std::io::Error::other("a flipped bit")),
+        };
+        let wrapped = Because { sentence: "cannot read".to_owned(), source: Box::new(damaged) };
+        assert_eq!(Failure::because(Exit::Nothing, "no such moment", wrapped).exit, Exit::Tampering);
+        let plain = std::io::Error::other("gone");
+        assert_eq!(Failure::because(Exit::Nothing, "no such moment", plain).exit, Exit::Nothing);
+    }
 
     #[test]
     fn the_chain_is_printed_once_and_the_hint_last() {

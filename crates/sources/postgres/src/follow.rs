@@ -111,7 +111,9 @@ impl<'r> Follower<'r> {
         position: Position,
     ) -> Result<Self, ReadError> {
         let stream = layout::wal_stream(position.timeline).map_err(failure::named)?;
-        let tail = sink.tail(&stream)?.filter(|tail| !tail.bytes.is_empty());
+        // A tail that begins after the position does not continue it: what lies between must be read first.
+        let continues = |tail: &LogTail| !tail.bytes.is_empty() && tail.offset <= position.lsn;
+        let tail = sink.tail(&stream)?.filter(continues);
         let end = tail.as_ref().map_or(0, |tail| tail.offset + tail.bytes.len() as u64);
         let checkpointed_at = clock.elapsed();
         Ok(Self {

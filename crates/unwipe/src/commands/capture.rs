@@ -92,6 +92,12 @@ pub(crate) fn capture(
              that has the restore key"
         ));
     }
+    for file in &report.damaged_journal {
+        context.output.say(format!(
+            "{name}: the journal file {} is damaged; reading went back to before the damage",
+            file.display()
+        ));
+    }
     Ok(Captured {
         source: name.clone(),
         commits: report.commits.len(),

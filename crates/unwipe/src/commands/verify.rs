@@ -2,7 +2,12 @@
 
 use connect::Progress;
 use serde::Serialize;
-use vault::verify::{Depth, Finding, Report};
+use service::ServiceError;
+use vault::{
+    VaultError,
+    keys::KeyError,
+    verify::{Depth, Finding, Report},
+};
 
 use crate::{
     arguments::Verify,
@@ -37,7 +42,15 @@ pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> 
     let installation = context.installation()?;
     let depth = if options.read_data { Depth::ReadData } else { Depth::Structure };
     let reference = options.reading.key.as_deref().or(installation.config().restore.key.as_deref());
-    let reader = reference.map(|reference| installation.reader(Some(reference), &environment)).transpose()?;
+    let reader = match reference.map(|reference| installation.reader(Some(reference), &environment)) {
+        None => None,
+        Some(Ok(reader)) => Some(reader),
+        Some(Err(error)) if is_damaged_key(&error) => {
+            return Err(Failure::because(Exit::Tampering, "the wrapped keys in keys/ are damaged", error)
+                .hint("restore the object keys/0 from another copy of this vault"));
+        }
+        Some(Err(error)) => return Err(error.into()),
+    };
     let vault = installation.vault()?;
     let report = {
         let display = context.progress();
@@ -76,6 +89,11 @@ pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> 
         text
     })?;
     Ok(if sound { Exit::Done } else { Exit::Tampering })
+}
+
+/// Returns whether the vault's own wrapped keys are damaged; a wrong key is something else.
+const fn is_damaged_key(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Vault(VaultError::Key(KeyError::Damaged { .. })))
 }
 
 fn describe(report: Report, with_key: bool) -> Verified {
