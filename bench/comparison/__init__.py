@@ -1,0 +1,1 @@
+"""Measures unwipe beside the tools that people use today, interleaved in the same run."""
