@@ -5,6 +5,7 @@ use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::sync_channel,
     },
 };
 
@@ -14,7 +15,10 @@ use connect::{LogRange, Progress, Stored, StoredError, StoredItem};
 use model::StreamName;
 use vault::{Content, VaultError, VaultReader};
 
-const COPY_BYTES: usize = 1 << 20;
+/// Content up to this size is read at once.
+const SMALL_BYTES: u64 = 1 << 20;
+/// How many portions are decoded ahead of the writer.
+const PORTIONS_AHEAD: usize = 2;
 const THREADS: usize = 2;
 
 /// One source's stored past.
@@ -59,18 +63,33 @@ impl StoredSource {
     ) -> Result<(), StoredError> {
         let content = self.content(item)?;
         let key = &item.item.key;
-        let mut reader = self.reader.read_content(&content);
-        let mut buffer =
-            vec![0; COPY_BYTES.min(usize::try_from(content.length).unwrap_or(COPY_BYTES)).max(1)];
-        loop {
-            let count = reader.read(&mut buffer).map_err(|error| content_failed(key, error))?;
-            if count == 0 {
-                return out.flush().map_err(|source| StoredError::Write { what: key.clone(), source });
-            }
-            out.write_all(&buffer[..count])
-                .map_err(|source| StoredError::Write { what: key.clone(), source })?;
-            progress.advance(count as u64);
+        let write_failed = |source| StoredError::Write { what: key.clone(), source };
+        if content.length <= SMALL_BYTES {
+            let bytes = self.reader.read_all(&content).map_err(|error| content_failed(key, error))?;
+            out.write_all(&bytes).map_err(write_failed)?;
+            progress.advance(bytes.len() as u64);
+            return out.flush().map_err(write_failed);
         }
+        // Decoding the next portion and writing the last one keep a core each busy.
+        std::thread::scope(|scope| {
+            let (portions, decoded) = sync_channel(PORTIONS_AHEAD);
+            let mut reader = self.reader.read_content(&content);
+            scope.spawn(move || {
+                // A writer that failed listens no more, and says itself why.
+                while let Some(portion) = reader.take_portion().transpose() {
+                    let failed = portion.is_err();
+                    if portions.send(portion).is_err() || failed {
+                        return;
+                    }
+                }
+            });
+            for portion in decoded {
+                let bytes = portion.map_err(|error| content_failed(key, error))?;
+                out.write_all(&bytes).map_err(write_failed)?;
+                progress.advance(bytes.len() as u64);
+            }
+            out.flush().map_err(write_failed)
+        })
     }
 }
 
@@ -212,12 +231,9 @@ fn catalog_failed(what: &str, error: CatalogError) -> StoredError {
     StoredError::Vault { what: what.to_owned(), source: Box::new(error) }
 }
 
-/// Tells damage from other failures: `ContentReader` wraps the vault's error.
-fn content_failed(what: &str, error: io::Error) -> StoredError {
-    let tampering = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<VaultError>())
-        .is_some_and(VaultError::is_tampering);
+/// Tells damage from other failures.
+fn content_failed(what: &str, error: VaultError) -> StoredError {
+    let tampering = error.is_tampering();
     let (what, source) = (what.to_owned(), Box::new(error));
     if tampering { StoredError::Damaged { what, source } } else { StoredError::Vault { what, source } }
 }

@@ -30,6 +30,12 @@ impl<'a> ContentReader<'a> {
         }
     }
 
+    /// Hands out the next bytes, at most a few MiB; `None` at the end, once the digest has been found right.
+    pub fn take_portion(&mut self) -> Result<Option<Vec<u8>>, VaultError> {
+        let more = self.next_portion()?.is_some();
+        Ok(more.then(|| std::mem::take(&mut self.portion)))
+    }
+
     /// Returns the next bytes, at most a few MiB; `None` at the end, once the digest has been found right.
     pub fn next_portion(&mut self) -> Result<Option<&[u8]>, VaultError> {
         self.portion.clear();
