@@ -51,17 +51,10 @@ pg1-socket-path={server.data.parent}
         return self
 
     def backup(self, kind):
-        """Makes a backup; returns its cost and the bytes it added under the repository's backups."""
-        before = self.backup_bytes()
+        """Makes a backup; returns its cost and the bytes it added, with the log that it cannot be restored without."""
+        before = folder_bytes(self.repository)
         cost = self.command(f"--type={kind}", "backup")
-        return cost, self.backup_bytes() - before
-
-    def backup_bytes(self):
-        # The link `latest` and the copies of the catalogue are counted as they are.
-        return folder_bytes(self.repository / "backup")
-
-    def archive_bytes(self):
-        return folder_bytes(self.repository / "archive")
+        return cost, folder_bytes(self.repository) - before
 
     def restore(self, data, transaction):
         """Restores to just before a transaction's commit; the server is not started."""
