@@ -51,15 +51,14 @@ def experiments(options, work):
     wanted = options.only or EXPERIMENTS
     if {"loss", "synchronous", "backup", "shadow"} & set(wanted):
         data = template(work, options.scale)
-    wal = work / "segments"
     if "loss" in wanted:
         yield "loss", loss_window.measure(work, data, options.rounds)
     if "synchronous" in wanted:
         yield "synchronous", iter([loss_window.measure_synchronous(work, data)])
     if "backup" in wanted:
-        yield "backup", backup.measure(work, data, options.scale, options.rounds, wal)
-    if "index" in wanted and wal.is_dir():
-        yield "index", wal_index.measure(wal, options.rounds)
+        yield "backup", backup.measure(work, data, options.scale, options.rounds)
+    if "index" in wanted:
+        yield "index", wal_index.measure(work, options.rounds)
     if "shadow" in wanted:
         yield "shadow", shadow.measure(work, data, options.rounds)
     if "undo" in wanted:

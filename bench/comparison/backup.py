@@ -25,8 +25,8 @@ _CLIENTS = 4
 class Round:
     """One server, and each tool's backups of it."""
 
-    def __init__(self, work, template, scale, number, keep_wal=None):
-        self.work, self.scale, self.number, self.keep_wal = folder(work), scale, number, keep_wal
+    def __init__(self, work, template, scale, number):
+        self.work, self.scale, self.number = folder(work), scale, number
         self.server = copy_of(template, work / "data")
         self.unwipe = Unwipe(work / "unwipe").set_up(self.server)
         self.pgbackrest = PgBackRest(self.server, work / "pgbackrest").set_up()
@@ -134,8 +134,6 @@ class Round:
         for process in self.running:
             stop_capture(process)
         self.running = []
-        if self.keep_wal:
-            shutil.copytree(self.work / "received", self.keep_wal, dirs_exist_ok=True)
         return transaction
 
     def _await_archived(self, wanted):
@@ -212,11 +210,11 @@ def _port(data):
     return int((data / "postmaster.pid").read_text().splitlines()[3])
 
 
-def measure(work, template, scale, rounds, keep_wal):
+def measure(work, template, scale, rounds):
     for number in range(rounds):
         place = work / "backup"
         shutil.rmtree(place, ignore_errors=True)
-        current = Round(place, template, scale, number, keep_wal if number == 0 else None)
+        current = Round(place, template, scale, number)
         try:
             result = {}
             for name, step in [("full", current.full), ("following", current.work_load), ("again", current.again),
