@@ -55,7 +55,7 @@ impl Default for WriterOptions {
             compression_level: 3,
             threads: 2,
             pack_bytes_target: 32 << 20,
-            page_frame_bytes: 128 << 10,
+            page_frame_bytes: 512 << 10,
             frame_bytes: 512 << 10,
         }
     }
