@@ -1,6 +1,6 @@
 //! Brings stored bytes back to a running cluster at any moment.
 //!
-//! What the vault holds is a [`history::ClusterHistory`]; what a person asks for is a [`target::Target`]; [`resolve`]
+//! What the vault holds is a [`history::ClusterHistory`]; what a person asks for is a [`target::Target`]; [`resolve()`]
 //! finds its exact position and the [`route::RecoveryRoute`] there; [`cluster`] goes it.
 
 pub mod cluster;

@@ -23,7 +23,7 @@ pub struct PackSettings {
 
 /// A pack that grows in memory.
 ///
-/// Frames are cut here and numbered, sealed elsewhere (by [`FrameSealer`], on any thread) and given back in order.
+/// Frames are cut here and numbered, sealed elsewhere (by `FrameSealer`, on any thread) and given back in order.
 pub struct PackBuilder {
     settings: PackSettings,
     key: Arc<BlockKey>,
