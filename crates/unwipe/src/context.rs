@@ -56,6 +56,13 @@ impl Context {
         Arc::clone(&self.ports.clock)
     }
 
+    /// Returns a fresh random text: two hexadecimal digits for each byte.
+    pub(crate) fn random_text<const BYTES: usize>(&self) -> String {
+        let mut bytes = [0; BYTES];
+        self.ports.random.fill(&mut bytes);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Makes a display for the progress of one command.
     pub(crate) fn progress(&self) -> Arc<Display> {
         Arc::new(Display::new(self.output, self.clock()))

@@ -44,21 +44,13 @@ impl<'c> StoredCluster<'c> {
         let history = ClusterHistory::read(&stored).map_err(|error| {
             Failure::because(Exit::Failed, format!("the history of {name} cannot be read"), error)
         })?;
-        let named = &installation.config().restore.server_folders;
-        let base = std::env::current_exe().ok().and_then(|program| {
-            program.ancestors().find(|folder| folder.join(".tools").is_dir()).map(std::path::Path::to_owned)
-        });
-        let folders = Installations::standard_folders(named, base.as_deref());
-        let account = Account::for_servers(Account::USUAL_NAME).map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Failed, "no account can run a database server", error).hint_opt(hint)
-        })?;
+        let account = server_account()?;
         Ok(Self {
             context,
             name: name.clone(),
             history,
             account,
-            installations: Installations::discover(&folders),
+            installations: find_servers(&installation.config().restore.server_folders),
             scratch_folder: installation.scratch_folder(),
             shadow_folder: installation.scratch_folder().join("shadow").join(name.as_str()),
             superuser: config.superuser().to_owned(),
@@ -100,9 +92,7 @@ impl<'c> StoredCluster<'c> {
 
     /// Returns a folder for something short-lived.
     pub(crate) fn fresh_folder(&self, purpose: &str) -> Result<PathBuf, Failure> {
-        let mut number = [0; 6];
-        self.context.ports.random.fill(&mut number);
-        let suffix: String = number.iter().map(|byte| format!("{byte:02x}")).collect();
+        let suffix = self.context.random_text::<6>();
         ports::files::create_folder(&self.scratch_folder)?;
         Ok(self.scratch_folder.join(format!("{purpose}-{suffix}")))
     }
@@ -164,6 +154,22 @@ impl<'c> StoredCluster<'c> {
             Failure::because(Exit::Failed, "the private server cannot be reached", error).hint_opt(hint)
         })
     }
+}
+
+/// Finds the database programs of this machine: in the named folders, beside the program itself, in packages.
+pub(crate) fn find_servers(named: &[PathBuf]) -> Installations {
+    let base = std::env::current_exe().ok().and_then(|program| {
+        program.ancestors().find(|folder| folder.join(".tools").is_dir()).map(std::path::Path::to_owned)
+    });
+    Installations::discover(&Installations::standard_folders(named, base.as_deref()))
+}
+
+/// Chooses the account that database servers run under.
+pub(crate) fn server_account() -> Result<Account, Failure> {
+    Account::for_servers(Account::USUAL_NAME).map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Failed, "no account can run a database server", error).hint_opt(hint)
+    })
 }
 
 /// Splits `SOURCE@MOMENT`; without a moment it is the newest one.

@@ -12,15 +12,17 @@ use connect::Stop;
 use model::SourceName;
 use ports::files;
 use postgres_server::{
-    Account, Configuration, InitOptions as ClusterOptions, Installations, Launch, Listen, RunningServer,
-    Server, Settings, StopMode,
+    Configuration, InitOptions as ClusterOptions, Launch, Listen, RunningServer, Server, Settings, StopMode,
 };
 use postgres_wire::{Connection, ConnectionSettings, Limits, Mode, quote_literal};
 use service::{Installation, installation::InitRequest};
 
 use crate::{
     commands::capture::{self, Captured},
-    connectors::postgres::PostgresConfig,
+    connectors::{
+        postgres::PostgresConfig,
+        recovery::{find_servers, server_account},
+    },
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -112,9 +114,7 @@ impl Stage {
 
     /// Returns a fresh random text.
     pub(crate) fn secret(&self) -> String {
-        let mut bytes = [0; SECRET_BYTES];
-        self.context.ports.random.fill(&mut bytes);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.context.random_text::<SECRET_BYTES>()
     }
 
     /// Sets unwipe up as an owner would: a vault, a role with REPLICATION, a role with pg_monitor, the source.
@@ -279,20 +279,14 @@ impl Drop for Capturing {
 fn make_folder(outer: &Context) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::PermissionsExt;
 
-    let mut bytes = [0; 4];
-    outer.ports.random.fill(&mut bytes);
-    let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let folder = std::env::temp_dir().join(format!("unwipe-rehearsal-{name}"));
+    let folder = std::env::temp_dir().join(format!("unwipe-rehearsal-{}", outer.random_text::<4>()));
     files::create_scratch(&folder)?;
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755))?;
     Ok(folder)
 }
 
 fn production_server(folder: &Path) -> Result<Server, Failure> {
-    let base = std::env::current_exe().ok().and_then(|program| {
-        program.ancestors().find(|folder| folder.join(".tools").is_dir()).map(Path::to_owned)
-    });
-    let installations = Installations::discover(&Installations::standard_folders(&[], base.as_deref()));
+    let installations = find_servers(&[]);
     // Packages come with every tool, so the packaged version goes before bundles.
     let packaged = installations.iter().find(|i| i.has_server() && i.tool("pg_dump").is_some());
     let Some(installation) = packaged.or_else(|| installations.iter().find(|i| i.has_server())).cloned()
@@ -300,10 +294,7 @@ fn production_server(folder: &Path) -> Result<Server, Failure> {
         return Err(Failure::new(Exit::Failed, "no PostgreSQL server is installed")
             .hint("apt-get install postgresql, or run ./rehearse, which does it"));
     };
-    let account = Account::for_servers(Account::USUAL_NAME).map_err(|error| {
-        let hint = error.hint();
-        Failure::because(Exit::Failed, "no account can run a database server", error).hint_opt(hint)
-    })?;
+    let account = server_account()?;
     let volume = folder.join("railway-volume");
     files::create_scratch(&volume)?;
     account
