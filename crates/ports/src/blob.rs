@@ -21,6 +21,17 @@ pub struct Blob {
     pub locked_until: Option<Moment>,
 }
 
+/// Evidence that somebody tried to hide or to replace an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignObject {
+    /// The object concerned.
+    pub name: String,
+    /// What was found: `a delete marker`, `a later version`.
+    pub what: &'static str,
+    /// The store's own words for it: a version id, a date.
+    pub detail: String,
+}
+
 /// What a store can answer instead of doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
@@ -91,14 +102,32 @@ pub trait BlobStore: Send + Sync {
     fn head(&self, name: &BlobName) -> Result<Blob, BlobError>;
 
     /// Lists the objects whose names begin with `prefix`, in name order.
+    ///
+    /// A store that must be asked for the lock of each object separately leaves it out here; [`Self::head`] tells it.
     fn list(&self, prefix: &str) -> Result<Vec<Blob>, BlobError>;
+
+    /// Lists what lies below `prefix` and was not put there by a vault: delete markers, later versions.
+    ///
+    /// Reading is not affected by any of it. A store that keeps one version of each object has nothing to tell.
+    fn foreign(&self, prefix: &str) -> Result<Vec<ForeignObject>, BlobError> {
+        let _ = prefix;
+        Ok(Vec::new())
+    }
 
     /// Moves an object's lock to a later moment; an earlier one changes nothing.
     fn extend_lock(&self, name: &BlobName, locked_until: Moment) -> Result<(), BlobError>;
 }
 
-/// The only interface that removes objects. Retention alone can build the proof that it takes.
-pub trait LapsedBlobs<Proof>: Send + Sync {
+/// A proof that one object may be removed. Only the vault's retention builds a value of such a type.
+pub trait LapsedProof {
+    /// Returns the object that may be removed.
+    fn name(&self) -> &BlobName;
+}
+
+/// The only interface that removes objects, made from a credential that nothing else has.
+///
+/// A store that still holds a lock on the object refuses with [`BlobError::Refused`], whatever the proof says.
+pub trait LapsedBlobs<Proof: LapsedProof>: Send + Sync {
     /// Removes an object whose lock has lapsed and that nothing refers to.
     fn reap(&self, proof: Proof) -> Result<(), BlobError>;
 }

@@ -19,6 +19,26 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration);
 }
 
+/// A clock that somebody else keeps: an object store, another host, a witness.
+pub trait TimeSource: Send + Sync {
+    /// Returns whose clock it is, for people: `the object store at s3.example.org`.
+    fn name(&self) -> String;
+
+    /// Asks for the time.
+    fn read(&self) -> Result<Moment, TimeError>;
+}
+
+/// A source of time that did not tell the time.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} does not tell the time")]
+pub struct TimeError {
+    /// Whose clock it is.
+    pub name: String,
+    /// What it answered.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
 /// The machine's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {

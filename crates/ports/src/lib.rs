@@ -8,6 +8,6 @@ pub mod clock;
 pub mod files;
 pub mod random;
 
-pub use blob::{Blob, BlobError, BlobName, BlobStore, LapsedBlobs};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use blob::{Blob, BlobError, BlobName, BlobStore, ForeignObject, LapsedBlobs, LapsedProof};
+pub use clock::{Clock, ManualClock, SystemClock, TimeError, TimeSource};
 pub use random::{Random, SeededRandom, SystemRandom};

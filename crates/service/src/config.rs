@@ -9,6 +9,8 @@ use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
+use crate::Place;
+
 /// The file's name in the home folder.
 pub const FILE_NAME: &str = "unwipe.toml";
 
@@ -84,13 +86,10 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VaultConfig {
-    /// The vault's folder; relative to the configuration.
-    pub path: PathBuf,
     /// The key that adds to the vault, by reference.
     pub capture_key: String,
-    /// Ask the file system to refuse changes to every object (`chattr +i`); needs the privilege to set the flag.
-    #[serde(default)]
-    pub immutable_flags: bool,
+    /// Where it lies.
+    pub place: Place,
 }
 
 /// What is needed to restore.
@@ -165,9 +164,8 @@ mod tests {
     fn config() -> Config {
         Config {
             vault: VaultConfig {
-                path: "vault".into(),
                 capture_key: "file:keys/capture.key".to_owned(),
-                immutable_flags: false,
+                place: Place::Folder { path: "vault".into(), immutable_flags: false },
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
@@ -190,7 +188,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_and_named() {
         let home = tempfile::tempdir().unwrap();
-        let text = "[vault]\npath = 'v'\ncapture_key = 'file:k'\npaht = 1\n";
+        let text = "[vault]\ncapture_key = 'file:k'\nplace = { kind = 'folder', path = 'v' }\npaht = 1\n";
         files::create_new(&home.path().join(FILE_NAME), text.as_bytes(), 0o600).unwrap();
         let error = Config::read(home.path()).unwrap_err();
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("paht"));

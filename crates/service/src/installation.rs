@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use blobs::{LocalStore, Protection, ProtectionReport};
 use capture::{CaptureError, CaptureReport, Session, SessionOptions};
 use catalog::{Applied, Catalog, CatalogError};
 use connect::{Progress, ReadEnd, SourceReader, Stop};
@@ -22,6 +21,7 @@ use vault::{
 use crate::{
     Config, ConfigError, SecretError, Secrets, StoredSource,
     config::{RestoreConfig, VaultConfig},
+    place::{Place, PlaceError, Standing, Surroundings},
     secret::Environment,
 };
 
@@ -31,6 +31,9 @@ pub enum ServiceError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The vault's place cannot be used.
+    #[error("the vault's place cannot be used")]
+    Place(#[from] PlaceError),
     /// A secret cannot be had.
     #[error("a secret cannot be had")]
     Secret(#[from] SecretError),
@@ -77,6 +80,7 @@ impl ServiceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::Place(error) => error.hint(),
             Self::Secret(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::NoRestoreKey => Some("give --key file:PATH, or set restore.key in unwipe.toml".to_owned()),
@@ -103,12 +107,10 @@ pub struct Ports {
 /// What `init` is asked for.
 #[derive(Debug, Clone)]
 pub struct InitRequest {
-    /// The vault's folder; relative paths start at the home folder.
-    pub vault: PathBuf,
+    /// Where the vault is to lie.
+    pub place: Place,
     /// For how long everything stays.
     pub lock_days: u32,
-    /// Whether objects get the immutable flag.
-    pub immutable_flags: bool,
 }
 
 /// What `init` made.
@@ -119,7 +121,7 @@ pub struct Initialised {
     /// The recovery kit; it is stored nowhere.
     pub kit: vault::RecoveryKit,
     /// What the vault's place really enforces.
-    pub protection: ProtectionReport,
+    pub protection: Standing,
 }
 
 /// An installation: a home folder with its configuration.
@@ -131,20 +133,24 @@ pub struct Installation {
 
 impl Installation {
     /// Makes a home folder with a vault and its keys.
-    pub fn init(home: &Path, request: &InitRequest, ports: &Ports) -> Result<Initialised, ServiceError> {
+    pub fn init(
+        home: &Path,
+        request: &InitRequest,
+        ports: &Ports,
+        environment: Environment<'_>,
+    ) -> Result<Initialised, ServiceError> {
         files::create_folder(&home.join("keys"))?;
-        let folder = home.join(&request.vault);
-        files::create_folder(&folder)?;
-        let store = LocalStore::open(&folder, protection(request.immutable_flags))?;
+        let secrets = Secrets::new(home, environment);
+        let around = Surroundings { home, secrets: &secrets, clock: Arc::clone(&ports.clock) };
+        let store = request.place.open(&around)?;
         let options = InitOptions { lock_days: request.lock_days };
-        let new = vault::init(&store, options, &*ports.clock, &*ports.random)?;
+        let new = vault::init(&*store, options, &*ports.clock, &*ports.random)?;
         new.capture_key.save(&home.join("keys/capture.key"))?;
         new.restore_key.save(&home.join("keys/restore.key"))?;
         let config = Config {
             vault: VaultConfig {
-                path: request.vault.clone(),
                 capture_key: "file:keys/capture.key".to_owned(),
-                immutable_flags: request.immutable_flags,
+                place: request.place.clone(),
             },
             restore: RestoreConfig {
                 key: Some("file:keys/restore.key".to_owned()),
@@ -154,7 +160,7 @@ impl Installation {
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
-        Ok(Initialised { config, kit: new.recovery_kit, protection: store.measure()? })
+        Ok(Initialised { config, kit: new.recovery_kit, protection: request.place.measure(&around)? })
     }
 
     /// Opens a home folder.
@@ -200,14 +206,24 @@ impl Installation {
     }
 
     /// Opens the vault's store.
-    pub fn store(&self) -> Result<Arc<LocalStore>, ServiceError> {
-        let folder = self.home.join(&self.config.vault.path);
-        Ok(Arc::new(LocalStore::open(&folder, protection(self.config.vault.immutable_flags))?))
+    pub fn store(&self, environment: Environment<'_>) -> Result<Arc<dyn BlobStore>, ServiceError> {
+        let secrets = Secrets::new(&self.home, environment);
+        Ok(self.config.vault.place.open(&self.surroundings(&secrets))?)
+    }
+
+    /// Finds out what the vault's place really enforces against this process.
+    pub fn measure(&self, environment: Environment<'_>) -> Result<Standing, ServiceError> {
+        let secrets = Secrets::new(&self.home, environment);
+        Ok(self.config.vault.place.measure(&self.surroundings(&secrets))?)
+    }
+
+    fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
+        Surroundings { home: &self.home, secrets, clock: Arc::clone(&self.ports.clock) }
     }
 
     /// Opens the vault as it can be seen without a key.
-    pub fn vault(&self) -> Result<Vault, ServiceError> {
-        Ok(Vault::open(self.store()?)?)
+    pub fn vault(&self, environment: Environment<'_>) -> Result<Vault, ServiceError> {
+        Ok(Vault::open(self.store(environment)?)?)
     }
 
     /// Opens the vault for adding, with the key that goes with it.
@@ -217,7 +233,7 @@ impl Installation {
     ) -> Result<(Arc<VaultWriter>, CaptureKey), ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         let key = CaptureKey::parse(secrets.resolve(&self.config.vault.capture_key)?.expose())?;
-        let store: Arc<dyn BlobStore> = self.store()?;
+        let store = self.store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
         Ok((Arc::new(writer), key))
@@ -232,7 +248,7 @@ impl Installation {
         let reference = reference.or(self.config.restore.key.as_deref()).ok_or(ServiceError::NoRestoreKey)?;
         let secrets = Secrets::new(&self.home, environment);
         let key = RestoreKey::parse(secrets.resolve(reference)?.expose())?;
-        let store: Arc<dyn BlobStore> = self.store()?;
+        let store = self.store(environment)?;
         Ok(VaultReader::open(store, &key)?)
     }
 
@@ -381,10 +397,6 @@ fn move_aside(path: &Path) -> Result<(), FileError> {
         }
     }
     Ok(())
-}
-
-const fn protection(immutable_flags: bool) -> Protection {
-    if immutable_flags { Protection::Immutable } else { Protection::Plain }
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ pub mod config;
 pub mod history;
 pub mod installation;
 pub mod operations;
+pub mod place;
 pub mod secret;
 pub mod signature;
 mod stored;
 
 pub use config::{Config, ConfigError};
 pub use installation::{Installation, ServiceError};
+pub use place::Place;
 pub use secret::{SecretError, Secrets};
 pub use stored::StoredSource;

@@ -52,7 +52,7 @@ impl Home {
             clock: Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000))),
             random: Arc::new(SeededRandom::new(1)),
         };
-        let made = Installation::init(folder.path(), &request(), &ports).unwrap();
+        let made = Installation::init(folder.path(), &request(), &ports, &|_| None).unwrap();
         assert_eq!(made.config.restore.key.as_deref(), Some("file:keys/restore.key"));
         let installation = Installation::open(folder.path(), ports).unwrap();
         Self { folder, installation }
@@ -83,7 +83,7 @@ impl Home {
 }
 
 fn request() -> InitRequest {
-    InitRequest { vault: "vault".into(), lock_days: 1, immutable_flags: false }
+    InitRequest { place: crate::Place::Folder { path: "vault".into(), immutable_flags: false }, lock_days: 1 }
 }
 
 fn log_bytes(range: std::ops::Range<u64>) -> Vec<u8> {
@@ -100,7 +100,7 @@ fn read_log(stored: &StoredSource, start: u64, end: u64) -> std::io::Result<Vec<
 fn a_home_is_made_once_and_keeps_what_is_configured() {
     let mut home = Home::new();
     let ports = home.installation.ports().clone();
-    let again = Installation::init(home.folder.path(), &request(), &ports).unwrap_err();
+    let again = Installation::init(home.folder.path(), &request(), &ports, &|_| None).unwrap_err();
     assert!(matches!(again, ServiceError::Init(InitError::Exists)), "{again:?}");
     assert!(again.hint().unwrap().contains("init"));
 

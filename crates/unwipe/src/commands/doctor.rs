@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
         let config = PostgresConfig::of(name, source)?;
         let reader = config.reader(name, &secrets, context.clock(), context.progress())?;
         let mut findings = reader.check();
-        let head = installation.vault()?.head(name)?;
+        let head = installation.vault(&environment)?.head(name)?;
         findings.extend(slot_room(context, &config.settings(name, &secrets)?));
         findings.push(freshness(context, name.as_str(), head.map(|commit| commit.envelope.vault_time)));
         examined.push(Examined { about: format!("source {name}"), findings });
@@ -54,22 +54,8 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
 }
 
 fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>, Failure> {
-    let mut findings = Vec::new();
-    let measured = installation.store()?.measure()?;
-    let subject = "what is stored cannot be deleted by this user";
-    let evidence = format!("tier {}: {measured}", measured.tier);
-    findings.push(match measured.tier {
-        0 => Finding::advice(
-            subject,
-            evidence,
-            "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
-        ),
-        _ if measured.clearable_here => {
-            Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
-        }
-        _ => Finding::good(subject, evidence),
-    });
-    let vault = installation.vault()?;
+    let mut findings = installation.measure(&environment)?.findings;
+    let vault = installation.vault(&environment)?;
     let report = vault::verify::verify(&vault, None, vault::verify::Depth::Structure, &mut |_| {})?;
     let subject = "the vault is whole: chain, signatures, packs";
     findings.push(match report.findings.first() {

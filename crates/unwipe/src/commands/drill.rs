@@ -61,7 +61,7 @@ fn hold(
     }
     let patience = if recorded.is_some() { CAPTURE_PATIENCE } else { Duration::ZERO };
     let (cluster, resolution) = reach(context, &installation, &name, moment, reading, patience)?;
-    let head = installation.vault()?.head(&name)?;
+    let head = installation.vault(&environment)?.head(&name)?;
     let truth = match recorded {
         Some(fingerprint) => Truth::Recorded(fingerprint),
         None => second_route(&cluster, &resolution.route),
@@ -166,7 +166,7 @@ fn statement(
         report.fingerprint.tables.into_iter().map(|(table, taken)| (table, (taken.rows, taken.hash)));
     Ok(Statement {
         format: Statement::FORMAT,
-        vault: installation.vault()?.manifest().vault.to_string(),
+        vault: installation.vault(&environment)?.manifest().vault.to_string(),
         source: name.clone(),
         commit: head.map_or(0, |commit| commit.envelope.sequence),
         commit_hash: head.map_or_else(String::new, |commit| commit.hash.to_string()),

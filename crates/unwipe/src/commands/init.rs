@@ -1,9 +1,15 @@
 //! `unwipe init`
 
 use serde::Serialize;
-use service::{Installation, installation::InitRequest};
+use service::{Installation, Place, installation::InitRequest};
 
-use crate::{arguments::Init, context::Context, exit::Exit, failure::Failure, output::Style};
+use crate::{
+    arguments::Init,
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+    output::Style,
+};
 
 #[derive(Serialize)]
 struct Made {
@@ -16,7 +22,7 @@ struct Made {
 }
 
 pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
-    let vault = match options.vault {
+    let path = match options.vault {
         Some(folder) => std::path::absolute(folder)?,
         None => "vault".into(),
     };
@@ -28,9 +34,9 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
         )
         .hint("unwipe init --json --kit kit.txt"));
     }
-    let request =
-        InitRequest { vault, lock_days: options.lock_days, immutable_flags: options.immutable_flags };
-    let made = Installation::init(&context.home, &request, &context.ports)?;
+    let place = Place::Folder { path, immutable_flags: options.immutable_flags };
+    let request = InitRequest { place, lock_days: options.lock_days };
+    let made = Installation::init(&context.home, &request, &context.ports, &environment)?;
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
     let kit = made.kit.render_text().map_err(kit_failed)?;
     if let Some(path) = &options.kit {
@@ -38,10 +44,10 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
     }
     let result = Made {
         home: context.home.display().to_string(),
-        vault: context.home.join(&request.vault).display().to_string(),
+        vault: request.place.describe(&context.home),
         lock_days: request.lock_days,
         tier: made.protection.tier,
-        protection: made.protection.to_string(),
+        protection: made.protection.statement,
         kit: options.kit.as_ref().map(|path| path.display().to_string()),
     };
     let output = context.output;

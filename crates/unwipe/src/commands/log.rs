@@ -6,7 +6,7 @@ use service::operations;
 
 use crate::{
     arguments::Log,
-    context::Context,
+    context::{Context, environment},
     exit::Exit,
     failure::Failure,
     output::{bytes, count, table},
@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, options: &Log) -> Result<Exit, Failure> {
     } else {
         installation.config().source(&options.source)?.0
     };
-    let vault = installation.vault()?;
+    let vault = installation.vault(&environment)?;
     let last = vault.last_sequence(&name)?;
     let first = last.saturating_sub(u64::from(options.limit)) + 1;
     let mut entries = Vec::new();

@@ -105,9 +105,8 @@ mod tests {
         };
         Config {
             vault: VaultConfig {
-                path: "vault".into(),
                 capture_key: "file:k".to_owned(),
-                immutable_flags: true,
+                place: service::Place::Folder { path: "vault".into(), immutable_flags: true },
             },
             restore: RestoreConfig {
                 key: some("file:r"),

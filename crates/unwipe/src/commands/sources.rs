@@ -5,7 +5,7 @@ use serde::Serialize;
 use service::Installation;
 
 use crate::{
-    context::Context,
+    context::{Context, environment},
     exit::Exit,
     failure::Failure,
     output::{Style, count, table},
@@ -64,7 +64,7 @@ fn describe(
     name: &SourceName,
     kind: &str,
 ) -> Result<Source, Failure> {
-    let head = installation.vault()?.head(name)?;
+    let head = installation.vault(&environment)?.head(name)?;
     let newest = head.as_ref().map(|commit| commit.envelope.vault_time);
     Ok(Source {
         name: name.clone(),

@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> 
         }
         Some(Err(error)) => return Err(error.into()),
     };
-    let vault = installation.vault()?;
+    let vault = installation.vault(&environment)?;
     let report = {
         let display = context.progress();
         let mut done = 0;

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     arguments::{self, Rehearse},
     connectors::recovery::{REPLAY_TIMEOUT, StoredCluster},
-    context::Context,
+    context::{Context, environment},
     exit::Exit,
     failure::Failure,
     output::{bytes, count},
@@ -305,7 +305,7 @@ fn compare(
 
 /// What the capture's own credential could do to production, tried while production still lives.
 fn capture_credential_attacks(stage: &Stage) -> Result<Vec<Attack>, Failure> {
-    let secrets = service::Secrets::new(&stage.context.home, &crate::context::environment);
+    let secrets = service::Secrets::new(&stage.context.home, &environment);
     let url = stage.url("unwipe", SOURCE);
     let settings = crate::connectors::postgres::connection(&url, Some("file:unwipe.password"), &secrets)?;
     let mut connection = stage.connect(&settings)?;
@@ -338,11 +338,11 @@ fn vault_attacks(stage: &Stage, attacks: &mut Vec<Attack>) -> Result<VaultState,
     let owner = Attacker::owner_of(&decoy).map_err(failed)?;
     attacks.extend(attack::attack_vault(&decoy, &[stranger, owner]).map_err(failed)?);
     let installation = stage.context.installation()?;
-    let measured = installation.store()?.measure()?;
-    let reader = installation.reader(None, &crate::context::environment)?;
+    let measured = installation.measure(&environment)?;
+    let reader = installation.reader(None, &environment)?;
     let depth = vault::verify::Depth::ReadData;
     let report = vault::verify::verify(reader.vault(), Some(&reader), depth, &mut |_| {})?;
-    Ok(VaultState { tier: measured.tier, protection: measured.to_string(), sound: report.is_sound() })
+    Ok(VaultState { tier: measured.tier, protection: measured.statement, sound: report.is_sound() })
 }
 
 fn text(context: &Context, account: &Account) -> String {

@@ -23,7 +23,7 @@ use crate::{
         postgres::PostgresConfig,
         recovery::{find_servers, server_account},
     },
-    context::Context,
+    context::{Context, environment},
     exit::Exit,
     failure::Failure,
 };
@@ -121,8 +121,11 @@ impl Stage {
     pub(crate) fn protect(&self) -> Result<(), Failure> {
         self.create_role("unwipe", "REPLICATION")?;
         self.create_role("unwipe_monitor", "IN ROLE pg_monitor")?;
-        let request = InitRequest { vault: "vault".into(), lock_days: 30, immutable_flags: false };
-        let made = Installation::init(&self.context.home, &request, &self.context.ports)?;
+        let request = InitRequest {
+            place: service::Place::Folder { path: "vault".into(), immutable_flags: false },
+            lock_days: 30,
+        };
+        let made = Installation::init(&self.context.home, &request, &self.context.ports, &environment)?;
         made.kit
             .save(&self.context.home.join("recovery-kit.txt"))
             .map_err(|error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error))?;
@@ -164,7 +167,7 @@ impl Stage {
 
     fn await_following(&self, capturing: &Capturing) -> Result<(), Failure> {
         let mut connection = self.superuser("postgres")?;
-        let vault = self.context.installation()?.vault()?;
+        let vault = self.context.installation()?.vault(&environment)?;
         let sql =
             "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL";
         self.wait("the first capture", || {

@@ -1,0 +1,42 @@
+//! Copying, and checking what was copied.
+
+use clap::Args;
+
+use super::Reading;
+
+#[derive(Debug, Args)]
+pub(crate) struct Capture {
+    /// The source
+    pub(crate) source: String,
+    /// Stop once everything that the source has now is in the vault
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Copy a new base from production first
+    #[arg(long)]
+    pub(crate) base: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Begin again with a source this many seconds after it failed
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub(crate) retry_s: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Read every byte of every pack
+    #[arg(long)]
+    pub(crate) read_data: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The source
+    pub(crate) source: String,
+    /// At most this many commits, the newest ones
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(crate) limit: u32,
+}

@@ -1,0 +1,40 @@
+//! Looking at what is stored.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Timeline {
+    /// The source
+    pub(crate) source: String,
+    /// No earlier than this moment (RFC 3339)
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) from: Option<String>,
+    /// No later than this moment
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) to: Option<String>,
+    /// Show daily work as well
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Order by time instead of destruction first
+    #[arg(long)]
+    pub(crate) by_time: bool,
+    /// At most this many events
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// `SOURCE@MOMENT`, `SOURCE@transaction:XID`, or a plan's folder
+    pub(crate) what: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// How the vault is read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reading {
+    /// The key that reads the vault, by reference (default: the configuration's)
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) key: Option<String>,
+}

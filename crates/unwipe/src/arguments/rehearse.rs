@@ -1,0 +1,38 @@
+//! Incidents to replay.
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(crate) struct Rehearse {
+    /// The incident
+    #[arg(value_enum)]
+    pub(crate) incident: Incident,
+    /// Rows in the largest table
+    #[arg(long, default_value_t = 200_000, value_name = "COUNT")]
+    pub(crate) rows: u64,
+    /// Make the same data and the same agent again
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How Railway behaved: volumes deleted at once (April 2026), or after a grace of 48 hours
+    #[arg(long, value_enum, default_value_t = Grace::Immediate)]
+    pub(crate) grace: Grace,
+    /// Keep the folder of the rehearsal
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Incident {
+    /// A coding agent deletes a Railway volume with the database and all its backups
+    Pocketos,
+    /// An agent deletes rows during a code freeze and covers them with fake ones
+    Replit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Grace {
+    /// The volume is gone at once
+    Immediate,
+    /// The volume is queued for 48 hours
+    Hours48,
+}

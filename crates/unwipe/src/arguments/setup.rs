@@ -1,0 +1,101 @@
+//! Making a vault and adding sources.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Put the vault into this folder (default: `vault` in the home folder)
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) vault: Option<PathBuf>,
+    /// Lock everything that is stored for this many days
+    #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) lock_days: u32,
+    /// Write the recovery kit here, to be printed and then deleted (default: printed on the terminal)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kit: Option<PathBuf>,
+    /// Set the immutable flag on every object (tier 1; needs the privilege to do so)
+    #[arg(long)]
+    pub(crate) immutable_flags: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Protect {
+    /// What the source is to be called: lower-case letters, digits, hyphens
+    pub(crate) source: String,
+    #[command(subcommand)]
+    pub(crate) kind: ProtectKind,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProtectKind {
+    /// A PostgreSQL cluster, by physical replication
+    Postgres(ProtectPostgres),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProtectPostgres {
+    /// Where it is, without a password: postgresql://ROLE@HOST:PORT/postgres
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The role's password, by reference: file:PATH, env:NAME or exec:COMMAND
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) password: Option<String>,
+    /// A role with pg_monitor that samples who is doing what; without a password
+    #[arg(long, value_name = "URL")]
+    pub(crate) monitor_url: Option<String>,
+    /// That role's password, by reference
+    #[arg(long, value_name = "REFERENCE", requires = "monitor_url")]
+    pub(crate) monitor_password: Option<String>,
+    /// The name of the replication slot (default: unwipe_SOURCE)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) slot: Option<String>,
+    /// Announce this connection as a synchronous standby: no commit is acknowledged before it is in the vault
+    #[arg(long)]
+    pub(crate) synchronous: bool,
+    /// Read a standby in place of the primary
+    #[arg(long)]
+    pub(crate) standby: bool,
+    /// Read at most this many kilobytes per second while copying a base
+    #[arg(long, value_name = "KB")]
+    pub(crate) max_rate_kb: Option<u32>,
+    /// The cluster's superuser, as whom restored servers are used (default: postgres)
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) superuser: Option<String>,
+    /// Add the source although a check failed
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Guard {
+    #[command(subcommand)]
+    pub(crate) action: GuardAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuardAction {
+    /// Install event triggers that name the actor inside of each DDL transaction
+    Install(GuardTarget),
+    /// Remove them; the schema is then as it was
+    Remove(GuardTarget),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardTarget {
+    /// The source
+    pub(crate) source: String,
+    /// A connection that may create event triggers, to the database concerned
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// Its password, by reference
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) password: Option<String>,
+    /// Install the witness (the only guard so far)
+    #[arg(long)]
+    pub(crate) witness: bool,
+    /// Print the SQL instead of running it
+    #[arg(long)]
+    pub(crate) print: bool,
+}
