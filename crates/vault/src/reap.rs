@@ -93,8 +93,7 @@ pub struct ReapReport {
 /// Releases and reaps.
 pub struct Reaper<'a> {
     reader: &'a VaultReader,
-    owner: &'a Ed25519KeyPair,
-    owner_public: [u8; 32],
+    owner: Ed25519KeyPair,
     time: &'a TimeReading,
 }
 
@@ -103,13 +102,9 @@ const PACKS_EACH_MAX: usize = 100_000;
 
 impl<'a> Reaper<'a> {
     /// Puts together what releasing and reaping need.
-    pub const fn new(
-        reader: &'a VaultReader,
-        owner: &'a Ed25519KeyPair,
-        owner_public: [u8; 32],
-        time: &'a TimeReading,
-    ) -> Self {
-        Self { reader, owner, owner_public, time }
+    pub fn new(reader: &'a VaultReader, time: &'a TimeReading) -> Result<Self, ReapError> {
+        let owner = reader.owner()?.ok_or(RetentionLogError::NoOwner)?;
+        Ok(Self { reader, owner, time })
     }
 
     /// Looks which packs no live version needs, and lets their windows begin to run out.
@@ -162,7 +157,7 @@ impl<'a> Reaper<'a> {
             releases.push(Statement::Release { packs: Vec::new(), surveyed });
         }
         for (at, until, statement) in recalls.chain(releases).map(entry).collect::<Vec<_>>() {
-            log.append(vault, self.owner, at, until, statement)?;
+            log.append(vault, &self.owner, at, until, statement)?;
         }
         report.survey = survey;
         Ok(report)
@@ -209,7 +204,7 @@ impl<'a> Reaper<'a> {
         let until = lock_until(self.time.latest, world.lock_days);
         for packs in lapsed.chunks(PACKS_EACH_MAX) {
             let packs = packs.iter().map(|(pack, ..)| *pack).collect();
-            log.append(vault, self.owner, self.time.now, until, Statement::Reap { packs })?;
+            log.append(vault, &self.owner, self.time.now, until, Statement::Reap { packs })?;
         }
         // Commits that came while we looked may refer to what we found lapsed.
         let referred = newly_referred(vault, &uses)?;
@@ -231,7 +226,7 @@ impl<'a> Reaper<'a> {
     }
 
     fn log(&self) -> Result<RetentionLog, ReapError> {
-        Ok(RetentionLog::read(self.reader.vault(), Some(self.owner_public))?)
+        Ok(RetentionLog::read(self.reader.vault())?)
     }
 
     fn look(

@@ -95,9 +95,9 @@ pub enum RetentionLogError {
 
 impl RetentionLog {
     /// Reads the log. Objects that the right key did not sign are passed over and named.
-    pub fn read(vault: &Vault, owner: Option<[u8; 32]>) -> Result<Self, RetentionLogError> {
+    pub fn read(vault: &Vault) -> Result<Self, BlobError> {
         let mut log = Self::default();
-        let Some(owner) = owner else { return Ok(log) };
+        let Some(owner) = vault.manifest().owner else { return Ok(log) };
         let signers: HashSet<String> = vault.manifest().signers.iter().map(|key| hex(key)).collect();
         for blob in vault.store().list(names::RETENTION)? {
             let Some(number) = names::parse_retention(&blob.name) else { continue };

@@ -90,8 +90,7 @@ fn what_was_replaced_is_reaped_after_its_window_and_not_before() {
     assert!(day >= WINDOW_DAYS, "reaped on day {day}");
     assert_eq!(scene.restore("a"), Some(3));
     assert_eq!(scene.restore("b"), None);
-    let unexpected = scene.unexpected_findings();
-    assert!(unexpected.is_empty(), "{unexpected:?}");
+    assert_eq!(scene.findings(), []);
 }
 
 #[test]

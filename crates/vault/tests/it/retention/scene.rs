@@ -12,7 +12,7 @@ use vault::{
         DAY_MICROS, NoSuccession, RenewalOptions, RenewalReport, RetentionLog, Statement, lock_until, renew,
     },
     time::{TimeReading, TimeRecord, TimeRecordError, TimeState, VaultClock},
-    verify::{Depth, Finding, Problem, verify},
+    verify::{Depth, Finding, verify},
 };
 
 use crate::support::{LOCK_DAYS, World, cursor, item, put, shop};
@@ -38,7 +38,6 @@ impl TimeRecord for Remembered {
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) memory: Arc<MemoryStore>,
-    owner: Ed25519KeyPair,
     remembered: Remembered,
 }
 
@@ -46,8 +45,7 @@ impl Scene {
     pub(crate) fn new(seed: u64) -> Self {
         let memory = Arc::new(MemoryStore::new());
         let world = World::in_store(Arc::clone(&memory) as Arc<dyn BlobStore>, seed);
-        let owner = Ed25519KeyPair::from_seed_unchecked(&[77; 32]).unwrap();
-        let scene = Self { world, memory, owner, remembered: Remembered::default() };
+        let scene = Self { world, memory, remembered: Remembered::default() };
         scene.time();
         scene
     }
@@ -64,8 +62,8 @@ impl Scene {
         self.world.clock.advance_micros(days * DAY_MICROS);
     }
 
-    fn owner_public(&self) -> [u8; 32] {
-        self.owner.public_key().as_ref().try_into().unwrap()
+    fn owner(&self) -> Ed25519KeyPair {
+        self.world.reader().owner().unwrap().unwrap()
     }
 
     pub(crate) fn time(&self) -> TimeReading {
@@ -92,15 +90,15 @@ impl Scene {
     }
 
     pub(crate) fn log(&self) -> RetentionLog {
-        RetentionLog::read(&self.vault(), Some(self.owner_public())).unwrap()
+        RetentionLog::read(&self.vault()).unwrap()
     }
 
     pub(crate) fn append(&self, statement: Statement) -> u64 {
-        self.log().append(&self.vault(), &self.owner, self.now(), self.lock(), statement).unwrap()
+        self.log().append(&self.vault(), &self.owner(), self.now(), self.lock(), statement).unwrap()
     }
 
     pub(crate) fn append_at(&self, at: Moment, statement: Statement) {
-        self.log().append(&self.vault(), &self.owner, at, self.lock(), statement).unwrap();
+        self.log().append(&self.vault(), &self.owner(), at, self.lock(), statement).unwrap();
     }
 
     pub(crate) fn append_as(&self, signer: &Ed25519KeyPair, statement: Statement) {
@@ -156,7 +154,7 @@ impl Scene {
 
     pub(crate) fn release(&self) -> Result<ReleaseReport, ReapError> {
         let (reader, time) = (self.world.reader(), self.time());
-        let reaper = Reaper::new(&reader, &self.owner, self.owner_public(), &time);
+        let reaper = Reaper::new(&reader, &time)?;
         reaper.release(&mut NoSuccession, &mut |_| {})
     }
 
@@ -164,18 +162,14 @@ impl Scene {
         let (reader, time) = (self.world.reader(), self.time());
         let clock: Arc<dyn Clock> = self.world.clock.clone();
         let blobs = MemoryReaper::new(Arc::clone(&self.memory), clock);
-        let reaper = Reaper::new(&reader, &self.owner, self.owner_public(), &time);
+        let reaper = Reaper::new(&reader, &time)?;
         reaper.reap(&blobs, memory, &mut NoSuccession, &mut |_| {})
     }
 
-    /// Returns what is wrong, except that reaped packs are missing.
-    pub(crate) fn unexpected_findings(&self) -> Vec<Finding> {
+    /// Returns what is wrong with the vault; that reaped packs are gone is not.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
         let reader = self.world.reader();
         let report = verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap();
-        let reaped: Vec<String> = self.log().reaped().iter().map(ToString::to_string).collect();
-        let expected = |object: &String| reaped.iter().any(|pack| object.ends_with(pack.as_str()));
-        let mut findings = report.findings;
-        findings.retain(|finding| finding.problem != Problem::Missing || !expected(&finding.object));
-        findings
+        report.findings
     }
 }
