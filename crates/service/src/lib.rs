@@ -7,6 +7,7 @@ pub mod history;
 pub mod installation;
 pub mod operations;
 pub mod place;
+pub mod retention;
 pub mod secret;
 pub mod signature;
 mod stored;

@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod protect;
 pub(crate) mod reference;
+pub(crate) mod retention;
 pub(crate) mod rewind;
 pub(crate) mod serve;
 pub(crate) mod shadow;
