@@ -1,5 +1,7 @@
 //! For how long things stay.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::Reading;
@@ -65,12 +67,17 @@ pub(crate) enum RetentionAction {
         #[command(flatten)]
         reading: Reading,
     },
+    /// Make a signing key for one of the people, or show the public half of one
+    Person {
+        /// The key's file; it stays with that person
+        key: PathBuf,
+    },
     /// Say whose word counts, and how many of them it takes; later changes take the word of the present ones
     People {
         /// How many must sign
         #[arg(long, value_name = "COUNT")]
         threshold: usize,
-        /// A person: NAME=PUBLIC-KEY, 64 hexadecimal digits, as `unwipe approve` shows it
+        /// A person: NAME=PUBLIC-KEY, 64 hexadecimal digits, as `unwipe retention person` shows it
         #[arg(long = "person", value_name = "NAME=KEY", required = true)]
         people: Vec<String>,
         #[command(flatten)]

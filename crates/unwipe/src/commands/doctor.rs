@@ -106,6 +106,17 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
             _ => Finding::bad(subject, evidence, "unwipe retention renew"),
         });
     }
+    let subject = "it takes several people to end a hold or a freeze";
+    findings.push(match &status.people {
+        Some(people) if people.threshold > 1 => {
+            Finding::good(subject, format!("{} of {}", people.threshold, people.people.len()))
+        }
+        _ => Finding::advice(
+            subject,
+            status.people.map_or("nobody is named", |_| "one person is enough"),
+            "unwipe retention people --threshold 2 --person NAME=PUBLIC-KEY ...",
+        ),
+    });
     let subject = "vault time goes on, and the clocks agree";
     let evidence =
         if status.alarms.is_empty() { status.vault_time.to_string() } else { status.alarms.join("; ") };

@@ -51,6 +51,9 @@ struct Decided {
 }
 
 pub(crate) fn run(context: &Context, options: RetentionAction) -> Result<Exit, Failure> {
+    if let RetentionAction::Person { key } = &options {
+        return person(context, key);
+    }
     let installation = context.installation()?;
     let retention = Retention::open(&installation, &environment)?;
     match options {
@@ -72,6 +75,8 @@ pub(crate) fn run(context: &Context, options: RetentionAction) -> Result<Exit, F
             })?;
             Ok(standing(&renewed.status))
         }
+        // Needs no installation: people keep their keys elsewhere.
+        RetentionAction::Person { key } => person(context, &key),
         RetentionAction::Lengthen { days } => lengthen(context, &installation, days),
         RetentionAction::Hold { source, reason } => hold(context, &installation, &retention, source, &reason),
         RetentionAction::Release { reading } => release(context, &installation, &retention, &reading),
@@ -146,6 +151,16 @@ fn status_text(output: Output, status: &RetentionStatus) -> String {
         None => text.push_str("\npeople        none named: nobody can lift a hold or end a freeze\n"),
     }
     text
+}
+
+fn person(context: &Context, path: &std::path::Path) -> Result<Exit, Failure> {
+    #[derive(Serialize)]
+    struct Person {
+        public: String,
+    }
+    let person = Person { public: SigningKey::read_or_create(path, &*context.ports.random)?.public() };
+    context.output.result(&person, || format!("{}\n", person.public))?;
+    Ok(Exit::Done)
 }
 
 fn lengthen(context: &Context, installation: &Installation, days: u32) -> Result<Exit, Failure> {
