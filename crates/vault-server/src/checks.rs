@@ -1,0 +1,86 @@
+//! Whether bytes are what their name says. Nothing is taken on trust, and nothing is decompressed.
+
+use model::Moment;
+use vault::{
+    Commit, Manifest, PackId,
+    log::CommitError,
+    pack::{HEADER_BYTES, PackHeader, PackTrailer, TRAILER_BYTES},
+};
+
+use crate::policy::{AHEAD_MICROS, BEHIND_MICROS};
+
+/// Why content is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// It is not as long as was said.
+    #[error("{found} bytes came, {announced} were announced")]
+    Length {
+        /// What was announced.
+        announced: u64,
+        /// What came.
+        found: u64,
+    },
+    /// A pack's bytes do not hash to its name.
+    #[error("the bytes do not hash to the pack's name")]
+    Digest,
+    /// It is no pack of this vault.
+    #[error("the bytes are no pack of this vault")]
+    Pack,
+    /// It is no commit of this vault, or not the next one.
+    #[error("the commit is refused: {0}")]
+    Commit(#[from] CommitError),
+    /// Its time is not near the server's.
+    #[error("the commit's time is {found}, but it is {now}: set the clock of the capturing host")]
+    Time {
+        /// The commit's time.
+        found: Moment,
+        /// The server's.
+        now: Moment,
+    },
+    /// It wants to be kept for longer than the server grants.
+    #[error("the commit wants to be kept until {until}; this server grants locks up to {limit}")]
+    Retention {
+        /// What it wants.
+        until: Moment,
+        /// What is granted.
+        limit: Moment,
+    },
+    /// It names a pack that is not there, or has another size.
+    #[error("the commit names pack {id}, which is not there in this size")]
+    MissingPack {
+        /// The pack.
+        id: PackId,
+    },
+    /// An object of this kind is never so large.
+    #[error("an object of this kind has at most {limit} bytes")]
+    Size {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// The largest head or proof.
+pub(crate) const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+/// Checks that a pack is one of this vault and has its name by right.
+pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(), ContentError> {
+    let tail = content.len().checked_sub(TRAILER_BYTES).filter(|tail| *tail >= HEADER_BYTES);
+    let tail = tail.ok_or(ContentError::Pack)?;
+    let header = PackHeader::parse(&content[..HEADER_BYTES]).map_err(|_| ContentError::Pack)?;
+    PackTrailer::parse(&content[tail..], content.len() as u64).map_err(|_| ContentError::Pack)?;
+    if header.vault != manifest.vault {
+        return Err(ContentError::Pack);
+    }
+    if blake3::hash(content).as_bytes() == &id.0 { Ok(()) } else { Err(ContentError::Digest) }
+}
+
+/// Checks what a commit says of time: it must be near the server's, and keep nothing for longer than is granted.
+pub(crate) fn commit_time(commit: &Commit, now: Moment, limit: Moment) -> Result<(), ContentError> {
+    let found = commit.envelope.vault_time;
+    if found > now.plus_micros(AHEAD_MICROS) || found < now.plus_micros(-BEHIND_MICROS) {
+        return Err(ContentError::Time { found, now });
+    }
+    let retained = vault::retention::retained_until(found, commit.envelope.retention_days);
+    let until = commit.envelope.locked_until.max(retained);
+    if until > limit { Err(ContentError::Retention { until, limit }) } else { Ok(()) }
+}
