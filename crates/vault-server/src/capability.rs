@@ -91,8 +91,7 @@ impl Capability {
 impl Identity {
     /// Reads the capability out of a certificate whose chain has been checked.
     pub fn of_certificate(der: &[u8]) -> Result<Self, CapabilityError> {
-        let (rest, certificate) =
-            X509Certificate::from_der(der).map_err(|_| CapabilityError::Certificate)?;
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| CapabilityError::Certificate)?;
         if !rest.is_empty() {
             return Err(CapabilityError::Certificate);
         }
@@ -125,9 +124,7 @@ impl FromStr for Capability {
         match text.split_once('/') {
             None if text == "restore" => Ok(Self::Restore),
             None if text == "mirror" => Ok(Self::Mirror),
-            Some(("capture", source)) => {
-                SourceName::new(source).map(Self::Capture).map_err(|_| unknown())
-            }
+            Some(("capture", source)) => SourceName::new(source).map(Self::Capture).map_err(|_| unknown()),
             _ => Err(unknown()),
         }
     }
@@ -175,7 +172,9 @@ mod tests {
         for text in ["capture/shop", "restore", "mirror"] {
             assert_eq!(text.parse::<Capability>().unwrap().to_string(), text);
         }
-        for bad in ["", "capture", "capture/", "capture/a/b", "capture/..", "Restore", "restore/", "capture/A"] {
+        for bad in
+            ["", "capture", "capture/", "capture/a/b", "capture/..", "Restore", "restore/", "capture/A"]
+        {
             assert!(bad.parse::<Capability>().is_err(), "{bad}");
         }
     }

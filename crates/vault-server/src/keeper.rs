@@ -185,8 +185,7 @@ impl Keeper {
         content: &[u8],
     ) -> Result<Moment, KeeperError> {
         let manifest = self.vault.manifest();
-        let commit =
-            Commit::parse(content, manifest.vault, &manifest.signers).map_err(ContentError::from)?;
+        let commit = Commit::parse(content, manifest.vault, &manifest.signers).map_err(ContentError::from)?;
         let envelope = &commit.envelope;
         if envelope.source != *own || envelope.sequence != sequence {
             let source_name = envelope.source.clone();
@@ -339,8 +338,7 @@ impl Keeper {
     }
 
     fn check(capability: &Capability, act: Act, name: &BlobName) -> Result<ObjectName, KeeperError> {
-        let object =
-            ObjectName::parse(name).ok_or_else(|| KeeperError::Name { name: name.to_string() })?;
+        let object = ObjectName::parse(name).ok_or_else(|| KeeperError::Name { name: name.to_string() })?;
         if capability.allows(act, &object) {
             Ok(object)
         } else {
@@ -358,6 +356,3 @@ fn refused(capability: &Capability, act: Act, what: String) -> KeeperError {
     };
     KeeperError::Capability { capability: capability.clone(), act, what }
 }
-
-#[cfg(test)]
-mod tests;

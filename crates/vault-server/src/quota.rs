@@ -93,7 +93,13 @@ impl Quotas {
             });
         }
         state.add(bytes, now);
-        Ok(Charge { quotas: Arc::clone(self), account: account.to_owned(), bytes, day: day(now), kept: false })
+        Ok(Charge {
+            quotas: Arc::clone(self),
+            account: account.to_owned(),
+            bytes,
+            day: day(now),
+            kept: false,
+        })
     }
 
     /// Returns what an account uses; of one that has added nothing too.

@@ -210,9 +210,11 @@ impl Failure {
             Self::Refused { status: 400..=499, message } => {
                 BlobError::Refused { name, source: io::Error::new(io::ErrorKind::PermissionDenied, message) }
             }
-            Self::Refused { message, .. } => {
-                BlobError::Unavailable { operation, name: name.to_string(), source: io::Error::other(message) }
-            }
+            Self::Refused { message, .. } => BlobError::Unavailable {
+                operation,
+                name: name.to_string(),
+                source: io::Error::other(message),
+            },
             Self::NoAnswer { source } => BlobError::Unavailable { operation, name: name.to_string(), source },
         }
     }

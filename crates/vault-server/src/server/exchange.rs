@@ -85,8 +85,7 @@ async fn carry_out(
         }
         Request::Read { name, range } => {
             let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-            let (blob, body) =
-                blocking(move || Ok(keeper.read(&identity.capability, &name, range)?)).await?;
+            let (blob, body) = blocking(move || Ok(keeper.read(&identity.capability, &name, range)?)).await?;
             Answer { body, ..Answer::new(status).describe(&blob) }
         }
         Request::Extend { name, asked } => {
@@ -94,8 +93,7 @@ async fn carry_out(
             Answer::new(StatusCode::OK).lock(Some(lock))
         }
         Request::List { prefix, after } => {
-            let page =
-                blocking(move || Ok(keeper.list(&identity.capability, &prefix, &after)?)).await?;
+            let page = blocking(move || Ok(keeper.list(&identity.capability, &prefix, &after)?)).await?;
             Answer::json(&page)
         }
         Request::Time => Answer::json(&Time { now: keeper.now().as_micros() }),
