@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use blobs::{LocalStore, Protection};
+use blobs::{LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore};
 use connect::Finding;
-use ports::{BlobStore, Clock, files::FileError};
+use ports::{BlobError, BlobStore, Clock, files::FileError};
 use serde::{Deserialize, Serialize};
 
 use crate::{SecretError, Secrets};
+
+mod server;
 
 /// Where a vault, or a mirror of one, lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,17 @@ pub enum Place {
         #[serde(default)]
         immutable_flags: bool,
     },
+    /// Another host, behind `unwipe vault serve`.
+    Server {
+        /// Where: `https://vault.internal:8750`.
+        url: String,
+        /// The certificate that says what this host may do there, by reference.
+        certificate: String,
+        /// Its key, by reference.
+        key: String,
+        /// The authority whose word counts for the server's certificate, by reference.
+        authority: String,
+    },
 }
 
 /// Why a place cannot be used.
@@ -35,6 +48,12 @@ pub enum PlaceError {
     /// A credential of the place cannot be had.
     #[error("a credential of the vault's place cannot be had")]
     Secret(#[from] SecretError),
+    /// The vault server's address or certificates cannot be used.
+    #[error("the vault server cannot be used")]
+    Remote(#[from] RemoteError),
+    /// The place did not answer while it was measured.
+    #[error("the vault's place cannot be measured")]
+    Store(#[from] BlobError),
 }
 
 impl PlaceError {
@@ -42,7 +61,10 @@ impl PlaceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(error) => error.hint(),
-            Self::File(_) => None,
+            Self::Remote(_) => {
+                Some("unwipe vault enrol SOURCE, on the vault's host, makes a new enrolment".to_owned())
+            }
+            Self::File(_) | Self::Store(_) => None,
         }
     }
 }
@@ -76,6 +98,7 @@ impl Place {
             Self::Folder { path, immutable_flags } => {
                 Ok(Arc::new(LocalStore::open(&around.home.join(path), protection(*immutable_flags))?))
             }
+            Self::Server { .. } => Ok(Arc::new(self.remote(around)?)),
         }
     }
 
@@ -100,6 +123,7 @@ impl Place {
                 };
                 Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
             }
+            Self::Server { .. } => server::measure(&self.remote(around)?),
         }
     }
 
@@ -107,7 +131,24 @@ impl Place {
     pub fn describe(&self, home: &Path) -> String {
         match self {
             Self::Folder { path, .. } => home.join(path).display().to_string(),
+            Self::Server { url, .. } => url.clone(),
         }
+    }
+
+    /// Prepares the connection to a vault server.
+    fn remote(&self, around: &Surroundings<'_>) -> Result<RemoteStore, PlaceError> {
+        let Self::Server { url, certificate, key, authority } = self else {
+            return Err(RemoteError::Address { url: self.describe(around.home) }.into());
+        };
+        let text =
+            |reference: &str| Ok::<_, SecretError>(around.secrets.resolve(reference)?.expose().clone());
+        let settings = RemoteSettings {
+            url: url.clone(),
+            certificate: text(certificate)?,
+            key: around.secrets.resolve(key)?,
+            authority: text(authority)?,
+        };
+        Ok(RemoteStore::open(&settings, Arc::clone(&around.clock))?)
     }
 }
 

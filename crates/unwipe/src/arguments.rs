@@ -6,12 +6,13 @@ mod look;
 mod recover;
 mod rehearse;
 mod setup;
+mod vault;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*, vault::*};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -78,6 +79,9 @@ pub(crate) enum Verb {
     Drill(Drill),
     /// Check the vault: chain, signatures, and with --read-data every byte
     Verify(Verify),
+    /// Keep a vault for other hosts: serve it, enrol sources, guard its files
+    #[command(subcommand_required = true)]
+    Vault(Vault),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault

@@ -41,8 +41,8 @@ pub(super) enum Failure {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an answer: the server syncs 64 MiB to its disk before it gives one.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-const BODY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
+const BODY_TIMEOUT: Duration = Duration::from_mins(15);
 /// A listing page has at most [`super::protocol::PAGE_OBJECTS`] objects of less than 512 bytes.
 const BODY_BYTES_MAX: u64 = OBJECT_BYTES_MAX + (16 << 20);
 

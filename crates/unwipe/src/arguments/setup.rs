@@ -18,6 +18,9 @@ pub(crate) struct Init {
     /// Set the immutable flag on every object (tier 1; needs the privilege to do so)
     #[arg(long)]
     pub(crate) immutable_flags: bool,
+    /// Capture into a vault on another host: the file that `unwipe vault enrol` wrote there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vault", "lock_days", "kit", "immutable_flags"])]
+    pub(crate) enrolment: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -31,7 +31,7 @@ pub(super) struct Answer {
 }
 
 /// How long the whole content of one object may take.
-const CONTENT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const CONTENT_TIMEOUT: Duration = Duration::from_mins(15);
 /// What is set aside for content before any of it has come.
 const CONTENT_BYTES_BEGIN: u64 = 1 << 20;
 

@@ -19,7 +19,7 @@ const TRANSFERS_OF_ONE: usize = 2;
 /// How many connections an account may hold.
 const CONNECTIONS_OF_ONE: usize = 32;
 /// How long a request waits for its turn before it is told to come back.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// The turns of a server.
 pub(super) struct Slots {

@@ -173,7 +173,7 @@ impl Raw {
         let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test on the loopback")]
         let socket = TcpStream::connect(world.server.address()).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Self { stream: StreamOwned::new(session, socket) }
     }
 
