@@ -7,9 +7,11 @@ mod local;
 mod memory;
 mod protection;
 pub mod remote;
+pub mod sealer;
 
 pub use fault::{Fault, FaultCall, FaultStore};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use protection::{Protection, ProtectionReport};
 pub use remote::{RemoteError, RemoteSettings, RemoteStore};
+pub use sealer::SealerClient;

@@ -26,6 +26,13 @@ pub enum Place {
         #[serde(default)]
         immutable_flags: bool,
     },
+    /// A folder of this machine in which only the sealer can write: `unwipe vault sealer`.
+    SealedFolder {
+        /// The folder; relative to the configuration.
+        path: PathBuf,
+        /// The sealer's socket; relative to the configuration.
+        socket: PathBuf,
+    },
     /// Another host, behind `unwipe vault serve`.
     Server {
         /// Where: `https://vault.internal:8750`.
@@ -98,6 +105,7 @@ impl Place {
             Self::Folder { path, immutable_flags } => {
                 Ok(Arc::new(LocalStore::open(&around.home.join(path), protection(*immutable_flags))?))
             }
+            Self::SealedFolder { path, socket } => Ok(Arc::new(sealed(around, path, socket)?)),
             Self::Server { .. } => Ok(Arc::new(self.remote(around)?)),
         }
     }
@@ -107,22 +115,9 @@ impl Place {
         match self {
             Self::Folder { path, immutable_flags } => {
                 let store = LocalStore::open(&around.home.join(path), protection(*immutable_flags))?;
-                let measured = store.measure()?;
-                let subject = "what is stored cannot be deleted by this user";
-                let evidence = format!("tier {}: {measured}", measured.tier);
-                let finding = match measured.tier {
-                    0 => Finding::advice(
-                        subject,
-                        evidence,
-                        "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
-                    ),
-                    _ if measured.clearable_here => {
-                        Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
-                    }
-                    _ => Finding::good(subject, evidence),
-                };
-                Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+                measure_folder(&store)
             }
+            Self::SealedFolder { path, socket } => measure_folder(&sealed(around, path, socket)?),
             Self::Server { .. } => server::measure(&self.remote(around)?),
         }
     }
@@ -130,7 +125,9 @@ impl Place {
     /// Describes the place for people, without its credentials.
     pub fn describe(&self, home: &Path) -> String {
         match self {
-            Self::Folder { path, .. } => home.join(path).display().to_string(),
+            Self::Folder { path, .. } | Self::SealedFolder { path, .. } => {
+                home.join(path).display().to_string()
+            }
             Self::Server { url, .. } => url.clone(),
         }
     }
@@ -150,6 +147,30 @@ impl Place {
         };
         Ok(RemoteStore::open(&settings, Arc::clone(&around.clock))?)
     }
+}
+
+/// Finds out what holds in a folder of this machine.
+fn measure_folder(store: &LocalStore) -> Result<Standing, PlaceError> {
+    let measured = store.measure()?;
+    let subject = "what is stored cannot be deleted by this user";
+    let evidence = format!("tier {}: {measured}", measured.tier);
+    let finding = match measured.tier {
+        0 => Finding::advice(
+            subject,
+            evidence,
+            "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
+        ),
+        _ if measured.clearable_here => {
+            Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
+        }
+        _ => Finding::good(subject, evidence),
+    };
+    Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+}
+
+fn sealed(around: &Surroundings<'_>, path: &Path, socket: &Path) -> Result<LocalStore, PlaceError> {
+    let protection = Protection::Sealer(around.home.join(socket));
+    Ok(LocalStore::open(&around.home.join(path), protection)?)
 }
 
 const fn protection(immutable_flags: bool) -> Protection {

@@ -1,11 +1,7 @@
 //! Whether bytes are what their name says. Nothing is taken on trust, and nothing is decompressed.
 
 use model::Moment;
-use vault::{
-    Commit, Manifest, PackId,
-    log::CommitError,
-    pack::{HEADER_BYTES, PackHeader, PackTrailer, TRAILER_BYTES},
-};
+use vault::{Commit, Manifest, PackId, log::CommitError, object, pack::PackError};
 
 use crate::policy::{AHEAD_MICROS, BEHIND_MICROS};
 
@@ -64,14 +60,10 @@ pub(crate) const SMALL_BYTES_MAX: u64 = 1 << 20;
 
 /// Checks that a pack is one of this vault and has its name by right.
 pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(), ContentError> {
-    let tail = content.len().checked_sub(TRAILER_BYTES).filter(|tail| *tail >= HEADER_BYTES);
-    let tail = tail.ok_or(ContentError::Pack)?;
-    let header = PackHeader::parse(&content[..HEADER_BYTES]).map_err(|_| ContentError::Pack)?;
-    PackTrailer::parse(&content[tail..], content.len() as u64).map_err(|_| ContentError::Pack)?;
-    if header.vault != manifest.vault {
-        return Err(ContentError::Pack);
-    }
-    if blake3::hash(content).as_bytes() == &id.0 { Ok(()) } else { Err(ContentError::Digest) }
+    object::check_pack(id, content, manifest.vault).map_err(|error| match error {
+        PackError::Digest => ContentError::Digest,
+        _ => ContentError::Pack,
+    })
 }
 
 /// Checks what a commit says of time: it must be near the server's, and keep nothing for longer than is granted.

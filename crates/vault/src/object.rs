@@ -3,7 +3,12 @@
 use model::SourceName;
 use ports::{BlobError, BlobName};
 
-use crate::{PackId, names};
+use crate::{
+    PackId, VaultId,
+    encoding::DecodeError,
+    names,
+    pack::{HEADER_BYTES, PackError, PackHeader, PackTrailer, TRAILER_BYTES},
+};
 
 /// What an object is, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,18 @@ pub fn pack_name(id: &PackId) -> Result<BlobName, BlobError> {
 /// Returns the name of a commit.
 pub fn commit_name(source: &SourceName, sequence: u64) -> Result<BlobName, BlobError> {
     names::commit(source, sequence)
+}
+
+/// Checks, without a key, that bytes are a pack of this vault and have this id by right. Nothing is decompressed.
+pub fn check_pack(id: &PackId, content: &[u8], vault: VaultId) -> Result<(), PackError> {
+    let tail = content.len().checked_sub(TRAILER_BYTES).filter(|tail| *tail >= HEADER_BYTES);
+    let tail = tail.ok_or(DecodeError::Range { what: "pack" })?;
+    let header = PackHeader::parse(&content[..HEADER_BYTES])?;
+    PackTrailer::parse(&content[tail..], content.len() as u64)?;
+    if header.vault != vault {
+        return Err(PackError::OtherVault { found: header.vault });
+    }
+    if blake3::hash(content).as_bytes() == &id.0 { Ok(()) } else { Err(PackError::Digest) }
 }
 
 /// A decimal number in its shortest form.

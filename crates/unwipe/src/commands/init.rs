@@ -48,7 +48,10 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
         )
         .hint("unwipe init --json --kit kit.txt"));
     }
-    let place = Place::Folder { path, immutable_flags: options.immutable_flags };
+    let place = match options.sealer {
+        Some(socket) => Place::SealedFolder { path, socket: std::path::absolute(socket)? },
+        None => Place::Folder { path, immutable_flags: options.immutable_flags },
+    };
     let request = InitRequest { place, lock_days: options.lock_days };
     let made = Installation::init(&context.home, &request, &context.ports, &environment)?;
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);

@@ -1,7 +1,58 @@
 //! `unwipe vault sealer`
 
+use std::sync::{Arc, atomic::AtomicBool};
+
+use serde::Serialize;
+use vault_sealer::{NoReaping, Sealer, SealerError, SealerOptions, SealerSocket, keep_only_immutable};
+
 use crate::{arguments::VaultSealer, context::Context, exit::Exit, failure::Failure};
 
-pub(super) fn run(_context: &Context, _options: &VaultSealer) -> Result<Exit, Failure> {
-    Err(Failure::new(Exit::Failed, "being written"))
+#[derive(Serialize)]
+struct Guarded {
+    vault: String,
+    tier: u8,
+    attacks: usize,
+}
+
+/// No lock reaches further than ten years, whoever asks.
+const LOCK_DAYS_MAX: u32 = 3_653;
+
+pub(super) fn run(context: &Context, options: &VaultSealer) -> Result<Exit, Failure> {
+    // Before anything else, and before there are threads: what is dropped here nobody gets back.
+    keep_only_immutable().map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Authentication, "this process cannot be the sealer", error).hint_opt(hint)
+    })?;
+    let sealer_options = SealerOptions {
+        vault: std::path::absolute(&options.vault)?,
+        state: std::path::absolute(&options.state)?,
+        lock_days_max: LOCK_DAYS_MAX,
+    };
+    let sealer =
+        Sealer::open(&sealer_options, context.clock(), Box::new(NoReaping)).map_err(|error| match error {
+            SealerError::NotImmutable { .. } => {
+                Failure::because(Exit::Failed, "tier 0: nothing is sealed here", error)
+                    .hint("put the vault on ext4 or XFS, or on another host: unwipe vault serve")
+            }
+            other => Failure::because(Exit::Failed, "the sealer cannot begin", other),
+        })?;
+    let socket_failed = |error| Failure::because(Exit::Failed, "the sealer's socket failed", error);
+    let socket = SealerSocket::bind(&options.socket, options.allow.clone()).map_err(socket_failed)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let guarded = Guarded {
+        vault: sealer_options.vault.display().to_string(),
+        tier: 1,
+        attacks: sealer.attacks().len(),
+    };
+    context.output.say(format!(
+        "tier 1: {} attacks were tried on {} without the capability, and none worked",
+        guarded.attacks, guarded.vault
+    ));
+    socket.serve(&sealer, &*context.clock(), &stop).map_err(socket_failed)?;
+    sealer.save_floor()?;
+    context.output.result(&guarded, || "stopped\n".to_owned())?;
+    Ok(Exit::Done)
 }

@@ -27,7 +27,8 @@ const DISK_BYTES: u64 = 1 << 40;
 
 pub(super) fn run(context: &Context, options: &VaultServe) -> Result<Exit, Failure> {
     let installation = context.installation()?;
-    let Place::Folder { path, .. } = &installation.config().vault.place else {
+    let (Place::Folder { path, .. } | Place::SealedFolder { path, .. }) = &installation.config().vault.place
+    else {
         return Err(Failure::new(Exit::Usage, "this home folder's vault lies on another host itself"));
     };
     let folder = installation.home().join(path);
