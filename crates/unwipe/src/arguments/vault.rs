@@ -107,7 +107,7 @@ pub(crate) struct VaultSealer {
     /// Listen on this socket
     #[arg(long, value_name = "FILE")]
     pub(crate) socket: PathBuf,
-    /// Serve processes of this user id; may be given several times
-    #[arg(long, value_name = "UID", required = true)]
-    pub(crate) allow: Vec<u32>,
+    /// Serve processes of this user, by name or number; may be given several times
+    #[arg(long, value_name = "USER", required = true)]
+    pub(crate) allow: Vec<String>,
 }

@@ -7,3 +7,4 @@ mod content;
 mod protocol;
 mod quotas;
 mod support;
+mod units;

@@ -1,6 +1,9 @@
 //! `unwipe vault sealer`
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use serde::Serialize;
 use vault_sealer::{NoReaping, Sealer, SealerError, SealerOptions, SealerSocket, keep_only_immutable};
@@ -23,6 +26,7 @@ pub(super) fn run(context: &Context, options: &VaultSealer) -> Result<Exit, Fail
         let hint = error.hint();
         Failure::because(Exit::Authentication, "this process cannot be the sealer", error).hint_opt(hint)
     })?;
+    let allowed = options.allow.iter().map(|user| user_id(user)).collect::<Result<_, _>>()?;
     let sealer_options = SealerOptions {
         vault: std::path::absolute(&options.vault)?,
         state: std::path::absolute(&options.state)?,
@@ -37,7 +41,7 @@ pub(super) fn run(context: &Context, options: &VaultSealer) -> Result<Exit, Fail
             other => Failure::because(Exit::Failed, "the sealer cannot begin", other),
         })?;
     let socket_failed = |error| Failure::because(Exit::Failed, "the sealer's socket failed", error);
-    let socket = SealerSocket::bind(&options.socket, options.allow.clone()).map_err(socket_failed)?;
+    let socket = SealerSocket::bind(&options.socket, allowed).map_err(socket_failed)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -55,4 +59,17 @@ pub(super) fn run(context: &Context, options: &VaultSealer) -> Result<Exit, Fail
     sealer.save_floor()?;
     context.output.result(&guarded, || "stopped\n".to_owned())?;
     Ok(Exit::Done)
+}
+
+/// Finds a user of this machine by name or number.
+fn user_id(user: &str) -> Result<u32, Failure> {
+    if let Ok(number) = user.parse() {
+        return Ok(number);
+    }
+    let passwd = ports::files::read_text(Path::new("/etc/passwd"))?;
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(user)).then(|| fields.nth(1)?.parse().ok())?
+    });
+    found.ok_or_else(|| Failure::new(Exit::Usage, format!("there is no user {user} on this machine")))
 }
