@@ -53,6 +53,10 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
         assert!(findings.contains(held), "{held}: {findings}");
     }
 
+    let status = production.json(&["vault", "status"]);
+    assert_eq!(status["capability"], "capture/shop");
+    assert!(status["sources"][0]["objects_today"].as_u64().unwrap() >= 2, "{status}");
+
     // A revoked certificate adds nothing more.
     host.json(&["vault", "authority", "revoke", enrolled["serial"].as_str().unwrap()]);
     production.run(&["capture", "shop", "--once"]).not_done();

@@ -137,6 +137,17 @@ impl Installation {
         Ok(secrets.resolve(&self.config().vault.capture_key)?)
     }
 
+    /// Asks the vault's server for this host's quota; `None` when the vault lies on this machine.
+    pub fn server_status(
+        &self,
+        environment: Environment<'_>,
+    ) -> Result<Option<blobs::remote::protocol::Status>, ServiceError> {
+        let secrets = Secrets::new(self.home(), environment);
+        let clock = std::sync::Arc::clone(&self.ports().clock);
+        let around = Surroundings { home: self.home(), secrets: &secrets, clock };
+        Ok(self.config().vault.place.server_status(&around)?)
+    }
+
     /// Makes a home folder on a host that only captures, out of an enrolment. There is no restore key in it.
     pub fn join(
         home: &Path,

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use blobs::{LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore};
+use blobs::{LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, remote::protocol::Status};
 use connect::Finding;
 use ports::{BlobError, BlobStore, Clock, files::FileError};
 use serde::{Deserialize, Serialize};
@@ -129,6 +129,14 @@ impl Place {
                 home.join(path).display().to_string()
             }
             Self::Server { url, .. } => url.clone(),
+        }
+    }
+
+    /// Asks a vault server for its quotas; a place on this machine has none.
+    pub fn server_status(&self, around: &Surroundings<'_>) -> Result<Option<Status>, PlaceError> {
+        match self {
+            Self::Server { .. } => Ok(Some(self.remote(around)?.status()?)),
+            Self::Folder { .. } | Self::SealedFolder { .. } => Ok(None),
         }
     }
 

@@ -88,7 +88,7 @@ impl SealerSocket {
                         running.fetch_add(1, Ordering::SeqCst);
                         scope.spawn(move || {
                             // A client that breaks off harms itself alone.
-                            drop(self.converse(stream, sealer));
+                            drop(self.converse(&stream, sealer));
                             running.fetch_sub(1, Ordering::SeqCst);
                         });
                     }
@@ -113,23 +113,23 @@ impl SealerSocket {
         })
     }
 
-    fn converse(&self, stream: UnixStream, sealer: &Sealer) -> io::Result<()> {
+    fn converse(&self, stream: &UnixStream, sealer: &Sealer) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let peer = socket_peercred(&stream)?.uid.as_raw();
+        let peer = socket_peercred(stream)?.uid.as_raw();
         if !self.allowed.contains(&peer) {
             let reason = format!("user {peer} is not on the sealer's list");
-            return answer(&stream, &SealerAnswer::Refused { reason });
+            return answer(stream, &SealerAnswer::Refused { reason });
         }
-        let mut reader = BufReader::new(&stream);
+        let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
         let request: SealerRequest = match serde_json::from_slice(&line) {
             Ok(request) => request,
-            Err(error) => return answer(&stream, &SealerAnswer::Refused { reason: error.to_string() }),
+            Err(error) => return answer(stream, &SealerAnswer::Refused { reason: error.to_string() }),
         };
-        answer(&stream, &carry_out(sealer, request, &mut reader))
+        answer(stream, &carry_out(sealer, request, &mut reader))
     }
 }
 

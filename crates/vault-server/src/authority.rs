@@ -137,7 +137,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let uri = format!("{SCHEME}{capability}").try_into().map_err(make)?;
         params.subject_alt_names = vec![SanType::URI(uri)];
-        self.issue(params, now, days)
+        self.issue(&params, now, days)
     }
 
     /// Makes a certificate for a server that clients reach under this name or address.
@@ -156,7 +156,7 @@ impl Authority {
             }
         };
         params.subject_alt_names = vec![name];
-        self.issue(params, now, days)
+        self.issue(&params, now, days)
     }
 
     /// Makes a certificate that was given out count no more. Servers notice it with the next request.
@@ -178,7 +178,7 @@ impl Authority {
         self.path(REVOKED)
     }
 
-    fn issue(&self, params: CertificateParams, now: Moment, days: u32) -> Result<Issued, AuthorityError> {
+    fn issue(&self, params: &CertificateParams, now: Moment, days: u32) -> Result<Issued, AuthorityError> {
         let authority_key = KeyPair::from_pem(&files::read_text(&self.path(KEY))?).map_err(make)?;
         let issuer = Issuer::from_ca_cert_pem(&self.certificate()?, authority_key).map_err(make)?;
         let serial = params.serial_number.as_ref().map(hexadecimal).unwrap_or_default();

@@ -82,7 +82,7 @@ impl Capability {
                 // Put-only: what was stored is not read back, neither by this source nor by whoever took its key.
                 ObjectName::Pack(_) | ObjectName::Proof => act != Act::Read,
                 ObjectName::Commit(source, _) => source == own,
-                ObjectName::Head => true,
+                ObjectName::Head(_) => true,
             },
         }
     }
@@ -153,7 +153,7 @@ mod tests {
             ObjectName::Pack(vault::PackId([1; 32])),
             ObjectName::Commit(shop.clone(), 1),
             ObjectName::Commit(SourceName::new("other").unwrap(), 1),
-            ObjectName::Head,
+            ObjectName::Head(0),
             ObjectName::Proof,
         ];
         let row = |capability: &Capability, act| -> String {

@@ -47,6 +47,14 @@ pub enum ContentError {
         /// The pack.
         id: PackId,
     },
+    /// It is not the next head.
+    #[error("the next head is number {next}, not {found}")]
+    HeadNumber {
+        /// The number it has.
+        found: u64,
+        /// The number that is next.
+        next: u64,
+    },
     /// An object of this kind is never so large.
     #[error("an object of this kind has at most {limit} bytes")]
     Size {

@@ -129,7 +129,7 @@ impl Keeper {
         if length > OBJECT_BYTES_MAX {
             return Err(KeeperError::TooLarge);
         }
-        let small = matches!(object, ObjectName::Head | ObjectName::Proof);
+        let small = matches!(object, ObjectName::Head(_) | ObjectName::Proof);
         if small && length > checks::SMALL_BYTES_MAX {
             return Err(ContentError::Size { limit: checks::SMALL_BYTES_MAX }.into());
         }
@@ -161,12 +161,24 @@ impl Keeper {
                 let own = own.clone();
                 return self.append(&own, sequence, admission, content);
             }
-            (ObjectName::Head | ObjectName::Proof, _) => {}
+            (ObjectName::Head(number), _) => self.check_next_head(*number)?,
+            (ObjectName::Proof, _) => {}
             (object, capability) => {
                 return Err(refused(capability, Act::Create, format!("{object:?}")));
             }
         }
         self.store(admission, content)
+    }
+
+    /// Heads are numbered one by one: nobody can take a later one's place beforehand.
+    fn check_next_head(&self, found: u64) -> Result<(), KeeperError> {
+        let heads = self.vault.store().list("heads/")?;
+        let number = |blob: &Blob| match ObjectName::parse(&blob.name) {
+            Some(ObjectName::Head(number)) => Some(number),
+            _ => None,
+        };
+        let next = heads.iter().filter_map(number).max().map_or(0, |last| last + 1);
+        if found == next { Ok(()) } else { Err(ContentError::HeadNumber { found, next }.into()) }
     }
 
     fn store(&self, admission: Admission, content: &[u8]) -> Result<Moment, KeeperError> {

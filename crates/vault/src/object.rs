@@ -22,7 +22,7 @@ pub enum ObjectName {
     /// `log/<source>/<sequence>`
     Commit(SourceName, u64),
     /// `heads/<n>`
-    Head,
+    Head(u64),
     /// `proofs/<n>`
     Proof,
 }
@@ -34,12 +34,12 @@ impl ObjectName {
         let single = |rest: &str| !rest.is_empty() && !rest.contains('/');
         match text.split_once('/') {
             None => (text == names::MANIFEST).then_some(Self::Manifest),
-            Some(("keys", rest)) => is_number(rest).then_some(Self::Keys),
+            Some(("keys", rest)) => number(rest).map(|_| Self::Keys),
             Some(("data", _)) => names::parse_pack(name).map(Self::Pack),
             Some(("log", _)) => names::parse_commit(name)
                 .filter(|(_, sequence)| *sequence > 0)
                 .map(|(source, sequence)| Self::Commit(source, sequence)),
-            Some(("heads", rest)) => single(rest).then_some(Self::Head),
+            Some(("heads", rest)) => number(rest).map(Self::Head),
             Some(("proofs", rest)) => single(rest).then_some(Self::Proof),
             Some(_) => None,
         }
@@ -69,8 +69,8 @@ pub fn check_pack(id: &PackId, content: &[u8], vault: VaultId) -> Result<(), Pac
 }
 
 /// A decimal number in its shortest form.
-fn is_number(text: &str) -> bool {
-    text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }
 
 #[cfg(test)]
@@ -86,12 +86,23 @@ mod tests {
         let id = "ab".repeat(32);
         assert_eq!(parse("vault.json"), Some(ObjectName::Manifest));
         assert_eq!(parse("keys/0"), Some(ObjectName::Keys));
+        assert_eq!(parse("heads/12"), Some(ObjectName::Head(12)));
+        assert_eq!(parse("proofs/a-1"), Some(ObjectName::Proof));
         assert_eq!(parse(&format!("data/ab/{id}")), Some(ObjectName::Pack(id.parse().unwrap())));
         let shop = SourceName::new("shop").unwrap();
         assert_eq!(parse("log/shop/0000000012"), Some(ObjectName::Commit(shop, 12)));
-        for bad in
-            ["vault.jso", "keys/00", "keys/x", "data/ab/cd", "log/shop/12", "log/shop/0000000000", "other/1"]
-        {
+        for bad in [
+            "vault.jso",
+            "keys/00",
+            "keys/x",
+            "data/ab/cd",
+            "log/shop/12",
+            "log/shop/0000000000",
+            "other/1",
+            "heads/01",
+            "heads/a/b",
+            "proofs/a/b",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(parse(&format!("data/cd/{id}")), None);

@@ -18,6 +18,8 @@ pub(crate) enum VaultAction {
     Authority(VaultAuthority),
     /// Write the file with which a production host captures into this vault
     Enrol(VaultEnrol),
+    /// Show what this host may still add to a vault on another host
+    Status,
     /// Be the only process that sets and clears immutable flags, for a vault folder of this machine
     Sealer(VaultSealer),
 }

@@ -4,6 +4,7 @@ mod authority;
 mod enrol;
 mod sealer;
 mod serve;
+mod status;
 
 use crate::{
     arguments::{Vault, VaultAction},
@@ -20,6 +21,7 @@ pub(crate) fn run(context: &Context, options: Vault) -> Result<Exit, Failure> {
         VaultAction::Serve(options) => serve::run(context, &options),
         VaultAction::Authority(options) => authority::run(context, options),
         VaultAction::Enrol(options) => enrol::run(context, &options),
+        VaultAction::Status => status::run(context),
         VaultAction::Sealer(options) => sealer::run(context, &options),
     }
 }

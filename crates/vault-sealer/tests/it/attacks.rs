@@ -77,7 +77,7 @@ fn attacks(root: &Path, object: &Path) -> Vec<String> {
 fn root_without_the_capability_harms_nothing_and_neither_does_anybody_else() {
     let world = World::new();
     let (keys, writer) = world.init();
-    commit(&writer, &[7; 100_000]);
+    commit(&writer, &vec![7; 100_000]);
     let store = world.store();
     let pack = store.list("data/").unwrap().remove(0);
     let object = world.root().join(pack.name.as_str());

@@ -24,6 +24,7 @@ fn name(text: &str) -> BlobName {
     BlobName::new(text).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "made to be given a result")]
 fn is_refused(result: Result<(), BlobError>) {
     assert!(matches!(result, Err(BlobError::Refused { .. })), "{result:?}");
 }
@@ -33,7 +34,7 @@ fn a_store_behind_the_sealer_is_a_store() {
     let world = World::new();
     let (_, writer) = world.init();
     for round in 1..=3 {
-        assert_eq!(commit(&writer, &[round; 50_000]).sequence, u64::from(round));
+        assert_eq!(commit(&writer, &vec![round; 50_000]).sequence, u64::from(round));
     }
     let store = world.store();
     let pack = store.list("data/").unwrap().remove(0);
@@ -62,7 +63,7 @@ fn only_what_is_what_its_name_says_is_sealed() {
     assert!(client.seal(&pack, b"x", far).is_err());
     is_refused(client.seal(&name("vault.json"), b"{}", far));
     let (_, writer) = world.init();
-    commit(&writer, &[1; 90_000]);
+    commit(&writer, &vec![1; 90_000]);
     for (bad, content) in [
         (pack.as_str(), &b"x"[..]),
         ("log/shop/0000000002", b"no commit"),
@@ -90,7 +91,7 @@ fn only_what_is_what_its_name_says_is_sealed() {
 fn nothing_is_removed_before_record_floor_and_gate_agree() {
     let world = World::with(Box::new(Agrees), vec![0]);
     let (_, writer) = world.init();
-    commit(&writer, &[1; 90_000]);
+    commit(&writer, &vec![1; 90_000]);
     let client = SealerClient::new(&world.socket());
     let pack = world.store().list("data/").unwrap().remove(0).name;
     is_refused(client.reap(&pack));
@@ -119,7 +120,7 @@ fn nothing_is_removed_before_record_floor_and_gate_agree() {
 fn by_default_and_without_a_record_nothing_is_removed() {
     let world = World::new();
     let (_, writer) = world.init();
-    commit(&writer, &[1; 90_000]);
+    commit(&writer, &vec![1; 90_000]);
     world.clock.pass(100 * DAY_MICROS);
     let pack = world.store().list("data/").unwrap().remove(0).name;
     is_refused(SealerClient::new(&world.socket()).reap(&pack));

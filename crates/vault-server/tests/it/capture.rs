@@ -93,7 +93,7 @@ fn a_lost_answer_is_resolved_by_looking() {
     let writer = world.writer(store);
     // The first upload through the proxy reaches the server, and its answer is lost.
     proxy.trap.set();
-    let receipt = commit(&writer, "shop", &[7; 50_000]);
+    let receipt = commit(&writer, "shop", &vec![7; 50_000]);
     assert_eq!((receipt.sequence, receipt.overtaken_by), (1, 0));
     proxy.trap.set();
     let receipt = commit(&writer, "shop", b"two");

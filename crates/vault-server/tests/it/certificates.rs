@@ -6,6 +6,7 @@ use crate::support::{Raw, World, name};
 
 const REQUEST: &str = "GET /v1/time HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
+#[expect(clippy::needless_pass_by_value, reason = "made to be given a result")]
 fn is_cut_off<T: std::fmt::Debug>(result: Result<T, BlobError>) {
     assert!(matches!(result, Err(BlobError::Unavailable { .. })), "{result:?}");
 }

@@ -28,7 +28,7 @@ fn bench(world: &World) -> Arc<MemoryStore> {
 fn a_pack_must_have_its_name_by_right() {
     let world = World::new();
     let own = bench(&world);
-    commit(&world.writer(Arc::clone(&own) as _), "shop", &[1; 90_000]);
+    commit(&world.writer(Arc::clone(&own) as _), "shop", &vec![1; 90_000]);
     let (pack, bytes) = object(&*own, "data/");
     let client = world.client("capture/shop");
     for at in [0, 20, 150, bytes.len() - 1] {
@@ -52,7 +52,7 @@ fn a_pack_of_another_vault_is_refused() {
     let foreign = Arc::new(MemoryStore::new());
     let (clock, random) = (world.clock.clone(), Arc::new(SeededRandom::new(99)));
     let keys = init(&*foreign, InitOptions { lock_days: LOCK_DAYS }, &*clock, &*random).unwrap();
-    commit(&writer(Arc::clone(&foreign) as _, &keys.capture_key, clock, random), "shop", &[1; 90_000]);
+    commit(&writer(Arc::clone(&foreign) as _, &keys.capture_key, clock, random), "shop", &vec![1; 90_000]);
     let client = world.client("capture/shop");
     let (pack, bytes) = object(&*foreign, "data/");
     refusal(client.create(&pack, &bytes, far(&world)));
@@ -66,8 +66,8 @@ fn a_commit_must_be_the_next_of_its_own_source_and_name_what_is_there() {
     let world = World::new();
     let own = bench(&world);
     let local = world.writer(Arc::clone(&own) as _);
-    for text in [&[1; 90_000], &[2; 90_000]] {
-        commit(&local, "shop", text);
+    for text in [vec![1; 90_000], vec![2; 90_000]] {
+        commit(&local, "shop", &text);
     }
     commit(&local, "other", b"x");
     let read = |text: &str| own.read(&name(text)).unwrap();
@@ -119,7 +119,7 @@ fn exists(error: BlobError) -> Result<(), BlobError> {
 fn locks_come_from_the_servers_clock_and_only_grow() {
     let world = World::new();
     let own = bench(&world);
-    commit(&world.writer(Arc::clone(&own) as _), "shop", &[1; 90_000]);
+    commit(&world.writer(Arc::clone(&own) as _), "shop", &vec![1; 90_000]);
     let (pack, bytes) = object(&*own, "data/");
     let client = world.client("capture/shop");
     let now = world.clock.now();
@@ -142,7 +142,7 @@ fn locks_come_from_the_servers_clock_and_only_grow() {
 fn a_commit_lengthens_the_locks_of_what_it_names() {
     let world = World::new();
     let own = bench(&world);
-    commit(&world.writer(Arc::clone(&own) as _), "shop", &[1; 90_000]);
+    commit(&world.writer(Arc::clone(&own) as _), "shop", &vec![1; 90_000]);
     let (pack, bytes) = object(&*own, "data/");
     let client = world.client("capture/shop");
     client.create(&pack, &bytes, far(&world)).unwrap();
@@ -161,5 +161,10 @@ fn names_and_sizes_that_the_format_does_not_know_are_refused() {
     for bad in ["other", "data/x", "data/ab/cd", "log/shop/1", "log/shop/0000000000", "keys/a", "heads/a/b"] {
         refusal(client.create(&name(bad), b"x", far(&world)));
     }
-    refusal(client.create(&name("heads/1"), &vec![0; (1 << 20) + 1], far(&world)));
+    refusal(client.create(&name("heads/0"), &vec![0; (1 << 20) + 1], far(&world)));
+    // Heads come one by one, so that nobody takes the place of a later one.
+    refusal(client.create(&name("heads/1"), b"head", far(&world)));
+    client.create(&name("heads/0"), b"head", far(&world)).unwrap();
+    refusal(client.create(&name("heads/7"), b"head", far(&world)));
+    client.create(&name("heads/1"), b"head", far(&world)).unwrap();
 }

@@ -43,7 +43,7 @@ fn a_flood_from_one_source_leaves_the_others_their_room() {
     assert_eq!(usage.objects_today, usage.objects_last_hour);
 
     let other = world.writer(world.client("capture/other"));
-    assert_eq!(commit(&other, "other", &[3; 50_000]).sequence, 1);
+    assert_eq!(commit(&other, "other", &vec![3; 50_000]).sequence, 1);
     let all = world.client("mirror").status().unwrap().sources;
     assert_eq!(all.len(), 2);
 
@@ -84,7 +84,7 @@ fn what_is_refused_is_not_charged() {
 #[test]
 fn accounts_outlive_a_restart_and_are_made_again_from_the_vault() {
     let world = World::new();
-    commit(&world.writer(world.client("capture/shop")), "shop", &[1; 90_000]);
+    commit(&world.writer(world.client("capture/shop")), "shop", &vec![1; 90_000]);
     let usage = world.client("mirror").status().unwrap().sources;
     let accounts = world.folder.path().join("accounts.json");
     let reopen = || {
