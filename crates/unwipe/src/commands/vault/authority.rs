@@ -17,7 +17,7 @@ struct Made {
 }
 
 #[derive(Serialize)]
-struct Certificate {
+struct Written {
     role: String,
     certificate: String,
     key: String,
@@ -78,7 +78,7 @@ fn issue(context: &Context, options: &AuthorityIssue) -> Result<(), Failure> {
     let (certificate, key) = (out.join(format!("{stem}.crt")), out.join(format!("{stem}.key")));
     ports::files::create_new(&key, issued.key.expose().as_bytes(), KEY_MODE)?;
     ports::files::create_new(&certificate, issued.certificate.as_bytes(), CERTIFICATE_MODE)?;
-    let made = Certificate {
+    let made = Written {
         role: options.role.clone(),
         certificate: certificate.display().to_string(),
         key: key.display().to_string(),
