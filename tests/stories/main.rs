@@ -16,6 +16,7 @@ mod disk;
 mod kills;
 mod outages;
 mod production;
+mod push;
 mod refusals;
 mod rehearsals;
 mod retention;

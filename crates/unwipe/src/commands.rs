@@ -18,4 +18,5 @@ pub(crate) mod shadow;
 pub(crate) mod show;
 pub(crate) mod sources;
 pub(crate) mod timeline;
+pub(crate) mod vault;
 pub(crate) mod verify;
