@@ -13,5 +13,5 @@ pub use fault::{Fault, FaultCall, FaultStore};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use protection::{Protection, ProtectionReport};
-pub use remote::{RemoteError, RemoteSettings, RemoteStore};
-pub use sealer::SealerClient;
+pub use remote::{RemoteError, RemoteReaper, RemoteSettings, RemoteStore};
+pub use sealer::{SealerClient, SealerReaper};

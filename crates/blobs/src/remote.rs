@@ -4,10 +4,10 @@ mod attempts;
 mod exchange;
 pub mod protocol;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use model::{Moment, Redacted};
-use ports::{Blob, BlobError, BlobName, BlobStore, Clock, TimeError, TimeSource};
+use ports::{Blob, BlobError, BlobName, BlobStore, Clock, LapsedBlobs, LapsedProof, TimeError, TimeSource};
 
 pub use attempts::Attempt;
 
@@ -202,6 +202,17 @@ impl TimeSource for RemoteStore {
         let answer = self.exchange.get(TIME, None).map_err(|e| failed(e.about_store("time")))?;
         let time: Time = parse("time", &answer.body).map_err(failed)?;
         Ok(Moment::from_micros(time.now))
+    }
+}
+
+/// Removes nothing: a vault server has no verb for it. What has lapsed is removed on the vault's own host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoteReaper;
+
+impl<Proof: LapsedProof> LapsedBlobs<Proof> for RemoteReaper {
+    fn reap(&self, proof: Proof) -> Result<(), BlobError> {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "it is removed on the vault's own host");
+        Err(BlobError::Refused { name: proof.name().clone(), source })
     }
 }
 

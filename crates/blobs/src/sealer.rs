@@ -8,7 +8,7 @@ use std::{
 };
 
 use model::Moment;
-use ports::{BlobError, BlobName};
+use ports::{BlobError, BlobName, LapsedBlobs, LapsedProof};
 use serde::{Deserialize, Serialize};
 
 /// The longest request line; content follows it.
@@ -77,6 +77,23 @@ pub enum SealerAnswer {
 #[derive(Debug, Clone)]
 pub struct SealerClient {
     socket: PathBuf,
+}
+
+/// Removes lapsed objects of a sealed folder, by asking the sealer: it believes no proof, and looks itself.
+#[derive(Debug, Clone)]
+pub struct SealerReaper(SealerClient);
+
+impl SealerReaper {
+    /// Prepares to ask the sealer that listens on a socket.
+    pub fn new(socket: &Path) -> Self {
+        Self(SealerClient::new(socket))
+    }
+}
+
+impl<Proof: LapsedProof> LapsedBlobs<Proof> for SealerReaper {
+    fn reap(&self, proof: Proof) -> Result<(), BlobError> {
+        self.0.reap(proof.name())
+    }
 }
 
 /// Hashing and syncing 64 MiB takes a while on a slow disk.

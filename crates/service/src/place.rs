@@ -5,9 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use blobs::{LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, remote::protocol::Status};
+use blobs::{
+    LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, SealerClient, remote::protocol::Status,
+};
 use connect::Finding;
-use ports::{BlobError, BlobStore, Clock, files::FileError};
+use ports::{BlobError, BlobName, BlobStore, Clock, files::FileError};
 use serde::{Deserialize, Serialize};
 
 use crate::{SecretError, Secrets};
@@ -117,7 +119,11 @@ impl Place {
                 let store = LocalStore::open(&around.home.join(path), protection(*immutable_flags))?;
                 measure_folder(&store)
             }
-            Self::SealedFolder { path, socket } => measure_folder(&sealed(around, path, socket)?),
+            Self::SealedFolder { path, socket } => {
+                let mut standing = measure_folder(&sealed(around, path, socket)?)?;
+                standing.findings.push(ask_sealer(&around.home.join(socket))?);
+                Ok(standing)
+            }
             Self::Server { .. } => server::measure(&self.remote(around)?),
         }
     }
@@ -174,6 +180,20 @@ fn measure_folder(store: &LocalStore) -> Result<Standing, PlaceError> {
         _ => Finding::good(subject, evidence),
     };
     Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+}
+
+/// Finds out whether the sealer is there: without it nothing can be stored.
+fn ask_sealer(socket: &Path) -> Result<Finding, PlaceError> {
+    let manifest = BlobName::new("vault.json")?;
+    let subject = "the sealer answers";
+    Ok(match SealerClient::new(socket).lock(&manifest) {
+        Ok(Some(until)) => Finding::good(subject, format!("it keeps vault.json until {until}")),
+        Ok(None) => Finding::good(subject, "it has no lock of vault.json on record yet"),
+        Err(error) => {
+            let reason = std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
+            Finding::bad(subject, format!("{error}{reason}"), "systemctl start unwipe-sealer")
+        }
+    })
 }
 
 fn sealed(around: &Surroundings<'_>, path: &Path, socket: &Path) -> Result<LocalStore, PlaceError> {
