@@ -21,7 +21,7 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule {
         needle: ".reap(",
-        allowed: &["crates/vault/src/reap", "crates/vault-sealer/src/socket", "crates/blobs/src/sealer"],
+        allowed: &["crates/vault/src/reap", "crates/blobs/src/sealer", "crates/vault-sealer/src/socket"],
         within: &[],
         reason: "only retention removes objects",
     },
