@@ -4,6 +4,7 @@
 
 mod damage;
 mod faults;
+mod heads;
 mod keys;
 mod locks;
 mod measurement;
