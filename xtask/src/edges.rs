@@ -8,6 +8,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ports", &["model"]),
     ("blobs", &["model", "ports"]),
     ("vault", &["model", "ports"]),
+    // A witness runs on another machine: it knows trees and notes, and nothing of sources.
+    ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
     ("capture", &["model", "ports", "vault", "catalog", "connect"]),
@@ -22,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
-    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
+    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];

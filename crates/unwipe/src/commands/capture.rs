@@ -92,6 +92,12 @@ pub(crate) fn capture(
              that has the restore key"
         ));
     }
+    if let Some(reason) = &report.head_behind {
+        context.output.say(format!(
+            "{name}: no tree head covers the newest commits yet ({reason}); the next capture, or unwipe head advance, \
+             makes it"
+        ));
+    }
     for file in &report.damaged_journal {
         context.output.say(format!(
             "{name}: the journal file {} is damaged; reading went back to before the damage",

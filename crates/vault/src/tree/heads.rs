@@ -121,6 +121,14 @@ impl Vault {
         Ok(signed)
     }
 
+    /// Returns the size of the largest tree that a key cosigned, as far as the vault keeps it; 0 for none.
+    pub fn cosigned_size(&self, key_id: [u8; 4]) -> Result<u64, VaultError> {
+        let stored = self.store().list(names::COSIGNATURE)?;
+        let by_key = stored.iter().filter_map(|blob| names::parse_cosignature(&blob.name));
+        let newest = by_key.filter(|(_, id)| *id == key_id).map(|(head, _)| head).max();
+        newest.map_or(Ok(0), |number| Ok(self.tree_head(number)?.size()))
+    }
+
     /// Keeps what a witness answered, beside the head that it cosigned. Returns how many signatures were new.
     pub fn keep_cosignatures(
         &self,
