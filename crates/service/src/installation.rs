@@ -70,6 +70,18 @@ pub enum ServiceError {
         #[source]
         source: CaptureError,
     },
+    /// The key of a configured witness is none.
+    #[error("the key of witness {name} cannot be used")]
+    WitnessKey {
+        /// The witness.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: vault::tree::VerifierKeyError,
+    },
+    /// What a witness answered cannot be kept.
+    #[error("the witness's answer cannot be kept")]
+    Cosignature(#[from] vault::tree::CosignatureError),
     /// A file cannot be read or written.
     #[error("the home folder cannot be used")]
     File(#[from] FileError),
@@ -90,7 +102,8 @@ impl ServiceError {
             Self::Capture { source, .. } => source.hint(),
             Self::Busy { .. } => Some("stop the other process, or let it go on: one is enough".to_owned()),
             Self::Catalog(error) => error.hint(),
-            Self::Init(_) | Self::File(_) => None,
+            Self::WitnessKey { .. } => Some("unwipe witness key, on the witness, prints it".to_owned()),
+            Self::Init(_) | Self::Cosignature(_) | Self::File(_) => None,
         }
     }
 }
@@ -157,6 +170,7 @@ impl Installation {
                 ..RestoreConfig::default()
             },
             approvers: std::collections::BTreeMap::new(),
+            witnesses: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod certificate;
 pub mod config;
+pub mod heads;
 pub mod history;
 pub mod installation;
 pub mod operations;

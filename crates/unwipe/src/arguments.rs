@@ -2,16 +2,20 @@
 
 mod capture;
 mod drill;
+mod head;
 mod look;
 mod recover;
 mod rehearse;
 mod setup;
+mod witness;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{
+    capture::*, drill::*, head::*, look::*, recover::*, rehearse::*, setup::*, witness::*,
+};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -76,7 +80,11 @@ pub(crate) enum Verb {
     Shadow(Shadow),
     /// Prove by restoring that a moment can be restored
     Drill(Drill),
-    /// Check the vault: chain, signatures, and with --read-data every byte
+    /// Show, prove and have cosigned what the vault was at one time
+    Head(Head),
+    /// Remember vaults from another machine, and cosign what continues them
+    Witness(Witness),
+    /// Check the vault: chain, signatures, tree heads, and with --read-data every byte
     Verify(Verify),
     /// Check this installation and its sources
     Doctor,

@@ -133,6 +133,18 @@ impl From<service::certificate::CertificateError> for Failure {
     }
 }
 
+impl From<witness::WitnessError> for Failure {
+    fn from(error: witness::WitnessError) -> Self {
+        let exit = match error {
+            witness::WitnessError::LostState { .. } => Exit::Authentication,
+            witness::WitnessError::Missing { .. } => Exit::Nothing,
+            witness::WitnessError::NoLogKey => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self { exit, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
 impl From<connect::plan::PlanFolderError> for Failure {
     fn from(error: connect::plan::PlanFolderError) -> Self {
         Self { exit: Exit::Failed, hint: None, error: Box::new(error) }
@@ -171,7 +183,8 @@ fn exit_of(error: &service::ServiceError) -> Exit {
             error if error.is_tampering() => Exit::Tampering,
             _ => Exit::Failed,
         },
-        ServiceError::Write(WriteError::Fork { .. }) => Exit::Tampering,
+        ServiceError::WitnessKey { .. } => Exit::Usage,
+        ServiceError::Write(WriteError::Fork { .. } | WriteError::HeadFork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }
 }

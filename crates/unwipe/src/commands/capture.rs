@@ -8,6 +8,7 @@ use source_postgres::layout;
 
 use crate::{
     arguments::Capture,
+    commands::head::while_witnessed,
     connectors::postgres::PostgresConfig,
     context::{Context, environment, stop_on_signals},
     exit::Exit,
@@ -38,7 +39,9 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     } else {
         context.output.say(format!("following {name}; end with Ctrl-C"));
     }
-    let captured = capture(context, &installation, &name, &mut reader, &stop)?;
+    let captured = while_witnessed(context, &installation, || {
+        capture(context, &installation, &name, &mut reader, &stop)
+    })?;
     context.output.result(&captured, || {
         format!(
             "{}: {} commits, {} new in the vault\n",

@@ -1,5 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::Moment;
+use qrcode::{QrCode, render::unicode::Dense1x2};
 
 use super::{Algorithm, Note, NoteError, VerifierKey};
 use crate::{Manifest, TreeHash, VaultId};
@@ -101,6 +102,12 @@ impl SignedCheckpoint {
         let text = text.replace("\r\n", "\n");
         let note = Note::parse(&format!("{}\n", text.trim()))?;
         Ok(Self { checkpoint: Checkpoint::parse(note.text())?, note })
+    }
+
+    /// Draws it as a QR code for a terminal or a sheet of paper.
+    pub fn qr(&self) -> Option<String> {
+        let code = QrCode::new(self.note.to_string()).ok()?;
+        Some(code.render::<Dense1x2>().build())
     }
 
     /// Checks that it is of this vault and that a key of the vault signed it.
