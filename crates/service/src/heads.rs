@@ -8,6 +8,9 @@ use witness::{Client, Submission, SubmitError};
 
 use crate::{Installation, ServiceError, config::WitnessConfig, secret::Environment};
 
+/// What a configured witness answered, by its name.
+pub type Answer = (String, Result<Submission, SubmitError>);
+
 /// The newest tree head with all that is kept about it.
 #[derive(Debug, Clone)]
 pub struct NewestHead {
@@ -46,10 +49,7 @@ impl Installation {
     }
 
     /// Has the newest tree head cosigned by every configured witness, whatever the others answer.
-    pub fn submit_head(
-        &self,
-        environment: Environment<'_>,
-    ) -> Result<Vec<(String, Result<Submission, SubmitError>)>, ServiceError> {
+    pub fn submit_head(&self, environment: Environment<'_>) -> Result<Vec<Answer>, ServiceError> {
         let vault = self.vault(environment)?;
         let mut results = Vec::new();
         for (name, witness) in &self.config().witnesses {
