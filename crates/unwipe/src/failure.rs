@@ -174,7 +174,7 @@ fn exit_of(error: &service::ServiceError) -> Exit {
 
     match error {
         ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
-        ServiceError::Config(_) | ServiceError::Secret(_) => Exit::Usage,
+        ServiceError::Config(_) | ServiceError::Secret(_) | ServiceError::WitnessKey { .. } => Exit::Usage,
         ServiceError::NoRestoreKey => Exit::Authentication,
         ServiceError::Key(_) => Exit::WrongKey,
         ServiceError::Vault(error) | ServiceError::Write(WriteError::Vault(error)) => match error {
@@ -183,7 +183,6 @@ fn exit_of(error: &service::ServiceError) -> Exit {
             error if error.is_tampering() => Exit::Tampering,
             _ => Exit::Failed,
         },
-        ServiceError::WitnessKey { .. } => Exit::Usage,
         ServiceError::Write(WriteError::Fork { .. } | WriteError::HeadFork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }

@@ -28,11 +28,11 @@ struct Shown {
     root: TreeHash,
     vault_time: Moment,
     checkpoint: String,
-    witnesses: Vec<Cosigned>,
+    witnesses: Vec<Answered>,
 }
 
 #[derive(Serialize)]
-struct Cosigned {
+struct Answered {
     witness: String,
     cosigned_at: Option<Moment>,
     problem: Option<String>,
@@ -91,7 +91,7 @@ fn newest(installation: &Installation) -> Result<NewestHead, Failure> {
 
 fn show(context: &Context, installation: &Installation, qr: bool) -> Result<Exit, Failure> {
     let NewestHead { head, signed, witnesses } = newest(installation)?;
-    let cosigned = |(witness, seconds): (String, u64)| Cosigned {
+    let cosigned = |(witness, seconds): (String, u64)| Answered {
         witness,
         cosigned_at: i64::try_from(seconds).ok().map(|s| Moment::from_micros(s.saturating_mul(1_000_000))),
         problem: None,
@@ -138,12 +138,12 @@ fn submit(context: &Context, installation: &Installation) -> Result<Exit, Failur
         }
     }
     let cosigned = |(witness, result): (String, Result<Submission, SubmitError>)| match result {
-        Ok(submission) => Cosigned { witness, cosigned_at: Some(submission.cosigned_at), problem: None },
-        Err(error) => Cosigned { witness, cosigned_at: None, problem: Some(error.to_string()) },
+        Ok(submission) => Answered { witness, cosigned_at: Some(submission.cosigned_at), problem: None },
+        Err(error) => Answered { witness, cosigned_at: None, problem: Some(error.to_string()) },
     };
     let results: Vec<_> = results.into_iter().map(cosigned).collect();
     context.output.result(&results, || {
-        let line = |cosigned: &Cosigned| match cosigned.cosigned_at {
+        let line = |cosigned: &Answered| match cosigned.cosigned_at {
             Some(at) => format!("{}: cosigned at {at}\n", cosigned.witness),
             None => format!("{}: not cosigned\n", cosigned.witness),
         };
