@@ -1,7 +1,10 @@
 //! Tree heads of an installation's vault: making them, and having them cosigned by the configured witnesses.
 
+use std::{sync::Arc, time::Duration};
+
+use ports::Clock;
 use vault::{
-    retention,
+    Vault, retention,
     tree::{Advance, CosignatureError, NoteSignature, SignedCheckpoint, TreeHead, VerifierKey},
 };
 use witness::{Client, Submission, SubmitError};
@@ -20,6 +23,61 @@ pub struct NewestHead {
     pub signed: SignedCheckpoint,
     /// The configured witnesses that cosigned it, and when by their clocks: seconds since 1970.
     pub witnesses: Vec<(String, u64)>,
+}
+
+/// Shows a vault's newest head to the configured witnesses, again and again.
+pub struct Submitter {
+    vault: Vault,
+    clients: Vec<(String, Client)>,
+    clock: Arc<dyn Clock>,
+    newest: Option<TreeHead>,
+    /// When the same head is shown again, by elapsed time.
+    next: Duration,
+}
+
+/// An idle vault is still alive: the witnesses hear of it this often.
+const AGAIN_AFTER: Duration = Duration::from_hours(1);
+/// A witness that refused or did not answer is asked again after this.
+const RETRY_AFTER: Duration = Duration::from_mins(5);
+
+impl Submitter {
+    /// Shows the newest head to every witness, whatever the others answer.
+    pub fn submit(&mut self) -> Result<Vec<Answer>, ServiceError> {
+        self.find_newest()?;
+        Ok(self.show())
+    }
+
+    /// Does the same when there is a new head, or when the last one was shown long ago.
+    pub fn submit_if_due(&mut self) -> Result<Vec<Answer>, ServiceError> {
+        let new = self.find_newest()?;
+        if new || self.clock.elapsed() >= self.next { Ok(self.show()) } else { Ok(Vec::new()) }
+    }
+
+    /// Brings the newest head up to date, without listing all of them each time; returns whether it is another one.
+    fn find_newest(&mut self) -> Result<bool, ServiceError> {
+        let later = match &self.newest {
+            None => self.vault.newest_tree_head()?,
+            Some(known) => self.vault.later_tree_head(known)?,
+        };
+        let new = later.is_some();
+        self.newest = later.or(self.newest.take());
+        Ok(new)
+    }
+
+    fn show(&mut self) -> Vec<Answer> {
+        let now = self.clock.now();
+        let ask = |(name, client): &(String, Client)| {
+            let answer = match &self.newest {
+                Some(head) => client.submit(&self.vault, head, now),
+                None => Err(SubmitError::NoHead),
+            };
+            (name.clone(), answer)
+        };
+        let answers: Vec<_> = self.clients.iter().map(ask).collect();
+        let failed = answers.iter().any(|(_, answer)| answer.is_err());
+        self.next = self.clock.elapsed() + if failed { RETRY_AFTER } else { AGAIN_AFTER };
+        answers
+    }
 }
 
 impl WitnessConfig {
@@ -48,15 +106,19 @@ impl Installation {
         Ok(Some(NewestHead { head, signed, witnesses }))
     }
 
-    /// Has the newest tree head cosigned by every configured witness, whatever the others answer.
-    pub fn submit_head(&self, environment: Environment<'_>) -> Result<Vec<Answer>, ServiceError> {
-        let vault = self.vault(environment)?;
-        let mut results = Vec::new();
-        for (name, witness) in &self.config().witnesses {
-            let client = Client::new(&witness.url, witness.verifier_key(name)?);
-            results.push((name.clone(), client.submit(&vault)));
-        }
-        Ok(results)
+    /// Opens what shows this vault's heads to the configured witnesses.
+    pub fn submitter(&self, environment: Environment<'_>) -> Result<Submitter, ServiceError> {
+        let client = |(name, witness): (&String, &WitnessConfig)| {
+            Ok((name.clone(), Client::new(&witness.url, witness.verifier_key(name)?)))
+        };
+        let clients = self.config().witnesses.iter().map(client).collect::<Result<Vec<_>, ServiceError>>()?;
+        Ok(Submitter {
+            vault: self.vault(environment)?,
+            clients,
+            clock: Arc::clone(&self.ports().clock),
+            newest: None,
+            next: Duration::ZERO,
+        })
     }
 
     /// Keeps what a witness without a network answered, beside the newest head that it belongs to.
@@ -74,7 +136,8 @@ impl Installation {
         let mut number = vault.last_tree_head()?;
         while let Some(at) = number.filter(|_| kept.is_empty()) {
             let head = vault.tree_head(at)?;
-            let lock = retention::lock_until(head.vault_time, vault.manifest().lock_days);
+            let now = self.ports().clock.now().max(head.vault_time);
+            let lock = retention::lock_until(now, vault.manifest().lock_days);
             for (name, witness) in &self.config().witnesses {
                 let key = witness.verifier_key(name)?;
                 let mut note = head.signed.note.clone();

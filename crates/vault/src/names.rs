@@ -11,7 +11,7 @@ pub(crate) const KEYS: &str = "keys/";
 pub(crate) const DATA: &str = "data/";
 pub(crate) const LOG: &str = "log/";
 pub(crate) const HEADS: &str = "heads/";
-pub(crate) const COSIGNATURE: &str = "proofs/cosignature-";
+const COSIGNATURE: &str = "proofs/cosignature-";
 
 pub(crate) fn manifest() -> Result<BlobName, BlobError> {
     BlobName::new(MANIFEST)

@@ -18,11 +18,9 @@ pub struct Client {
     key: VerifierKey,
 }
 
-/// A tree head that a witness cosigned.
+/// A witness's answer.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The head.
-    pub head: TreeHead,
     /// When the witness cosigned it, by the witness's clock.
     pub cosigned_at: Moment,
     /// Its signature line.
@@ -156,21 +154,22 @@ impl Client {
         Self { agent: configuration.into(), url: url.trim_end_matches('/').to_owned(), key }
     }
 
-    /// Has the vault's newest tree head cosigned and keeps the answer beside it.
-    pub fn submit(&self, vault: &Vault) -> Result<Submission, SubmitError> {
-        let submission = self.ask(vault)?;
-        let lock = retention::lock_until(submission.head.vault_time, vault.manifest().lock_days);
-        vault.keep_cosignatures(&submission.head, &submission.answer, lock)?;
+    /// Has a vault's newest tree head cosigned and keeps the answer beside it; `now` is when it is kept.
+    ///
+    /// The witness's own time decides nothing about the lock: it may be wrong.
+    pub fn submit(&self, vault: &Vault, head: &TreeHead, now: Moment) -> Result<Submission, SubmitError> {
+        let submission = self.ask(vault, head)?;
+        let lock = retention::lock_until(now.max(head.vault_time), vault.manifest().lock_days);
+        vault.keep_cosignatures(head, &submission.answer, lock)?;
         Ok(submission)
     }
 
-    /// Has the vault's newest tree head cosigned; the same one again gives the time again.
-    fn ask(&self, vault: &Vault) -> Result<Submission, SubmitError> {
-        let head = vault.newest_tree_head()?.ok_or(SubmitError::NoHead)?;
-        let mut old_size = vault.cosigned_size(self.key.id())?.min(head.size());
-        // The first guess may be old: then the witness says where it is. What it says the second time is final.
+    /// Has a tree head cosigned; the same one again gives the time again.
+    fn ask(&self, vault: &Vault, head: &TreeHead) -> Result<Submission, SubmitError> {
+        // A witness that has seen the vault before says where it is. What it says the second time is final.
+        let mut old_size = 0;
         for attempt in 0..2 {
-            let Some(request) = request(vault, &head, old_size)? else { break };
+            let Some(request) = request(vault, head, old_size)? else { break };
             let (status, text) = self.post(&request.to_string())?;
             let url = || self.url.clone();
             match status {
@@ -194,7 +193,7 @@ impl Client {
         Err(SubmitError::Forked { url: self.url.clone(), witnessed: old_size })
     }
 
-    fn accept(&self, head: TreeHead, text: &str) -> Result<Submission, SubmitError> {
+    fn accept(&self, head: &TreeHead, text: &str) -> Result<Submission, SubmitError> {
         let unsigned = || SubmitError::Signature { url: self.url.clone(), name: self.key.name().to_owned() };
         let lines = NoteSignature::parse_all(text).map_err(|_| unsigned())?;
         // Other signatures in the answer are nobody's business, and one that does not hold is none.
@@ -204,7 +203,7 @@ impl Client {
         };
         let (seconds, answer) = lines.into_iter().filter_map(cosigned).max().ok_or_else(unsigned)?;
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-        Ok(Submission { head, cosigned_at: Moment::from_micros(micros), answer })
+        Ok(Submission { cosigned_at: Moment::from_micros(micros), answer })
     }
 
     fn post(&self, body: &str) -> Result<(u16, String), SubmitError> {
@@ -237,7 +236,9 @@ impl TimeSource for WitnessClock {
     }
 
     fn read(&self) -> Result<Moment, TimeError> {
-        match self.client.ask(&self.vault) {
+        let newest = self.vault.newest_tree_head().map_err(SubmitError::from);
+        let asked = newest.and_then(|head| self.client.ask(&self.vault, &head.ok_or(SubmitError::NoHead)?));
+        match asked {
             Ok(submission) => Ok(submission.cosigned_at),
             Err(error) => Err(TimeError { name: self.name(), source: Box::new(error) }),
         }

@@ -8,7 +8,10 @@ use std::{
 
 use model::{Moment, SourceName};
 use serde::Serialize;
-use service::{Installation, heads::NewestHead};
+use service::{
+    Installation, ServiceError,
+    heads::{Answer, NewestHead},
+};
 use vault::{TreeHash, tree::InclusionProof};
 use witness::{Submission, SubmitError};
 
@@ -57,8 +60,8 @@ struct Document {
     document: String,
 }
 
-/// How often a running capture shows its newest head to the witnesses, and how soon it notices that it is to end.
-const SUBMIT_EVERY: Duration = Duration::from_mins(1);
+/// How often a running capture looks for a new head to show to the witnesses, and how soon it notices its end.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 const END_CHECK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(context: &Context, options: &Head) -> Result<Exit, Failure> {
@@ -125,7 +128,7 @@ fn advance(context: &Context, installation: &Installation) -> Result<Exit, Failu
 }
 
 fn submit(context: &Context, installation: &Installation) -> Result<Exit, Failure> {
-    let results = installation.submit_head(&environment)?;
+    let results = installation.submitter(&environment)?.submit()?;
     if results.is_empty() {
         return Err(Failure::new(Exit::Nothing, "no witness is configured")
             .hint("[witnesses.NAME] with url and key in unwipe.toml"));
@@ -221,8 +224,8 @@ fn keep(context: &Context, installation: &Installation, file: &Path) -> Result<E
     Ok(Exit::Done)
 }
 
-/// Works, and shows the vault's newest head to the configured witnesses every so often and at the end. A witness that
-/// does not answer stops nothing; what it says about the history is told at once.
+/// Works, and shows the vault's newest head to the configured witnesses meanwhile and at the end. A witness that does
+/// not answer stops nothing; what it says about the history is told at once.
 pub(crate) fn while_witnessed<T>(
     context: &Context,
     installation: &Installation,
@@ -231,31 +234,39 @@ pub(crate) fn while_witnessed<T>(
     if installation.config().witnesses.is_empty() {
         return work();
     }
+    let mut submitter = match installation.submitter(&environment) {
+        Ok(submitter) => submitter,
+        Err(error) => {
+            context.output.say(format!("no witness is asked: {error}"));
+            return work();
+        }
+    };
     let ended = AtomicBool::new(false);
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut next = context.clock().elapsed() + SUBMIT_EVERY;
+    std::thread::scope(|scope| {
+        let ended = &ended;
+        scope.spawn(move || {
+            // The first time at once: a vault that was put back is found before anything is added to it.
+            let mut next = context.clock().elapsed();
             while !ended.load(Ordering::SeqCst) {
                 if context.clock().elapsed() >= next {
-                    show_to_witnesses(context, installation);
-                    next = context.clock().elapsed() + SUBMIT_EVERY;
+                    tell(context, submitter.submit_if_due());
+                    next = context.clock().elapsed() + LOOK_EVERY;
                 }
                 context.clock().sleep(END_CHECK);
             }
+            tell(context, submitter.submit_if_due());
         });
         let result = work();
         ended.store(true, Ordering::SeqCst);
         result
-    });
-    show_to_witnesses(context, installation);
-    result
+    })
 }
 
-fn show_to_witnesses(context: &Context, installation: &Installation) {
-    match installation.submit_head(&environment) {
-        Ok(results) => {
-            for (name, result) in results {
-                match result {
+fn tell(context: &Context, answers: Result<Vec<Answer>, ServiceError>) {
+    match answers {
+        Ok(answers) => {
+            for (name, answer) in answers {
+                match answer {
                     Ok(_) | Err(SubmitError::NoHead) => {}
                     Err(error) => remark(context, &name, &error),
                 }

@@ -42,6 +42,23 @@ impl Vault {
         self.last_tree_head()?.map(|number| self.tree_head(number)).transpose()
     }
 
+    /// Returns the newest head behind a known one, without listing all heads; `None` when there is none.
+    pub fn later_tree_head(&self, known: &TreeHead) -> Result<Option<TreeHead>, VaultError> {
+        let mut newest: Option<TreeHead> = None;
+        loop {
+            let before = newest.as_ref().unwrap_or(known);
+            let next = match self.tree_head(before.number + 1) {
+                Err(VaultError::Store(BlobError::Missing { .. })) => return Ok(newest),
+                other => other?,
+            };
+            next.check_follows(Some(before)).map_err(|source| VaultError::TreeHead {
+                object: names::tree_head(next.number).map(|name| name.to_string()).unwrap_or_default(),
+                source,
+            })?;
+            newest = Some(next);
+        }
+    }
+
     /// Returns the part of the tree that answers questions about sizes from `size` on, up to the newest head.
     ///
     /// It reads the heads that are newer than that size, and a few to find them: never all.
@@ -119,14 +136,6 @@ impl Vault {
             }
         }
         Ok(signed)
-    }
-
-    /// Returns the size of the largest tree that a key cosigned, as far as the vault keeps it; 0 for none.
-    pub fn cosigned_size(&self, key_id: [u8; 4]) -> Result<u64, VaultError> {
-        let stored = self.store().list(names::COSIGNATURE)?;
-        let by_key = stored.iter().filter_map(|blob| names::parse_cosignature(&blob.name));
-        let newest = by_key.filter(|(_, id)| *id == key_id).map(|(head, _)| head).max();
-        newest.map_or(Ok(0), |number| Ok(self.tree_head(number)?.size()))
     }
 
     /// Keeps what a witness answered, beside the head that it cosigned. Returns how many signatures were new.
