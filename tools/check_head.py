@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Checks tree heads of an unwipe vault without unwipe and without the vault.
 
-Written from docs/format/vault-v1.md section 10 and the C2SP documents that it names. It needs one package:
+Written from docs/format/vault-v1.md section 10 and the C2SP documents that it names. It needs one package, and `vault`
+needs another one:
 
     pip install cryptography
+    pip install blake3
 
 Usage:
     check_head.py checkpoint  FILE --key KEY [--witness KEY]...
     check_head.py inclusion   FILE --key KEY [--witness KEY]... --source NAME --sequence NUMBER --hash HEX
     check_head.py consistency FILE --key KEY [--witness KEY]... --old CHECKPOINT
+    check_head.py vault       FOLDER [--against CHECKPOINT]
 
 KEY is a public key as `unwipe head key` and `unwipe witness key` print it. `checkpoint` checks what `unwipe head show`
 printed; `inclusion` what `unwipe head prove` printed, for a commit with the hash that `unwipe --json log` shows;
 `consistency` what `unwipe head request` printed, against a checkpoint that was kept. Every witness that is named must
-have cosigned.
+have cosigned. `vault` checks every head of a vault against each other and against the commits, and the whole against a
+checkpoint that was kept.
 
 Exit code: 0 it holds, 2 usage, 20 it does not hold.
 """
@@ -22,6 +26,7 @@ import argparse
 import base64
 import datetime
 import hashlib
+import json
 import pathlib
 import struct
 import sys
@@ -214,6 +219,120 @@ def read_consistency(text):
     return int(lines[0][4:]), proof_lines(lines[1:]), Checkpoint(note)
 
 
+# -- the heads of a vault (section 10) ---------------------------------------------------------------------------------
+
+
+class Body:
+    """The fields of a head's body."""
+
+    def __init__(self, data):
+        self.data, self.position = data, 0
+        self.vault, self.number, self.previous = self.raw(16), self.varint(), self.raw(32)
+        self.time, self.first = struct.unpack("<q", self.raw(8))[0], self.varint()
+        self.leaves = [self.leaf() for _ in range(self.varint())]
+        self.edge = [self.raw(32) for _ in range(self.varint())]
+        self.sources = [self.leaf() for _ in range(self.varint())]
+        if self.position != len(data):
+            raise Refused("bytes follow the end of a tree head")
+
+    def raw(self, length):
+        if length > len(self.data) - self.position:
+            raise Refused("a tree head ends too early")
+        self.position += length
+        return self.data[self.position - length : self.position]
+
+    def varint(self):
+        value, shift = 0, 0
+        while True:
+            byte = self.raw(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    def leaf(self):
+        return self.raw(self.varint()).decode(), self.varint(), self.raw(32)
+
+
+def edge_of(leaves):
+    """The roots of the complete subtrees, the largest first."""
+    edge, start = [], 0
+    for bit in reversed(range(len(leaves).bit_length())):
+        if len(leaves) >> bit & 1:
+            edge.append(root_of(leaves[start : start + (1 << bit)]))
+            start += 1 << bit
+    return edge
+
+
+def vault_key(manifest, public):
+    name, material = f"unwipe-vault/{manifest['vault']}", bytes([ED25519]) + bytes.fromhex(public)
+    key_id = hashlib.sha256(name.encode() + b"\n" + material).hexdigest()[:8]
+    return Key(f"{name}+{key_id}+{base64.b64encode(material).decode()}")
+
+
+def check_vault(folder, against):
+    from blake3 import blake3
+
+    def commit_hash(source, sequence):
+        path = folder / "log" / source / f"{sequence:010}"
+        if not path.exists():
+            raise Refused(f"rolled back: a tree head covers {path}, which is gone")
+        data = path.read_bytes()
+        return blake3(data[: 16 + struct.unpack_from("<I", data, 12)[0] + 64]).digest()
+
+    manifest = json.loads((folder / "vault.json").read_text(encoding="utf-8"))
+    keys = [vault_key(manifest, public) for public in manifest["signers"]]
+    count = len(list((folder / "heads").glob("*"))) if (folder / "heads").exists() else 0
+    leaves, covered, previous, time = [], {}, bytes(32), None
+    for number in range(count):
+        path = folder / "heads" / str(number)
+        if not path.exists():
+            raise Refused(f"{path} is missing")
+        data = path.read_bytes()
+        if data[:12] != b"UNWHEAD\0\x01\0\0\0":
+            raise Refused(f"{path} is no tree head of version 1")
+        length = struct.unpack_from("<I", data, 12)[0]
+        encoded, body = data[16 : 16 + length], Body(data[16 : 16 + length])
+        checkpoint = Checkpoint(data[16 + length :].decode())
+        if not any(holds(checkpoint, key) for key in keys):
+            raise Refused(f"{path} is not signed by a key of the vault")
+        if checkpoint.text.split("\n")[3] != f"head {number} {blake3(encoded).hexdigest()}":
+            raise Refused(f"the checkpoint of {path} was signed for another content")
+        if (body.vault.hex(), body.number, body.previous, body.first) != (
+            manifest["vault"], number, previous, len(leaves)
+        ) or (time is not None and body.time <= time):
+            raise Refused(f"{path} does not continue the head before it")
+        for source, sequence, commit in body.leaves:
+            if sequence != covered.get(source, (0,))[0] + 1:
+                raise Refused(f"{path} leaves a commit of {source} out")
+            if commit_hash(source, sequence) != commit:
+                raise Refused(f"forked: commit {sequence} of {source} is another one than when {path} was made")
+            covered[source] = (sequence, commit)
+            leaves.append(leaf_hash(commit_leaf(source, sequence, commit)))
+        if body.sources != [(source, *covered[source]) for source in sorted(covered)]:
+            raise Refused(f"{path} names other newest commits than it covers")
+        if (checkpoint.size, checkpoint.root, body.edge) != (len(leaves), root_of(leaves), edge_of(leaves)):
+            raise Refused(f"{path} has another root than its commits make")
+        previous, time = blake3(data).digest(), body.time
+    if against:
+        kept = Checkpoint(pathlib.Path(against).read_text(encoding="utf-8"))
+        if not any(holds(kept, key) for key in keys):
+            raise Refused("the kept checkpoint is not signed by a key of the vault")
+        if kept.size > len(leaves):
+            raise Refused(f"rolled back: {kept.size} commits were covered, the tree has {len(leaves)}")
+        if kept.root != root_of(leaves[: kept.size]):
+            raise Refused("forked: other commits stand in the place of those that were covered")
+    print(f"holds: {count} tree heads, {len(leaves)} commits")
+
+
+def holds(checkpoint, key):
+    try:
+        checkpoint.check(key)
+        return True
+    except Refused:
+        return False
+
+
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 
@@ -257,8 +376,15 @@ def main():
             command.add_argument("--hash", required=True)
         if name == "consistency":
             command.add_argument("--old", required=True)
+    command = commands.add_parser("vault")
+    command.add_argument("folder", type=pathlib.Path)
+    command.add_argument("--against")
+    options = parser.parse_args()
     try:
-        check(parser.parse_args())
+        if options.command == "vault":
+            check_vault(options.folder, options.against)
+        else:
+            check(options)
     except (Refused, ValueError, UnicodeDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(20)

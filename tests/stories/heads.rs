@@ -6,9 +6,13 @@ use blobs::{LocalStore, Protection};
 use model::{SourceName, StreamName};
 use ports::{SystemClock, SystemRandom};
 use rustix::process::Signal;
+use serde_json::Value;
 use vault::{CaptureKey, Cursor, VaultWriter, WriterOptions};
 
-use crate::unwipe::{Unwipe, exit, wait_until};
+use crate::{
+    production::{Production, newest_major},
+    unwipe::{Running, Unwipe, exit, wait_until},
+};
 
 /// Commits to a home's vault with its genuine capture key, as a capture does.
 fn commit(unwipe: &Unwipe, names: &[&str]) {
@@ -32,6 +36,21 @@ fn put_back(unwipe: &Unwipe, from: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(&vault).status().unwrap().success());
 }
 
+/// Names a witness in a home's configuration.
+fn configure(unwipe: &Unwipe, name: &str, url: &str, key: &Value) {
+    let path = unwipe.home().join("unwipe.toml");
+    let configured = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{configured}\n[witnesses.{name}]\nurl = \"{url}\"\nkey = {key}\n"))
+        .unwrap();
+}
+
+/// Waits until a witness answers; returns where.
+fn address(server: &Running) -> String {
+    wait_until("the witness to answer", || server.said().contains("end with Ctrl-C"));
+    let said = server.said();
+    said.split("answering at ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+}
+
 fn write(path: &str, text: &str) -> String {
     std::fs::write(path, text).unwrap();
     path.to_owned()
@@ -50,15 +69,7 @@ fn a_rollback_and_a_fork_are_found_by_paper_and_by_a_witness_over_http() {
     let log = unwipe.run(&["head", "key"]).expect(exit::DONE).stdout;
     witness.run(&["witness", "watch", log.trim()]).expect(exit::DONE);
     let server = witness.start(&["witness", "serve", "--listen", "127.0.0.1:0"]);
-    wait_until("the witness to answer", || server.said().contains("http://"));
-    let said = server.said();
-    let url = said.split("answering at ").nth(1).unwrap().split(';').next().unwrap();
-    for home in [&unwipe, &old] {
-        let path = home.home().join("unwipe.toml");
-        let configured = std::fs::read_to_string(&path).unwrap();
-        let witnesses = format!("\n[witnesses.anna]\nurl = \"{url}\"\nkey = {key}\n");
-        std::fs::write(&path, configured + &witnesses).unwrap();
-    }
+    configure(&unwipe, "anna", &address(&server), &key);
 
     commit(&unwipe, &["shop", "unwipe"]);
     let answers = unwipe.json(&["head", "submit"]);
@@ -90,12 +101,24 @@ fn a_rollback_and_a_fork_are_found_by_paper_and_by_a_witness_over_http() {
     let told = unwipe.run(&["head", "submit"]).expect(exit::TAMPERING);
     assert!(told.stderr.contains("rolled back"), "{told}");
 
+    let vault = unwipe.home().join("vault");
+    let vault = vault.to_str().unwrap();
+    let audit = |kept: &str| check_head(&["vault", vault, "--against", kept]);
+    assert!(audit(&early).status.success(), "{}", String::from_utf8_lossy(&audit(&early).stderr));
+    let audited = audit(&paper);
+    assert_eq!(audited.status.code(), Some(exit::TAMPERING));
+    assert!(String::from_utf8_lossy(&audited.stderr).contains("rolled back"));
+
     // Another history with the genuine key, as long as the first.
     commit(&unwipe, &["forged", "forged", "forged"]);
     let text = unwipe.run(&["verify", "--against", &paper]).expect(exit::TAMPERING);
     assert!(text.stdout.contains("forked"), "{text}");
     let told = unwipe.run(&["head", "submit"]).expect(exit::TAMPERING);
     assert!(told.stderr.contains("forked"), "{told}");
+
+    let audited = audit(&paper);
+    assert_eq!(audited.status.code(), Some(exit::TAMPERING));
+    assert!(String::from_utf8_lossy(&audited.stderr).contains("forked"));
 
     // The genuine one goes on; the witness keeps the forged checkpoint as evidence.
     put_back(&unwipe, &genuine.home().join("vault"));
@@ -110,6 +133,31 @@ fn a_rollback_and_a_fork_are_found_by_paper_and_by_a_witness_over_http() {
 }
 
 #[test]
+fn a_capture_makes_heads_and_shows_them_and_a_witness_that_is_gone_stops_nothing() {
+    let production = Production::start(newest_major());
+    production.open_shop(50);
+    let unwipe = Unwipe::protecting(&production.capture_url());
+    let witness = Unwipe::nowhere();
+    let key = witness.json(&["witness", "init", "--name", "witness.example/anna"])["key"].clone();
+    let log = unwipe.run(&["head", "key"]).expect(exit::DONE).stdout;
+    witness.run(&["witness", "watch", log.trim()]).expect(exit::DONE);
+    let server = witness.start(&["witness", "serve", "--listen", "127.0.0.1:0"]);
+    configure(&unwipe, "anna", &address(&server), &key);
+    unwipe.capture_once();
+    let verified = unwipe.json(&["verify"]);
+    assert_eq!((&verified["sound"], &verified["commits_in_no_head"]), (&true.into(), &0.into()));
+    assert_eq!(unwipe.json(&["head", "show"])["witnesses"][0]["witness"], "anna");
+    let doctor = unwipe.run(&["doctor"]).expect(exit::DONE);
+    assert!(doctor.stdout.contains("cosigned by anna"), "{doctor}");
+
+    server.end(Signal::TERM).expect(exit::DONE);
+    production.sql("insert into customers(name) values ('later')");
+    let captured = unwipe.run(&["capture", "shop", "--once"]).expect(exit::DONE);
+    assert!(captured.stderr.contains("does not answer"), "{captured}");
+    assert_eq!(unwipe.json(&["verify"])["commits_in_no_head"], 0);
+}
+
+#[test]
 fn a_witness_without_a_network_is_asked_with_a_file_and_a_silent_vault_is_noticed() {
     let unwipe = Unwipe::initialised();
     let witness = Unwipe::nowhere();
@@ -120,10 +168,7 @@ fn a_witness_without_a_network_is_asked_with_a_file_and_a_silent_vault_is_notice
     witness.run(&["witness", "watch", log.trim()]).expect(exit::DONE);
     witness.run(&["witness", "status", "--max-age", "1h"]).expect(exit::FAILED);
 
-    let path = unwipe.home().join("unwipe.toml");
-    let configured = std::fs::read_to_string(&path).unwrap();
-    let witnesses = format!("\n[witnesses.stick]\nurl = \"http://127.0.0.1:1\"\nkey = {key}\n");
-    std::fs::write(&path, configured + &witnesses).unwrap();
+    configure(&unwipe, "stick", "http://127.0.0.1:1", &key);
     let (request, answer) = (unwipe.argument("request"), unwipe.argument("answer"));
     let mut last = String::new();
     for old in ["0", "2", "5"] {
@@ -162,16 +207,10 @@ fn a_witness_without_a_network_is_asked_with_a_file_and_a_silent_vault_is_notice
     // A commit is proven to somebody who has neither the vault nor unwipe.
     let proof = write(&request, &unwipe.run(&["head", "prove", "shop", "2"]).expect(exit::DONE).stdout);
     let hash = vault_hash(&unwipe, 2);
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
-    assert!(Command::new(tools.join("install_python")).status().unwrap().success());
+    let keys = ["--key", log.trim(), "--witness", key.as_str().unwrap()];
     let check = |sequence: &str| {
-        Command::new(tools.join("../.tools/python/bin/python"))
-            .arg(tools.join("check_head.py"))
-            .args(["inclusion", &proof, "--key", log.trim(), "--witness", key.as_str().unwrap()])
-            .args(["--source", "shop", "--sequence", sequence, "--hash", &hash])
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .output()
-            .unwrap()
+        let commit = ["--source", "shop", "--sequence", sequence, "--hash", &hash];
+        check_head(&[&["inclusion", &proof], &keys[..], &commit].concat())
     };
     let checked = check("2");
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
@@ -183,6 +222,18 @@ fn a_witness_without_a_network_is_asked_with_a_file_and_a_silent_vault_is_notice
     witness.run(&["witness", "cosign", &request]).refused(exit::AUTHENTICATION, "lost its memory");
     witness.run(&["witness", "init", "--name", "witness.example/stick", "--new"]).expect(exit::DONE);
     assert_ne!(witness.json(&["witness", "key"])["key"], key);
+}
+
+/// Runs the tool for auditors, which shares no code with unwipe.
+fn check_head(arguments: &[&str]) -> std::process::Output {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
+    assert!(Command::new(tools.join("install_python")).status().unwrap().success());
+    Command::new(tools.join("../.tools/python/bin/python"))
+        .arg(tools.join("check_head.py"))
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap()
 }
 
 fn vault_hash(unwipe: &Unwipe, sequence: u64) -> String {

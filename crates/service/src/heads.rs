@@ -153,3 +153,71 @@ impl Installation {
         Ok(kept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use blobs::MemoryStore;
+    use model::{Moment, SourceName, StreamName};
+    use ports::{BlobStore, ManualClock, SeededRandom};
+    use vault::{Cursor, InitOptions, VaultWriter, WriterOptions};
+    use witness::Witness;
+
+    use super::*;
+
+    #[test]
+    fn a_head_is_shown_at_once_when_it_is_new_and_every_hour_when_it_is_not() {
+        let clock = Arc::new(ManualClock::new(Moment::from_micros(1_777_125_609_000_000)));
+        let random = Arc::new(SeededRandom::new(1));
+        let store: Arc<dyn BlobStore> = Arc::new(MemoryStore::new());
+        let keys = vault::init(&*store, InitOptions { lock_days: 30 }, &*clock, &*random).unwrap();
+        let (store_again, options) = (Arc::clone(&store), WriterOptions::default());
+        let writer =
+            VaultWriter::open(store_again, &keys.capture_key, clock.clone(), random.clone(), options)
+                .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut witness =
+            Witness::init(folder.path(), "w.example/1", false, clock.clone(), &*random).unwrap();
+        witness.watch(&keys.manifest.verifier_keys()[0]).unwrap();
+        let key = witness.key().clone();
+        let server = witness::start(witness, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let client = Client::new(&format!("http://{}", server.address()), key);
+        let vault = Vault::open(store).unwrap();
+        let mut submitter = Submitter {
+            vault,
+            clients: vec![("one".to_owned(), client)],
+            clock: clock.clone(),
+            newest: None,
+            next: Duration::ZERO,
+        };
+        let mut shown = || {
+            let answers = submitter.submit_if_due().unwrap();
+            answers.into_iter().map(|(_, answer)| answer.is_ok()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(), [false], "there is no head yet");
+        assert!(shown().is_empty());
+        let grow = || {
+            let mut commit = writer.begin(&SourceName::new("shop").unwrap());
+            commit.remove(StreamName::new("base").unwrap(), "x").unwrap();
+            commit.finish(&Cursor(Vec::new())).unwrap();
+            writer.advance_head().unwrap();
+        };
+        grow();
+        assert_eq!(shown(), [true]);
+        assert!(shown().is_empty());
+        grow();
+        grow();
+        assert_eq!(shown(), [true]);
+        clock.advance_micros(3_599_000_000);
+        assert!(shown().is_empty());
+        clock.advance_micros(1_000_000);
+        assert_eq!(shown(), [true]);
+        drop(server);
+        grow();
+        assert_eq!(shown(), [false]);
+        assert!(shown().is_empty());
+        clock.advance_micros(300_000_000);
+        assert_eq!(shown(), [false], "who did not answer is asked again soon");
+    }
+}

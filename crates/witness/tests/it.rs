@@ -117,6 +117,8 @@ fn a_growing_vault_is_cosigned_over_http_and_the_answers_are_kept_in_it() {
         let signed = vault.cosigned(&head).unwrap();
         let read = SignedCheckpoint::parse(&signed.note.to_string()).unwrap();
         read.check(vault.manifest()).unwrap();
+        let seconds = world.clock.now().as_micros() / 1_000_000;
+        assert_eq!(read.note.cosigned_at(&submission_key(&world)), u64::try_from(seconds).ok());
         last = Some((vault, submission));
     }
     let (vault, submission) = last.unwrap();
