@@ -254,14 +254,19 @@ class Body:
         return self.raw(self.varint()).decode(), self.varint(), self.raw(32)
 
 
-def edge_of(leaves):
-    """The roots of the complete subtrees, the largest first."""
-    edge, start = [], 0
-    for bit in reversed(range(len(leaves).bit_length())):
-        if len(leaves) >> bit & 1:
-            edge.append(root_of(leaves[start : start + (1 << bit)]))
-            start += 1 << bit
-    return edge
+def extend(edge, size, leaf):
+    """Appends a leaf to the roots of the complete subtrees, the largest first."""
+    while size & 1:
+        leaf, size = node_hash(edge.pop(), leaf), size >> 1
+    edge.append(leaf)
+
+
+def fold(edge):
+    """The root, folded from the right."""
+    root = edge[-1]
+    for left in reversed(edge[:-1]):
+        root = node_hash(left, root)
+    return root
 
 
 def vault_key(manifest, public):
@@ -283,7 +288,7 @@ def check_vault(folder, against):
     manifest = json.loads((folder / "vault.json").read_text(encoding="utf-8"))
     keys = [vault_key(manifest, public) for public in manifest["signers"]]
     count = len(list((folder / "heads").glob("*"))) if (folder / "heads").exists() else 0
-    leaves, covered, previous, time = [], {}, bytes(32), None
+    leaves, edge, covered, previous, time = [], [], {}, bytes(32), None
     for number in range(count):
         path = folder / "heads" / str(number)
         if not path.exists():
@@ -308,12 +313,16 @@ def check_vault(folder, against):
             if commit_hash(source, sequence) != commit:
                 raise Refused(f"forked: commit {sequence} of {source} is another one than when {path} was made")
             covered[source] = (sequence, commit)
-            leaves.append(leaf_hash(commit_leaf(source, sequence, commit)))
+            leaf = leaf_hash(commit_leaf(source, sequence, commit))
+            extend(edge, len(leaves), leaf)
+            leaves.append(leaf)
         if body.sources != [(source, *covered[source]) for source in sorted(covered)]:
             raise Refused(f"{path} names other newest commits than it covers")
-        if (checkpoint.size, checkpoint.root, body.edge) != (len(leaves), root_of(leaves), edge_of(leaves)):
+        if not body.leaves or (checkpoint.size, checkpoint.root, body.edge) != (len(leaves), fold(edge), edge):
             raise Refused(f"{path} has another root than its commits make")
         previous, time = blake3(data).digest(), body.time
+    if leaves and fold(edge) != root_of(leaves):
+        raise Refused("the edge does not lead to the root that the definition gives")
     if against:
         kept = Checkpoint(pathlib.Path(against).read_text(encoding="utf-8"))
         if not any(holds(kept, key) for key in keys):

@@ -342,6 +342,58 @@ fn a_store_with_ten_thousand_commits_is_appended_to_with_a_handful_of_calls() {
     assert_eq!((report.findings, report.heads, report.uncovered_commits), (vec![], 101, 0));
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, ..Default::default() })]
+
+    /// The body is read before its signature is looked at, so it must stand any bytes.
+    #[test]
+    fn a_head_of_any_bytes_is_refused(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
+        at in 0_usize..1000,
+        keep in 0_usize..400,
+    ) {
+        let world = World::in_memory(82);
+        let writer = world.writer();
+        commit(&writer, &shop());
+        writer.advance_head().unwrap();
+        let genuine = world.store.read(&BlobName::new("heads/0").unwrap()).unwrap();
+        // A part of the genuine head, any bytes, and the rest of it: lengths and counts turn up in every form.
+        let at = at % genuine.len();
+        let forged = [&genuine[..at], &bytes, &genuine[(at + keep).min(genuine.len())..]].concat();
+        proptest::prop_assume!(forged != genuine);
+        proptest::prop_assert!(vault::tree::TreeHead::parse(&forged, &world.keys.manifest).is_err());
+    }
+}
+
+#[test]
+fn a_cosignature_that_is_none_or_whose_head_is_gone_is_found() {
+    let world = World::in_memory(83);
+    let writer = world.writer();
+    commit(&writer, &shop());
+    writer.advance_head().unwrap();
+    let vault = Vault::open(Arc::clone(&world.store)).unwrap();
+    let head = vault.newest_tree_head().unwrap().unwrap();
+    let seed = [5; 32];
+    let signer =
+        vault::tree::NoteSigner::from_seed("w", vault::tree::Algorithm::CosignatureV1, &seed).unwrap();
+    let answer = format!("{}\n", signer.sign(head.signed.note.text(), 7));
+    let lock = world.clock.now().plus_micros(1);
+    assert_eq!(vault.keep_cosignatures(&head, &answer, lock).unwrap(), 1);
+    assert_eq!(vault.keep_cosignatures(&head, &answer, lock).unwrap(), 0, "the first one stays");
+    assert_eq!(vault.cosigned(&head).unwrap().note.cosigned_at(signer.key()), Some(7));
+    assert!(check(&world.store).is_sound());
+
+    let object = world.store.list("proofs/").unwrap().remove(0).name.to_string();
+    let damaged = altered(&*world.store, &object, |bytes| bytes[0] ^= 1);
+    assert_eq!(problems(&check(&damaged)), [(object.as_str(), Problem::Altered)]);
+    let orphan = copy(&*world.store, |name| !name.starts_with("heads/"));
+    assert_eq!(problems(&check(&orphan)), [(object.as_str(), Problem::RolledBack)]);
+    let misnamed = copy(&*world.store, |_| true);
+    let name = BlobName::new("proofs/cosignature-00-00000000").unwrap();
+    misnamed.create(&name, answer.as_bytes(), lock).unwrap();
+    assert_eq!(problems(&check(&misnamed)), [(name.as_str(), Problem::Foreign)]);
+}
+
 /// Everything of section 10 of the format that another implementation can compare with; nothing in it is drawn.
 pub(crate) fn tree_vectors() -> serde_json::Value {
     use vault::{
