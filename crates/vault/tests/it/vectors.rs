@@ -18,7 +18,7 @@ use vault::{
     verify::{Depth, verify},
 };
 
-use crate::heads::tree_vectors;
+use crate::auditor::tree_vectors;
 use crate::support::{World, cursor, item, put, rows, shop, small_options, upserts};
 
 const PAGES: Layout = Layout::Pages { page_bytes: 8192 };
