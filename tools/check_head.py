@@ -112,7 +112,7 @@ def check_consistency(old_size, old_root, new_size, new_root, proof):
     if old_size > new_size:
         raise Refused(f"the tree is smaller than what was kept: {new_size} commits in place of {old_size}")
     if old_size == 0:
-        if proof:
+        if proof or (new_size == 0 and new_root != root_of([])):
             raise Refused("every tree continues the empty one, without a proof")
         return
     if roots_from_consistency(old_size, old_root, new_size, proof) != (old_root, new_root):

@@ -110,7 +110,8 @@ fn refuse(refusal: &Refusal) -> Response {
             let kind = [(header::CONTENT_TYPE, "text/x.tlog.size")];
             return (StatusCode::CONFLICT, kind, format!("{size}\n")).into_response();
         }
-        Refusal::Fork => StatusCode::UNPROCESSABLE_ENTITY,
+        Refusal::Fork { same_size: true } => StatusCode::CONFLICT,
+        Refusal::Fork { same_size: false } => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, format!("{refusal}\n")).into_response()

@@ -137,7 +137,10 @@ pub enum Refusal {
     },
     /// The log's own key signed another history than the one that was cosigned.
     #[error("the checkpoint does not continue the history that was cosigned here: the log was forked")]
-    Fork,
+    Fork {
+        /// Whether it covers just as many commits: two roots for one size.
+        same_size: bool,
+    },
     /// The memory cannot be written: then nothing is signed.
     #[error("the witness cannot remember, so it does not sign")]
     State(#[source] FileError),
@@ -294,7 +297,7 @@ impl Witness {
         self.write(&state).map_err(Refusal::State)?;
         self.state = state;
         if !continues {
-            return Err(Refusal::Fork);
+            return Err(Refusal::Fork { same_size: request.old_size == request.signed.checkpoint.size });
         }
         let seconds = u64::try_from(now.as_micros() / 1_000_000).unwrap_or(0);
         Ok(format!("{}\n", self.key.cosign(request.signed.note.text(), seconds)))

@@ -203,7 +203,7 @@ fn a_request_that_is_not_in_order_is_refused_with_the_protocols_words() {
     witness.add_checkpoint(&ask(&vault, 3)).unwrap();
     let proofless: Vec<_> = ask(&world.grow(&world.store, &["shop"]), 3).lines().map(str::to_owned).collect();
     let without = [&proofless[..1], &proofless[2..]].concat().join("\n") + "\n";
-    assert!(matches!(refused(&mut witness, &without), Refusal::Fork));
+    assert!(matches!(refused(&mut witness, &without), Refusal::Fork { same_size: false }));
 }
 
 #[test]

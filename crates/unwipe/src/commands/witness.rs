@@ -91,7 +91,9 @@ fn cosign(context: &Context, witness: &mut Witness, file: &Path) -> Result<Exit,
             Refusal::OldSize { size } => {
                 (Exit::Failed, Some(format!("beside the vault: unwipe head request --old {size}")))
             }
-            Refusal::Fork => (Exit::Tampering, Some("compare: unwipe verify --against FILE".to_owned())),
+            Refusal::Fork { .. } => {
+                (Exit::Tampering, Some("compare: unwipe verify --against FILE".to_owned()))
+            }
             Refusal::UnknownOrigin { .. } => {
                 (Exit::Failed, Some("unwipe witness watch KEY, with what unwipe head key prints".to_owned()))
             }

@@ -167,7 +167,8 @@ pub fn verify_consistency(
     proof: &[TreeHash],
 ) -> bool {
     if old_size == 0 {
-        return proof.is_empty() && *old_root == empty_root();
+        let sound = new_size > 0 || *new_root == empty_root();
+        return sound && proof.is_empty() && *old_root == empty_root();
     }
     if old_size == new_size {
         return proof.is_empty() && old_root == new_root;
