@@ -178,6 +178,7 @@ impl Installation {
             vault: VaultConfig { capture_key: "file:keys/capture.key".to_owned(), place: place.clone() },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            witnesses: BTreeMap::new(),
             sources: BTreeMap::new(),
         };
         config.write(home)?;

@@ -18,6 +18,8 @@ use vault::{
     WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
 };
 
+use witness::{Client, WitnessClock};
+
 use crate::{
     Config, ConfigError, SecretError, Secrets, StoredSource,
     config::{RestoreConfig, VaultConfig},
@@ -73,6 +75,18 @@ pub enum ServiceError {
         #[source]
         source: CaptureError,
     },
+    /// The key of a configured witness is none.
+    #[error("the key of witness {name} cannot be used")]
+    WitnessKey {
+        /// The witness.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: vault::tree::VerifierKeyError,
+    },
+    /// What a witness answered cannot be kept.
+    #[error("the witness's answer cannot be kept")]
+    Cosignature(#[from] vault::tree::CosignatureError),
     /// A file cannot be read or written.
     #[error("the home folder cannot be used")]
     File(#[from] FileError),
@@ -94,7 +108,8 @@ impl ServiceError {
             Self::Capture { source, .. } => source.hint(),
             Self::Busy { .. } => Some("stop the other process, or let it go on: one is enough".to_owned()),
             Self::Catalog(error) => error.hint(),
-            Self::Init(_) | Self::File(_) => None,
+            Self::WitnessKey { .. } => Some("unwipe witness key, on the witness, prints it".to_owned()),
+            Self::Init(_) | Self::Cosignature(_) | Self::File(_) => None,
         }
     }
 }
@@ -161,6 +176,7 @@ impl Installation {
                 ..RestoreConfig::default()
             },
             approvers: std::collections::BTreeMap::new(),
+            witnesses: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
@@ -228,7 +244,12 @@ impl Installation {
     ) -> Result<Vec<Arc<dyn TimeSource>>, ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         let own = self.config.vault.place.time_source(&self.surroundings(&secrets))?;
-        Ok(own.into_iter().collect())
+        let mut sources: Vec<Arc<dyn TimeSource>> = own.into_iter().collect();
+        for (name, config) in &self.config.witnesses {
+            let client = Client::new(&config.url, config.verifier_key(name)?);
+            sources.push(Arc::new(WitnessClock::new(client, self.vault(environment)?)));
+        }
+        Ok(sources)
     }
 
     /// Opens what removes lapsed objects from the vault's place; it takes rights that capturing has not.

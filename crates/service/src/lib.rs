@@ -4,6 +4,7 @@ pub mod approval;
 pub mod certificate;
 pub mod config;
 pub mod enrolment;
+pub mod heads;
 pub mod history;
 pub mod installation;
 pub mod operations;

@@ -126,7 +126,7 @@ pub enum SealerError {
 }
 
 /// The largest object but packs and commits.
-const SMALL_BYTES_MAX: u64 = 1 << 20;
+const SMALL_BYTES_MAX: u64 = 2 << 20;
 /// The largest pack or commit.
 pub(crate) const OBJECT_BYTES_MAX: u64 = 64 << 20;
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o600);

@@ -80,8 +80,8 @@ pub enum ContentError {
     },
 }
 
-/// The largest head or proof.
-pub(crate) const SMALL_BYTES_MAX: u64 = 1 << 20;
+/// The largest head or proof: a head of 16,384 commits has less than 2 MiB.
+pub(crate) const SMALL_BYTES_MAX: u64 = 2 << 20;
 
 /// Checks that a pack is one of this vault and has its name by right.
 pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(), ContentError> {

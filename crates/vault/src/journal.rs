@@ -1,4 +1,4 @@
-//! A durable tail for streamed bytes between two commits (format §10).
+//! A durable tail for streamed bytes between two commits (format §11).
 //!
 //! Bytes that a source streams must be durable within a millisecond, a commit takes longer: so they go into this
 //! append-only tail first and are acknowledged when [`Journal::sync`] returns. Once a commit holds them, they are retired.

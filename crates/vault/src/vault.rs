@@ -12,6 +12,7 @@ use crate::{
     names,
     pack::PackError,
     seal::SealError,
+    tree::HeadError,
 };
 
 /// A vault as it can be seen without any key: its sources, its commits and what they need.
@@ -63,6 +64,15 @@ pub enum VaultError {
         #[source]
         source: DecodeError,
     },
+    /// A tree head is damaged or forged.
+    #[error("tree head {object} is not sound")]
+    TreeHead {
+        /// The object's name.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: HeadError,
+    },
     /// A pack is damaged.
     #[error("pack {object} is not sound")]
     Pack {
@@ -87,6 +97,7 @@ impl VaultError {
             Self::Commit { object, .. }
             | Self::Body { object, .. }
             | Self::Changes { object, .. }
+            | Self::TreeHead { object, .. }
             | Self::Pack { object, .. } => Some(object.clone()),
             Self::Manifest(_) | Self::NoVault => Some(names::MANIFEST.to_owned()),
             Self::Store(BlobError::Missing { name } | BlobError::Refused { name, .. }) => {
@@ -105,6 +116,7 @@ impl VaultError {
                 | Self::Body { .. }
                 | Self::Changes { .. }
                 | Self::Pack { .. }
+                | Self::TreeHead { .. }
                 | Self::Digest
                 | Self::Manifest(ManifestError::Parse { .. })
         )

@@ -67,6 +67,7 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         ),
     });
     findings.extend(locks(context, installation)?);
+    findings.push(history(installation, &report));
     let key_beside = installation.config().restore.key.is_some();
     let subject = "the capturing host cannot read the vault";
     findings.push(if key_beside {
@@ -126,6 +127,28 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         None => Finding::advice(subject, evidence, "unwipe retention status"),
     });
     Ok(findings)
+}
+
+/// A vault that was put back as a whole is sound in itself: somebody else must remember.
+fn history(installation: &Installation, report: &vault::verify::Report) -> Finding {
+    let subject = "a history that is put back would be noticed";
+    let remedy = "keep what unwipe head show prints elsewhere, or let a witness remember: [witnesses.NAME]";
+    let head = match installation.newest_head(&environment) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Finding::advice(subject, "the vault has no tree head", "unwipe head advance"),
+        Err(error) => return Finding::bad(subject, error.to_string(), "unwipe verify"),
+    };
+    let covered = format!("{} commits in the tree, {} not yet", head.head.size(), report.uncovered_commits);
+    let names: Vec<_> = head.witnesses.iter().map(|(name, _)| name.as_str()).collect();
+    match (installation.config().witnesses.len(), names.len()) {
+        (0, _) => Finding::advice(subject, format!("{covered}; no witness is configured"), remedy),
+        (_, 0) => Finding::advice(
+            subject,
+            format!("{covered}; no witness cosigned the newest head"),
+            "unwipe head submit",
+        ),
+        _ => Finding::good(subject, format!("{covered}; cosigned by {}", names.join(", "))),
+    }
 }
 
 /// Says how much WAL may still be written before the slot's room runs out.

@@ -270,6 +270,7 @@ impl CommitWriter {
                         retention_days: envelope.retention_days,
                     };
                     shared.remember_head(&self.source, own);
+                    shared.remember_commit(&self.source, own, envelope.previous);
                     return Ok(receipt(envelope, own, bytes.len() as u64, overtaken_by));
                 }
                 Err(BlobError::Exists { .. }) => {

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that goes wrong")]
 
+mod auditor;
 mod damage;
 mod faults;
+mod heads;
 mod keys;
 mod locks;
 mod measurement;
