@@ -18,14 +18,17 @@ pub enum Kind {
     Applied,
     /// A drill ended.
     Certificate,
+    /// A key was shown to open the vault.
+    KeyDrill,
 }
 
 impl Kind {
-    const fn stream(self) -> &'static str {
+    pub(crate) const fn stream(self) -> &'static str {
         match self {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
+            Self::KeyDrill => "key-drills",
         }
     }
 }

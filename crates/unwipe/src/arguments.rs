@@ -2,6 +2,7 @@
 
 mod capture;
 mod drill;
+mod keys;
 mod look;
 mod recover;
 mod rehearse;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{capture::*, drill::*, keys::*, look::*, recover::*, rehearse::*, setup::*};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -78,6 +79,8 @@ pub(crate) enum Verb {
     Drill(Drill),
     /// Check the vault: chain, signatures, and with --read-data every byte
     Verify(Verify),
+    /// Say who can open the vault and who can add to it, and prove it
+    Keys(Keys),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault

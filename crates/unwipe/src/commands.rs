@@ -8,6 +8,7 @@ pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod guard;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod protect;
 pub(crate) mod reference;

@@ -3,7 +3,7 @@
 mod capture;
 pub mod change;
 mod kit;
-pub mod manage;
+mod manage;
 mod page;
 mod restore;
 pub mod shares;

@@ -57,8 +57,9 @@ impl RestoreKey {
         Self { identity: x25519::Identity::generate(), vault: None, fingerprint: None }
     }
 
+    /// Says which vault and which manifest the key is for.
     #[must_use]
-    pub(crate) fn bound_to(self, vault: VaultId, fingerprint: Fingerprint) -> Self {
+    pub fn bound_to(self, vault: VaultId, fingerprint: Fingerprint) -> Self {
         Self { vault: Some(vault), fingerprint: Some(fingerprint), ..self }
     }
 
@@ -136,6 +137,11 @@ impl RestoreKey {
         let text =
             Zeroizing::new(bech32::encode_upper::<bech32::Bech32>(head, bytes).map_err(|_| refused())?);
         Ok(Self { identity: text.parse().map_err(|_| refused())?, vault, fingerprint })
+    }
+
+    /// Returns the identity's public half, as `age` writes it.
+    pub fn recipient_text(&self) -> String {
+        self.recipient().to_string()
     }
 
     pub(crate) fn recipient(&self) -> x25519::Recipient {

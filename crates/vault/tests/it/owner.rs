@@ -1,6 +1,6 @@
 //! Changes of keys: who may make them, and what they do to what is stored.
 
-use ports::{BlobName, BlobStore};
+use ports::BlobName;
 use proptest::prelude::*;
 use vault::{
     CaptureKey, CommitReceipt, Layout, RecoveryKit, RestoreKey, Vault, VaultError, VaultReader, VaultWriter,
