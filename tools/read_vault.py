@@ -364,7 +364,7 @@ class Vault:
 
     def follow_keys(self, head):
         """Reads the changes of keys that the owner signed, in order; others are nobody's."""
-        self.changes, self.signers = [], [{"key": key} for key in self.manifest["signers"]]
+        self.key_changes, self.signers = [], [{"key": key} for key in self.manifest["signers"]]
         owner, sequence = self.manifest.get("owner"), 0
         folder = self.folder / "keys"
         for number in sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()):
@@ -390,7 +390,7 @@ class Vault:
             if (version, flags) == (1, 0) and known and chained and kept and whole:
                 head, sequence, owner = blake3.blake3(signed + signature).digest(), sequence + 1, change["owner"]
                 self.signers = change["signers"]
-                self.changes.append((change["data_recipient"], wrapped))
+                self.key_changes.append((change["data_recipient"], wrapped))
 
     def check_signer(self, key, source, sequence):
         for signer in self.signers:
@@ -420,7 +420,7 @@ class Vault:
         if said and said.group(1) != fingerprint:
             raise VaultError("vault.json is not the one that this key was made with")
         identity = parse_identity(text)
-        candidates = list(reversed(self.changes))
+        candidates = list(reversed(self.key_changes))
         for path in sorted((self.folder / "keys").iterdir()):
             if path.name.isdigit():
                 candidates.append((self.manifest["data_recipient"], path.read_bytes()))

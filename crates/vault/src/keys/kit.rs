@@ -15,6 +15,8 @@ pub struct RecoveryKit {
 
 const GROUP_CHARACTERS: usize = 8;
 const GROUPS_PER_LINE: usize = 5;
+/// `AGE-SECRET-KEY-1` and the 58 characters after it.
+const KEY_CHARACTERS: usize = 74;
 
 impl RecoveryKit {
     pub(crate) const fn new(key: RestoreKey, created: Moment) -> Self {
@@ -120,20 +122,27 @@ impl RecoveryKit {
 pub(super) fn without_checks(text: &str) -> Result<Zeroizing<String>, KeyError> {
     let mut plain = Zeroizing::new(String::new());
     let mut number = 0;
-    for line in text.lines() {
-        let (kept, check) = match line.trim_end().strip_suffix(']').and_then(|line| line.rsplit_once('[')) {
-            Some((kept, check)) if check.len() == 4 => (kept, Some(check)),
-            _ => (line, None),
+    let mut left = KEY_CHARACTERS;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        plain.push_str(before);
+        let check = after.split_once(']').filter(|(check, _)| check.len() == 4 && left > 0);
+        let Some((check, after)) = check else {
+            plain.push('[');
+            rest = after;
+            continue;
         };
-        if let Some(check) = check {
-            number += 1;
-            let packed: String = kept.chars().filter(|c| !c.is_whitespace()).collect();
-            if line_check(number, packed.to_ascii_uppercase().as_bytes()) != check.to_ascii_uppercase() {
-                return Err(KeyError::Mistyped { line: number });
-            }
+        number += 1;
+        // However the line was broken when it was typed: the check is over the characters before it.
+        let count = left.min(GROUP_CHARACTERS * GROUPS_PER_LINE);
+        left -= count;
+        let line: Vec<char> = plain.chars().rev().filter(|c| !c.is_whitespace()).take(count).collect();
+        let line: String = line.into_iter().rev().collect();
+        if line_check(number, line.to_ascii_uppercase().as_bytes()) != check.to_ascii_uppercase() {
+            return Err(KeyError::Mistyped { line: number });
         }
-        plain.push_str(kept);
-        plain.push('\n');
+        rest = after;
     }
+    plain.push_str(rest);
     Ok(plain)
 }
