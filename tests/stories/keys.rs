@@ -73,15 +73,13 @@ fn the_vault_and_three_pages_bring_everything_back() {
         fs::remove_file(share(lost)).unwrap();
     }
 
-    let fresh = unwipe.path("fresh");
-    fs::create_dir(&fresh).unwrap();
+    fs::create_dir(&home).unwrap();
     let config = format!(
         "[vault]\ncapture_key = \"file:none\"\nplace = {{ kind = \"folder\", path = \"{}\" }}\n",
         kept.display()
     );
-    fs::write(fresh.join("unwipe.toml"), config).unwrap();
-    let home = fresh.to_str().unwrap();
-    let verify = ["--home", home, "verify", "--read-data", "--key"];
+    fs::write(home.join("unwipe.toml"), config).unwrap();
+    let verify = ["verify", "--read-data", "--key"];
     unwipe.run(&[&verify[..], &[&reference]].concat()).expect(exit::DONE);
     let two = format!("shares:{},{}", share(1), share(5));
     let refused = unwipe.run(&[&verify[..], &[&two]].concat());
