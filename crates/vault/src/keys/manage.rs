@@ -42,7 +42,7 @@ impl KeyRing {
             return Ok(state);
         }
         state.recipients.push(Recipient { since: Some(clock.now()), ..recipient });
-        self.append(state, self.keys.clone(), clock)
+        self.append(state, &self.keys.clone(), clock)
     }
 
     /// Makes a new recovery kit and lets it open the vault; it is stored nowhere.
@@ -85,7 +85,7 @@ impl KeyRing {
         keys.earlier_secrets = self.keys.secrets().map(|secret| Zeroizing::new(*secret)).collect();
         state.data_recipient = PublicKey::from(&StaticSecret::from(*keys.data_secret)).to_bytes();
         state.owner = Some(owner_public(&keys.data_secret)?);
-        self.append(state, keys, clock)
+        self.append(state, &keys, clock)
     }
 
     /// Makes a capture key; one that is bound to a source can add to no other.
@@ -99,9 +99,9 @@ impl KeyRing {
         let mut state = self.vault.keys();
         let mut key = CaptureKey::generate(manifest.vault, state.data_recipient, random);
         key.fingerprint = manifest.fingerprint;
-        key.chunk_key = self.keys.chunk_key.clone();
+        key.chunk_key.clone_from(&self.keys.chunk_key);
         state.signers.push(Signer { key: key.signer_public()?, source, retired: None });
-        self.append(state, self.keys.clone(), clock)?;
+        self.append(state, &self.keys.clone(), clock)?;
         Ok(key)
     }
 
@@ -120,7 +120,7 @@ impl KeyRing {
         if !known {
             return Err(KeyError::Damaged { reason: "the vault knows no such signer".to_owned() }.into());
         }
-        self.append(state, self.keys.clone(), clock)
+        self.append(state, &self.keys.clone(), clock)
     }
 
     fn check_owner(&self) -> Result<(), VaultError> {
@@ -135,7 +135,7 @@ impl KeyRing {
     fn append(
         &mut self,
         mut state: KeyState,
-        keys: DataKeys,
+        keys: &DataKeys,
         clock: &dyn Clock,
     ) -> Result<KeyState, VaultError> {
         let previous = self.vault.keys();
@@ -155,7 +155,7 @@ impl KeyRing {
         let mut number = self.vault.key_numbers()?.last().map_or(0, |last| last + 1);
         loop {
             match self.vault.store().create(&names::keys(number)?, &bytes, lock) {
-                Ok(_) => break,
+                Ok(()) => break,
                 Err(BlobError::Exists { .. }) => number += 1,
                 Err(error) => return Err(error.into()),
             }

@@ -17,7 +17,7 @@ pub(super) struct Page {
 const STYLE: &str = "@page{size:A4;margin:16mm}\
 body{font:11pt/1.4 sans-serif;color:#000;background:#fff;max-width:178mm;margin:0 auto}\
 h1{font-size:20pt;margin:0 0 3mm}table{border-collapse:collapse;margin:4mm 0}\
-td{padding:.5mm 6mm .5mm 0;vertical-align:top}code,pre,.m{font-family:monospace;overflow-wrap:anywhere}\
+td{padding:.5mm 6mm .5mm 0;vertical-align:top}code,pre,.m{font-family:monospace;font-size:9.5pt;overflow-wrap:anywhere}\
 .key{font:bold 14pt/1.7 monospace;border:1.5pt solid #000;padding:3mm 4mm;white-space:pre-wrap}\
 .code{text-align:center;margin:5mm 0}.code svg{width:72mm;height:72mm}\
 ol{margin:2mm 0 0;padding-left:6mm}li{margin-bottom:1.5mm}";
@@ -53,7 +53,7 @@ pub(super) fn code(text: &str) -> Result<String, KeyError> {
 /// Returns what to do, with and without unwipe.
 pub(super) fn steps(reference: &str, option: &str) -> Vec<String> {
     vec![
-        "Scan the code, or type the numbered lines, into a file for each page (spaces do not matter). \
+        "Scan the code, or type the lines of the key, into a file for each page (spaces do not matter). \
          Make it private: <code>chmod 600 FILE</code>."
             .to_owned(),
         format!("Prove that it opens the vault: <code>unwipe keys drill --key {}</code>", escape(reference)),

@@ -94,7 +94,7 @@ impl Share {
         let mut set = [0; 4];
         random.fill(&mut set);
         let secret = key.scalar()?;
-        let pieces = Sharks(threshold).dealer(&*secret).take(usize::from(total));
+        let pieces = Sharks(threshold).dealer(&secret).take(usize::from(total));
         (1..)
             .zip(pieces)
             .map(|(number, piece)| {
