@@ -14,6 +14,7 @@ mod cycle;
 mod damage;
 mod disk;
 mod heads;
+mod keys;
 mod kills;
 mod outages;
 mod production;

@@ -179,7 +179,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut witness =
             Witness::init(folder.path(), "w.example/1", false, clock.clone(), &*random).unwrap();
-        witness.watch(&keys.manifest.verifier_keys()[0]).unwrap();
+        witness
+            .watch(&vault::keys::KeyState::of(&keys.manifest).verifier_keys(keys.manifest.vault)[0])
+            .unwrap();
         let key = witness.key().clone();
         let server = witness::start(witness, (Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let client = Client::new(&format!("http://{}", server.address()), key);

@@ -14,15 +14,15 @@ use ports::{
     files::{self, FileError},
 };
 use vault::{
-    CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError,
-    WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
+    CaptureKey, InitOptions, Vault, VaultError, VaultReader, VaultWriter, WriteError, WriterOptions,
+    init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
 };
-
 use witness::{Client, WitnessClock};
 
 use crate::{
     Config, ConfigError, SecretError, Secrets, StoredSource,
     config::{RestoreConfig, VaultConfig},
+    keys::KeyDrill,
     place::{Place, PlaceError, Standing, Surroundings},
     secret::Environment,
 };
@@ -45,6 +45,15 @@ pub enum ServiceError {
     /// A key file cannot be used.
     #[error("a key cannot be used")]
     Key(#[from] KeyError),
+    /// A page of a split key cannot be used.
+    #[error("the share in {} cannot be used", path.display())]
+    ShareFile {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
     /// No restore key is configured and none was given.
     #[error("reading the vault needs its restore key")]
     NoRestoreKey,
@@ -109,6 +118,7 @@ impl ServiceError {
             Self::Busy { .. } => Some("stop the other process, or let it go on: one is enough".to_owned()),
             Self::Catalog(error) => error.hint(),
             Self::WitnessKey { .. } => Some("unwipe witness key, on the witness, prints it".to_owned()),
+            Self::ShareFile { source, .. } => source.hint(),
             Self::Init(_) | Self::Cosignature(_) | Self::File(_) => None,
         }
     }
@@ -277,6 +287,7 @@ impl Installation {
         let store = self.store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
+        let key = key.following(writer.vault());
         Ok((Arc::new(writer), key))
     }
 
@@ -288,9 +299,26 @@ impl Installation {
     ) -> Result<VaultReader, ServiceError> {
         let reference = reference.or(self.config.restore.key.as_deref()).ok_or(ServiceError::NoRestoreKey)?;
         let secrets = Secrets::new(&self.home, environment);
-        let key = RestoreKey::parse(secrets.resolve(reference)?.expose())?;
+        let (key, _) = crate::keys::resolve(reference, &secrets)?;
         let store = self.store(environment)?;
         Ok(VaultReader::open(store, &key)?)
+    }
+
+    /// Returns the key drills in the operation log, oldest first; reading them needs the configured restore key.
+    pub fn key_drills(&self, environment: Environment<'_>) -> Result<Vec<KeyDrill>, ServiceError> {
+        let reader = self.reader(None, environment)?;
+        let Ok(source) = SourceName::new(crate::operations::SOURCE) else { return Ok(Vec::new()) };
+        let mut drills = Vec::new();
+        for commit in reader.vault().commits(&source)? {
+            for change in reader.body(&commit?)?.changes {
+                let vault::Change::Upsert { item, content } = change else { continue };
+                if item.stream.as_str() == crate::operations::Kind::KeyDrill.stream() {
+                    // One written by a later version may look different; the others still count.
+                    drills.extend(serde_json::from_slice::<KeyDrill>(&reader.read_all(&content)?).ok());
+                }
+            }
+        }
+        Ok(drills)
     }
 
     /// Opens a source's catalog as it is; one that is of no more use is moved aside and begun anew.

@@ -7,6 +7,7 @@ pub mod enrolment;
 pub mod heads;
 pub mod history;
 pub mod installation;
+pub mod keys;
 pub mod operations;
 pub mod place;
 pub mod retention;

@@ -20,15 +20,18 @@ pub enum Kind {
     Certificate,
     /// Retention was lengthened.
     Retention,
+    /// A key was shown to open the vault.
+    KeyDrill,
 }
 
 impl Kind {
-    const fn stream(self) -> &'static str {
+    pub(crate) const fn stream(self) -> &'static str {
         match self {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
             Self::Retention => "retention",
+            Self::KeyDrill => "key-drills",
         }
     }
 }

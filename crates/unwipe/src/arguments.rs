@@ -3,6 +3,7 @@
 mod capture;
 mod drill;
 mod head;
+mod keys;
 mod look;
 mod recover;
 mod rehearse;
@@ -16,8 +17,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, head::*, look::*, recover::*, rehearse::*, retention::*, setup::*, vault::*,
-    witness::*,
+    capture::*, drill::*, head::*, keys::*, look::*, recover::*, rehearse::*, retention::*, setup::*,
+    vault::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -94,6 +95,8 @@ pub(crate) enum Verb {
     /// Keep a vault for other hosts: serve it, enrol sources, guard its files
     #[command(subcommand_required = true)]
     Vault(Vault),
+    /// Say who can open the vault and who can add to it, and prove it
+    Keys(Keys),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault

@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod guard;
 pub(crate) mod head;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod protect;
 pub(crate) mod reference;

@@ -54,6 +54,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Verify(options) => commands::verify::run(&context, &options),
         Verb::Retention(options) => commands::retention::run(&context, options.action),
         Verb::Vault(options) => commands::vault::run(&context, options),
+        Verb::Keys(options) => commands::keys::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Log(options) => commands::log::run(&context, &options),
         Verb::Rehearse(options) => rehearse::run(&context, &options),

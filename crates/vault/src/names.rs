@@ -22,6 +22,12 @@ pub(crate) fn keys(number: u64) -> Result<BlobName, BlobError> {
     BlobName::new(format!("{KEYS}{number}"))
 }
 
+/// Takes the number out of `keys/<n>`.
+pub(crate) fn parse_keys(name: &BlobName) -> Option<u64> {
+    let text = name.as_str().strip_prefix(KEYS)?;
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}
+
 pub(crate) fn pack(id: &PackId) -> Result<BlobName, BlobError> {
     let id = id.to_string();
     BlobName::new(format!("{DATA}{}/{id}", &id[..2]))

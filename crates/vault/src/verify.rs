@@ -15,6 +15,9 @@ use crate::{
     pack::PACK_BYTES_MAX, retention::RetentionLog, tree::TreeHead, verify::heads::LogHashes,
 };
 
+/// How wrapped keys begin.
+const AGE_LINE: &[u8] = b"age-encryption.org/v1\n";
+
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -150,6 +153,7 @@ pub fn verify(
     };
     check.names(&objects);
     check.foreign()?;
+    check.keys()?;
     for source in vault.sources()? {
         check.log(&source, reader, progress)?;
     }
@@ -230,6 +234,26 @@ impl Check<'_> {
         }
         if self.retention.is_broken() {
             self.find(names::RETENTION, Problem::Missing, "signed entries of the log of retention are gone");
+        }
+        Ok(())
+    }
+
+    /// Finds objects among the keys that neither the vault's maker nor its owner wrote.
+    fn keys(&mut self) -> Result<(), VaultError> {
+        let signed: Vec<u64> = self.vault.key_changes()?.iter().map(|change| change.number).collect();
+        for number in self.vault.key_numbers()? {
+            let name = names::keys(number)?;
+            let bytes = match self.vault.store().read(&name) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.fail(name.as_str(), &error.into());
+                    continue;
+                }
+            };
+            if !bytes.starts_with(AGE_LINE) && !signed.contains(&number) {
+                let detail = "it is no change of keys that this vault's owner signed; nobody follows it";
+                self.find(name.as_str(), Problem::Foreign, detail);
+            }
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use crate::{
     CaptureKey, CommitHash, PackId, Vault, VaultError,
     content::{ContentHasher, UnwrittenPack},
     encoding::DecodeError,
-    keys::KeyError,
+    keys::{KeyError, change::Standing},
     log::{FieldTooLong, PackEntry},
     names,
     pack::PackSettings,
@@ -205,7 +205,7 @@ pub struct VaultWriter {
 /// What all commits of a writer share.
 pub(crate) struct Shared {
     pub(crate) vault: Vault,
-    pub(crate) settings: PackSettings,
+    settings: PackSettings,
     pub(crate) hasher: ContentHasher,
     pub(crate) signer: Ed25519KeyPair,
     pub(crate) signer_public: [u8; 32],
@@ -243,7 +243,7 @@ impl VaultWriter {
         let signer_public = key.signer_public()?;
         let settings = PackSettings {
             vault: manifest.vault,
-            data_recipient: key.data_recipient,
+            data_recipient: vault.keys().data_recipient,
             compression_level: options.compression_level,
         };
         let state = State {
@@ -289,6 +289,11 @@ impl VaultWriter {
         CommitWriter::new(Arc::clone(&self.shared), source.clone(), known)
     }
 
+    /// Reads changes of keys that the owner signed, so that what follows is sealed to the data key now in force.
+    pub fn refresh_keys(&self) -> Result<(), WriteError> {
+        Ok(self.shared.vault.refresh_keys()?)
+    }
+
     /// Lengthens the retention: extends the locks of all that is there, and makes the next commits say so.
     ///
     /// A shorter term than the one in force changes nothing. Returns how many objects were extended.
@@ -304,6 +309,20 @@ impl VaultWriter {
 }
 
 impl Shared {
+    /// Returns how packs are made now; the data key may have been rotated since the writer was opened.
+    pub(crate) fn settings(&self) -> PackSettings {
+        PackSettings { data_recipient: self.vault.keys().data_recipient, ..self.settings }
+    }
+
+    /// Makes sure that the vault still takes what this writer signs.
+    pub(crate) fn check_signer(&self, source: &SourceName, sequence: u64) -> Result<(), WriteError> {
+        match self.vault.keys().may_sign(&self.signer_public, source, sequence) {
+            Standing::Counts => Ok(()),
+            Standing::OtherSource => Err(KeyError::OtherSource { source_name: source.clone() }.into()),
+            Standing::Unknown | Standing::Retired => Err(KeyError::Retired.into()),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

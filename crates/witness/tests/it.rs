@@ -51,7 +51,7 @@ impl World {
     }
 
     fn log_key(&self) -> VerifierKey {
-        self.keys.manifest.verifier_keys().remove(0)
+        vault::keys::KeyState::of(&self.keys.manifest).verifier_keys(self.keys.manifest.vault).remove(0)
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -116,7 +116,7 @@ fn a_growing_vault_is_cosigned_over_http_and_the_answers_are_kept_in_it() {
         assert_eq!(head.size(), 3 * round);
         let signed = vault.cosigned(&head).unwrap();
         let read = SignedCheckpoint::parse(&signed.note.to_string()).unwrap();
-        read.check(vault.manifest()).unwrap();
+        read.check(vault.manifest().vault, &vault.keys()).unwrap();
         let seconds = world.clock.now().as_micros() / 1_000_000;
         assert_eq!(read.note.cosigned_at(&submission_key(&world)), u64::try_from(seconds).ok());
         last = Some((vault, submission));

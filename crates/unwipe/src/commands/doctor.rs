@@ -79,6 +79,7 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     } else {
         Finding::good(subject, "no restore key is configured here")
     });
+    findings.push(key_drill(context, installation));
     let now = context.clock().now();
     let ahead = vault
         .sources()?
@@ -148,6 +149,30 @@ fn history(installation: &Installation, report: &vault::verify::Report) -> Findi
             "unwipe head submit",
         ),
         _ => Finding::good(subject, format!("{covered}; cosigned by {}", names.join(", "))),
+    }
+}
+
+/// A key that was not shown to open the vault for so long is worth a drill.
+const KEY_DRILL_DAYS_MAX: i64 = 92;
+
+fn key_drill(context: &Context, installation: &Installation) -> Finding {
+    let subject = "the recovery kit opens the vault";
+    let run = "unwipe keys drill --key file:KIT, or --key shares:FILE,FILE,…";
+    let Ok(drills) = installation.key_drills(&environment) else {
+        return Finding::advice(subject, "the drills can be read with the restore key only", run);
+    };
+    let recipients = match installation.vault(&environment) {
+        Ok(vault) => vault.keys().recipients,
+        Err(_) => Vec::new(),
+    };
+    let recovery = |age: &str| recipients.iter().any(|r| r.role == "recovery" && r.age == age);
+    let last = drills.iter().filter(|drill| recovery(&drill.recipient)).map(|drill| drill.at).max();
+    match last.map(|at| context.clock().now().micros_since(at) / vault::retention::DAY_MICROS) {
+        None => Finding::advice(subject, "it was never proven", run),
+        Some(days) if days > KEY_DRILL_DAYS_MAX => {
+            Finding::advice(subject, format!("it was last proven {days} days ago"), run)
+        }
+        Some(days) => Finding::good(subject, format!("it was last proven {days} days ago")),
     }
 }
 

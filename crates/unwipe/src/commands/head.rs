@@ -69,7 +69,8 @@ pub(crate) fn run(context: &Context, options: &Head) -> Result<Exit, Failure> {
     match &options.action {
         HeadAction::Show { qr } => show(context, &installation, *qr),
         HeadAction::Key => {
-            let keys = installation.vault(&environment)?.manifest().verifier_keys();
+            let vault = installation.vault(&environment)?;
+            let keys = vault.keys().verifier_keys(vault.manifest().vault);
             print(context, keys.iter().map(|key| format!("{key}\n")).collect())
         }
         HeadAction::Advance => advance(context, &installation),

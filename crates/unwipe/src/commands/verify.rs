@@ -124,7 +124,8 @@ pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> 
 /// Reads a checkpoint that was kept elsewhere: from a file, or from the command line itself.
 fn read_kept(vault: &Vault, text: &str) -> Result<SignedCheckpoint, Failure> {
     let text = if text.contains('\n') { text.to_owned() } else { ports::files::read_text(Path::new(text))? };
-    let kept = SignedCheckpoint::parse(&text).and_then(|kept| kept.check(vault.manifest()).map(|()| kept));
+    let kept = SignedCheckpoint::parse(&text)
+        .and_then(|kept| kept.check(vault.manifest().vault, &vault.keys()).map(|()| kept));
     kept.map_err(|error| {
         Failure::because(Exit::Usage, "nothing can be compared with this checkpoint", error)
             .hint("give a checkpoint as unwipe head show printed it")

@@ -120,7 +120,7 @@ impl Shared {
         let previous = state.newest.as_ref();
         let now = self.clock.now();
         let made =
-            head::assemble(self.settings.vault, previous, leaves, now, &self.signer, self.signer_public);
+            head::assemble(self.settings().vault, previous, leaves, now, &self.signer, self.signer_public);
         let (bytes, head) = made.map_err(|source| VaultError::TreeHead {
             object: format!("{}{}", names::HEADS, previous.map_or(0, |head| head.number + 1)),
             source,

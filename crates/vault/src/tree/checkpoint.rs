@@ -3,7 +3,10 @@ use model::Moment;
 use qrcode::{QrCode, render::unicode::Dense1x2};
 
 use super::{Algorithm, Note, NoteError, VerifierKey};
-use crate::{Manifest, TreeHash, VaultId};
+use crate::{
+    TreeHash, VaultId,
+    keys::{KeyState, Signer},
+};
 
 /// What a tree was at one time: C2SP's `tlog-checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,20 +114,22 @@ impl SignedCheckpoint {
     }
 
     /// Checks that it is of this vault and that a key of the vault signed it.
-    pub fn check(&self, manifest: &Manifest) -> Result<(), CheckpointError> {
-        let origin = origin(manifest.vault);
+    pub fn check(&self, vault: VaultId, keys: &KeyState) -> Result<(), CheckpointError> {
+        let origin = origin(vault);
         if self.checkpoint.origin != origin {
             return Err(CheckpointError::Origin { origin: self.checkpoint.origin.clone() });
         }
-        let signed = manifest.verifier_keys().iter().any(|key| self.note.is_signed_by(key));
+        let signed = keys.verifier_keys(vault).iter().any(|key| self.note.is_signed_by(key));
         if signed { Ok(()) } else { Err(CheckpointError::Signature) }
     }
 }
 
-impl Manifest {
-    /// Returns the keys whose signatures count on this vault's checkpoints, in the form that witnesses are given.
-    pub fn verifier_keys(&self) -> Vec<VerifierKey> {
-        let key = |public: &[u8; 32]| VerifierKey::new(origin(self.vault), Algorithm::Ed25519, *public).ok();
+impl KeyState {
+    /// Returns the keys whose signatures count on a vault's checkpoints, in the form that witnesses are given.
+    ///
+    /// A retired signer's heads still count: it may only repeat what the logs hold.
+    pub fn verifier_keys(&self, vault: VaultId) -> Vec<VerifierKey> {
+        let key = |signer: &Signer| VerifierKey::new(origin(vault), Algorithm::Ed25519, signer.key).ok();
         self.signers.iter().filter_map(key).collect()
     }
 }

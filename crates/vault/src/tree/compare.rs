@@ -28,7 +28,7 @@ impl Comparison {
     ///
     /// The heads are believed as they stand; [`crate::verify`] compares them with the logs.
     pub fn of(vault: &Vault, kept: &SignedCheckpoint) -> Result<Result<Self, CheckpointError>, VaultError> {
-        if let Err(error) = kept.check(vault.manifest()) {
+        if let Err(error) = kept.check(vault.manifest().vault, &vault.keys()) {
             return Ok(Err(error));
         }
         let newest = vault.newest_tree_head()?;

@@ -9,9 +9,10 @@ use super::{
     leaf_hash, note, origin,
 };
 use crate::{
-    CommitHash, HeadHash, Manifest, TreeHash, VaultId,
+    CommitHash, HeadHash, TreeHash, VaultId,
     encoding::{DecodeError, Decoder, Encoder, VERSION},
     id::hex,
+    keys::KeyState,
 };
 
 /// One commit as a leaf of the tree.
@@ -186,7 +187,7 @@ impl Body {
 
 impl TreeHead {
     /// Reads a tree head and checks all that needs no predecessor and no log.
-    pub fn parse(bytes: &[u8], manifest: &Manifest) -> Result<Self, HeadError> {
+    pub fn parse(bytes: &[u8], vault: VaultId, keys: &KeyState) -> Result<Self, HeadError> {
         let mut from = Decoder::new("tree head", bytes);
         from.header(MAGIC)?;
         if from.u16()? != 0 {
@@ -198,14 +199,14 @@ impl TreeHead {
         }
         let encoded = from.raw(length)?;
         let body = Body::decode(encoded)?;
-        if body.vault != manifest.vault {
+        if body.vault != vault {
             return Err(HeadError::OtherVault { found: body.vault });
         }
         let note = std::str::from_utf8(from.raw(from.left())?).map_err(|_| from.range())?;
         let note = Note::parse(note).map_err(CheckpointError::from)?;
         let checkpoint = Checkpoint::parse(note.text()).map_err(HeadError::from)?;
         let signed = SignedCheckpoint { checkpoint, note };
-        signed.check(manifest)?;
+        signed.check(vault, keys)?;
         if signed.checkpoint != body.checkpoint(encoded) {
             return Err(HeadError::Content);
         }

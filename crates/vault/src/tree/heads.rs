@@ -29,7 +29,14 @@ impl Vault {
         let name = names::tree_head(number)?;
         let bytes = self.store().read(&name)?;
         let wrong = |source| VaultError::TreeHead { object: name.to_string(), source };
-        let head = TreeHead::parse(&bytes, self.manifest()).map_err(wrong)?;
+        let id = self.manifest().vault;
+        let mut parsed = TreeHead::parse(&bytes, id, &self.keys());
+        if parsed.is_err() {
+            // Its signer may have been added since this vault was opened.
+            self.refresh_keys()?;
+            parsed = TreeHead::parse(&bytes, id, &self.keys());
+        }
+        let head = parsed.map_err(wrong)?;
         if head.number == number {
             Ok(head)
         } else {

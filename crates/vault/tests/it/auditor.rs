@@ -84,7 +84,7 @@ fn an_auditor_without_unwipe_checks_a_real_vault_and_finds_the_forged_one() {
         ports::files::replace(&path, text.as_bytes()).unwrap();
         path
     };
-    let key = vault.manifest().verifier_keys()[0].to_string();
+    let key = vault.keys().verifier_keys(vault.manifest().vault)[0].to_string();
     let run = |arguments: &[&str], path: &Path| {
         let mut all = vec![Path::new(arguments[0]), path];
         all.extend(arguments[1..].iter().map(Path::new));

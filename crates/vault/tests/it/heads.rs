@@ -361,7 +361,7 @@ proptest::proptest! {
         let at = at % genuine.len();
         let forged = [&genuine[..at], &bytes, &genuine[(at + keep).min(genuine.len())..]].concat();
         proptest::prop_assume!(forged != genuine);
-        proptest::prop_assert!(vault::tree::TreeHead::parse(&forged, &world.keys.manifest).is_err());
+        proptest::prop_assert!(vault::tree::TreeHead::parse(&forged, world.keys.manifest.vault, &vault::keys::KeyState::of(&world.keys.manifest)).is_err());
     }
 }
 

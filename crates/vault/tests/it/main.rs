@@ -9,6 +9,7 @@ mod heads;
 mod keys;
 mod locks;
 mod measurement;
+mod owner;
 mod retention;
 mod round_trip;
 mod support;
