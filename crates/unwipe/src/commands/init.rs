@@ -94,7 +94,7 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
 /// Makes the home folder of a host that only captures, into a vault on another host.
 fn join(context: &Context, path: &Path) -> Result<Exit, Failure> {
     let enrolment = Enrolment::load(path).map_err(ServiceError::from)?;
-    let standing = Installation::join(&context.home, &enrolment, &context.ports, &environment)?;
+    let standing = Installation::join(&context.home, &enrolment, &context.ports)?;
     let joined = Joined {
         home: context.home.display().to_string(),
         vault: enrolment.url,
