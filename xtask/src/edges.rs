@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
+    ("buckets", &[]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];

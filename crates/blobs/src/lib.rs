@@ -1,4 +1,5 @@
-//! Stores that keep a vault's objects: a local folder, memory, and one that fails on purpose.
+//! Stores that keep a vault's objects: a local folder, a bucket with Object Lock, memory, and one that
+//! fails on purpose.
 //!
 //! None of them can replace or delete an object: `ports::BlobStore` has no such call.
 
@@ -6,6 +7,7 @@ mod fault;
 mod local;
 mod memory;
 mod protection;
+pub mod s3;
 
 pub use fault::{Fault, FaultCall, FaultStore};
 pub use local::LocalStore;

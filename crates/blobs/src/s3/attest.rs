@@ -1,0 +1,2 @@
+//! stub
+pub(super) const FOLDER: &str = ".attest/";
