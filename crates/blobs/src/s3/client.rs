@@ -1,12 +1,14 @@
 //! The verbs that a store has: a closed list, in which nothing deletes, shortens or configures.
 
+use std::collections::HashSet;
+
 use model::Moment;
 use ureq::http::{HeaderMap, Method};
 
 use super::{
     connection::{Answer, Call, Connection, S3Error, date},
     encoding::{self, Sha256},
-    listing::VersionPage,
+    listing::{KeyVersions, ListedVersion, VersionPage},
 };
 
 /// A bucket with the verbs of a store that only grows.
@@ -127,8 +129,42 @@ impl Client {
         self.connection.send(&call).map(drop)
     }
 
-    /// Returns a page of versions and delete markers whose names begin with `prefix`.
-    pub(super) fn list_versions(
+    /// Returns all versions and delete markers whose names begin with `prefix`, the newest of each key first.
+    pub(super) fn versions(&self, prefix: &str) -> Result<Vec<ListedVersion>, S3Error> {
+        self.versions_while(prefix, |_| true)
+    }
+
+    /// Returns what is under one key.
+    pub(super) fn versions_of(&self, key: &str) -> Result<KeyVersions, S3Error> {
+        // Keys that merely begin with this one come after it; their pages are not fetched.
+        let mut versions = self.versions_while(key, |version| version.key == key)?;
+        versions.retain(|version| version.key == key);
+        Ok(KeyVersions::new(versions))
+    }
+
+    /// Fetches pages as long as the last version of each is wanted.
+    fn versions_while(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&ListedVersion) -> bool,
+    ) -> Result<Vec<ListedVersion>, S3Error> {
+        let (mut versions, mut seen, mut after) = (Vec::new(), HashSet::new(), None);
+        loop {
+            let page = self.page_of_versions(prefix, after.as_ref())?;
+            versions.extend(page.versions);
+            let Some(next) = page.next else { return Ok(versions) };
+            if !versions.last().is_none_or(&wanted) {
+                return Ok(versions);
+            }
+            // A store that sends the same page for ever must not hold a vault up for ever.
+            if !seen.insert(next.clone()) {
+                return Err(S3Error::Nonsense { what: "a listing that goes back" });
+            }
+            after = Some(next);
+        }
+    }
+
+    fn page_of_versions(
         &self,
         prefix: &str,
         after: Option<&(String, String)>,

@@ -79,11 +79,10 @@ pub(super) struct KeyVersions {
 impl KeyVersions {
     /// Sorts the versions of one key, as they were listed.
     ///
-    /// A store lists the newest first. Where two carry the same time the order of the list decides, so that every
-    /// reader picks the same one.
+    /// A store lists the versions of a key in the order in which they were stored, the newest first. Their dates say
+    /// when a write began, which is another order when several are under way, so the dates are not looked at.
     pub(super) fn new(mut versions: Vec<ListedVersion>) -> Self {
         versions.reverse();
-        versions.sort_by_key(|version| version.modified_at);
         let original = versions.iter().position(|version| !version.is_delete_marker);
         let original = original.map(|at| versions.remove(at));
         Self { original, others: versions }

@@ -7,7 +7,6 @@ use super::{
     S3Credential, S3Settings, SettingsError,
     client::{Client, document},
     connection::{Call, Connection, S3Error},
-    listing::KeyVersions,
     outcome::{failed, untrue},
 };
 
@@ -40,18 +39,8 @@ impl S3Reaper {
 
     /// Finds the version that the name is, and nothing else: what came later under the name stays.
     fn original(&self, name: &BlobName) -> Result<String, BlobError> {
-        let (mut versions, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.client.list_versions(name.as_str(), after.as_ref());
-            let page = page.map_err(|error| failed("listing", name, error))?;
-            let ended = page.versions.iter().any(|version| version.key != name.as_str());
-            versions.extend(page.versions.into_iter().filter(|version| version.key == name.as_str()));
-            after = match page.next {
-                next if !ended && next > after => next,
-                _ => break,
-            };
-        }
-        let original = KeyVersions::new(versions).original;
+        let versions = self.client.versions_of(name.as_str());
+        let original = versions.map_err(|error| failed("listing", name, error))?.original;
         original.map(|version| version.version_id).ok_or_else(|| BlobError::Missing { name: name.clone() })
     }
 

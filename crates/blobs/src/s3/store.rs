@@ -42,35 +42,8 @@ impl S3Store {
         Ok(Self { client: Client::new(connection), known: RwLock::default() })
     }
 
-    /// Returns all versions below a prefix, in the order of their keys.
-    fn versions(&self, prefix: &str) -> Result<Vec<ListedVersion>, S3Error> {
-        let (mut versions, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.client.list_versions(prefix, after.as_ref())?;
-            versions.extend(page.versions);
-            match page.next {
-                None => return Ok(versions),
-                // A store that sends the same page for ever must not hold a vault up for ever.
-                next if next <= after => return Err(S3Error::Nonsense { what: "a listing that goes back" }),
-                next => after = next,
-            }
-        }
-    }
-
-    /// Returns the versions of one name.
     fn versions_of(&self, name: &BlobName) -> Result<KeyVersions, BlobError> {
-        let (mut versions, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.client.list_versions(name.as_str(), after.as_ref());
-            let page = page.map_err(|error| failed("listing", name, error))?;
-            // Keys that merely begin with the name come after it and are not fetched.
-            let ended = page.versions.iter().any(|version| version.key != name.as_str());
-            versions.extend(page.versions.into_iter().filter(|version| version.key == name.as_str()));
-            after = match page.next {
-                next if !ended && next > after => next,
-                _ => return Ok(KeyVersions::new(versions)),
-            };
-        }
+        self.client.versions_of(name.as_str()).map_err(|error| failed("listing", name, error))
     }
 
     /// Returns the version that a name is.
@@ -285,7 +258,7 @@ impl BlobStore for S3Store {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Blob>, BlobError> {
-        let versions = self.versions(prefix).map_err(|error| listing_failed(prefix, error))?;
+        let versions = self.client.versions(prefix).map_err(|error| listing_failed(prefix, error))?;
         let mut blobs = Vec::new();
         for (key, versions) in by_key(versions) {
             let (Ok(name), Some(original)) = (BlobName::new(key), versions.original) else { continue };
@@ -297,7 +270,7 @@ impl BlobStore for S3Store {
     }
 
     fn foreign(&self, prefix: &str) -> Result<Vec<ForeignObject>, BlobError> {
-        let versions = self.versions(prefix).map_err(|error| listing_failed(prefix, error))?;
+        let versions = self.client.versions(prefix).map_err(|error| listing_failed(prefix, error))?;
         let mut foreign = Vec::new();
         for (key, versions) in by_key(versions) {
             if key.starts_with(attest::FOLDER) {
