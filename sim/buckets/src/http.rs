@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as a simulator between a client and a server needs.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     net::TcpStream,
 };
 

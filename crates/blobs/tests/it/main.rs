@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that goes wrong")]
 
+mod attest;
 mod bucket;
 mod contract;
 mod immutable;
 mod liars;
+mod reaper;

@@ -4,7 +4,7 @@ use model::Moment;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::encoding::{hex, sha256, whole_second},
+    super::encoding::{hex, whole_second},
     Bench, Outcome, SECOND_MICROS, lock_damage, text_of,
 };
 
@@ -99,7 +99,7 @@ impl Bench {
         self.client.connection().random().fill(&mut bytes);
         let name = format!("{}-{}", hex(&bytes), until.as_micros() / SECOND_MICROS);
         let key = format!("{FOLDER}{name}");
-        match self.client.put_locked(&key, CONTENT, &sha256(CONTENT), until) {
+        match self.write_locked(&key, CONTENT, until) {
             Ok(_) => {
                 self.note(
                     "canary",

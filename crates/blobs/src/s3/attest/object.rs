@@ -177,9 +177,9 @@ impl Bench {
         let key = self.key("lapse");
         let written = self.client.time().and_then(|now| {
             let until = whole_second(now.plus_micros(3 * SECOND_MICROS));
-            Ok((self.client.put_locked(&key, content, &sha256(content), until)?, until))
+            Ok((self.write_locked(&key, content, until)?, until))
         });
-        let Ok((Some(version_id), until)) = written else {
+        let Ok((version_id, until)) = written else {
             return self.note("lapse", CONTROL, "no object could be written for it", Outcome::Remark);
         };
         let early = self.attacker.delete_version(&key, &version_id, true);
