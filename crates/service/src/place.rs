@@ -1,15 +1,20 @@
 //! Where a vault lies, and what that place really enforces.
 
+mod bucket;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use blobs::{LocalStore, Protection};
+use blobs::{LocalStore, Protection, s3::SettingsError};
 use connect::Finding;
-use ports::{BlobStore, Clock, files::FileError};
+use ports::{BlobStore, Clock, Random, TimeSource, files::FileError};
 use serde::{Deserialize, Serialize};
 
+pub use blobs::s3::Addressing;
+
+pub use self::bucket::Bucket;
 use crate::{SecretError, Secrets};
 
 /// Where a vault, or a mirror of one, lies.
@@ -24,6 +29,8 @@ pub enum Place {
         #[serde(default)]
         immutable_flags: bool,
     },
+    /// A bucket with Object Lock.
+    S3(Box<Bucket>),
 }
 
 /// Why a place cannot be used.
@@ -35,6 +42,17 @@ pub enum PlaceError {
     /// A credential of the place cannot be had.
     #[error("a credential of the vault's place cannot be had")]
     Secret(#[from] SecretError),
+    /// The bucket cannot be spoken to.
+    #[error("the vault's bucket cannot be used")]
+    Bucket(#[from] SettingsError),
+    /// The place was examined and would lose what it is given.
+    #[error("the vault's place cannot be trusted: {subject} ({evidence})")]
+    NotTrusted {
+        /// What should be true of it.
+        subject: String,
+        /// What was seen.
+        evidence: String,
+    },
 }
 
 impl PlaceError {
@@ -42,7 +60,14 @@ impl PlaceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(error) => error.hint(),
-            Self::File(_) => None,
+            Self::Bucket(SettingsError::Endpoint { .. }) => {
+                Some("unwipe init --s3 https://HOST/BUCKET/PREFIX".to_owned())
+            }
+            Self::NotTrusted { .. } => Some(
+                "make the bucket with Object Lock, or use another store: docs/guide/object-lock.md"
+                    .to_owned(),
+            ),
+            Self::File(_) | Self::Bucket(_) => None,
         }
     }
 }
@@ -59,6 +84,18 @@ pub struct Standing {
     pub findings: Vec<Finding>,
 }
 
+impl Standing {
+    /// Refuses a place in which something bad was found.
+    pub fn admit(&self) -> Result<(), PlaceError> {
+        match self.findings.iter().find(|finding| finding.standing == connect::Standing::Bad) {
+            None => Ok(()),
+            Some(Finding { subject, evidence, .. }) => {
+                Err(PlaceError::NotTrusted { subject: subject.clone(), evidence: evidence.clone() })
+            }
+        }
+    }
+}
+
 /// What opening a place needs besides its own settings.
 pub struct Surroundings<'a> {
     /// The home folder, where relative paths start.
@@ -67,6 +104,8 @@ pub struct Surroundings<'a> {
     pub secrets: &'a Secrets<'a>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
 }
 
 impl Place {
@@ -76,6 +115,15 @@ impl Place {
             Self::Folder { path, immutable_flags } => {
                 Ok(Arc::new(LocalStore::open(&around.home.join(path), protection(*immutable_flags))?))
             }
+            Self::S3(bucket) => Ok(bucket.open(around)?),
+        }
+    }
+
+    /// Returns the place's own clock, where it has one.
+    pub fn time_source(&self, around: &Surroundings<'_>) -> Result<Option<Arc<dyn TimeSource>>, PlaceError> {
+        match self {
+            Self::Folder { .. } => Ok(None),
+            Self::S3(bucket) => Ok(Some(bucket.open(around)?)),
         }
     }
 
@@ -100,6 +148,7 @@ impl Place {
                 };
                 Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
             }
+            Self::S3(bucket) => bucket.measure(around),
         }
     }
 
@@ -107,6 +156,7 @@ impl Place {
     pub fn describe(&self, home: &Path) -> String {
         match self {
             Self::Folder { path, .. } => home.join(path).display().to_string(),
+            Self::S3(bucket) => bucket.describe(),
         }
     }
 }

@@ -91,11 +91,11 @@ pub struct Credentials {
 pub fn attest(
     settings: &S3Settings,
     credentials: Credentials,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
     known: &[Canary],
 ) -> Result<Attestation, SettingsError> {
-    let connect = |credential| Connection::new(settings, credential, Arc::clone(&clock), Arc::clone(&random));
+    let connect = |credential| Connection::new(settings, credential, Arc::clone(clock), Arc::clone(random));
     let mut stranger = credentials.writer.clone();
     stranger.secret_key = model::Redacted::new(format!("wrong-{}", stranger.secret_key.expose()));
     let mut bytes = [0; 8];

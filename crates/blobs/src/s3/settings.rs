@@ -51,7 +51,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            request: Duration::from_secs(300),
+            request: Duration::from_mins(5),
             attempts: 7,
             pause: Duration::from_millis(200),
             pause_max: Duration::from_secs(10),

@@ -97,7 +97,10 @@ impl S3Store {
         let mut attempt = 1;
         loop {
             let error = match self.client.put_locked(name.as_str(), content, digest, until) {
-                Ok(Some(version_id)) => return self.own(name, content, digest, version_id, may_be_there),
+                Ok(Some(version_id)) => {
+                    let written = Some(version_id.as_str()).filter(|_| !may_be_there);
+                    return self.own(name, content, digest, written);
+                }
                 Ok(None) => {
                     let what = "the bucket keeps no versions, so it locks nothing".to_owned();
                     return Err(untrue("writing", name, what));
@@ -107,8 +110,8 @@ impl S3Store {
             // 412: the name is taken. 409: another write of the name is under way.
             let taken = error.status() == Some(412);
             may_be_there |= error.is_ambiguous();
-            if may_be_there && let Some(original) = self.versions_of(name)?.original {
-                return self.own(name, content, digest, original.version_id, true);
+            if may_be_there && self.versions_of(name)?.original.is_some() {
+                return self.own(name, content, digest, None);
             }
             if taken {
                 return Err(BlobError::Exists { name: name.clone() });
@@ -125,22 +128,21 @@ impl S3Store {
     /// Decides whether the name is ours: the oldest version is the one that was written here.
     ///
     /// A store that does not honour `If-None-Match` lets several writers win; this leaves one, the same for everybody.
-    /// After an unanswered call the version is not known, and the content tells.
+    /// `written` is the version that this call wrote. After an unanswered call it is not known, and the content tells.
     fn own(
         &self,
         name: &BlobName,
         content: &[u8],
         digest: &Sha256,
-        version_id: String,
-        by_content: bool,
+        written: Option<&str>,
     ) -> Result<String, BlobError> {
-        let original = self.versions_of(name)?.original;
-        let original = original.ok_or_else(|| {
-            untrue("writing", name, "the store said it was written and does not list it".to_owned())
-        })?;
-        let ours = original.version_id == version_id && !by_content
-            || by_content && self.holds(name, &original.version_id, content, digest)?;
-        if ours { Ok(original.version_id) } else { Err(BlobError::Exists { name: name.clone() }) }
+        let unlisted = || untrue("writing", name, "the store took it and does not list it".to_owned());
+        let original = self.versions_of(name)?.original.ok_or_else(unlisted)?.version_id;
+        let ours = match written {
+            Some(written) => original == written,
+            None => self.holds(name, &original, content, digest)?,
+        };
+        if ours { Ok(original) } else { Err(BlobError::Exists { name: name.clone() }) }
     }
 
     /// Tells whether a version has this content: by its checksum, or by reading it where the store tells none.

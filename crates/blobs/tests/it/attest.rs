@@ -7,13 +7,15 @@ use blobs::s3::{
     attest::{Attestation, Canary, Credentials, Outcome, Verdict, attest},
 };
 use buckets::{Liar, Lie, LockServer};
-use ports::{BlobStore, SystemClock, SystemRandom};
+use ports::{BlobStore, Clock, Random, SystemClock, SystemRandom};
 
 use crate::bucket::{ROOT, WRITER, bucket, credential, settings};
 
 fn run(settings: &S3Settings, attacker: &str, known: &[Canary]) -> Attestation {
     let credentials = Credentials { writer: credential(WRITER), attacker: credential(attacker) };
-    attest(settings, credentials, Arc::new(SystemClock::new()), Arc::new(SystemRandom), known).unwrap()
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+        (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+    attest(settings, credentials, &clock, &random, known).unwrap()
 }
 
 fn ids(attestation: &Attestation, outcome: Outcome) -> Vec<&str> {
