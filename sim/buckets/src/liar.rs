@@ -219,7 +219,7 @@ fn change(lie: &Lie, request: &mut Message) {
         }
         Lie::ChecksumsIgnored => forget_checksums(request),
         Lie::SmallPages if request.asks("versions") => {
-            request.start = request.start.replace('?', "?max-keys=2&")
+            request.start = request.start.replace('?', "?max-keys=2&");
         }
         _ => {}
     }

@@ -6,5 +6,6 @@ mod attest;
 mod bucket;
 mod contract;
 mod immutable;
+mod judge;
 mod liars;
 mod reaper;
