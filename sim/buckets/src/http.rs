@@ -30,9 +30,15 @@ impl Message {
             headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut message = Self { start: start.trim_end().to_owned(), headers, body: Vec::new() };
-        if bodiless {
-            return Ok(Some(message));
+        if !bodiless {
+            message.read_body(stream)?;
         }
+        Ok(Some(message))
+    }
+
+    /// Reads the body that belongs to a message whose head was read.
+    pub(crate) fn read_body(&mut self, stream: &mut impl BufRead) -> io::Result<()> {
+        let message = self;
         if message.header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
             message.body = read_chunks(stream)?;
             message.remove("transfer-encoding");
@@ -41,7 +47,7 @@ impl Message {
             message.body = vec![0; length];
             stream.read_exact(&mut message.body)?;
         }
-        Ok(Some(message))
+        Ok(())
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

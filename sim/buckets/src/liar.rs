@@ -125,7 +125,12 @@ impl Shared {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut stream = stream;
-        while let Some(request) = Message::read(&mut reader, false)? {
+        while let Some(mut request) = Message::read(&mut reader, true)? {
+            if request.header("expect").is_some() {
+                request.remove("expect");
+                stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            request.read_body(&mut reader)?;
             let number = {
                 let mut calls = lock(&self.calls);
                 calls.push(format!("{} {}", request.method(), request.target()));

@@ -25,8 +25,8 @@ struct Made {
     kit: Option<String>,
 }
 
-pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
-    let place = place(&options)?;
+pub(crate) fn run(context: &Context, options: &Init) -> Result<Exit, Failure> {
+    let place = place(options)?;
     let json = context.output.format == crate::output::Format::Json;
     if json && options.kit.is_none() {
         return Err(Failure::new(
