@@ -232,12 +232,13 @@ fn change(lie: &Lie, request: &mut Message) {
 
 /// Replaces checksums that the client chose by one that fits what is there: a lock needs some checksum.
 fn forget_checksums(request: &mut Message) {
-    let checksum = STANDARD.encode(crc32c::crc32c(&request.body).to_be_bytes());
+    let chosen = |name: &str| {
+        name.starts_with("x-amz-checksum-") || name.starts_with("x-amz-sdk-checksum") || name == "content-md5"
+    };
+    request.headers.retain(|(name, _)| !chosen(name));
     if request.method() != "GET" && request.method() != "HEAD" {
+        let checksum = STANDARD.encode(crc32c::crc32c(&request.body).to_be_bytes());
         request.set("x-amz-checksum-crc32c", checksum);
-    }
-    for name in ["x-amz-checksum-sha256", "content-md5", "x-amz-checksum-mode"] {
-        request.remove(name);
     }
     request.set("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
 }
