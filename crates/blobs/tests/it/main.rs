@@ -9,3 +9,4 @@ mod immutable;
 mod judge;
 mod liars;
 mod reaper;
+mod tls;
