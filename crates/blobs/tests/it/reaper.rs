@@ -51,7 +51,7 @@ fn what_has_lapsed_is_removed_as_one_version_and_only_with_the_credential() {
     let store = bucket(&server.endpoint(), WRITER, "v");
     for name in ["data/aa/1", "data/aa/2", "data/aa/11"] {
         let name = BlobName::new(name).unwrap();
-        let hours = if name.as_str() == "data/aa/2" { 1 } else { 0 };
+        let hours = i64::from(name.as_str() == "data/aa/2");
         let until = clock.now().plus_micros(2_000_000 + hours * 3_600_000_000);
         store.create(&name, name.as_str().as_bytes(), until).unwrap();
     }

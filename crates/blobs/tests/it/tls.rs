@@ -37,7 +37,7 @@ fn a_certificate_is_trusted_only_when_it_is_said_so() {
     };
     let (object, until) =
         (BlobName::new("keys/0").unwrap(), SystemClock::new().now().plus_micros(3_600_000_000));
-    let create = |store: &S3Store| store.create(&object, &[7; 200_000], until);
+    let create = |store: &S3Store| store.create(&object, &vec![7; 200_000], until);
     // Another authority, another name, no certificate at all.
     for (host, authority) in [("127.0.0.1", "ca.pem"), ("localhost", "own.pem")] {
         let refused = create(&open(host, Some(authority)).unwrap());
@@ -46,7 +46,7 @@ fn a_certificate_is_trusted_only_when_it_is_said_so() {
     assert!(open("localhost", Some("own.key")).is_err());
     let store = open("localhost", Some("ca.pem")).unwrap();
     create(&store).unwrap();
-    assert_eq!(BlobStore::read(&store, &object).unwrap(), [7; 200_000]);
+    assert_eq!(BlobStore::read(&store, &object).unwrap(), vec![7; 200_000]);
     drop(relay.stdin.take());
     assert!(relay.wait().unwrap().success());
 }

@@ -61,7 +61,7 @@ fn what_is_stored_comes_back_and_is_locked_when_it_is_acknowledged() {
             let lock = world.store.head(&BlobName::new(&name).unwrap()).unwrap().locked_until.unwrap();
             assert!(lock >= receipt.locked_until, "{name} is locked until {lock} only");
             let days = lock.micros_since(world.clock.now()) / DAY_MICROS;
-            assert!((i64::from(LOCK_DAYS)..LOCK_DAYS as i64 + 10).contains(&days), "{name}: {days}");
+            assert!((i64::from(LOCK_DAYS)..i64::from(LOCK_DAYS) + 10).contains(&days), "{name}: {days}");
         }
         world.clock.advance_micros(5 * DAY_MICROS);
     }
