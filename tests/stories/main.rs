@@ -16,6 +16,7 @@ mod disk;
 mod heads;
 mod keys;
 mod kills;
+mod object_lock;
 mod outages;
 mod production;
 mod push;

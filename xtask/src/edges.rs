@@ -29,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vault-sealer", &["model", "ports", "blobs", "vault"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
+    ("buckets", &[]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];

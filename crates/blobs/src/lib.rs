@@ -1,4 +1,5 @@
-//! Stores that keep a vault's objects: a local folder, another host, memory, and one that fails on purpose.
+//! Stores that keep a vault's objects: a local folder, a bucket with Object Lock, another host, memory, and one that fails
+//! on purpose.
 //!
 //! None of them can replace or delete an object: `ports::BlobStore` has no such call. A reaper is a type of its own.
 
@@ -7,6 +8,7 @@ mod local;
 mod memory;
 mod protection;
 pub mod remote;
+pub mod s3;
 pub mod sealer;
 
 pub use fault::{Fault, FaultCall, FaultStore};

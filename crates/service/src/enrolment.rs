@@ -143,8 +143,8 @@ impl Installation {
         environment: Environment<'_>,
     ) -> Result<Option<blobs::remote::protocol::Status>, ServiceError> {
         let secrets = Secrets::new(self.home(), environment);
-        let clock = std::sync::Arc::clone(&self.ports().clock);
-        let around = Surroundings { home: self.home(), secrets: &secrets, clock };
+        let Ports { clock, random } = self.ports().clone();
+        let around = Surroundings { home: self.home(), secrets: &secrets, clock, random };
         Ok(self.config().vault.place.server_status(&around)?)
     }
 
@@ -203,8 +203,8 @@ impl Enrolment {
             _ => None,
         };
         let secrets = Secrets::new(home, &credential);
-        let clock = std::sync::Arc::clone(&ports.clock);
-        let around = Surroundings { home, secrets: &secrets, clock };
+        let Ports { clock, random } = ports.clone();
+        let around = Surroundings { home, secrets: &secrets, clock, random };
         Ok(self.place("env:certificate", "env:key", "env:authority").measure(&around)?)
     }
 }
