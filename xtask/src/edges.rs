@@ -24,6 +24,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("tenants", &["model", "ports"]),
+    // Simulation drives the real engine; parsers are taken from everywhere to be fuzzed in one place.
+    ("world", &["model", "ports", "blobs", "vault", "catalog", "capture", "connect"]),
+    (
+        "parsers",
+        &[
+            "model",
+            "ports",
+            "blobs",
+            "vault",
+            "connect",
+            "postgres-wire",
+            "postgres-wal",
+            "postgres-server",
+            "postgres-recovery",
+            "source-postgres",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

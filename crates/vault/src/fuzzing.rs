@@ -1,0 +1,164 @@
+//! Entries for fuzzing: any bytes, as each kind of stored bytes, behind the seals that would stop a fuzzer.
+//!
+//! Whoever holds the capture key can sign and seal what they like, so what lies behind a signature or a seal is as
+//! foreign as the rest. Each function must return whatever it is given: it never panics, allocates no more than the
+//! bytes account for, and what it accepts reads back as the same bytes.
+
+use std::path::Path;
+
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
+use crate::{
+    Change, Commit, Content, PackId, VaultError, VaultId, VaultReader,
+    journal::fuzzing as journal_file,
+    log::{self, BlockBuilder, ChangeBlock, Envelope},
+    names,
+    pack::{HEADER_BYTES, PackHeader, PackIndex, PackTrailer, TRAILER_BYTES},
+    seal::{BLOCK_BYTES_MAX, BlockKey, Label, Purpose, WRAPPED_BYTES, unwrap},
+};
+
+const VAULT: VaultId = VaultId([7; 16]);
+/// As much of a content as a target looks at; its length may be anything.
+const CONTENT_BYTES_MAX: u64 = 1 << 16;
+
+/// Reads bytes as a commit, and as the envelope and body of a commit that is signed with a known key.
+pub fn commit(data: &[u8]) {
+    drop(Commit::parse(data, VAULT, &[]));
+    let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
+    let Some((envelope, body)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
+        return;
+    };
+    drop(log::split_blocks(body, u32::from(length[0])));
+    let Ok(decoded) = Envelope::decode(envelope) else { return };
+    assert_eq!(decoded.encode(), envelope, "an envelope has one encoding");
+    let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&[8; 32]) else { return };
+    let Ok(signer) = pair.public_key().as_ref().try_into() else { return };
+    let mut signed = Envelope { signer, ..decoded };
+    signed.body.length = body.len() as u64;
+    signed.body.hash = *blake3::hash(body).as_bytes();
+    let Ok((bytes, hash)) = log::assemble(&signed, body, &pair) else { return };
+    let parsed = Commit::parse(&bytes, signed.vault, &[signer]);
+    assert!(
+        parsed.as_ref().is_ok_and(|commit| commit.hash == hash && commit.envelope == signed),
+        "a commit reads back: {parsed:?}"
+    );
+    if let Ok(commit) = &parsed {
+        drop(commit.check_follows(None));
+        drop(commit.check_follows(Some(commit)));
+    }
+}
+
+/// Reads bytes as an opened change block.
+pub fn change_block(data: &[u8]) {
+    let Ok(block) = ChangeBlock::parse(data) else { return };
+    let mut builder = BlockBuilder::default();
+    let mut blocks = Vec::new();
+    for change in &block.changes {
+        if let Change::Upsert { content, .. } = change {
+            walk(content);
+        }
+        if log::check_change(change).is_err() {
+            return;
+        }
+        match builder.push(change) {
+            Ok(full) => blocks.extend(full),
+            Err(_) => return,
+        }
+    }
+    blocks.extend(builder.finish());
+    let again: Vec<Change> = blocks
+        .into_iter()
+        .filter_map(|block| block.encode().ok())
+        .flat_map(|bytes| ChangeBlock::parse(&bytes).map(|block| block.changes).unwrap_or_default())
+        .collect();
+    assert_eq!(again, block.changes, "changes read back");
+}
+
+/// Reads bytes as a content with its own pack table.
+pub fn content(data: &[u8]) {
+    let Ok(content) = Content::from_bytes(data) else { return };
+    walk(&content);
+    let again = content.to_bytes().ok().and_then(|bytes| Content::from_bytes(&bytes).ok());
+    assert_eq!(again.as_ref(), Some(&content), "a content reads back");
+}
+
+fn walk(content: &Content) {
+    for (start, length) in [(0, CONTENT_BYTES_MAX), (content.length / 2, 1), (content.length, u64::MAX)] {
+        let wanted = length.min(content.length.saturating_sub(start));
+        let sum: u64 = content.range(start, length).iter().map(crate::Extent::length).sum();
+        assert_eq!(sum, wanted, "a range of a content is all of it");
+    }
+    for leaf in content.leaves().take(100) {
+        let length: u64 = leaf.iter().map(crate::Extent::length).sum();
+        assert!((1..=u64::from(content.leaf_bytes)).contains(&length), "a leaf has its size");
+    }
+}
+
+/// Reads bytes as a pack's header, trailer and opened index.
+pub fn pack(data: &[u8]) {
+    drop(PackHeader::parse(data));
+    drop(PackTrailer::parse(data, data.len() as u64));
+    drop(PackTrailer::parse(&data[data.len().saturating_sub(TRAILER_BYTES)..], data.len() as u64));
+    let Some((offset, index)) = data.split_first_chunk::<4>() else { return };
+    let offset = HEADER_BYTES as u64 + u64::from(u32::from_le_bytes(*offset));
+    let Ok(parsed) = PackIndex::parse(index, offset) else { return };
+    assert_eq!(parsed.encode(), index, "an index has one encoding");
+    for place in [0, 1, offset, u64::MAX] {
+        if let Ok(number) = parsed.frame_at(place) {
+            let frame = parsed.frames()[number];
+            let inside = frame.raw_offset..frame.raw_offset + u64::from(frame.raw_length);
+            assert!(inside.contains(&place), "a frame holds the place that it is found for");
+        }
+    }
+}
+
+/// Reads bytes as what is inside of a sealed block: a codec, a length and a payload.
+pub fn sealed_block(data: &[u8]) {
+    let Ok(key) = BlockKey::new(VAULT, &[5; 32]) else { return };
+    let Ok(sealed) = key.seal_plain(Label::Frame, 3, data.to_vec()) else { return };
+    if let Ok(raw) = key.open(Label::Frame, 3, sealed, BLOCK_BYTES_MAX) {
+        assert!(raw.len() <= BLOCK_BYTES_MAX, "a block keeps to the limit");
+    }
+    drop(key.open(Label::Frame, 3, data.to_vec(), BLOCK_BYTES_MAX));
+    if let Some((wrapped, _)) = data.split_first_chunk::<WRAPPED_BYTES>() {
+        drop(unwrap(&VAULT, Purpose::Pack, &[9; 32], wrapped));
+    }
+}
+
+/// Reads bytes as a journal file in this folder: raw, and as the plaintexts of sealed records.
+pub fn journal(folder: &Path, data: &[u8]) {
+    journal_file::read(folder, data);
+}
+
+/// Returns the opened change blocks of a commit, as the beginnings of a corpus.
+pub fn raw_blocks(reader: &VaultReader, commit: &Commit) -> Result<Vec<Vec<u8>>, VaultError> {
+    let mut found = Vec::new();
+    reader.for_each_block(commit, |block| {
+        let mut builder = BlockBuilder::default();
+        for change in &block.changes {
+            found.extend(builder.push(change).ok().flatten().and_then(|block| block.encode().ok()));
+        }
+        found.extend(builder.finish().and_then(|block| block.encode().ok()));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Returns the opened index of a pack behind the offset that it belongs to, as [`pack`] reads it.
+pub fn raw_index(reader: &VaultReader, id: &PackId) -> Result<Vec<u8>, VaultError> {
+    let index = reader.pack_index(id)?;
+    let end = index
+        .frames()
+        .last()
+        .map_or(0, |frame| frame.sealed_offset + u64::from(frame.sealed_length) - HEADER_BYTES as u64);
+    Ok([(end as u32).to_le_bytes().as_slice(), &index.encode()].concat())
+}
+
+/// Returns the envelope of a commit and its body, as [`commit`] reads them.
+pub fn raw_commit(reader: &VaultReader, commit: &Commit) -> Result<Vec<u8>, VaultError> {
+    let name = names::commit(&commit.envelope.source, commit.envelope.sequence)?;
+    let whole = reader.vault().store().read(&name)?;
+    let envelope = commit.envelope.encode();
+    let body = &whole[whole.len() - commit.body.len()..];
+    Ok([(envelope.len() as u16).to_le_bytes().as_slice(), &envelope, body].concat())
+}
