@@ -1,11 +1,14 @@
 //! Time.
 
 use std::{
+    path::Path,
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
 
 use model::Moment;
+
+use crate::files;
 
 /// A source of time. Wall time is for people and stored dates; elapsed time is for timeouts and rates.
 pub trait Clock: Send + Sync {
@@ -17,6 +20,18 @@ pub trait Clock: Send + Sync {
 
     /// Waits.
     fn sleep(&self, duration: Duration);
+
+    /// Returns for how long this machine has been running, in a way that no change of wall time touches.
+    fn boot(&self) -> Boot;
+}
+
+/// One run of a machine, from its start to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// What tells this run from every other one.
+    pub id: String,
+    /// For how long it has been going on, sleep included.
+    pub running: Duration,
 }
 
 /// A clock that somebody else keeps: an object store, another host, a witness.
@@ -78,38 +93,76 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
     }
+
+    fn boot(&self) -> Boot {
+        let running = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(running.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(running.tv_nsec).unwrap_or(0);
+        // Without an id every look seems to be at another run, which credits too little time and never too much.
+        let id = files::read_text(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
+        Boot { id: id.trim().to_owned(), running: Duration::new(seconds, nanoseconds) }
+    }
 }
 
 /// A clock that moves only when told to, or when somebody sleeps on it.
 #[derive(Debug)]
 pub struct ManualClock {
-    micros: AtomicI64,
-    start: i64,
+    wall_micros: AtomicI64,
+    running_micros: AtomicI64,
+    boots: AtomicI64,
+    boot_running_micros: AtomicI64,
 }
 
 impl ManualClock {
     /// Makes a clock that stands at `moment`.
     pub const fn new(moment: Moment) -> Self {
-        Self { micros: AtomicI64::new(moment.as_micros()), start: moment.as_micros() }
+        Self {
+            wall_micros: AtomicI64::new(moment.as_micros()),
+            running_micros: AtomicI64::new(0),
+            boots: AtomicI64::new(1),
+            boot_running_micros: AtomicI64::new(0),
+        }
     }
 
-    /// Moves the clock; a negative step makes wall time jump back.
+    /// Lets time pass; with a negative step wall time jumps back and nothing else happens.
     pub fn advance_micros(&self, micros: i64) {
-        self.micros.fetch_add(micros, Ordering::SeqCst);
+        self.jump_micros(micros);
+        self.running_micros.fetch_add(micros.max(0), Ordering::SeqCst);
+        self.boot_running_micros.fetch_add(micros.max(0), Ordering::SeqCst);
     }
+
+    /// Makes wall time jump, as when somebody sets the clock: no time passes.
+    pub fn jump_micros(&self, micros: i64) {
+        self.wall_micros.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Starts the machine again after it was switched off for so long.
+    pub fn restart(&self, off_micros: i64) {
+        self.jump_micros(off_micros);
+        self.boots.fetch_add(1, Ordering::SeqCst);
+        self.boot_running_micros.store(0, Ordering::SeqCst);
+    }
+}
+
+fn duration(micros: &AtomicI64) -> Duration {
+    Duration::from_micros(u64::try_from(micros.load(Ordering::SeqCst)).unwrap_or(0))
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
-        Moment::from_micros(self.micros.load(Ordering::SeqCst))
+        Moment::from_micros(self.wall_micros.load(Ordering::SeqCst))
     }
 
     fn elapsed(&self) -> Duration {
-        let micros = self.micros.load(Ordering::SeqCst).saturating_sub(self.start);
-        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+        duration(&self.running_micros)
     }
 
     fn sleep(&self, duration: Duration) {
         self.advance_micros(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX));
+    }
+
+    fn boot(&self) -> Boot {
+        let id = format!("boot {}", self.boots.load(Ordering::SeqCst));
+        Boot { id, running: duration(&self.boot_running_micros) }
     }
 }

@@ -9,5 +9,5 @@ pub mod files;
 pub mod random;
 
 pub use blob::{Blob, BlobError, BlobName, BlobStore, ForeignObject, LapsedBlobs, LapsedProof};
-pub use clock::{Clock, ManualClock, SystemClock, TimeError, TimeSource};
+pub use clock::{Boot, Clock, ManualClock, SystemClock, TimeError, TimeSource};
 pub use random::{Random, SeededRandom, SystemRandom};
