@@ -71,11 +71,11 @@ impl WormStore {
         Self { clock, state: Mutex::default() }
     }
 
-    /// Returns another store with the same objects, as they are now, and no attempts.
+    /// Returns another store with the same objects, as they are now, under another clock.
     #[must_use]
-    pub fn fork(&self) -> Self {
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Self {
         let state = State { objects: self.state().objects.clone(), attempts: Vec::new() };
-        Self { clock: Arc::clone(&self.clock), state: Mutex::new(state) }
+        Self { clock, state: Mutex::new(state) }
     }
 
     /// Tries a deed with the store's full credentials; returns whether it was done.

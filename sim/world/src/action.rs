@@ -142,7 +142,7 @@ pub fn draw(seed: u64, step: u64) -> Action {
         45..=56 => Action::Restore { pick: random.next_u64(), trouble: draw_trouble(random, 2, 12) },
         57..=61 => {
             let depth = if random.below(2) == 0 { Depth::Structure } else { Depth::ReadData };
-            Action::Verify { depth, trouble: draw_trouble(random, 2, 40) }
+            Action::Verify { depth, trouble: draw_trouble(random, 2, 60) }
         }
         62..=72 => Action::Rogue(draw_rogue(random)),
         73..=80 => {
@@ -156,10 +156,9 @@ pub fn draw(seed: u64, step: u64) -> Action {
             };
             Action::Pass { micros, trouble: draw_trouble(random, 3, 30) }
         }
-        95..=98 => Action::Restart {
-            host: random.below(HOSTS as u64) as usize,
-            forget: random.below(2) == 0,
-        },
+        95..=98 => {
+            Action::Restart { host: random.below(HOSTS as u64) as usize, forget: random.below(2) == 0 }
+        }
         _ => Action::Lengthen { days: 20 + random.below(40) as u32 },
     }
 }
@@ -175,7 +174,7 @@ fn draw_commit(random: &SeededRandom) -> Commit {
         source: draw_source(random),
         changes: (0..count).map(|_| draw_change(random)).collect(),
         look_up: random.below(4) > 0,
-        trouble: draw_trouble(random, 3, 24),
+        trouble: draw_trouble(random, 2, 13),
     }
 }
 

@@ -36,8 +36,7 @@ impl World {
         if !injected {
             self.set(first.trouble);
         }
-        let outcome =
-            open.and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
+        let outcome = open.and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
         if injected && outcome.is_err() {
             // What went wrong before the other commit explains it.
             self.hosts[first.host].known.settle(false);
@@ -93,8 +92,7 @@ impl World {
         cursor: &Cursor,
         outcome: Result<(VaultWriter, CommitReceipt), WriteError>,
     ) -> Result<(), Violation> {
-        let injected = self.faults.injected() > 0;
-        self.faults.heal();
+        let injected = self.heal();
         let died = commit.trouble.is_some_and(|trouble| trouble.lasting) && injected;
         let receipt = match outcome {
             Ok((writer, receipt)) => {

@@ -28,9 +28,9 @@ pub fn check(world: &mut World, full: bool) -> Result<(), Violation> {
                 previous = None;
                 continue;
             }
-            let stored = vault
-                .commit(source, sequence)
-                .map_err(|e| Violation::new("an acknowledged commit is in the vault", format_args!("{name}: {e}")))?;
+            let stored = vault.commit(source, sequence).map_err(|e| {
+                Violation::new("an acknowledged commit is in the vault", format_args!("{name}: {e}"))
+            })?;
             check_commit(&name, &stored, committed, previous.as_ref().filter(|_| sequence > 1))?;
             check_locks(world, &name, &stored)?;
             previous = Some(stored);
@@ -60,9 +60,9 @@ pub fn check_commit(
         return Err(Violation::new("a ledger balances", name));
     }
     if let Some(previous) = previous {
-        stored
-            .check_follows(Some(previous))
-            .map_err(|e| Violation::new("a log is one chain and vault time grows", format_args!("{name}: {e}")))?;
+        stored.check_follows(Some(previous)).map_err(|e| {
+            Violation::new("a log is one chain and vault time grows", format_args!("{name}: {e}"))
+        })?;
         if envelope.retention_days < previous.envelope.retention_days {
             return Err(Violation::new("a retention is never shortened", name));
         }
@@ -87,7 +87,10 @@ fn check_locks(world: &World, name: &str, stored: &Commit) -> Result<(), Violati
         if blob.locked_until.is_none_or(|lock| lock < envelope.locked_until) {
             return Err(Violation::new(
                 "what a commit names is locked as long as it says",
-                format_args!("{name}: {object} until {:?}, promised {}", blob.locked_until, envelope.locked_until),
+                format_args!(
+                    "{name}: {object} until {:?}, promised {}",
+                    blob.locked_until, envelope.locked_until
+                ),
             ));
         }
     }
@@ -136,10 +139,16 @@ fn restore_all(world: &World) -> Result<(), Violation> {
         match read_version(&reader, &version) {
             Ok(Some(bytes)) if bytes == content(version.content) => {}
             Ok(Some(_)) => {
-                return Err(Violation::new("nothing but the stored bytes comes back", format_args!("{version:?}")));
+                return Err(Violation::new(
+                    "nothing but the stored bytes comes back",
+                    format_args!("{version:?}"),
+                ));
             }
             Ok(None) => {
-                return Err(Violation::new("a promised version is in its commit", format_args!("{version:?}")));
+                return Err(Violation::new(
+                    "a promised version is in its commit",
+                    format_args!("{version:?}"),
+                ));
             }
             Err(error) => {
                 let detail = format_args!("{version:?}: {error}").to_string();
@@ -180,7 +189,10 @@ fn rebuild_catalogs(world: &World) -> Result<(), Violation> {
         let expected: BTreeMap<_, _> =
             lengths.map(|(item, number)| (item, number.map(|number| content(number).len() as u64))).collect();
         if found != expected {
-            return Err(Violation::new("a rebuilt catalog says what is live", format_args!("{source}: {found:?}")));
+            return Err(Violation::new(
+                "a rebuilt catalog says what is live",
+                format_args!("{source}: {found:?}"),
+            ));
         }
     }
     Ok(())

@@ -25,6 +25,12 @@ impl Known {
         }
     }
 
+    /// Returns a memory of its own with the same chunks.
+    pub(crate) fn fork(&self) -> Self {
+        let state = State { chunks: self.state().chunks.clone(), pending: Vec::new() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
     pub(crate) fn forget(&self) {
         *self.state() = State::default();
     }

@@ -1,9 +1,6 @@
 //! Runs worlds: one seed, a range of seeds, or as many as fit into some minutes.
 
-use std::{
-    io::Write,
-    process::ExitCode,
-};
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use ports::{Clock, SystemClock};
@@ -46,9 +43,9 @@ fn main() -> ExitCode {
         (Some(seed), _, _) => Box::new(std::iter::once(seed)),
         (_, Some(seeds), _) => Box::new(seeds.clone()),
         // Every night begins with other seeds.
-        (_, _, Some(minutes)) => Box::new((started % 1_000_000_000..).take_while(move |_| {
-            clock.elapsed().as_secs() < minutes * 60
-        })),
+        (_, _, Some(minutes)) => Box::new(
+            (started % 1_000_000_000..).take_while(move |_| clock.elapsed().as_secs() < minutes * 60),
+        ),
         _ => Box::new(0..20),
     };
     let (mut runs, mut reported) = (0_u64, 0);
@@ -66,7 +63,11 @@ fn main() -> ExitCode {
         let elapsed = SystemClock::now(&clock).as_micros() as u64 - started;
         if elapsed / 10_000_000 > reported || arguments.seed.is_some() {
             reported = elapsed / 10_000_000;
-            say(&format!("{runs} worlds are sound; seed {seed} has the trace {}; {:?}\n", run.trace.digest(), run.counts));
+            say(&format!(
+                "{runs} worlds are sound; seed {seed} has the trace {}; {:?}\n",
+                run.trace.digest(),
+                run.counts
+            ));
         }
     }
     say(&format!("{runs} worlds are sound\n"));

@@ -90,3 +90,33 @@ impl std::fmt::Display for Failure {
         write!(f, "replay: cargo run -p world -- --seed {} --only {} --trace", self.seed, steps.join(","))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worlds_are_sound() {
+        for seed in 0..8 {
+            let run = run(seed, STEPS);
+            let failure = run.failure.map(|failure| format!("{}\n{}", shorten(&failure), run.trace.text()));
+            assert!(failure.is_none(), "{}", failure.unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_trace() {
+        let (one, again, other) = (run(7, 25), run(7, 25), run(8, 25));
+        assert_eq!(one.trace, again.trace);
+        assert_ne!(one.trace, other.trace);
+    }
+
+    #[test]
+    fn a_failure_is_shortened_and_says_how_to_see_it_again() {
+        let violation = Violation::new("nothing", "made up");
+        let failure = Failure { seed: 3, steps: 2, needed: vec![0, 1], violation };
+        // Nothing is violated, so nothing can be left out.
+        assert_eq!(shorten(&failure), failure);
+        assert!(failure.to_string().contains("cargo run -p world -- --seed 3 --only 0,1 --trace"));
+    }
+}

@@ -64,7 +64,7 @@ pub struct World {
     pub(crate) store: Arc<WormStore>,
     /// The same store behind a connection that fails.
     pub(crate) faults: Arc<FaultStore>,
-    pub(crate) keys: NewVault,
+    pub(crate) keys: Arc<NewVault>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) reference: Reference,
     /// Names that a rogue took before the vault did.
@@ -77,6 +77,8 @@ pub struct World {
     pub(crate) commits: u64,
     steps: u64,
     renewed_day: i64,
+    /// Calls and injected faults of the last action that had a trouble.
+    pub(crate) last_disturbance: (u64, u64),
     /// What happened.
     pub trace: Trace,
     /// How often each thing happened, for people.
@@ -86,28 +88,53 @@ pub struct World {
 impl World {
     /// Makes a world with an empty vault.
     pub fn new(seed: u64) -> Result<Self, Violation> {
-        let start = Moment::from_micros(1_777_125_609_000_000);
-        let truth = Arc::new(Truth::new(start));
+        let truth = Arc::new(Truth::new(Moment::from_micros(1_777_125_609_000_000)));
         let random = Arc::new(SeededRandom::new(seed));
-        let store = Arc::new(WormStore::new(Arc::new(HostClock::new(Arc::clone(&truth)))));
-        let clock = HostClock::new(Arc::clone(&truth));
-        let keys = init(&*store, InitOptions { lock_days: LOCK_DAYS }, &clock, &*random)
+        let clock = Arc::new(HostClock::new(Arc::clone(&truth)));
+        let store = Arc::new(WormStore::new(clock.clone()));
+        let keys = init(&*store, InitOptions { lock_days: LOCK_DAYS }, &*clock, &*random)
             .map_err(|e| Violation::new("a vault can be made", e))?;
-        let hosts = (0..HOSTS)
-            .map(|_| Host {
-                clock: Arc::new(HostClock::new(Arc::clone(&truth))),
-                writer: None,
-                known: Known::default(),
-            })
-            .collect();
+        Ok(Self::with_store(truth, random, store, Arc::new(keys)))
+    }
+
+    /// Returns a world that begins as this one is now; its hosts start anew.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        let truth = Arc::new(Truth::new(self.truth.now()));
+        let store = Arc::new(self.store.fork(Arc::new(HostClock::new(Arc::clone(&truth)))));
+        let random = Arc::new(SeededRandom::new(seed));
+        let mut world = Self::with_store(truth, random, store, Arc::clone(&self.keys));
+        for (host, other) in world.hosts.iter_mut().zip(&self.hosts) {
+            host.known = other.known.fork();
+        }
+        world.reference.clone_from(&self.reference);
+        world.planted.clone_from(&self.planted);
+        world.destroyed.clone_from(&self.destroyed);
+        world.blocked.clone_from(&self.blocked);
+        world.commits = self.commits;
+        world
+    }
+
+    fn with_store(
+        truth: Arc<Truth>,
+        random: Arc<SeededRandom>,
+        store: Arc<WormStore>,
+        keys: Arc<NewVault>,
+    ) -> Self {
+        let host = || Host {
+            clock: Arc::new(HostClock::new(Arc::clone(&truth))),
+            writer: None,
+            known: Known::default(),
+        };
         let delay = Arc::clone(&truth);
-        Ok(Self {
+        Self {
+            hosts: (0..HOSTS).map(|_| host()).collect(),
+            renewed_day: truth.now().as_micros() / DAY,
             faults: Arc::new(FaultStore::with_delay(store.clone(), move || delay.pass(SLOW_MICROS))),
             truth,
             random,
             store,
             keys,
-            hosts,
             reference: Reference::default(),
             planted: BTreeSet::new(),
             destroyed: BTreeSet::new(),
@@ -115,10 +142,10 @@ impl World {
             lock_days: LOCK_DAYS,
             commits: 0,
             steps: 0,
-            renewed_day: 0,
+            last_disturbance: (0, 0),
             trace: Trace::default(),
             counts: BTreeMap::new(),
-        })
+        }
     }
 
     /// Lets one thing happen and compares the world with what was promised.
@@ -139,6 +166,7 @@ impl World {
                 self.set(*trouble);
                 self.count("verify");
                 let verdict = invariants::verify(self, *depth, trouble.is_some());
+                self.heal();
                 self.note_outcome("verified", &verdict);
                 verdict
             }
@@ -185,6 +213,13 @@ impl World {
             Some(Trouble { call, fault, lasting: false }) => self.faults.fail_at(call, None, fault),
             Some(Trouble { call, fault, lasting: true }) => self.faults.fail_from(call, None, fault),
         }
+    }
+
+    /// Ends a trouble; returns whether anything went wrong because of it.
+    pub(crate) fn heal(&mut self) -> bool {
+        self.last_disturbance = (self.faults.calls(), self.faults.injected());
+        self.faults.heal();
+        self.last_disturbance.1 > 0
     }
 
     pub(crate) fn note_outcome<T, E: fmt::Display>(&mut self, what: &str, outcome: &Result<T, E>) {
@@ -239,15 +274,21 @@ impl World {
         let store: Arc<dyn BlobStore> = self.faults.clone();
         let read = VaultReader::open(store, &self.keys.restore_key)
             .and_then(|reader| invariants::read_version(&reader, &version));
-        let excused = self.faults.injected() > 0;
-        self.faults.heal();
+        let excused = self.heal();
         self.note_outcome("restored", &read);
         match read {
             Ok(Some(bytes)) if bytes == content(version.content) => Ok(()),
-            Ok(Some(_)) => Err(Violation::new("nothing but the stored bytes comes back", format_args!("{version:?}"))),
-            Ok(None) => Err(Violation::new("a promised version is in its commit", format_args!("{version:?}"))),
+            Ok(Some(_)) => {
+                Err(Violation::new("nothing but the stored bytes comes back", format_args!("{version:?}")))
+            }
+            Ok(None) => {
+                Err(Violation::new("a promised version is in its commit", format_args!("{version:?}")))
+            }
             Err(_) if excused => Ok(()),
-            Err(error) => Err(Violation::new("a promised version can be restored", format_args!("{version:?}: {error}"))),
+            Err(error) => Err(Violation::new(
+                "a promised version can be restored",
+                format_args!("{version:?}: {error}"),
+            )),
         }
     }
 
@@ -275,8 +316,7 @@ impl World {
         self.set(trouble);
         let until = vault::retention::lock_until(self.truth.now(), self.lock_days);
         let renewed = vault::retention::extend_all(&*self.faults, until);
-        let excused = self.faults.injected() > 0;
-        self.faults.heal();
+        let excused = self.heal();
         match renewed {
             Ok(count) => {
                 self.trace.note(format_args!("     renewed {count}"));
