@@ -22,6 +22,8 @@ pub enum FaultCall {
     List,
     /// `extend_lock`
     ExtendLock,
+    /// `reap`, of another port: see [`FaultStore::disturb`].
+    Reap,
 }
 
 /// What goes wrong.
@@ -137,7 +139,8 @@ impl FaultStore {
         concerned.then_some(fault)
     }
 
-    fn run<T>(
+    /// Does work as one more call of the store, so that a port beside it counts and fails together with it.
+    pub fn disturb<T>(
         &self,
         call: FaultCall,
         name: &str,
@@ -183,19 +186,19 @@ impl FaultStore {
 
 impl BlobStore for FaultStore {
     fn create(&self, name: &BlobName, content: &[u8], locked_until: Moment) -> Result<(), BlobError> {
-        self.run(FaultCall::Create, name.as_str(), || self.inner.create(name, content, locked_until))
+        self.disturb(FaultCall::Create, name.as_str(), || self.inner.create(name, content, locked_until))
     }
 
     fn read(&self, name: &BlobName) -> Result<Vec<u8>, BlobError> {
-        self.run(FaultCall::Read, name.as_str(), || self.inner.read(name))
+        self.disturb(FaultCall::Read, name.as_str(), || self.inner.read(name))
     }
 
     fn read_range(&self, name: &BlobName, offset: u64, length: u64) -> Result<Vec<u8>, BlobError> {
-        self.run(FaultCall::Read, name.as_str(), || self.inner.read_range(name, offset, length))
+        self.disturb(FaultCall::Read, name.as_str(), || self.inner.read_range(name, offset, length))
     }
 
     fn head(&self, name: &BlobName) -> Result<Blob, BlobError> {
-        self.run(FaultCall::Head, name.as_str(), || self.inner.head(name))
+        self.disturb(FaultCall::Head, name.as_str(), || self.inner.head(name))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Blob>, BlobError> {
@@ -210,10 +213,10 @@ impl BlobStore for FaultStore {
     }
 
     fn foreign(&self, prefix: &str) -> Result<Vec<ForeignObject>, BlobError> {
-        self.run(FaultCall::List, prefix, || self.inner.foreign(prefix))
+        self.disturb(FaultCall::List, prefix, || self.inner.foreign(prefix))
     }
 
     fn extend_lock(&self, name: &BlobName, locked_until: Moment) -> Result<(), BlobError> {
-        self.run(FaultCall::ExtendLock, name.as_str(), || self.inner.extend_lock(name, locked_until))
+        self.disturb(FaultCall::ExtendLock, name.as_str(), || self.inner.extend_lock(name, locked_until))
     }
 }

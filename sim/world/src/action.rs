@@ -41,7 +41,7 @@ pub enum Action {
     Rogue(Rogue),
     /// Something happens to a host's clock.
     Clock {
-        /// Which host.
+        /// Which host; the one after the last is the keeper.
         host: usize,
         /// What.
         event: ClockEvent,
@@ -65,6 +65,20 @@ pub enum Action {
         /// To so many days.
         days: u32,
     },
+    /// The keeper lets the windows of what nobody needs run out.
+    Release {
+        /// What goes wrong.
+        trouble: Option<Trouble>,
+    },
+    /// The keeper removes what has lapsed.
+    Reap {
+        /// What goes wrong.
+        trouble: Option<Trouble>,
+        /// A commit that ends just before the first removal.
+        racing: Option<Commit>,
+    },
+    /// People end a freeze, and confirm that sources have really changed that much.
+    Agree,
 }
 
 /// One commit to be made.
@@ -105,6 +119,11 @@ pub enum Rogue {
         /// Of which source.
         source: SourceName,
     },
+    /// Releases everything with the restore key, so many days ago.
+    Release {
+        /// How many days.
+        days: i64,
+    },
     /// Commits with the capture key and a clock that is so far off.
     Misdate {
         /// Of which source.
@@ -125,6 +144,8 @@ pub enum Plant {
     Keys,
     /// As a source that nobody added.
     Source,
+    /// As the next entry of the log of retention.
+    Retention,
 }
 
 /// Draws what happens at a step: it depends on the seed and on the step alone, so that a run can be shortened.
@@ -132,8 +153,18 @@ pub fn draw(seed: u64, step: u64) -> Action {
     let random = &SeededRandom::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step << 20));
     random.next_u64();
     match random.below(100) {
-        0..=39 => Action::Commit(draw_commit(random)),
-        40..=44 => {
+        0..=34 => Action::Commit(draw_commit(random)),
+        35..=37 => Action::Release { trouble: draw_trouble(random, 3, 40) },
+        38..=41 => {
+            let racing = (random.below(2) == 0).then(|| Commit {
+                trouble: None,
+                look_up: true,
+                ..draw_commit(random)
+            });
+            Action::Reap { trouble: draw_trouble(random, 3, 40), racing }
+        }
+        42 => Action::Agree,
+        43..=44 => {
             let first = Commit { host: 0, ..draw_commit(random) };
             let second =
                 Commit { host: 1, source: first.source.clone(), trouble: None, ..draw_commit(random) };
@@ -146,20 +177,20 @@ pub fn draw(seed: u64, step: u64) -> Action {
         }
         62..=72 => Action::Rogue(draw_rogue(random)),
         73..=80 => {
-            Action::Clock { host: random.below(HOSTS as u64) as usize, event: draw_clock_event(random) }
+            Action::Clock { host: random.below(HOSTS as u64 + 1) as usize, event: draw_clock_event(random) }
         }
         81..=94 => {
             let micros = match random.below(3) {
                 0 => random.below(60) as i64 * 60_000_000,
                 1 => random.below(24) as i64 * HOUR,
-                _ => random.below(12) as i64 * DAY,
+                _ => random.below(25) as i64 * DAY,
             };
             Action::Pass { micros, trouble: draw_trouble(random, 3, 30) }
         }
         95..=98 => {
             Action::Restart { host: random.below(HOSTS as u64) as usize, forget: random.below(2) == 0 }
         }
-        _ => Action::Lengthen { days: 20 + random.below(40) as u32 },
+        _ => Action::Lengthen { days: 3 + random.below(8) as u32 },
     }
 }
 
@@ -209,10 +240,12 @@ fn draw_rogue(random: &SeededRandom) -> Rogue {
         5 => Rogue::Plant(match random.below(8) {
             0 => Plant::NextCommit(source),
             1..=3 => Plant::Pack,
-            4 | 5 => Plant::Keys,
+            4 => Plant::Keys,
+            5 | 6 => Plant::Retention,
             _ => Plant::Source,
         }),
-        6..=8 => Rogue::Shrink { source },
+        6 | 7 => Rogue::Shrink { source },
+        8 => Rogue::Release { days: random.below(200) as i64 },
         _ => {
             let days = [-4000, -40, 20, 4000][random.below(4) as usize];
             Rogue::Misdate { source, micros: days * DAY }
@@ -255,6 +288,12 @@ impl fmt::Display for Action {
             }
             Self::Restart { host, forget } => write!(f, "restart host {host}, forget {forget}"),
             Self::Lengthen { days } => write!(f, "lengthen to {days} days"),
+            Self::Release { trouble } => write!(f, "release{}", show(*trouble)),
+            Self::Reap { trouble, racing: None } => write!(f, "reap{}", show(*trouble)),
+            Self::Reap { trouble, racing: Some(commit) } => {
+                write!(f, "reap{} against commit {commit}", show(*trouble))
+            }
+            Self::Agree => write!(f, "people agree"),
         }
     }
 }

@@ -19,7 +19,10 @@ impl World {
             .host_writer(commit.host)
             .and_then(|writer| self.fill(&writer, commit).map(|open| (writer, open)))
             .and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
-        self.settle(commit, &cursor, outcome)
+        let forgot = matches!(&outcome, Err(WriteError::MissingPack { .. }));
+        self.settle(commit, &cursor, outcome)?;
+        // With nothing remembered it must work, unless something goes wrong again.
+        if forgot { self.commit(&Commit { trouble: None, ..commit.clone() }) } else { Ok(()) }
     }
 
     /// Two hosts commit to one source at the same time: both commits are kept.
@@ -128,10 +131,11 @@ impl World {
     fn excuse(&mut self, commit: &Commit, error: &WriteError, injected: bool) -> Result<(), Violation> {
         let blocked = self.blocked.contains(&commit.source)
             && matches!(error, WriteError::Vault(VaultError::Commit { .. }));
-        if let WriteError::MissingPack { .. } = error {
-            // As the error says: whoever keeps known chunks must forget them.
+        if let WriteError::MissingPack { id } = error {
+            // As the error says: whoever keeps known chunks must forget them. It is no surprise after a reaping.
             self.hosts[commit.host].known.forget();
-            if injected || !self.destroyed.is_empty() {
+            let (_, retention) = self.retention_log()?;
+            if retention.reaped().contains(id) || !self.destroyed.is_empty() {
                 return Ok(());
             }
         }

@@ -1,9 +1,9 @@
 //! What must hold at any time, written once: the simulation, the sweeps and the crash images all come here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{Applied, Catalog};
-use ports::BlobStore;
+use ports::{BlobError, BlobStore};
 use vault::{
     Change, Commit, Vault, VaultError, VaultReader,
     verify::{Depth, verify as verify_vault},
@@ -18,6 +18,8 @@ use crate::{
 /// Compares the world with its reference; with `full`, every promised version is restored and the catalog is rebuilt.
 pub fn check(world: &mut World, full: bool) -> Result<(), Violation> {
     let vault = world.vault()?;
+    let (_, retention) = world.retention_log()?;
+    let reaped = retention.reaped().iter().map(|id| format!("data/{}/{id}", &id.to_string()[..2])).collect();
     let sources: Vec<_> = world.reference.sources().cloned().collect();
     for source in &sources {
         let log = world.reference.log(source).to_vec();
@@ -32,7 +34,7 @@ pub fn check(world: &mut World, full: bool) -> Result<(), Violation> {
                 Violation::new("an acknowledged commit is in the vault", format_args!("{name}: {e}"))
             })?;
             check_commit(&name, &stored, committed, previous.as_ref().filter(|_| sequence > 1))?;
-            check_locks(world, &name, &stored)?;
+            check_locks(world, &reaped, &name, &stored)?;
             previous = Some(stored);
         }
     }
@@ -71,7 +73,12 @@ pub fn check_commit(
 }
 
 /// All that a commit needs is locked until it says.
-fn check_locks(world: &World, name: &str, stored: &Commit) -> Result<(), Violation> {
+fn check_locks(
+    world: &World,
+    reaped: &BTreeSet<String>,
+    name: &str,
+    stored: &Commit,
+) -> Result<(), Violation> {
     let envelope = &stored.envelope;
     let packs = envelope.packs.iter().chain(&envelope.body_packs).map(|pack| pack.id);
     let packs = packs.chain(envelope.earlier_packs.iter().copied());
@@ -80,10 +87,22 @@ fn check_locks(world: &World, name: &str, stored: &Commit) -> Result<(), Violati
         if world.destroyed.contains(&object) {
             continue;
         }
-        let blob = world
-            .store
-            .head(&World::object(&object)?)
-            .map_err(|e| Violation::new("what a commit names is there", format_args!("{name}: {e}")))?;
+        let blob = match world.store.head(&World::object(&object)?) {
+            Ok(blob) => blob,
+            // Reaped: nothing in it was live for as long as the vault promises, nor did this commit promise it for longer.
+            Err(BlobError::Missing { .. }) if reaped.contains(&object) => {
+                if envelope.locked_until > world.truth.now() {
+                    return Err(Violation::new(
+                        "what a commit promises is not reaped",
+                        format_args!("{name}: {object}"),
+                    ));
+                }
+                continue;
+            }
+            Err(error) => {
+                return Err(Violation::new("what a commit names is there", format_args!("{name}: {error}")));
+            }
+        };
         if blob.locked_until.is_none_or(|lock| lock < envelope.locked_until) {
             return Err(Violation::new(
                 "what a commit names is locked as long as it says",

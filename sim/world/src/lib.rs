@@ -10,6 +10,7 @@ mod bytes;
 pub mod clock;
 mod commit;
 pub mod invariants;
+mod keeper;
 mod known;
 pub mod reference;
 mod rogue;

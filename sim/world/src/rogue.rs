@@ -27,6 +27,7 @@ impl World {
                     .map_err(|e| Violation::new("names are names", e))?;
                 self.forge(source, changes, 0)
             }
+            Rogue::Release { days } => self.release_all_back_dated(*days),
             Rogue::Misdate { source, micros } => self.forge(source, Vec::new(), *micros),
         }
     }
@@ -39,19 +40,17 @@ impl World {
                 continue;
             }
             done += 1;
-            if deed == Deed::Delete {
-                self.planted.remove(blob.name.as_str());
-                self.destroyed.insert(blob.name.to_string());
-                self.reference.destroyed();
+            match deed {
+                Deed::Delete => {
+                    self.planted.remove(blob.name.as_str());
+                    self.destroyed.insert(blob.name.to_string());
+                    self.reference.destroyed();
+                }
+                Deed::Hide | Deed::Overwrite => drop(self.planted.insert(blob.name.to_string())),
+                Deed::Shorten => {}
             }
         }
         self.trace.note(format_args!("     {deed} was done to {done} objects"));
-        // Neither of these touches a locked version; a store that shortened a lock would not be one.
-        let allowed = matches!(deed, Deed::Hide | Deed::Overwrite | Deed::Delete);
-        let lapsed = |attempt: &blobs::Attempt| attempt.deed == Deed::Shorten && !attempt.refused;
-        if !allowed && self.store.attempts().iter().any(lapsed) {
-            self.trace.note("     something had lapsed already");
-        }
         Ok(())
     }
 
@@ -70,6 +69,7 @@ impl World {
             }
             Plant::Keys => format!("keys/{}", self.random.below(50) + 1),
             Plant::Source => "log/nobody/0000000001".to_owned(),
+            Plant::Retention => format!("retention/{:010}", self.retention_log()?.1.last_number() + 1),
         };
         let until = self.truth.now().plus_micros(5 * DAY);
         match self.store.create(&Self::object(&name)?, &bytes, until) {

@@ -71,7 +71,7 @@ pub fn sweep(operation: Operation) -> Result<Swept, Violation> {
             for call in 1.. {
                 let trouble = Trouble { call, fault, lasting };
                 let (calls, injected) = disturb(&mut prepared.fork(call), operation, trouble)
-                    .map_err(|violation| located(operation, trouble, violation))?;
+                    .map_err(|violation| located(operation, trouble, &violation))?;
                 swept.injected += u64::from(injected > 0);
                 if calls < call {
                     break;
@@ -83,9 +83,9 @@ pub fn sweep(operation: Operation) -> Result<Swept, Violation> {
     Ok(swept)
 }
 
-fn located(operation: Operation, trouble: Trouble, violation: Violation) -> Violation {
+fn located(operation: Operation, trouble: Trouble, violation: &Violation) -> Violation {
     let detail = format!("{operation:?} under {trouble:?}: {}", violation.detail);
-    Violation { detail, ..violation }
+    Violation { invariant: violation.invariant, detail }
 }
 
 /// A world in which there is something to lose.
@@ -114,7 +114,7 @@ fn disturb(world: &mut World, operation: Operation, trouble: Trouble) -> Result<
     if disturbance.1 > 0 && writes {
         match operation.action(None) {
             Some(action) => world.step(&action)?,
-            None => world.step(&Action::Lengthen { days: 45 })?,
+            None => world.step(&Action::Lengthen { days: 9 })?,
         }
         world.check()?;
     }
@@ -126,7 +126,7 @@ fn lengthen(world: &mut World, trouble: Trouble) -> (u64, u64) {
     let store: Arc<dyn BlobStore> = world.faults.clone();
     let clock: Arc<dyn Clock> = world.hosts[0].clock.clone();
     // Whether it fails is its own affair; what it leaves is compared.
-    drop(world.open_writer(clock, store).and_then(|writer| writer.lengthen(45)));
+    drop(world.open_writer(clock, store).and_then(|writer| writer.lengthen(9)));
     let disturbance = (world.faults.calls(), world.faults.injected());
     world.faults.heal();
     disturbance

@@ -15,14 +15,17 @@ use crate::{
     bytes::content,
     clock::{ClockEvent, DAY, HostClock, Truth},
     invariants,
+    keeper::Keeper,
     known::Known,
     reference::{Reference, Version},
 };
 
 /// The world's vault promises this when it is made.
-pub(crate) const LOCK_DAYS: u32 = 20;
+pub(crate) const LOCK_DAYS: u32 = 5;
 /// After so many steps everything is compared, not only what is cheap.
 const FULL_CHECK_STEPS: u64 = 10;
+/// What nobody needs is released and reaped every so many days.
+const RELEASE_DAYS: i64 = 4;
 /// A slow call takes so long.
 const SLOW_MICROS: i64 = 45_000_000;
 
@@ -66,6 +69,7 @@ pub struct World {
     pub(crate) faults: Arc<FaultStore>,
     pub(crate) keys: Arc<NewVault>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) keeper: Keeper,
     pub(crate) reference: Reference,
     /// Names that a rogue took before the vault did.
     pub(crate) planted: BTreeSet<String>,
@@ -94,7 +98,9 @@ impl World {
         let store = Arc::new(WormStore::new(clock.clone()));
         let keys = init(&*store, InitOptions { lock_days: LOCK_DAYS }, &*clock, &*random)
             .map_err(|e| Violation::new("a vault can be made", e))?;
-        Ok(Self::with_store(truth, random, store, Arc::new(keys)))
+        let mut world = Self::with_store(truth, random, store, Arc::new(keys));
+        world.found()?;
+        Ok(world)
     }
 
     /// Returns a world that begins as this one is now; its hosts start anew.
@@ -107,6 +113,7 @@ impl World {
         for (host, other) in world.hosts.iter_mut().zip(&self.hosts) {
             host.known = other.known.fork();
         }
+        world.keeper = self.keeper.fork(&world.truth);
         world.reference.clone_from(&self.reference);
         world.planted.clone_from(&self.planted);
         world.destroyed.clone_from(&self.destroyed);
@@ -130,6 +137,7 @@ impl World {
         Self {
             hosts: (0..HOSTS).map(|_| host()).collect(),
             renewed_day: truth.now().as_micros() / DAY,
+            keeper: Keeper::new(&truth),
             faults: Arc::new(FaultStore::with_delay(store.clone(), move || delay.pass(SLOW_MICROS))),
             truth,
             random,
@@ -173,7 +181,9 @@ impl World {
             Action::Rogue(rogue) => self.rogue(rogue),
             Action::Clock { host, event } => {
                 self.count("clock");
-                if let Some(host) = self.hosts.get_mut(*host) {
+                if *host == HOSTS {
+                    self.keeper.clock.suffer(*event);
+                } else if let Some(host) = self.hosts.get_mut(*host) {
                     host.clock.suffer(*event);
                     // A machine that starts anew has no process from before.
                     if matches!(event, ClockEvent::Boot(_)) {
@@ -194,6 +204,9 @@ impl World {
                 Ok(())
             }
             Action::Lengthen { days } => self.lengthen(*days),
+            Action::Release { trouble } => self.release(*trouble),
+            Action::Reap { trouble, racing } => self.reap(*trouble, racing.as_ref()),
+            Action::Agree => self.agree(),
         }
     }
 
@@ -303,34 +316,15 @@ impl World {
             self.truth.pass(passed);
             left -= passed;
             if self.truth.now().as_micros() / DAY > self.renewed_day {
+                self.renewed_day = self.truth.now().as_micros() / DAY;
                 self.renew(trouble.take())?;
+                if self.renewed_day % RELEASE_DAYS == 0 {
+                    self.release(None)?;
+                    self.reap(None, None)?;
+                }
             }
         }
         Ok(())
-    }
-
-    /// What runs once a day: locks are extended by the time that the store tells.
-    fn renew(&mut self, trouble: Option<Trouble>) -> Result<(), Violation> {
-        self.renewed_day = self.truth.now().as_micros() / DAY;
-        self.count("renew");
-        self.set(trouble);
-        let until = vault::retention::lock_until(self.truth.now(), self.lock_days);
-        let renewed = vault::retention::extend_all(&*self.faults, until);
-        let excused = self.heal();
-        match renewed {
-            Ok(count) => {
-                self.trace.note(format_args!("     renewed {count}"));
-                if !excused {
-                    self.reference.renewed();
-                }
-                Ok(())
-            }
-            Err(error) if excused => {
-                self.trace.note(format_args!("     not renewed: {error}"));
-                Ok(())
-            }
-            Err(error) => Err(Violation::new("locks can be renewed", error)),
-        }
     }
 
     fn lengthen(&mut self, days: u32) -> Result<(), Violation> {
