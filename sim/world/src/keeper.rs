@@ -90,9 +90,9 @@ impl Keeper {
         }
     }
 
-    /// Returns a keeper that remembers the same vault time, and of commits nothing: all windows begin anew.
+    /// Returns a keeper that remembers the same.
     pub(crate) fn fork(&self, truth: &Arc<Truth>) -> Self {
-        let keeper = Self::new(truth);
+        let keeper = Self { memory: self.memory.branch(), ..Self::new(truth) };
         let state = self.remembered.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *keeper.remembered.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
         keeper
@@ -222,7 +222,9 @@ impl World {
             Err(error) => self.excuse_keeper("what has lapsed can be reaped", &error, excused),
         };
         if let (Some(commit), Some(outcome)) = (racing, raced) {
+            let disturbance = self.last_disturbance;
             self.settle(commit, &cursor, outcome)?;
+            self.last_disturbance = disturbance;
         }
         reaped
     }

@@ -23,8 +23,12 @@ pub enum Operation {
     Restore,
     /// Checking the vault in full.
     Verify,
-    /// Extending all locks.
+    /// Renewing locks for a day.
     Renew,
+    /// Looking at what is live, and releasing the rest.
+    Release,
+    /// Removing what has lapsed, while a commit races it.
+    Reap,
     /// Lengthening the retention.
     Lengthen,
 }
@@ -40,32 +44,40 @@ pub struct Swept {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Commit, Self::Restore, Self::Verify, Self::Renew, Self::Lengthen];
+    pub const ALL: [Self; 7] =
+        [Self::Commit, Self::Restore, Self::Verify, Self::Renew, Self::Release, Self::Reap, Self::Lengthen];
 
     fn action(self, trouble: Option<Trouble>) -> Option<Action> {
         Some(match self {
-            Self::Commit => {
-                let upsert = |key: &str, content| {
-                    let stream = "base".parse().ok()?;
-                    Some(Change::Upsert { stream, key: key.to_owned(), content })
-                };
-                // Number 12 is a table that the vault knows, 24 shares pages with no other, 4 is small.
-                let changes = vec![upsert("table", 12)?, upsert("new", 24)?, upsert("small", 4)?];
-                let source = "shop".parse().ok()?;
-                Action::Commit(Commit { host: 0, source, changes, look_up: true, trouble })
-            }
+            // Number 12 is a table that the vault knows, 24 shares pages with no other, 4 is small.
+            Self::Commit => commit(&[("table", 12), ("new", 24), ("small", 4)], trouble)?,
             Self::Restore => Action::Restore { pick: 0, trouble },
             Self::Verify => Action::Verify { depth: Depth::ReadData, trouble },
             Self::Renew => Action::Pass { micros: crate::clock::DAY, trouble },
+            Self::Release => Action::Release { trouble },
+            Self::Reap => {
+                let Action::Commit(racing) = commit(&[("again", 24)], None)? else { return None };
+                Action::Reap { trouble, racing: Some(racing) }
+            }
             Self::Lengthen => return None,
         })
     }
 }
 
+fn commit(items: &[(&str, u64)], trouble: Option<Trouble>) -> Option<Action> {
+    let upsert = |(key, content): &(&str, u64)| {
+        let stream = "base".parse().ok()?;
+        Some(Change::Upsert { stream, key: (*key).to_owned(), content: *content })
+    };
+    let changes = items.iter().map(upsert).collect::<Option<_>>()?;
+    let source = "shop".parse().ok()?;
+    Some(Action::Commit(Commit { host: 0, source, changes, look_up: true, trouble }))
+}
+
 /// Injects every kind of fault at every call of an operation, until the operation no longer reaches the call.
 pub fn sweep(operation: Operation) -> Result<Swept, Violation> {
     let mut swept = Swept::default();
-    let prepared = prepared()?;
+    let prepared = prepared(operation)?;
     for fault in Fault::ALL {
         for lasting in [false, true] {
             for call in 1.. {
@@ -88,16 +100,27 @@ fn located(operation: Operation, trouble: Trouble, violation: &Violation) -> Vio
     Violation { invariant: violation.invariant, detail }
 }
 
-/// A world in which there is something to lose.
-fn prepared() -> Result<World, Violation> {
+/// A world in which there is something to lose: the packs of one table are replaced, and with [`Operation::Reap`] lapsed.
+fn prepared(operation: Operation) -> Result<World, Violation> {
     let mut world = World::new(77)?;
-    for action in (0..).map(|step| draw(5, step)).filter(|action| matches!(action, Action::Commit(_))).take(3)
-    {
-        let Action::Commit(commit) = action else { continue };
-        world.step(&Action::Commit(Commit { trouble: None, host: 0, ..commit }))?;
+    let tables = [&[("table", 12), ("small", 4)][..], &[("lapses", 24)], &[("lapses", 36)], &[("small", 10)]];
+    for (number, items) in tables.into_iter().enumerate() {
+        let Some(action) = commit(items, None) else { continue };
+        world.step(&action)?;
+        if number == 1 {
+            // The first look at a source releases nothing.
+            world.step(&Action::Release { trouble: None })?;
+        }
     }
-    let Some(first) = Operation::Commit.action(None) else { return Ok(world) };
-    world.step(&first)?;
+    if operation == Operation::Reap {
+        world.step(&Action::Release { trouble: None })?;
+        world.step(&Action::Reap { trouble: None, racing: None })?;
+        // Renewed, but not reaped: its own host is off.
+        for _ in 0..14 {
+            world.truth.pass(crate::clock::DAY);
+            world.renew(None)?;
+        }
+    }
     Ok(world)
 }
 
@@ -160,5 +183,18 @@ mod tests {
     fn a_renewal_survives_every_fault_at_every_call() {
         holds(Operation::Renew, 5);
         holds(Operation::Lengthen, 5);
+    }
+
+    #[test]
+    fn a_release_survives_every_fault_at_every_call() {
+        holds(Operation::Release, 10);
+    }
+
+    #[test]
+    fn a_reaping_survives_every_fault_at_every_call() {
+        let mut world = prepared(Operation::Reap).unwrap();
+        world.step(&Action::Reap { trouble: None, racing: None }).unwrap();
+        assert_eq!(world.counts["reaped packs"], 1, "{}", world.trace.text());
+        holds(Operation::Reap, 10);
     }
 }
