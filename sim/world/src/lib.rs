@@ -9,6 +9,7 @@ pub mod action;
 mod bytes;
 pub mod clock;
 mod commit;
+pub mod crash;
 pub mod invariants;
 mod keeper;
 mod known;

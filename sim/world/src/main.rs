@@ -1,9 +1,10 @@
 //! Runs worlds: one seed, a range of seeds, or as many as fit into some minutes.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use ports::{Clock, SystemClock};
+use world::crash;
 use world::runner::{self, Run, STEPS};
 
 /// Runs simulated worlds and shows the first violation of what must always hold.
@@ -27,6 +28,15 @@ struct Arguments {
     /// Prints all that happens.
     #[arg(long)]
     trace: bool,
+    /// Cuts the power at every sync of a real process, for so many rounds of work; needs strace.
+    #[arg(long, value_name = "ROUNDS", conflicts_with_all = ["seeds", "minutes"])]
+    cuts: Option<u64>,
+    /// Is that process.
+    #[arg(long, hide = true)]
+    driver: Option<PathBuf>,
+    /// How long it works.
+    #[arg(long, hide = true, default_value_t = 1)]
+    rounds: u64,
 }
 
 fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -37,6 +47,13 @@ fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or(1);
+    if let Some(root) = &arguments.driver {
+        return exit(crash::driver::drive(root, seed, arguments.rounds).map_err(|error| error.to_string()));
+    }
+    if let Some(rounds) = arguments.cuts {
+        return exit(cut(seed, rounds));
+    }
     let clock = SystemClock::new();
     let started = clock.now().as_micros() as u64;
     let seeds: Box<dyn Iterator<Item = u64>> = match (arguments.seed, &arguments.seeds, arguments.minutes) {
@@ -72,6 +89,23 @@ fn main() -> ExitCode {
     }
     say(&format!("{runs} worlds are sound\n"));
     ExitCode::SUCCESS
+}
+
+fn cut(seed: u64, rounds: u64) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let cuts = crash::sweep(&program, seed, rounds, 4).map_err(|error| error.to_string())?;
+    say(&format!("{cuts:?}\n"));
+    Ok(())
+}
+
+fn exit(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            std::io::stderr().write_all(format!("error: {error}\n").as_bytes()).ok();
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn one(seed: u64, arguments: &Arguments) -> Run {

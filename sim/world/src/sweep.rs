@@ -10,7 +10,7 @@ use vault::verify::Depth;
 
 use crate::{
     Violation, World,
-    action::{Action, Commit, Trouble, draw},
+    action::{Action, Commit, Trouble},
     reference::Change,
 };
 
