@@ -115,6 +115,9 @@ impl JournalFile {
         let wrapped =
             wrap(&keys.vault, Purpose::Journal, &keys.data_recipient, &key, random).map_err(sealed)?;
         let header = Header { vault: keys.vault, number, first_sequence, salt, wrapped };
+        // A used file that became a spare may still have its old name on the disk. Under that name it must not be found
+        // with the new header: it would look like a damaged file in the middle of the journal.
+        path.parent().map_or(Ok(()), files::sync_folder).map_err(JournalError::new)?;
         let take = || -> io::Result<(File, u64)> {
             let file = OpenOptions::new().read(true).write(true).open(spare)?;
             file.write_all_at(&header.encode(), 0)?;

@@ -62,7 +62,7 @@ impl Places<'_> {
     }
 
     pub(crate) fn catalog(&self) -> std::path::PathBuf {
-        self.0.join("state/catalog.sqlite")
+        self.0.join("catalog.sqlite")
     }
 
     pub(crate) fn time(&self) -> TimeFile {
@@ -83,8 +83,6 @@ pub fn drive(root: &Path, seed: u64, rounds: u64) -> Result<(), Failure> {
     keys.capture_key.save(&root.join("capture.key"))?;
     keys.restore_key.save(&root.join("restore.key"))?;
     promise("vault")?;
-    ports::files::create_folder(&root.join("state"))?;
-    ports::files::sync_folder(root)?;
     let mut journal = places.journal(seed)?;
     let writer = places.writer(seed + 1, clock.clone())?;
     let mut catalog = Catalog::open(&places.catalog())?;

@@ -195,9 +195,6 @@ fn check_catalog(places: &Places<'_>) -> Result<(), Violation> {
         }
         Ok(catalog.last_sequence()? == newest)
     };
-    if !places.0.join("state").is_dir() {
-        return Ok(());
-    }
     match known() {
         Ok(true) => Ok(()),
         Ok(false) => Err(Violation::new("a catalog says only what the vault says", "it does not")),
