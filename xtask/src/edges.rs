@@ -22,6 +22,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
+    // What stands in front of a vault on another host, and what guards its files: each a process of its own.
+    ("vault-server", &["model", "ports", "blobs", "vault"]),
+    ("vault-sealer", &["model", "ports", "blobs", "vault"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("tenants", &["model", "ports"]),
     // Simulation drives the real engine; parsers are taken from everywhere to be fuzzed in one place.

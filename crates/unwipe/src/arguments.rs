@@ -5,13 +5,17 @@ mod drill;
 mod look;
 mod recover;
 mod rehearse;
+mod retention;
 mod setup;
+mod vault;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{
+    capture::*, drill::*, look::*, recover::*, rehearse::*, retention::*, setup::*, vault::*,
+};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -78,6 +82,11 @@ pub(crate) enum Verb {
     Drill(Drill),
     /// Check the vault: chain, signatures, and with --read-data every byte
     Verify(Verify),
+    /// For how long things stay: locks, holds, releases, and what people decide
+    Retention(Retention),
+    /// Keep a vault for other hosts: serve it, enrol sources, guard its files
+    #[command(subcommand_required = true)]
+    Vault(Vault),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault

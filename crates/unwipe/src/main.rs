@@ -50,6 +50,8 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Approve(options) => commands::approve::run(&context, &options),
         Verb::Apply(options) => commands::apply::run(&context, &options),
         Verb::Verify(options) => commands::verify::run(&context, &options),
+        Verb::Retention(options) => commands::retention::run(&context, options.action),
+        Verb::Vault(options) => commands::vault::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Log(options) => commands::log::run(&context, &options),
         Verb::Rehearse(options) => rehearse::run(&context, &options),

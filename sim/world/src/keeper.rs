@@ -169,7 +169,7 @@ impl World {
     }
 
     /// Removes what has lapsed; `racing` is a commit that ends just before the first removal.
-    pub(crate) fn reap(
+    pub(crate) fn reap_lapsed(
         &mut self,
         trouble: Option<Trouble>,
         racing: Option<&Commit>,
@@ -202,7 +202,7 @@ impl World {
             before: Mutex::new(before),
         };
         let reaped = reader.and_then(|reader| {
-            Reaper::new(&reader, &time)?.reap(&door, &mut memory, &mut NoSuccession, &mut |_| {})
+            Reaper::new(&reader, &time)?.reap_lapsed(&door, &mut memory, &mut NoSuccession, &mut |_| {})
         });
         let left = door.before.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.keeper.memory = memory;

@@ -205,7 +205,7 @@ impl World {
             }
             Action::Lengthen { days } => self.lengthen(*days),
             Action::Release { trouble } => self.release(*trouble),
-            Action::Reap { trouble, racing } => self.reap(*trouble, racing.as_ref()),
+            Action::Reap { trouble, racing } => self.reap_lapsed(*trouble, racing.as_ref()),
             Action::Agree => self.agree(),
         }
     }
@@ -320,7 +320,7 @@ impl World {
                 self.renew(trouble.take())?;
                 if self.renewed_day % RELEASE_DAYS == 0 {
                     self.release(None)?;
-                    self.reap(None, None)?;
+                    self.reap_lapsed(None, None)?;
                 }
             }
         }
