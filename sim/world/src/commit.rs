@@ -1,3 +1,4 @@
+use blobs::Fault;
 use model::{Item, UnreadableReason};
 use vault::{CommitReceipt, CommitWriter, Cursor, NoChunks, VaultError, VaultWriter, WriteError};
 
@@ -15,12 +16,16 @@ impl World {
         self.count("commit");
         let cursor = self.next_cursor();
         self.set(commit.trouble);
-        let outcome = self
-            .host_writer(commit.host)
-            .and_then(|writer| self.fill(&writer, commit).map(|open| (writer, open)))
-            .and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
+        let (writer, outcome) = match self.host_writer(commit.host) {
+            Ok(writer) => {
+                let outcome = self.fill(&writer, commit).and_then(|open| open.finish(&cursor));
+                (Some(writer), outcome)
+            }
+            Err(error) => (None, Err(error)),
+        };
         let forgot = matches!(&outcome, Err(WriteError::MissingPack { .. }));
         self.settle(commit, &cursor, outcome)?;
+        self.keep(commit, writer);
         // With nothing remembered it must work, unless something goes wrong again.
         if forgot { self.commit(&Commit { trouble: None, ..commit.clone() }) } else { Ok(()) }
     }
@@ -30,22 +35,35 @@ impl World {
         self.count("race");
         let cursor = self.next_cursor();
         self.set(first.trouble);
-        let open = self.host_writer(first.host).and_then(|writer| {
-            let open = self.fill(&writer, first)?;
-            Ok((writer, open))
-        });
+        let (writer, open) = match self.host_writer(first.host) {
+            Ok(writer) => {
+                let open = self.fill(&writer, first);
+                (Some(writer), open)
+            }
+            Err(error) => (None, Err(error)),
+        };
         let injected = self.faults.injected() > 0;
         self.commit(second)?;
         if !injected {
             self.set(first.trouble);
         }
-        let outcome = open.and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
+        let outcome = open.and_then(|open| open.finish(&cursor));
         if injected && outcome.is_err() {
             // What went wrong before the other commit explains it.
             self.hosts[first.host].known.settle(false);
             return Ok(());
         }
-        self.settle(first, &cursor, outcome)
+        self.settle(first, &cursor, outcome)?;
+        self.keep(first, writer);
+        Ok(())
+    }
+
+    /// A writer lives on after an error, unless its process died.
+    fn keep(&mut self, commit: &Commit, writer: Option<VaultWriter>) {
+        let died = commit.trouble.is_some_and(|trouble| trouble.lasting) && self.last_disturbance.1 > 0;
+        if !died {
+            self.hosts[commit.host].writer = writer;
+        }
     }
 
     pub(crate) fn next_cursor(&mut self) -> Cursor {
@@ -93,16 +111,12 @@ impl World {
         &mut self,
         commit: &Commit,
         cursor: &Cursor,
-        outcome: Result<(VaultWriter, CommitReceipt), WriteError>,
+        outcome: Result<CommitReceipt, WriteError>,
     ) -> Result<(), Violation> {
         let injected = self.heal();
-        let died = commit.trouble.is_some_and(|trouble| trouble.lasting) && injected;
         let receipt = match outcome {
-            Ok((writer, receipt)) => {
+            Ok(receipt) => {
                 self.trace.note(format_args!("     committed {} {}", receipt.sequence, receipt.hash));
-                if !died {
-                    self.hosts[commit.host].writer = Some(writer);
-                }
                 Some(receipt)
             }
             Err(error) => {
@@ -138,6 +152,10 @@ impl World {
             if retention.reaped().contains(id) || !self.destroyed.is_empty() {
                 return Ok(());
             }
+        }
+        let full = commit.trouble.is_some_and(|trouble| trouble.fault == Fault::Full) && injected;
+        if full && !error.is_full() {
+            return Err(Violation::new("a full store is called full", format_args!("{commit}: {error}")));
         }
         if injected || blocked {
             return Ok(());

@@ -10,7 +10,7 @@ use model::{Moment, SourceName};
 use ports::{BlobError, Clock, LapsedBlobs, LapsedProof, TimeError, TimeSource};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use vault::{
-    CommitReceipt, CommitWriter, RestoreKey, Vault, VaultReader, VaultWriter, WriteError,
+    CommitReceipt, CommitWriter, RestoreKey, Vault, VaultReader, WriteError,
     quorum::{Answer, Consent, PURPOSE, Question, Quorum},
     reap::{Lapsed, ReapError, Reaper, ReaperMemory},
     retention::{NoSuccession, RenewalOptions, RetentionLog, Statement, confirm_question, lock_until, renew},
@@ -61,7 +61,7 @@ impl TimeSource for StoreTime {
 /// Something that happens while the reaper stands before its first removal.
 type Before = Box<dyn FnOnce() + Send>;
 /// What became of a commit that ran beside something else.
-type Raced = Result<(VaultWriter, CommitReceipt), WriteError>;
+type Raced = Result<CommitReceipt, WriteError>;
 
 /// The reaper's way into the store, which fails like every other.
 struct Door {
@@ -180,16 +180,13 @@ impl World {
         let cursor = self.next_cursor();
         let open = racing.map(|commit| {
             let writer = self.open_writer(self.hosts[commit.host].clock.clone(), self.store.clone())?;
-            let open = self.fill(&writer, commit)?;
-            Ok((writer, open))
+            self.fill(&writer, commit)
         });
         let raced: Arc<Mutex<Option<Raced>>> = Arc::default();
         let before = open.map(|open: Result<_, WriteError>| {
             let (raced, cursor) = (Arc::clone(&raced), cursor.clone());
             Box::new(move || {
-                let outcome = open.and_then(|(writer, open): (VaultWriter, CommitWriter)| {
-                    open.finish(&cursor).map(|receipt| (writer, receipt))
-                });
+                let outcome = open.and_then(|open: CommitWriter| open.finish(&cursor));
                 *raced.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             }) as Before
         });

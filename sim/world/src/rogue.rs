@@ -91,13 +91,8 @@ impl World {
         let cursor = self.next_cursor();
         let clock: Arc<dyn Clock> = clock;
         let outcome = self
-            .open_writer(Arc::clone(&clock), self.store.clone())
-            .and_then(|writer| self.fill(&writer, &commit).map(|open| (writer, open)))
-            .and_then(|(writer, open)| open.finish(&cursor).map(|receipt| (writer, receipt)));
-        // Its writer is theirs, not the host's.
-        let own = self.hosts[commit.host].writer.take();
-        let settled = self.settle(&commit, &cursor, outcome);
-        self.hosts[commit.host].writer = own;
-        settled
+            .open_writer(clock, self.store.clone())
+            .and_then(|writer| self.fill(&writer, &commit)?.finish(&cursor));
+        self.settle(&commit, &cursor, outcome)
     }
 }
