@@ -14,7 +14,10 @@ use crate::{
     log::{self, BlockBuilder, ChangeBlock, Envelope},
     names,
     pack::{HEADER_BYTES, PackHeader, PackIndex, PackTrailer, TRAILER_BYTES},
+    reap::ReaperMemory,
+    retention::{self, Record, Statement, Surveyed},
     seal::{BLOCK_BYTES_MAX, BlockKey, Label, Purpose, WRAPPED_BYTES, unwrap},
+    time::{TimeFile, TimeRecord},
 };
 
 const VAULT: VaultId = VaultId([7; 16]);
@@ -128,6 +131,45 @@ pub fn sealed_block(data: &[u8]) {
 /// Reads bytes as a journal file in this folder: raw, and as the plaintexts of sealed records.
 pub fn journal(folder: &Path, data: &[u8]) {
     journal_file::read(folder, data);
+}
+
+/// Reads bytes as an entry of the log of retention, and as the document of one that is signed with a known key.
+pub fn retention(data: &[u8]) {
+    drop(Record::parse(data, VAULT, 1));
+    let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&[8; 32]) else { return };
+    let (bytes, _) = retention::seal_document(data, &pair);
+    if let Ok((record, _)) = Record::parse(&bytes, VAULT, 1) {
+        let again = serde_json::to_vec(&record).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        assert_eq!(again.as_ref(), Some(&record), "an entry reads back");
+    }
+}
+
+/// Reads bytes as the files in this folder that remember vault time and what the reaper has seen.
+pub fn memories(folder: &Path, data: &[u8]) {
+    let path = folder.join("memory");
+    if ports::files::replace(&path, data).is_ok() {
+        drop(TimeFile::new(&path).load());
+        drop(ReaperMemory::open(&path));
+    }
+}
+
+/// Returns the document of an entry that [`retention`] accepts once it is signed.
+pub fn retention_seed() -> Vec<u8> {
+    let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&[8; 32]) else { return Vec::new() };
+    let pack = PackId([9; 32]);
+    let surveyed = model::SourceName::new("shop")
+        .map(|source| Surveyed { source, sequence: 3, live_items: 12 })
+        .into_iter()
+        .collect();
+    let record = Record {
+        vault: VAULT,
+        number: 1,
+        previous: crate::id::hex(&[0; 32]),
+        at: model::Moment::from_micros(1_777_125_609_000_000),
+        signer: crate::id::hex(pair.public_key().as_ref()),
+        statement: Statement::Release { packs: vec![pack], surveyed },
+    };
+    serde_json::to_vec(&record).unwrap_or_default()
 }
 
 /// Returns the opened change blocks of a commit, as the beginnings of a corpus.

@@ -92,6 +92,14 @@ thread_local! {
 }
 
 pub(crate) fn journal(data: &[u8]) {
+    in_folder(|folder| vault::fuzzing::journal(folder, data));
+}
+
+pub(crate) fn memories(data: &[u8]) {
+    in_folder(|folder| vault::fuzzing::memories(folder, data));
+}
+
+fn in_folder(read: impl FnOnce(&Path)) {
     FOLDER.with(|cell| {
         let folder = cell.get_or_init(|| {
             // In memory where there is such a folder: a fuzzer writes thousands of files each second.
@@ -99,7 +107,7 @@ pub(crate) fn journal(data: &[u8]) {
             tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).ok()
         });
         if let Some(folder) = folder {
-            vault::fuzzing::journal(folder.path(), data);
+            read(folder.path());
         }
     });
 }

@@ -66,6 +66,19 @@ pub(crate) fn journals() -> Vec<Vec<u8>> {
     vec![[record(0), record(14)].concat()]
 }
 
+pub(crate) fn retention() -> Vec<Vec<u8>> {
+    vec![vault::fuzzing::retention_seed()]
+}
+
+pub(crate) fn memories() -> Vec<Vec<u8>> {
+    [
+        r#"{"now":"2026-04-25T14:00:09.000001Z","anchor":"2026-04-25T14:00:09.000001Z","credited_micros":5,"boot":"b","boot_running_micros":5,"frozen":{"since":"2026-04-25T14:00:09Z","told":"2026-04-25T14:00:09Z","reason":"r"}}"#,
+        r#"{"entries":3,"heads":{"shop":{"1":"2026-04-25T14:00:09.000001Z","4":"2026-04-26T14:00:09.000001Z"}}}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
 pub(crate) fn manifests() -> Vec<Vec<u8>> {
     stored("vault.json")
 }

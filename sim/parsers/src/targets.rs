@@ -13,6 +13,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "vault_pack", run: vault::fuzzing::pack, seeds: seeds::packs },
     Target { name: "vault_sealed_block", run: vault::fuzzing::sealed_block, seeds: seeds::sealed_blocks },
     Target { name: "vault_journal", run: objects::journal, seeds: seeds::journals },
+    Target { name: "vault_retention", run: vault::fuzzing::retention, seeds: seeds::retention },
+    Target { name: "vault_memories", run: objects::memories, seeds: seeds::memories },
     Target { name: "vault_manifest", run: manifest, seeds: seeds::manifests },
     Target { name: "vault_key_files", run: key_files, seeds: seeds::key_files },
     Target { name: "vault_objects", run: objects::planted, seeds: objects::seeds },

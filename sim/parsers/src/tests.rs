@@ -39,7 +39,7 @@ fn exercise(target: &Target) {
         corpus.push(data);
     }
     let random = SeededRandom::new(1);
-    let slow = ["vault_objects", "vault_journal", "postgres_wire"].contains(&target.name);
+    let slow = ["vault_objects", "vault_journal", "vault_memories", "postgres_wire"].contains(&target.name);
     for number in 0..if slow { SLOW_MUTATIONS } else { MUTATIONS } {
         let pick = |random: &SeededRandom| random.below(corpus.len() as u64) as usize;
         let (one, other) = (pick(&random), pick(&random));
