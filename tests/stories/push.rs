@@ -1,6 +1,10 @@
 //! A production host pushes into a vault on another host, and cannot harm it.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
 
 use rustix::process::Signal;
 
@@ -63,28 +67,83 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
     server.end(Signal::TERM).expect(exit::DONE);
 }
 
+/// A user with no capability but one, as in `unwipe-sealer.service`.
+const SEALER: [&str; 12] = [
+    "setpriv",
+    "--reuid",
+    "65534",
+    "--regid",
+    "65534",
+    "--clear-groups",
+    "--inh-caps",
+    "-all,+linux_immutable",
+    "--ambient-caps",
+    "-all,+linux_immutable",
+    "--bounding-set",
+    "-all,+linux_immutable",
+];
+
+/// Folders whose flags are taken off in the end, so that the story's folder can be removed.
+struct Unsealed([String; 2]);
+
+impl Drop for Unsealed {
+    fn drop(&mut self) {
+        for flags in ["-i", "-a"] {
+            drop(Command::new("chattr").args(["-R", flags]).args(&self.0).output());
+        }
+    }
+}
+
 #[test]
 fn a_sealed_vault_takes_what_is_captured_and_resists_its_own_user() {
     let host = Unwipe::nowhere();
-    let (vault, state, socket) = (host.argument("vault"), host.argument("state"), host.argument("socket"));
+    let (vault, state, run) = (host.argument("vault"), host.argument("state"), host.argument("run"));
+    for folder in [&vault, &state, &run] {
+        fs::create_dir(folder).unwrap();
+        std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+    }
+    let _unsealed = Unsealed([vault.clone(), state.clone()]);
+    let socket = format!("{run}/socket");
     let uid = rustix::process::geteuid().as_raw().to_string();
     let arguments =
         ["vault", "sealer", "--vault", &vault, "--state", &state, "--socket", &socket, "--allow", &uid];
-    let sealer = host.start(&arguments);
-    wait_until("the sealer", || fs::exists(&socket).unwrap());
+    let sealer =
+        host.start_through(&SEALER, &["--home", &run].into_iter().chain(arguments).collect::<Vec<_>>());
+    wait_until("the sealer", || fs::exists(&socket).unwrap() || sealer.said().contains("error"));
     assert!(sealer.said().contains("tier 1"), "{}", sealer.said());
     let kit = host.argument("kit.txt");
     host.json(&["init", "--vault", &vault, "--sealer", &socket, "--kit", &kit]);
-    let drop = "-linux_immutable,-sys_admin,-sys_rawio";
-    let removed = Command::new("setpriv")
-        .args(["--bounding-set", drop, "--inh-caps", drop, "rm", "-rf", &vault])
-        .status();
-    assert!(!removed.unwrap().success());
-    assert_eq!(host.json(&["verify"])["sound"], true);
-    sealer.end(Signal::TERM).expect(exit::DONE);
-    // Nobody writes while the sealer is away.
-    assert!(fs::write(format!("{vault}/planted"), "x").is_err());
-    for flags in ["-i", "-a"] {
-        assert!(Command::new("chattr").args(["-R", flags, &vault, &state]).status().unwrap().success());
+    assert_eq!(fs::metadata(format!("{vault}/vault.json")).unwrap().uid(), 65534);
+
+    let postgres = Production::start(newest_major());
+    postgres.open_shop(50);
+    host.json(&["protect", "shop", "postgres", "--url", &postgres.capture_url()]);
+    host.capture_once();
+    for drop in ["-linux_immutable,-sys_admin,-sys_rawio", "-all"] {
+        let mut weak = Command::new("setpriv");
+        weak.args(["--bounding-set", drop, "--inh-caps", drop, "rm", "-rf", &vault]);
+        assert!(!weak.output().unwrap().status.success());
     }
+    let verified = host.json(&["verify", "--read-data"]);
+    assert_eq!((&verified["sound"], &verified["with_key"]), (&true.into(), &true.into()));
+    sealer.end(Signal::TERM).expect(exit::DONE);
+    let doctor = host.run(&["--json", "doctor"]).document();
+    let findings = doctor.as_array().unwrap().iter().flat_map(|part| part["findings"].as_array().unwrap());
+    let sealer = findings.into_iter().find(|finding| finding["subject"] == "the sealer answers");
+    assert_eq!(sealer.expect("the sealer is asked")["standing"], "bad");
+    // Nobody writes while the sealer is away.
+    postgres.sql("delete from orders");
+    host.run(&["capture", "shop", "--once"]).not_done();
+}
+
+#[test]
+fn without_the_capability_there_is_no_sealer() {
+    let host = Unwipe::nowhere();
+    let (vault, state, socket) = (host.argument("vault"), host.argument("state"), host.argument("socket"));
+    let wrapper = ["setpriv", "--bounding-set", "-linux_immutable", "--inh-caps", "-linux_immutable"];
+    let arguments =
+        ["vault", "sealer", "--vault", &vault, "--state", &state, "--socket", &socket, "--allow", "0"];
+    let ended = host.start_through(&wrapper, &arguments).wait();
+    ended.refused(exit::AUTHENTICATION, "no CAP_LINUX_IMMUTABLE");
+    assert!(!fs::exists(&vault).unwrap(), "something was made although nothing could be guarded");
 }

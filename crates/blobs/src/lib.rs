@@ -16,5 +16,5 @@ pub use local::{LocalReaper, LocalStore};
 pub use memory::{MemoryReaper, MemoryStore};
 pub use protection::{Protection, ProtectionReport};
 pub use remote::{RemoteError, RemoteSettings, RemoteStore};
-pub use sealer::{SealedReaper, SealerClient};
+pub use sealer::{SealerClient, SealerReaper};
 pub use worm::{Attempt, Deed, WormStore};

@@ -79,22 +79,20 @@ pub struct SealerClient {
     socket: PathBuf,
 }
 
-/// Has a sealer remove lapsed objects; the sealer decides by its own record, its own clock and the vault's log.
+/// Removes lapsed objects of a sealed folder, by asking the sealer: it believes no proof, and looks itself.
 #[derive(Debug, Clone)]
-pub struct SealedReaper {
-    sealer: SealerClient,
-}
+pub struct SealerReaper(SealerClient);
 
-impl SealedReaper {
+impl SealerReaper {
     /// Prepares to ask the sealer that listens on a socket.
     pub fn new(socket: &Path) -> Self {
-        Self { sealer: SealerClient::new(socket) }
+        Self(SealerClient::new(socket))
     }
 }
 
-impl<P: LapsedProof> LapsedBlobs<P> for SealedReaper {
-    fn reap(&self, proof: P) -> Result<(), BlobError> {
-        self.sealer.reap(proof.name())
+impl<Proof: LapsedProof> LapsedBlobs<Proof> for SealerReaper {
+    fn reap(&self, proof: Proof) -> Result<(), BlobError> {
+        self.0.reap(proof.name())
     }
 }
 

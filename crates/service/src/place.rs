@@ -6,11 +6,11 @@ use std::{
 };
 
 use blobs::{
-    LocalReaper, LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, SealedReaper,
-    remote::protocol::Status,
+    LocalReaper, LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, SealerClient,
+    SealerReaper, remote::protocol::Status,
 };
 use connect::Finding;
-use ports::{BlobError, BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
+use ports::{BlobError, BlobName, BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
 use serde::{Deserialize, Serialize};
 use vault::reap::Lapsed;
 
@@ -125,7 +125,11 @@ impl Place {
                 let store = LocalStore::open(&around.home.join(path), protection(*immutable_flags))?;
                 measure_folder(&store)
             }
-            Self::SealedFolder { path, socket } => measure_folder(&sealed(around, path, socket)?),
+            Self::SealedFolder { path, socket } => {
+                let mut standing = measure_folder(&sealed(around, path, socket)?)?;
+                standing.findings.push(ask_sealer(&around.home.join(socket))?);
+                Ok(standing)
+            }
             Self::Server { .. } => server::measure(&self.remote(around)?),
         }
     }
@@ -144,7 +148,7 @@ impl Place {
             Self::Folder { path, .. } => {
                 Ok(Box::new(LocalReaper::new(&around.home.join(path), Arc::clone(&around.clock))))
             }
-            Self::SealedFolder { socket, .. } => Ok(Box::new(SealedReaper::new(&around.home.join(socket)))),
+            Self::SealedFolder { socket, .. } => Ok(Box::new(SealerReaper::new(&around.home.join(socket)))),
             Self::Server { .. } => Err(PlaceError::NoReaper),
         }
     }
@@ -201,6 +205,20 @@ fn measure_folder(store: &LocalStore) -> Result<Standing, PlaceError> {
         _ => Finding::good(subject, evidence),
     };
     Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+}
+
+/// Finds out whether the sealer is there: without it nothing can be stored.
+fn ask_sealer(socket: &Path) -> Result<Finding, PlaceError> {
+    let manifest = BlobName::new("vault.json")?;
+    let subject = "the sealer answers";
+    Ok(match SealerClient::new(socket).lock(&manifest) {
+        Ok(Some(until)) => Finding::good(subject, format!("it keeps vault.json until {until}")),
+        Ok(None) => Finding::good(subject, "it has no lock of vault.json on record yet"),
+        Err(error) => {
+            let reason = std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
+            Finding::bad(subject, format!("{error}{reason}"), "systemctl start unwipe-sealer")
+        }
+    })
 }
 
 fn sealed(around: &Surroundings<'_>, path: &Path, socket: &Path) -> Result<LocalStore, PlaceError> {

@@ -47,6 +47,14 @@ pub enum ContentError {
         /// What is granted.
         limit: Moment,
     },
+    /// It would keep the source's commits for less long than before.
+    #[error("the commit is kept for {found} days; this source's are kept for {least}")]
+    Shrunken {
+        /// The days it says.
+        found: u32,
+        /// The days in force.
+        least: u32,
+    },
     /// It names a pack that is not there, or has another size.
     #[error("the commit names pack {id}, which is not there in this size")]
     MissingPack {
@@ -85,7 +93,7 @@ pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(
 
 /// Checks that an entry of the log of retention is signed by somebody who may state it: a source that captures may hold
 /// what is its own, the owner may state everything.
-pub(crate) fn retention(
+pub(crate) fn retention_entry(
     number: u64,
     content: &[u8],
     manifest: &Manifest,
@@ -108,4 +116,15 @@ pub(crate) fn commit_time(commit: &Commit, now: Moment, limit: Moment) -> Result
     let retained = vault::retention::retained_until(found, commit.envelope.retention_days);
     let until = commit.envelope.locked_until.max(retained);
     if until > limit { Err(ContentError::Term { until, limit }) } else { Ok(()) }
+}
+
+/// Checks that the retention of a source does not shrink: below the vault's, or below that of the commit before.
+pub(crate) fn retention(
+    commit: &Commit,
+    previous: Option<&Commit>,
+    manifest: &Manifest,
+) -> Result<(), ContentError> {
+    let before = previous.map_or(0, |previous| previous.envelope.retention_days);
+    let (found, least) = (commit.envelope.retention_days, before.max(manifest.lock_days));
+    if found < least { Err(ContentError::Shrunken { found, least }) } else { Ok(()) }
 }

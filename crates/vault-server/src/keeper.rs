@@ -9,7 +9,7 @@ use std::{
 use blobs::remote::protocol::{Listed, OBJECT_BYTES_MAX, PAGE_OBJECTS, Page, Status};
 use model::{Moment, SourceName};
 use ports::{Blob, BlobError, BlobName, BlobStore, Clock, files::FileError};
-use vault::{Commit, ObjectName, PackId, Vault, VaultError, object};
+use vault::{Commit, ObjectName, PackId, Vault, VaultError, object, retention};
 
 pub use crate::checks::ContentError;
 use crate::{
@@ -168,7 +168,7 @@ impl Keeper {
                     Capability::Capture(own) => Some(own),
                     _ => None,
                 };
-                checks::retention(*number, content, self.vault.manifest(), own)?;
+                checks::retention_entry(*number, content, self.vault.manifest(), own)?;
             }
             (ObjectName::Proof, _) => {}
             (object, capability) => {
@@ -227,11 +227,15 @@ impl Keeper {
             // Somebody on this host may have added to the log beside the server.
             previous = self.vault.head(own).map_err(KeeperError::Vault)?;
         }
-        let follows = commit.check_follows(previous.as_ref());
+        let fits = commit
+            .check_follows(previous.as_ref())
+            .map_err(ContentError::from)
+            .and_then(|()| checks::retention(&commit, previous.as_ref(), manifest));
         *end = Some(previous);
-        follows.map_err(ContentError::from)?;
+        fits?;
 
-        admission.lock = admission.lock.max(commit.envelope.locked_until);
+        let retained = retention::lock_until(self.now(), commit.envelope.retention_days);
+        admission.lock = admission.lock.max(commit.envelope.locked_until).max(retained);
         self.hold_packs(&commit, admission.lock)?;
         let lock = self.store(admission, content)?;
         *end = Some(Some(commit));

@@ -27,7 +27,7 @@ mod exchange;
 mod refusal;
 mod slots;
 
-use self::slots::Slots;
+use self::slots::{Slots, Turn};
 
 /// What a server needs besides its keeper.
 #[derive(Debug, Clone)]
@@ -144,13 +144,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
             _ = stopped.changed() => break,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
-                Ok(place) => {
-                    tokio::spawn(connection(stream, Arc::clone(&shared), place, stopped.clone()));
+            // What finds no place is closed at once: whoever opens sockets must not make the others wait.
+            Ok((stream, peer)) => {
+                let place = Arc::clone(&room).try_acquire_owned().ok();
+                if let (Some(place), Some(handshake)) = (place, shared.slots.handshake(peer.ip())) {
+                    let shared = Arc::clone(&shared);
+                    tokio::spawn(connection(stream, shared, (place, handshake), stopped.clone()));
                 }
-                // Closed at once: an attacker who opens sockets must not make the others wait.
-                Err(_) => drop(stream),
-            },
+            }
             // Out of descriptors, most likely: wait for some to be given back.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -165,11 +166,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
 async fn connection(
     stream: TcpStream,
     shared: Arc<Shared>,
-    place: OwnedSemaphorePermit,
+    (_place, handshake): (OwnedSemaphorePermit, Turn),
     mut stopped: watch::Receiver<bool>,
 ) {
-    let _place = place;
     let Ok(Ok(stream)) = timeout(shared.patience, shared.acceptor.accept(stream)).await else { return };
+    drop(handshake);
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let Some(Ok(identity)) = certificate.map(|der| Identity::of_certificate(der)) else { return };
     let Some(_turn) = shared.slots.connection(&identity.capability.to_string()) else { return };

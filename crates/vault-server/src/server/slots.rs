@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,6 +19,10 @@ const TRANSFERS_MAX: usize = 8;
 const TRANSFERS_OF_ONE: usize = 2;
 /// How many connections an account may hold.
 const CONNECTIONS_OF_ONE: usize = 32;
+/// How many handshakes an address may have open: nobody knows yet who it is.
+const HANDSHAKES_OF_ONE: usize = 16;
+/// With more addresses than this, those without an open handshake are forgotten.
+const ADDRESSES_KEPT: usize = 1024;
 /// How long a request waits for its turn before it is told to come back.
 const WAIT: Duration = Duration::from_mins(1);
 
@@ -26,6 +31,7 @@ pub(super) struct Slots {
     transfers: Arc<Semaphore>,
     transfers_of: Mutex<HashMap<String, Arc<Semaphore>>>,
     connections_of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    handshakes_of: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// A turn; it ends when this is dropped.
@@ -40,12 +46,25 @@ impl Slots {
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             transfers_of: Mutex::default(),
             connections_of: Mutex::default(),
+            handshakes_of: Mutex::default(),
         }
     }
 
     /// Takes a place for a connection, if the account has one left.
     pub(super) fn connection(&self, account: &str) -> Option<Turn> {
         let own = of(&self.connections_of, account.to_owned(), CONNECTIONS_OF_ONE);
+        Some(Turn { _own: own.try_acquire_owned().ok()?, _shared: None })
+    }
+
+    /// Takes a place for a handshake, if the address has one left.
+    pub(super) fn handshake(&self, address: IpAddr) -> Option<Turn> {
+        {
+            let mut all = self.handshakes_of.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() > ADDRESSES_KEPT {
+                all.retain(|_, own| own.available_permits() < HANDSHAKES_OF_ONE);
+            }
+        }
+        let own = of(&self.handshakes_of, address, HANDSHAKES_OF_ONE);
         Some(Turn { _own: own.try_acquire_owned().ok()?, _shared: None })
     }
 

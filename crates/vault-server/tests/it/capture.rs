@@ -54,6 +54,22 @@ fn a_put_only_certificate_is_enough_to_capture_and_deduplicate() {
 }
 
 #[test]
+fn packs_of_the_usual_size_pass() {
+    let world = World::new();
+    let random = Arc::clone(&world.random);
+    let mut bytes = vec![0; 40_000_000];
+    random.fill(&mut bytes);
+    let store: Arc<dyn BlobStore> = world.client("capture/shop");
+    let options = vault::WriterOptions::default();
+    let clock = world.clock.clone();
+    let writer = vault::VaultWriter::open(store, &world.keys.capture_key, clock, random, options).unwrap();
+    let receipt = commit(&writer, "shop", &bytes);
+    assert!(receipt.packs.iter().any(|pack| pack.size_bytes > 30_000_000), "{:?}", receipt.packs);
+    let reader = world.reader(world.client("mirror"));
+    assert!(verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap().is_sound());
+}
+
+#[test]
 fn retention_is_lengthened_through_the_server() {
     let world = World::new();
     let writer = world.writer(world.client("capture/shop"));

@@ -168,3 +168,54 @@ fn names_and_sizes_that_the_format_does_not_know_are_refused() {
     refusal(client.create(&name("heads/7"), b"head", far(&world)));
     client.create(&name("heads/1"), b"head", far(&world)).unwrap();
 }
+
+/// Changes a commit's envelope and signs it anew, as somebody with the capture key could.
+fn forge(world: &World, commit: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    const HEAD: usize = 16;
+    let length = u32::from_le_bytes(commit[12..HEAD].try_into().unwrap()) as usize;
+    let mut forged = commit.to_vec();
+    change(&mut forged[HEAD..HEAD + length]);
+    let text = world.keys.capture_key.to_text().unwrap();
+    let seed = text.split("\"signing_seed\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let digit = |at: usize| u8::from_str_radix(&seed[at..at + 2], 16).unwrap();
+    let seed: Vec<u8> = (0..seed.len()).step_by(2).map(digit).collect();
+    let signer = ring::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+    let signature = signer.sign(&[b"unwipe/v1/commit", &forged[..HEAD + length]].concat());
+    forged[HEAD + length..HEAD + length + 64].copy_from_slice(signature.as_ref());
+    forged
+}
+
+/// Where the fields of an envelope lie: vault id 16, source `shop` 5, sequence 1, previous 32, signer 32, time 8.
+const LOCKED_UNTIL: usize = 16 + 5 + 1 + 32 + 32 + 8;
+const RETENTION: usize = LOCKED_UNTIL + 8;
+
+#[test]
+fn retention_cannot_be_poisoned_with_a_valid_signature() {
+    let world = World::new();
+    let own = bench(&world);
+    commit(&world.writer(Arc::clone(&own) as _), "shop", &vec![1; 90_000]);
+    let client = world.client("capture/shop");
+    let (pack, bytes) = object(&*own, "data/");
+    client.create(&pack, &bytes, far(&world)).unwrap();
+    let (log, honest) = object(&*own, "log/");
+    let century = world.clock.now().plus_micros(36_500 * DAY_MICROS).as_micros();
+
+    let shrunken = forge(&world, &honest, |envelope| {
+        assert_eq!(u32::from(envelope[RETENTION]), LOCK_DAYS);
+        envelope[RETENTION] = 1;
+    });
+    let message = refusal(client.create(&log, &shrunken, far(&world)));
+    assert!(message.contains("kept for 1 days"), "{message}");
+    let bomb = forge(&world, &honest, |envelope| {
+        envelope[LOCKED_UNTIL..RETENTION].copy_from_slice(&century.to_le_bytes());
+    });
+    let message = refusal(client.create(&log, &bomb, far(&world)));
+    assert!(message.contains("grants locks up to"), "{message}");
+    // A lock that has run out already, signed: the server's own counts.
+    let lapsed = forge(&world, &honest, |envelope| {
+        envelope[LOCKED_UNTIL..RETENTION].copy_from_slice(&0_i64.to_le_bytes());
+    });
+    client.create(&log, &lapsed, far(&world)).unwrap();
+    assert!(world.store.head(&log).unwrap().locked_until >= Some(far(&world)));
+    assert!(world.store.head(&pack).unwrap().locked_until >= Some(far(&world)));
+}

@@ -133,6 +133,21 @@ fn no_is_said_before_the_content_is_sent() {
 }
 
 #[test]
+fn open_handshakes_of_one_address_are_few_and_end() {
+    let world = World::new();
+    #[expect(clippy::disallowed_methods, reason = "a test on the loopback")]
+    let connect = || std::net::TcpStream::connect(world.server.address()).unwrap();
+    let silent: Vec<_> = (0..40).map(|_| connect()).collect();
+    // Those that found no place are closed at once, the others when the server's patience ends.
+    for mut stream in silent {
+        let mut byte = [0];
+        let ended = std::io::Read::read(&mut stream, &mut byte);
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    }
+    assert_eq!(world.raw("mirror").ask(&head("GET /v1/time", "")).unwrap().0, 200);
+}
+
+#[test]
 fn a_stopped_server_leaves_nobody_waiting() {
     let world = World::new();
     let mut idle = world.raw("mirror");
