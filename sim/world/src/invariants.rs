@@ -129,7 +129,12 @@ pub(crate) fn verify(world: &World, depth: Depth, troubled: bool) -> Result<(), 
         Err(_) if excused => return Ok(()),
         Err(error) => return Err(Violation::new("a vault can be checked", error)),
     };
-    let known = |object: &String| world.planted.contains(object) || world.destroyed.contains(object);
+    // Where a commit is gone, its successors do not continue what is left.
+    let in_lost_log =
+        |object: &str| world.lost_logs.iter().any(|source| object.starts_with(&format!("log/{source}/")));
+    let known = |object: &String| {
+        world.planted.contains(object) || world.destroyed.contains(object) || in_lost_log(object)
+    };
     let strange = report.findings.iter().find(|finding| !known(&finding.object));
     match strange {
         Some(finding) if !excused => {
@@ -183,8 +188,7 @@ fn rebuild_catalogs(world: &World) -> Result<(), Violation> {
     let reader = world.reader()?;
     for source in world.reference.sources() {
         let log = world.reference.log(source);
-        let gone = (1..=log.len()).any(|n| world.destroyed.contains(&format!("log/{source}/{n:010}")));
-        if gone || log.iter().any(|committed| committed.forfeit) {
+        if world.lost_logs.contains(source) || log.iter().any(|committed| committed.forfeit) {
             continue;
         }
         let mut catalog = Catalog::in_memory().map_err(|e| Violation::new("a catalog can be built", e))?;

@@ -42,6 +42,7 @@ impl World {
             done += 1;
             match deed {
                 Deed::Delete => {
+                    self.check_destroyed(blob.name.as_str())?;
                     self.planted.remove(blob.name.as_str());
                     self.destroyed.insert(blob.name.to_string());
                     self.reference.destroyed();
@@ -51,6 +52,24 @@ impl World {
             }
         }
         self.trace.note(format_args!("     {deed} was done to {done} objects"));
+        Ok(())
+    }
+
+    /// What every moment needs has a lock that never ends, with one exception that is known: commits of a host whose
+    /// clock was behind, until the next renewal. A log that loses one is beyond repair.
+    fn check_destroyed(&mut self, name: &str) -> Result<(), Violation> {
+        let is_planted = self.planted.contains(name);
+        if let Some((source, sequence)) = name.strip_prefix("log/").and_then(|rest| rest.split_once('/')) {
+            let source: SourceName = source.parse().map_err(|e| Violation::new("names are names", e))?;
+            let sequence = sequence.parse::<usize>().unwrap_or(0);
+            match sequence.checked_sub(1).and_then(|at| self.reference.log(&source).get(at)) {
+                Some(committed) if committed.weak => drop(self.lost_logs.insert(source)),
+                Some(_) => return Err(Violation::new("a commit cannot be deleted", name)),
+                None => {}
+            }
+        } else if !name.starts_with("data/") && !is_planted {
+            return Err(Violation::new("what every moment needs cannot be deleted", name));
+        }
         Ok(())
     }
 
@@ -85,6 +104,9 @@ impl World {
 
     /// A commit by whoever stole the capture key, from a machine of their own.
     fn forge(&mut self, source: &SourceName, changes: Vec<Change>, off_micros: i64) -> Result<(), Violation> {
+        if self.lost_logs.contains(source) {
+            return Ok(());
+        }
         let clock = Arc::new(HostClock::new(Arc::clone(&self.truth)));
         clock.suffer(ClockEvent::Jump(off_micros));
         let commit = Commit { host: 1, source: source.clone(), changes, look_up: false, trouble: None };

@@ -11,7 +11,7 @@ use vault::{InitOptions, NewVault, Vault, VaultReader, VaultWriter, WriterOption
 
 use crate::{
     Trace,
-    action::{Action, HOSTS, Trouble},
+    action::{Action, Commit, HOSTS, Trouble},
     bytes::content,
     clock::{ClockEvent, DAY, HostClock, Truth},
     invariants,
@@ -77,6 +77,8 @@ pub struct World {
     pub(crate) destroyed: BTreeSet<String>,
     /// Sources whose next name is taken by foreign bytes: nothing more can be added to them.
     pub(crate) blocked: BTreeSet<SourceName>,
+    /// Sources whose logs lost a commit that was locked for too short a time.
+    pub(crate) lost_logs: BTreeSet<SourceName>,
     pub(crate) lock_days: u32,
     pub(crate) commits: u64,
     steps: u64,
@@ -118,6 +120,7 @@ impl World {
         world.planted.clone_from(&self.planted);
         world.destroyed.clone_from(&self.destroyed);
         world.blocked.clone_from(&self.blocked);
+        world.lost_logs.clone_from(&self.lost_logs);
         world.commits = self.commits;
         world
     }
@@ -147,6 +150,7 @@ impl World {
             planted: BTreeSet::new(),
             destroyed: BTreeSet::new(),
             blocked: BTreeSet::new(),
+            lost_logs: BTreeSet::new(),
             lock_days: LOCK_DAYS,
             commits: 0,
             steps: 0,
@@ -167,6 +171,14 @@ impl World {
 
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
         match action {
+            Action::Commit(Commit { source, .. })
+            | Action::Race(Commit { source, .. }, _)
+            | Action::Reap { racing: Some(Commit { source, .. }), .. }
+                if self.lost_logs.contains(source) =>
+            {
+                self.count("skipped");
+                Ok(())
+            }
             Action::Commit(commit) => self.commit(commit),
             Action::Race(first, second) => self.race(first, second),
             Action::Restore { pick, trouble } => self.restore(*pick, *trouble),
