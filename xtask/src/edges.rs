@@ -8,6 +8,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ports", &["model"]),
     ("blobs", &["model", "ports"]),
     ("vault", &["model", "ports"]),
+    // A witness runs on another machine: it knows trees and notes, and nothing of sources.
+    ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
     ("capture", &["model", "ports", "vault", "catalog", "connect"]),
@@ -26,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("vault-server", &["model", "ports", "blobs", "vault"]),
     ("vault-sealer", &["model", "ports", "blobs", "vault"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
+    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("tenants", &["model", "ports"]),
     // Simulation drives the real engine; parsers are taken from everywhere to be fuzzed in one place.
     ("world", &["model", "ports", "blobs", "vault", "catalog", "capture", "connect"]),

@@ -2,19 +2,23 @@
 
 mod capture;
 mod drill;
+mod head;
+mod keys;
 mod look;
 mod recover;
 mod rehearse;
 mod retention;
 mod setup;
 mod vault;
+mod witness;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, look::*, recover::*, rehearse::*, retention::*, setup::*, vault::*,
+    capture::*, drill::*, head::*, keys::*, look::*, recover::*, rehearse::*, retention::*, setup::*,
+    vault::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -80,13 +84,19 @@ pub(crate) enum Verb {
     Shadow(Shadow),
     /// Prove by restoring that a moment can be restored
     Drill(Drill),
-    /// Check the vault: chain, signatures, and with --read-data every byte
+    /// Show, prove and have cosigned what the vault was at one time
+    Head(Head),
+    /// Remember vaults from another machine, and cosign what continues them
+    Witness(Witness),
+    /// Check the vault: chain, signatures, tree heads, and with --read-data every byte
     Verify(Verify),
     /// For how long things stay: locks, holds, releases, and what people decide
     Retention(Retention),
     /// Keep a vault for other hosts: serve it, enrol sources, guard its files
     #[command(subcommand_required = true)]
     Vault(Vault),
+    /// Say who can open the vault and who can add to it, and prove it
+    Keys(Keys),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault

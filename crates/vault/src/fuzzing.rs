@@ -11,6 +11,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use crate::{
     Change, Commit, Content, PackId, VaultError, VaultId, VaultReader,
     journal::fuzzing as journal_file,
+    keys::{KeyState, Share, Signer},
     log::{self, BlockBuilder, ChangeBlock, Envelope},
     names,
     pack::{HEADER_BYTES, PackHeader, PackIndex, PackTrailer, TRAILER_BYTES},
@@ -18,6 +19,10 @@ use crate::{
     retention::{self, Record, Statement, Surveyed},
     seal::{BLOCK_BYTES_MAX, BlockKey, Label, Purpose, WRAPPED_BYTES, unwrap},
     time::{TimeFile, TimeRecord},
+    tree::{
+        AddCheckpoint, Algorithm, Checkpoint, InclusionProof, NoteSigner, SignedCheckpoint, TreeHead,
+        VerifierKey, leaf_hash, origin,
+    },
 };
 
 const VAULT: VaultId = VaultId([7; 16]);
@@ -26,7 +31,7 @@ const CONTENT_BYTES_MAX: u64 = 1 << 16;
 
 /// Reads bytes as a commit, and as the envelope and body of a commit that is signed with a known key.
 pub fn commit(data: &[u8]) {
-    drop(Commit::parse(data, VAULT, &[]));
+    drop(Commit::parse(data, VAULT, &known(&[])));
     let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
     let Some((envelope, body)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
         return;
@@ -40,7 +45,7 @@ pub fn commit(data: &[u8]) {
     signed.body.length = body.len() as u64;
     signed.body.hash = *blake3::hash(body).as_bytes();
     let Ok((bytes, hash)) = log::assemble(&signed, body, &pair) else { return };
-    let parsed = Commit::parse(&bytes, signed.vault, &[signer]);
+    let parsed = Commit::parse(&bytes, signed.vault, &known(&[signer]));
     assert!(
         parsed.as_ref().is_ok_and(|commit| commit.hash == hash && commit.envelope == signed),
         "a commit reads back: {parsed:?}"
@@ -150,6 +155,70 @@ pub fn memories(folder: &Path, data: &[u8]) {
     if ports::files::replace(&path, data).is_ok() {
         drop(TimeFile::new(&path).load());
         drop(ReaperMemory::open(&path));
+    }
+}
+
+/// Reads bytes as a tree head and as a change of keys.
+pub fn heads(data: &[u8]) {
+    drop(TreeHead::parse(data, VAULT, &known(&[])));
+    drop(known(&[]).follow(VAULT, data));
+    if let Some((vault, body)) = data.split_first_chunk::<16>() {
+        drop(TreeHead::parse(body, VaultId(*vault), &known(&[])));
+    }
+}
+
+/// Reads text as a checkpoint, as proofs, as a witness's key, and as a share of a key on paper.
+pub fn proofs(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let root = leaf_hash(data);
+    if let Ok(signed) = SignedCheckpoint::parse(text) {
+        let again = SignedCheckpoint::parse(&signed.note.to_string());
+        assert!(again.is_ok_and(|again| again == signed), "a checkpoint reads back");
+        drop(signed.check(VAULT, &known(&[[8; 32]])));
+        signed.checkpoint.time();
+        signed.checkpoint.head();
+    }
+    if let Ok(proof) = InclusionProof::parse(text) {
+        proof.holds(&root);
+    }
+    if let Ok(request) = AddCheckpoint::parse(text) {
+        request.continues(&root);
+    }
+    if let Ok(key) = text.parse::<VerifierKey>() {
+        let again = key.to_string().parse::<VerifierKey>();
+        assert!(again.is_ok_and(|again| again == key), "a witness's key reads back");
+    }
+    if let Ok(share) = Share::parse(text) {
+        let again = Share::parse(&share.render_text());
+        assert!(again.is_ok_and(|again| again.lines() == share.lines()), "a share reads back");
+    }
+}
+
+/// Returns texts that [`proofs`] accepts.
+pub fn proof_seeds() -> Vec<Vec<u8>> {
+    let Ok(signer) = NoteSigner::from_seed(&origin(VAULT), Algorithm::Ed25519, &[8; 32]) else {
+        return Vec::new();
+    };
+    let checkpoint =
+        Checkpoint { origin: origin(VAULT), size: 1, root: leaf_hash(b"leaf"), extensions: Vec::new() };
+    let text = checkpoint.to_text();
+    let signed = format!("{text}\n{}\n", signer.sign(&text, 0));
+    vec![
+        signed.clone().into_bytes(),
+        format!("c2sp.org/tlog-proof@v1\nindex 0\n\n{signed}").into_bytes(),
+        format!("old 1\n\n{signed}").into_bytes(),
+    ]
+}
+
+fn known(signers: &[[u8; 32]]) -> KeyState {
+    KeyState {
+        sequence: 0,
+        changed: model::Moment::from_micros(0),
+        head: [0; 32],
+        owner: Some([8; 32]),
+        data_recipient: [0; 32],
+        signers: signers.iter().copied().map(Signer::any).collect(),
+        recipients: Vec::new(),
     }
 }
 

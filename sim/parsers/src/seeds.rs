@@ -212,3 +212,13 @@ pub(crate) fn wal() -> Vec<Vec<u8>> {
     page[36..40].copy_from_slice(&8192_u32.to_le_bytes());
     vec![[&[4][..], &page].concat()]
 }
+
+pub(crate) fn heads() -> Vec<Vec<u8>> {
+    // Vault, number, previous, vault time, first leaf, and one leaf, no edge and one source.
+    let leaf = [&[4][..], b"shop", &[1], &[5; 32]].concat();
+    let body = [&[7; 16][..], &[1], &[0; 32], &[0; 8], &[0, 1], &leaf, &[0, 1], &leaf].concat();
+    let length = (body.len() as u32).to_le_bytes();
+    let header = [&b"UNWHEAD\0"[..], &[1, 0, 0, 0], &length, &body, &[0; 64]].concat();
+    let stored = stored("heads/");
+    stored.into_iter().chain([header.clone(), [&[7; 16][..], &header].concat()]).collect()
+}

@@ -14,6 +14,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "vault_sealed_block", run: vault::fuzzing::sealed_block, seeds: seeds::sealed_blocks },
     Target { name: "vault_journal", run: objects::journal, seeds: seeds::journals },
     Target { name: "vault_retention", run: vault::fuzzing::retention, seeds: seeds::retention },
+    Target { name: "vault_heads", run: vault::fuzzing::heads, seeds: seeds::heads },
+    Target { name: "vault_proofs", run: vault::fuzzing::proofs, seeds: vault::fuzzing::proof_seeds },
     Target { name: "vault_memories", run: objects::memories, seeds: seeds::memories },
     Target { name: "vault_manifest", run: manifest, seeds: seeds::manifests },
     Target { name: "vault_key_files", run: key_files, seeds: seeds::key_files },

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that goes wrong")]
 
+mod auditor;
 mod damage;
 mod faults;
+mod heads;
 mod keys;
 mod locks;
 mod measurement;
+mod owner;
 mod retention;
 mod round_trip;
 mod support;
