@@ -31,6 +31,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("buckets", &[]),
     ("tenants", &["model", "ports"]),
+    // Simulation drives the real engine; parsers are taken from everywhere to be fuzzed in one place.
+    ("world", &["model", "ports", "blobs", "vault", "catalog", "capture", "connect"]),
+    (
+        "parsers",
+        &[
+            "model",
+            "ports",
+            "blobs",
+            "vault",
+            "connect",
+            "postgres-wire",
+            "postgres-wal",
+            "postgres-server",
+            "postgres-recovery",
+            "source-postgres",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
