@@ -22,6 +22,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
+    // A folder tree: reading it, and writing a new one, are two crates as well.
+    ("source-files", &["model", "ports", "connect"]),
+    ("files-recovery", &["model", "ports", "connect", "source-files"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),

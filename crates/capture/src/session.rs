@@ -127,6 +127,8 @@ struct Current {
     logs: BTreeMap<StreamName, Vec<LogBytes>>,
     log_bytes: usize,
     events: Vec<Event>,
+    /// How many items the reader says it listed, once it said so.
+    enumerated: Option<u64>,
 }
 
 impl Session {
@@ -277,8 +279,31 @@ impl ChangeSink for Session {
             WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
             other => sink_error(other),
         })?;
-        writer.upsert(item.clone(), content.clone()).map_err(sink_error)?;
-        self.current.changes.push(Change::Upsert { item, content });
+        let change = Change::Upsert { item, content };
+        writer.note_upsert(&change).map_err(sink_error)?;
+        self.current.changes.push(change);
+        Ok(())
+    }
+
+    fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
+        let writer = self.commit_writer();
+        let content = writer.store_bytes(layout.into(), bytes).map_err(sink_error)?;
+        let change = Change::Upsert { item, content };
+        writer.note_upsert(&change).map_err(sink_error)?;
+        self.current.changes.push(change);
+        Ok(())
+    }
+
+    fn unchanged(&mut self, count: u64) -> Result<(), SinkError> {
+        self.commit_writer().unchanged(count);
+        Ok(())
+    }
+
+    fn enumerated(&mut self, count: u64) -> Result<(), SinkError> {
+        let total = self.current.enumerated.get_or_insert(0);
+        *total += count;
+        let total = *total;
+        self.commit_writer().enumerated(total);
         Ok(())
     }
 

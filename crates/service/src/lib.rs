@@ -10,6 +10,7 @@ pub mod place;
 pub mod secret;
 pub mod signature;
 mod stored;
+mod stored_items;
 
 pub use config::{Config, ConfigError};
 pub use installation::{Installation, ServiceError};

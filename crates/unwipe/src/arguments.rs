@@ -2,6 +2,7 @@
 
 mod capture;
 mod drill;
+mod files;
 mod look;
 mod recover;
 mod rehearse;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{capture::*, drill::*, files::*, look::*, recover::*, rehearse::*, setup::*};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -64,6 +65,8 @@ pub(crate) enum Verb {
     Timeline(Timeline),
     /// Show one transaction, one moment or one plan in full
     Show(Show),
+    /// List what is stored of a folder tree
+    Find(Find),
     /// Plan an undo, or bring a whole source back into a new folder
     Rewind(Rewind),
     /// Sign a plan, so that it may be applied

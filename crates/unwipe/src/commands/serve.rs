@@ -9,9 +9,9 @@ use service::{Installation, Secrets};
 use source_postgres::slot;
 
 use crate::{
-    arguments::Serve,
+    arguments::{Capture, Serve},
     commands::capture,
-    connectors::postgres::PostgresConfig,
+    connectors::postgres::{self, PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -59,8 +59,9 @@ fn keep_capturing(
 ) -> u64 {
     let mut restarts = 0;
     while !stop.is_requested() {
-        let result = capture::reader(context, installation, name)
-            .and_then(|mut reader| capture::capture(context, installation, name, &mut reader, stop));
+        let following = Capture { source: name.to_string(), once: false, base: false };
+        let result = capture::reader(context, installation, name, &following)
+            .and_then(|mut reader| capture::capture(context, installation, name, &mut *reader, stop));
         let Err(failure) = result else { continue };
         for line in failure.lines() {
             context.output.say(format!("{name}: {line}"));
@@ -80,6 +81,9 @@ fn keep_capturing(
 fn spare_production(context: &Context, installation: &Installation, name: &SourceName) {
     let release = || -> Result<bool, Failure> {
         let (_, source) = installation.config().source(name.as_str())?;
+        if source.kind != postgres::KIND {
+            return Ok(false);
+        }
         let secrets = Secrets::new(installation.home(), &environment);
         let settings = PostgresConfig::of(name, source)?.settings(name, &secrets)?;
         slot::release_if_endangering(&settings, context.clock())

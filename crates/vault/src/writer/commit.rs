@@ -111,11 +111,18 @@ impl CommitWriter {
 
     /// Notes an item with its content.
     pub fn upsert(&mut self, item: Item, content: Content) -> Result<(), WriteError> {
-        for pack in content.extents.iter().flat_map(Extent::packs) {
-            self.needed.entry(pack.key()).or_insert_with(|| pack.clone());
+        self.note_upsert(&Change::Upsert { item, content })
+    }
+
+    /// Notes an item like [`Self::upsert`], for a caller that goes on using the change. Other changes are noted as they are.
+    pub fn note_upsert(&mut self, change: &Change) -> Result<(), WriteError> {
+        if let Change::Upsert { content, .. } = change {
+            for pack in content.extents.iter().flat_map(Extent::packs) {
+                self.needed.entry(pack.key()).or_insert_with(|| pack.clone());
+            }
+            self.ledger.stored += 1;
         }
-        self.ledger.stored += 1;
-        self.change(&Change::Upsert { item, content })
+        self.change(change)
     }
 
     /// Notes that an item is gone.
