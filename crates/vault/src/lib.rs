@@ -4,6 +4,7 @@
 //! [`VaultWriter`] adds with a [`CaptureKey`] and cannot read; [`VaultReader`] reads with a [`RestoreKey`];
 //! [`Vault`] needs no key and sees structure alone.
 
+mod base64_text;
 pub mod content;
 pub mod encoding;
 mod id;
@@ -21,6 +22,7 @@ mod vault;
 pub mod verify;
 pub mod writer;
 
+pub use base64_text::{LineEnding, LineShape};
 pub use content::{Content, Extent, Layout, Leaves, PackRef, Place};
 pub use id::{ChunkId, CommitHash, LeafHash, PackId, VaultId};
 pub use init::{InitOptions, NewVault, init};

@@ -1,6 +1,7 @@
 use super::{CommitWriter, WriteError};
 use crate::{
     Content, Extent, Layout, LeafHash,
+    base64_text::{self, Run},
     content::{ContentDigest, LEAF_BYTES_MAX, LEAF_BYTES_MIN, push_extent},
     pack::ChunkKind,
 };
@@ -18,6 +19,8 @@ pub struct ContentWriter<'a> {
 
 /// A difference pays as long as it is mostly zeros.
 const DELTA_CHANGED_SHARE_MAX: usize = 2;
+/// Shorter pieces between runs of base64 are not looked for: they cost less than an entry in an index.
+const SOUGHT_BYTES_MIN: usize = 512;
 
 impl<'a> ContentWriter<'a> {
     pub(super) fn new(commit: &'a mut CommitWriter, layout: Layout) -> Result<Self, WriteError> {
@@ -143,6 +146,13 @@ impl<'a> ContentWriter<'a> {
         if !self.length.is_multiple_of(self.leaf_bytes as u64) {
             return Err(WriteError::Page);
         }
+        if matches!(self.layout, Layout::Small) {
+            let runs = base64_text::find_runs(leaf);
+            if !runs.is_empty() {
+                self.digest.leaf(hash);
+                return self.text_with_base64(leaf, &runs);
+            }
+        }
         let length = leaf.len() as u64;
         let searched = !matches!(self.layout, Layout::Stream);
         if searched && is_zero(leaf) {
@@ -163,8 +173,65 @@ impl<'a> ContentWriter<'a> {
         Ok(())
     }
 
+    /// Stores what base64 text stands for, and the text between as it is.
+    fn text_with_base64(&mut self, text: &[u8], runs: &[Run]) -> Result<(), WriteError> {
+        let (mut position, mut decoded) = (0, Vec::new());
+        for run in runs {
+            // What would not come back byte for byte stays text.
+            if base64_text::decode(text, run, &mut decoded).is_none() {
+                continue;
+            }
+            self.piece(&text[position..run.start])?;
+            let place = match self.stored(&decoded)? {
+                Extent::Data { place, .. } => place,
+                _ => return Err(WriteError::Page),
+            };
+            self.push(Extent::Base64 {
+                place,
+                decoded_length: run.decoded_length as u64,
+                shape: run.shape,
+                skip: 0,
+                length: run.length as u64,
+            });
+            position = run.start + run.length;
+        }
+        self.piece(&text[position..])
+    }
+
+    /// Stores a part of a leaf as it is.
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let extent = if bytes.len() < SOUGHT_BYTES_MIN {
+            let place = self.commit.add(ChunkKind::Plain, bytes, self.frame_bytes())?;
+            Extent::Data { place, length: bytes.len() as u64 }
+        } else {
+            self.stored(bytes)?
+        };
+        self.push(extent);
+        Ok(())
+    }
+
+    /// Returns where bytes are stored as plain data, and stores them where they are not.
+    fn stored(&mut self, bytes: &[u8]) -> Result<Extent, WriteError> {
+        let id = self.commit.shared().hasher.leaf(bytes).chunk_id();
+        match self.commit.known().find(&id) {
+            Some(found @ Extent::Data { length, .. }) if length == bytes.len() as u64 => return Ok(found),
+            _ => {}
+        }
+        let place = self.commit.add(ChunkKind::Known(id), bytes, self.frame_bytes())?;
+        let extent = Extent::Data { place, length: bytes.len() as u64 };
+        self.commit.known().remember(id, &extent);
+        Ok(extent)
+    }
+
     fn accept(&mut self, hash: &LeafHash, extent: Extent) {
         self.digest.leaf(hash);
+        self.push(extent);
+    }
+
+    fn push(&mut self, extent: Extent) {
         self.length += extent.length();
         push_extent(&mut self.extents, extent);
     }
