@@ -215,8 +215,8 @@ impl Session {
 
     fn commit_writer(&mut self) -> &mut CommitWriter {
         let (writer, source) = (&self.writer, &self.source);
-        let known = self.chunks.lookup(&self.current.chunks);
-        self.current.writer.get_or_insert_with(|| writer.begin_with(source, Box::new(known)))
+        let (chunks, new) = (&self.chunks, &self.current.chunks);
+        self.current.writer.get_or_insert_with(|| writer.begin_with(source, Box::new(chunks.lookup(new))))
     }
 
     /// Stores the bytes of logs that are held in memory, ahead of their commit; the journal keeps them until then.

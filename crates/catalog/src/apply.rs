@@ -63,7 +63,8 @@ impl Catalog {
             return Err(CatalogError::Order { last, found: commit.sequence });
         }
         insert_commit(&transaction, commit)?;
-        let mut application = Application { transaction: &transaction, sequence: commit.sequence as i64 };
+        let mut application =
+            Application { transaction: &transaction, sequence: commit.sequence as i64, last_stream: None };
         for change in changes {
             application.change(change)?;
         }
@@ -106,6 +107,8 @@ fn insert_commit(transaction: &Transaction<'_>, commit: &Applied) -> Result<(), 
 struct Application<'a> {
     transaction: &'a Transaction<'a>,
     sequence: i64,
+    /// Neighbours are most often of one stream.
+    last_stream: Option<(StreamName, i64)>,
 }
 
 impl Application<'_> {
@@ -139,7 +142,7 @@ impl Application<'_> {
     }
 
     fn version(
-        &self,
+        &mut self,
         item: &Item,
         size_bytes: i64,
         content: Option<&[u8]>,
@@ -164,7 +167,7 @@ impl Application<'_> {
     }
 
     /// Ends the live version of an item, if there is one, and returns the stream's id.
-    fn close(&self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
+    fn close(&mut self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
         let id = self.stream(stream)?;
         self.transaction
             .prepare_cached(
@@ -174,7 +177,18 @@ impl Application<'_> {
         Ok(id)
     }
 
-    fn stream(&self, stream: &StreamName) -> Result<i64, CatalogError> {
+    fn stream(&mut self, stream: &StreamName) -> Result<i64, CatalogError> {
+        if let Some((last, id)) = &self.last_stream
+            && last == stream
+        {
+            return Ok(*id);
+        }
+        let id = self.find_stream(stream)?;
+        self.last_stream = Some((stream.clone(), id));
+        Ok(id)
+    }
+
+    fn find_stream(&self, stream: &StreamName) -> Result<i64, CatalogError> {
         let known: Option<i64> = self
             .transaction
             .prepare_cached("SELECT id FROM streams WHERE name = ?1")?

@@ -84,8 +84,9 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<(i64, Version)>, CatalogError> {
         let mut statement = self.database.prepare_cached(&format!(
-            "SELECT {VERSION_COLUMNS}, v.id FROM versions v JOIN streams s ON s.id = v.stream
-             WHERE s.name = ?1 AND {LIVE_AT} AND v.id > ?3 ORDER BY v.id LIMIT ?4"
+            "SELECT {VERSION_COLUMNS}, v.id FROM versions v NOT INDEXED JOIN streams s ON s.id = v.stream
+             WHERE v.stream = (SELECT id FROM streams WHERE name = ?1) AND {LIVE_AT} AND v.id > ?3
+             ORDER BY v.id LIMIT ?4"
         ))?;
         let values = params![stream.as_str(), sequence(at), after_row, limit];
         let rows = statement.query_map(values, |row| Ok((row.get(7)?, read_version(row))))?;

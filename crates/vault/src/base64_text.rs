@@ -25,15 +25,15 @@ pub enum LineEnding {
 
 /// A run of base64 text in a longer text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Run {
+pub struct Run {
     /// Where it begins.
-    pub(crate) start: usize,
+    pub start: usize,
     /// How many bytes of text it has.
-    pub(crate) length: usize,
+    pub length: usize,
     /// How many bytes it decodes to.
-    pub(crate) decoded_length: usize,
+    pub decoded_length: usize,
     /// How it is cut into lines.
-    pub(crate) shape: LineShape,
+    pub shape: LineShape,
 }
 
 /// The longest line.
@@ -66,7 +66,7 @@ impl LineShape {
     }
 
     /// Returns how long the text of so many decoded bytes is.
-    pub(crate) fn text_length(self, decoded_length: u64) -> u64 {
+    pub fn text_length(self, decoded_length: u64) -> u64 {
         let characters = decoded_length.div_ceil(3) * 4;
         characters + characters.div_ceil(u64::from(self.width)) * self.ending.text().len() as u64
     }
@@ -92,7 +92,7 @@ impl LineShape {
     }
 
     /// Appends a part of the text of decoded bytes: `length` bytes from `skip` on.
-    pub(crate) fn write(self, decoded: &[u8], skip: u64, length: u64, to: &mut Vec<u8>) {
+    pub fn write(self, decoded: &[u8], skip: u64, length: u64, to: &mut Vec<u8>) {
         let line_bytes = self.line_bytes();
         let decoded_per_line = usize::from(self.width) / 4 * 3;
         // Only the lines that are asked for are encoded.
@@ -115,7 +115,7 @@ impl LineShape {
 }
 
 /// Finds the runs of base64 in a text, in order. Each is a whole number of lines.
-pub(crate) fn find_runs(text: &[u8]) -> Vec<Run> {
+pub fn find_runs(text: &[u8]) -> Vec<Run> {
     let mut runs = Vec::new();
     let (mut position, mut floor) = (STRIDE, 0);
     while position < text.len() {
@@ -132,7 +132,7 @@ pub(crate) fn find_runs(text: &[u8]) -> Vec<Run> {
 }
 
 /// Decodes a run; `None` unless encoding it again gives the same text.
-pub(crate) fn decode(text: &[u8], run: &Run, decoded: &mut Vec<u8>) -> Option<()> {
+pub fn decode(text: &[u8], run: &Run, decoded: &mut Vec<u8>) -> Option<()> {
     let text = text.get(run.start..run.start + run.length)?;
     let ending = run.shape.ending.text();
     let line_bytes = run.shape.line_bytes() as usize;

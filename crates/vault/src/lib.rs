@@ -4,7 +4,7 @@
 //! [`VaultWriter`] adds with a [`CaptureKey`] and cannot read; [`VaultReader`] reads with a [`RestoreKey`];
 //! [`Vault`] needs no key and sees structure alone.
 
-mod base64_text;
+pub mod base64_text;
 pub mod content;
 pub mod encoding;
 mod id;

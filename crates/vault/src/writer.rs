@@ -39,6 +39,8 @@ use crate::{
 pub struct WriterOptions {
     /// The zstd level.
     pub compression_level: i32,
+    /// The zstd level of small items: compressing them is nearly all the work, and grouped they become small at a low one.
+    pub small_compression_level: i32,
     /// How many threads compress and seal; with 0 everything happens in the caller's thread, in a fixed order.
     pub threads: usize,
     /// A pack is closed once its sealed frames reach this size.
@@ -53,8 +55,9 @@ impl Default for WriterOptions {
     fn default() -> Self {
         Self {
             compression_level: 3,
+            small_compression_level: 1,
             threads: 2,
-            pack_bytes_target: 32 << 20,
+            pack_bytes_target: 16 << 20,
             page_frame_bytes: 512 << 10,
             frame_bytes: 512 << 10,
         }

@@ -34,6 +34,9 @@ fn an_attachment_in_a_message_is_found_whole() {
         [(76, LineEnding::CrLf), (76, LineEnding::Lf), (64, LineEnding::Lf), (1024, LineEnding::CrLf)]
     {
         for length in [1000, 49_998, 49_999, 50_000] {
+            if usize::from(width) == 1024 && length == 1000 {
+                continue; // A single line is no run.
+            }
             let body = text(&attachment[..length], width, ending);
             let message =
                 [b"Subject: x\r\n\r\nSome words, and more.\r\n\r\n".as_slice(), &body, b"--end--\r\n"]

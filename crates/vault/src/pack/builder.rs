@@ -31,9 +31,17 @@ pub struct PackBuilder {
     bytes: Vec<u8>,
     index: PackIndex,
     open_frame: Vec<u8>,
+    open_level: i32,
     raw_length: u64,
     frames_cut: u32,
     cut_raw_bytes: usize,
+}
+
+/// How a chunk's frame is to be: how large before compression, and how hard it is compressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameShape {
+    pub(crate) bytes: usize,
+    pub(crate) level: i32,
 }
 
 /// A frame that was cut and waits to be sealed.
@@ -75,6 +83,7 @@ impl PackBuilder {
             bytes: PackHeader { vault: settings.vault, wrapped }.encode(),
             index: PackIndex::default(),
             open_frame: Vec::new(),
+            open_level: settings.compression_level,
             raw_length: 0,
             frames_cut: 0,
             cut_raw_bytes: 0,
@@ -82,7 +91,8 @@ impl PackBuilder {
     }
 
     /// Adds a chunk to the open frame and returns where it is.
-    pub(crate) fn add(&mut self, kind: ChunkKind, bytes: &[u8]) -> Place {
+    pub(crate) fn add(&mut self, kind: ChunkKind, bytes: &[u8], level: i32) -> Place {
+        self.open_level = level;
         let place = Place { pack: self.reference.clone(), offset: self.raw_length };
         self.open_frame.extend_from_slice(bytes);
         self.raw_length += bytes.len() as u64;
@@ -126,7 +136,7 @@ impl PackBuilder {
         self.cut_raw_bytes += raw.len();
         let number = self.frames_cut;
         self.frames_cut += 1;
-        let level = self.settings.compression_level;
+        let level = self.open_level;
         Some(Frame { raw, sealer: FrameSealer { key: Arc::clone(&self.key), number, level } })
     }
 

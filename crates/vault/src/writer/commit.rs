@@ -14,7 +14,7 @@ use crate::{
     content::{PackKey, Place, UnwrittenPack},
     log::{self, BlockBuilder, Change, EncodeError, Envelope, InlineBody, OpenBlock, PackEntry},
     names,
-    pack::ChunkKind,
+    pack::{ChunkKind, FrameShape},
     retention,
     seal::{BlockKey, Label, Purpose, wrap},
     vault::Head,
@@ -71,9 +71,9 @@ impl CommitWriter {
         &mut self,
         kind: ChunkKind,
         bytes: &[u8],
-        frame_bytes: usize,
+        frame: FrameShape,
     ) -> Result<Place, WriteError> {
-        let place = self.packs.add(kind, bytes, frame_bytes);
+        let place = self.packs.add(kind, bytes, frame);
         self.broken |= place.is_err();
         place
     }
@@ -99,9 +99,7 @@ impl CommitWriter {
 
     /// Stores bytes.
     pub fn store_bytes(&mut self, layout: Layout, bytes: &[u8]) -> Result<Content, WriteError> {
-        let mut content = self.content(layout)?;
-        content.write(bytes)?;
-        content.finish()
+        self.content(layout)?.whole(bytes)
     }
 
     /// Ends the open compression frame, for instance where another kind of item begins.
@@ -212,7 +210,8 @@ impl CommitWriter {
         let packs = self.body_packs.get_or_insert_with(|| PackWriter::new(Arc::clone(shared)));
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
-            packs.add(ChunkKind::Plain, &block.encode().map_err(|e| encode_error(&e))?, 1)?;
+            let frame = FrameShape { bytes: 1, level: shared.options.compression_level };
+            packs.add(ChunkKind::Plain, &block.encode().map_err(|e| encode_error(&e))?, frame)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use crate::{
     Content, Extent, Layout, LeafHash,
     base64_text::{self, Run},
     content::{ContentDigest, LEAF_BYTES_MAX, LEAF_BYTES_MIN, push_extent},
-    pack::ChunkKind,
+    pack::{ChunkKind, FrameShape},
 };
 
 /// Takes in the content of one item, piece by piece.
@@ -85,7 +85,7 @@ impl<'a> ContentWriter<'a> {
         if changed > page.len() / DELTA_CHANGED_SHARE_MAX || is_zero(page) {
             return self.leaf_with(page, &hash);
         }
-        let delta = self.commit.add(ChunkKind::Delta(hash.chunk_id()), &difference, self.frame_bytes())?;
+        let delta = self.commit.add(ChunkKind::Delta(hash.chunk_id()), &difference, self.frame())?;
         let extent = Extent::Delta { delta, base: base.clone(), length: page.len() as u64 };
         self.commit.known().remember(hash.chunk_id(), &extent);
         self.accept(&hash, extent);
@@ -111,6 +111,12 @@ impl<'a> ContentWriter<'a> {
         }
         self.accept(&hash, stored_at.clone());
         Ok(())
+    }
+
+    /// Takes all of a content at once, without a copy in between.
+    pub(super) fn whole(mut self, bytes: &[u8]) -> Result<Content, WriteError> {
+        bytes.chunks(self.leaf_bytes).try_for_each(|leaf| self.leaf(leaf))?;
+        self.finish()
     }
 
     /// Returns the content. It is in the vault only once the commit is finished.
@@ -164,7 +170,7 @@ impl<'a> ContentWriter<'a> {
             return Ok(());
         }
         let kind = if searched { ChunkKind::Known(hash.chunk_id()) } else { ChunkKind::Plain };
-        let place = self.commit.add(kind, leaf, self.frame_bytes())?;
+        let place = self.commit.add(kind, leaf, self.frame())?;
         let extent = Extent::Data { place, length };
         if searched {
             self.commit.known().remember(hash.chunk_id(), &extent);
@@ -204,7 +210,7 @@ impl<'a> ContentWriter<'a> {
             return Ok(());
         }
         let extent = if bytes.len() < SOUGHT_BYTES_MIN {
-            let place = self.commit.add(ChunkKind::Plain, bytes, self.frame_bytes())?;
+            let place = self.commit.add(ChunkKind::Plain, bytes, self.frame())?;
             Extent::Data { place, length: bytes.len() as u64 }
         } else {
             self.stored(bytes)?
@@ -220,7 +226,7 @@ impl<'a> ContentWriter<'a> {
             Some(found @ Extent::Data { length, .. }) if length == bytes.len() as u64 => return Ok(found),
             _ => {}
         }
-        let place = self.commit.add(ChunkKind::Known(id), bytes, self.frame_bytes())?;
+        let place = self.commit.add(ChunkKind::Known(id), bytes, self.frame())?;
         let extent = Extent::Data { place, length: bytes.len() as u64 };
         self.commit.known().remember(id, &extent);
         Ok(extent)
@@ -236,12 +242,17 @@ impl<'a> ContentWriter<'a> {
         push_extent(&mut self.extents, extent);
     }
 
-    fn frame_bytes(&self) -> usize {
+    fn frame(&self) -> FrameShape {
         let options = &self.commit.shared().options;
-        match self.layout {
+        let bytes = match self.layout {
             Layout::Pages { .. } => options.page_frame_bytes,
             Layout::Stream | Layout::Small | Layout::Blocks { .. } => options.frame_bytes,
-        }
+        };
+        let level = match self.layout {
+            Layout::Small => options.small_compression_level,
+            Layout::Pages { .. } | Layout::Stream | Layout::Blocks { .. } => options.compression_level,
+        };
+        FrameShape { bytes, level }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     content::Place,
     log::PackEntry,
     names,
-    pack::{ChunkKind, PackBuilder, SealedPack},
+    pack::{ChunkKind, FrameShape, PackBuilder, SealedPack},
 };
 
 /// Turns chunks into stored packs: frames are sealed by the pool, packs are stored by a thread of their own.
@@ -42,7 +42,7 @@ impl PackWriter {
         &mut self,
         kind: ChunkKind,
         bytes: &[u8],
-        frame_bytes_target: usize,
+        frame: FrameShape,
     ) -> Result<Place, WriteError> {
         let full = self.builder.as_ref().is_some_and(|builder| {
             let target_reached = builder.sealed_bytes() >= self.shared.options.pack_bytes_target;
@@ -55,8 +55,8 @@ impl PackWriter {
             Some(builder) => builder,
             empty => empty.insert(PackBuilder::new(self.shared.settings, &*self.shared.random)?),
         };
-        let place = builder.add(kind, bytes);
-        if builder.open_frame_bytes() >= frame_bytes_target {
+        let place = builder.add(kind, bytes, frame.level);
+        if builder.open_frame_bytes() >= frame.bytes {
             self.cut()?;
         }
         Ok(place)
