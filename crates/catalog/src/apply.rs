@@ -2,7 +2,7 @@
 
 use model::{Item, Ledger, Moment, Severity, StreamName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use vault::{Change, Commit, CommitHash, Content};
+use vault::{Change, Commit, CommitHash, Content, log::ChangeBlock};
 
 use crate::{Catalog, CatalogError};
 
@@ -53,6 +53,27 @@ impl Catalog {
         commit: &Applied,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<(), CatalogError> {
+        self.apply_all(commit, changes.into_iter().map(Ok))
+    }
+
+    /// Applies the next commit like [`Self::apply`], from its raw change blocks: one is taken apart after the other.
+    pub fn apply_blocks(
+        &mut self,
+        commit: &Applied,
+        blocks: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<(), CatalogError> {
+        let changes = blocks.into_iter().flat_map(|block| match ChangeBlock::parse(&block) {
+            Ok(block) => block.changes.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(damaged("change block")(error))],
+        });
+        self.apply_all(commit, changes)
+    }
+
+    fn apply_all(
+        &mut self,
+        commit: &Applied,
+        changes: impl Iterator<Item = Result<Change, CatalogError>>,
+    ) -> Result<(), CatalogError> {
         // The write lock comes first, so that nobody else applies anything between the look and the deed.
         let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if commit_hash(&transaction, commit.sequence)? == Some(commit.hash) {
@@ -66,7 +87,7 @@ impl Catalog {
         let mut application =
             Application { transaction: &transaction, sequence: commit.sequence as i64, last_stream: None };
         for change in changes {
-            application.change(change)?;
+            application.change(change?)?;
         }
         transaction.commit()?;
         Ok(())

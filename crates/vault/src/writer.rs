@@ -1,5 +1,6 @@
 //! Adding to a vault with the put-only key.
 
+mod buffers;
 mod chunks;
 mod commit;
 mod content;
@@ -20,7 +21,7 @@ pub use chunks::{KnownChunks, MemoryChunks, NoChunks};
 pub use commit::CommitWriter;
 pub use content::ContentWriter;
 
-use self::pool::SealPool;
+use self::{buffers::Buffers, pool::SealPool};
 use crate::{
     CaptureKey, CommitHash, PackId, Vault, VaultError,
     content::{ContentHasher, UnwrittenPack},
@@ -207,6 +208,7 @@ pub(crate) struct Shared {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: WriterOptions,
     pub(crate) pool: SealPool,
+    pub(crate) pack_buffers: Buffers,
     state: Mutex<State>,
 }
 
@@ -244,6 +246,8 @@ impl VaultWriter {
             random,
             options,
             pool: SealPool::new(options.threads),
+            // One grows while another one is stored.
+            pack_buffers: Buffers::new(2),
             state: Mutex::new(state),
             vault,
         };

@@ -19,6 +19,7 @@ use crate::{
 
 /// How often a file that changes while it is read is read again.
 const ATTEMPTS: usize = 3;
+const READ_SLACK_BYTES: usize = 64 << 10;
 
 /// Condenses what `stat` says of an entry.
 pub(crate) fn fingerprint(stat: &Statx) -> Fingerprint {
@@ -44,6 +45,8 @@ pub(crate) fn fingerprint(stat: &Statx) -> Fingerprint {
 
 /// Reads what a batch asks for.
 pub(crate) fn fill(mut batch: Batch) -> Batch {
+    let room = batch.bytes_to_read.min(2 * READ_AHEAD_BYTES_MAX) as usize + READ_SLACK_BYTES;
+    batch.content.reserve(room);
     let Batch { text, folders, entries, content, .. } = &mut batch;
     for entry in entries {
         let Some(folder) = entry.folder.map(|number| &folders[number]) else { continue };

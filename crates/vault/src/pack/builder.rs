@@ -73,14 +73,24 @@ const INDEX_RESERVE_BYTES: u64 = 2 << 20;
 impl PackBuilder {
     /// Begins a pack under a fresh key.
     pub fn new(settings: PackSettings, random: &dyn Random) -> Result<Self, SealError> {
+        Self::in_buffer(settings, random, Vec::new())
+    }
+
+    /// Begins a pack that grows in an empty buffer.
+    pub(crate) fn in_buffer(
+        settings: PackSettings,
+        random: &dyn Random,
+        mut bytes: Vec<u8>,
+    ) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(&mut *key);
         let wrapped = wrap(&settings.vault, Purpose::Pack, &settings.data_recipient, &key, random)?;
+        bytes.extend(PackHeader { vault: settings.vault, wrapped }.encode());
         Ok(Self {
             settings,
             key: Arc::new(BlockKey::new(settings.vault, &key)?),
             reference: PackRef::unwritten(),
-            bytes: PackHeader { vault: settings.vault, wrapped }.encode(),
+            bytes,
             index: PackIndex::default(),
             open_frame: Vec::new(),
             open_level: settings.compression_level,
@@ -127,12 +137,12 @@ impl PackBuilder {
     }
 
     /// Cuts the open frame off; its sealed bytes must come back through [`PackBuilder::append`], in order.
-    pub(crate) fn cut(&mut self) -> Option<Frame> {
+    pub(crate) fn cut(&mut self, next: impl FnOnce(usize) -> Vec<u8>) -> Option<Frame> {
         if self.open_frame.is_empty() {
             return None;
         }
-        let capacity = self.open_frame.capacity();
-        let raw = std::mem::replace(&mut self.open_frame, Vec::with_capacity(capacity));
+        let next = next(self.open_frame.len());
+        let raw = std::mem::replace(&mut self.open_frame, next);
         self.cut_raw_bytes += raw.len();
         let number = self.frames_cut;
         self.frames_cut += 1;
@@ -165,7 +175,7 @@ impl PackBuilder {
 }
 
 impl FrameSealer {
-    pub(crate) fn seal(&self, raw: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.key.seal(Label::Frame, self.number, raw, self.level)
+    pub(crate) fn seal(&self, raw: &[u8], buffer: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        self.key.seal_into(Label::Frame, self.number, raw, self.level, buffer)
     }
 }

@@ -51,7 +51,7 @@ fn a_pack_of_incompressible_frames_stays_below_the_limit() {
     let mut page = vec![0; 1 << 20];
     ports::Random::fill(&random, &mut page);
     while builder.has_room_for(page.len()) {
-        builder.add(ChunkKind::Plain, &page);
+        builder.add(ChunkKind::Plain, &page, 3);
         let frame = builder.cut().unwrap();
         builder.append(&frame.sealer.seal(&frame.raw).unwrap(), frame.raw.len());
     }

@@ -33,6 +33,8 @@ pub struct CommitWriter {
     needed: HashMap<PackKey, PackRef>,
     ledger: Ledger,
     enumerated: Option<u64>,
+    /// The raw change blocks so far, where somebody wants to know them.
+    kept: Option<Vec<Vec<u8>>>,
     /// Set by the first error: whoever overlooks one still cannot commit half of what was handed over.
     broken: bool,
 }
@@ -55,6 +57,7 @@ impl CommitWriter {
             needed: HashMap::new(),
             ledger: Ledger::default(),
             enumerated: None,
+            kept: None,
             broken: false,
         }
     }
@@ -109,18 +112,11 @@ impl CommitWriter {
 
     /// Notes an item with its content.
     pub fn upsert(&mut self, item: Item, content: Content) -> Result<(), WriteError> {
-        self.note_upsert(&Change::Upsert { item, content })
-    }
-
-    /// Notes an item like [`Self::upsert`], for a caller that goes on using the change. Other changes are noted as they are.
-    pub fn note_upsert(&mut self, change: &Change) -> Result<(), WriteError> {
-        if let Change::Upsert { content, .. } = change {
-            for pack in content.extents.iter().flat_map(Extent::packs) {
-                self.needed.entry(pack.key()).or_insert_with(|| pack.clone());
-            }
-            self.ledger.stored += 1;
+        for pack in content.extents.iter().flat_map(Extent::packs) {
+            self.needed.entry(pack.key()).or_insert_with(|| pack.clone());
         }
-        self.change(change)
+        self.ledger.stored += 1;
+        self.change(&Change::Upsert { item, content })
     }
 
     /// Notes that an item is gone.
@@ -149,10 +145,28 @@ impl CommitWriter {
         self.enumerated = Some(count);
     }
 
+    /// Keeps what [`Self::finish_with_changes`] hands out; must be called before the first change.
+    pub fn keep_changes(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// Finishes the commit like [`Self::finish`], and returns its raw change blocks beside the receipt.
+    pub fn finish_with_changes(
+        mut self,
+        cursor: &Cursor,
+    ) -> Result<(CommitReceipt, Vec<Vec<u8>>), WriteError> {
+        let receipt = self.complete(cursor)?;
+        Ok((receipt, self.kept.unwrap_or_default()))
+    }
+
     /// Makes everything durable and locked, and only then appends the commit to the source's log.
     ///
     /// Another writer may have committed in the meantime: this commit then follows that one.
     pub fn finish(mut self, cursor: &Cursor) -> Result<CommitReceipt, WriteError> {
+        self.complete(cursor)
+    }
+
+    fn complete(&mut self, cursor: &Cursor) -> Result<CommitReceipt, WriteError> {
         if self.broken {
             return Err(WriteError::Broken);
         }
@@ -211,7 +225,11 @@ impl CommitWriter {
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
             let frame = FrameShape { bytes: 1, level: shared.options.compression_level };
-            packs.add(ChunkKind::Plain, &block.encode().map_err(|e| encode_error(&e))?, frame)?;
+            let raw = block.encode().map_err(|e| encode_error(&e))?;
+            packs.add(ChunkKind::Plain, &raw, frame)?;
+            if let Some(kept) = &mut self.kept {
+                kept.push(raw);
+            }
         }
         Ok(())
     }
@@ -238,6 +256,9 @@ impl CommitWriter {
             body.extend((sealed.len() as u32).to_le_bytes());
             body.extend(sealed);
             blocks += 1;
+            if let Some(kept) = &mut self.kept {
+                kept.push(raw);
+            }
         }
         let hash = *blake3::hash(&body).as_bytes();
         Ok((InlineBody { blocks, length: body.len() as u64, hash, wrapped }, body))

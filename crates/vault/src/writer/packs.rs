@@ -53,7 +53,11 @@ impl PackWriter {
         }
         let builder = match &mut self.builder {
             Some(builder) => builder,
-            empty => empty.insert(PackBuilder::new(self.shared.settings, &*self.shared.random)?),
+            empty => {
+                let Shared { settings, random, options, pack_buffers, .. } = &*self.shared;
+                let bytes = pack_buffers.take(options.pack_bytes_target as usize + PACK_MARGIN_BYTES);
+                empty.insert(PackBuilder::in_buffer(*settings, &**random, bytes)?)
+            }
         };
         let place = builder.add(kind, bytes, frame.level);
         if builder.open_frame_bytes() >= frame.bytes {
@@ -64,7 +68,13 @@ impl PackWriter {
 
     /// Ends the open frame, so that what follows is compressed on its own.
     pub(crate) fn cut(&mut self) -> Result<(), WriteError> {
-        let Some(frame) = self.builder.as_mut().and_then(PackBuilder::cut) else { return Ok(()) };
+        let Some(frame) = self
+            .builder
+            .as_mut()
+            .and_then(|builder| builder.cut(|bytes| self.shared.pool.buffers().take(bytes)))
+        else {
+            return Ok(());
+        };
         self.pending.push_back(self.shared.pool.submit(frame)?);
         while self.pending.len() > self.shared.pool.depth() {
             self.take_sealed()?;
@@ -88,7 +98,9 @@ impl PackWriter {
     fn take_sealed(&mut self) -> Result<(), WriteError> {
         if let (Some(frame), Some(builder)) = (self.pending.pop_front(), &mut self.builder) {
             let raw_length = frame.raw_length;
-            builder.append(&frame.wait()?, raw_length);
+            let sealed = frame.wait()?;
+            builder.append(&sealed, raw_length);
+            self.shared.pool.buffers().give(sealed);
         }
         Ok(())
     }
@@ -107,7 +119,7 @@ impl PackWriter {
     fn store(&mut self, pack: SealedPack) -> Result<(), WriteError> {
         match &mut self.storage {
             Storage::Inline(entries) => {
-                entries.push(store_pack(&self.shared, &pack)?);
+                entries.push(store_pack(&self.shared, pack)?);
                 return Ok(());
             }
             Storage::Idle => {
@@ -115,7 +127,7 @@ impl PackWriter {
                 let (packs, incoming) = sync_channel::<SealedPack>(0);
                 let shared = Arc::clone(&self.shared);
                 let thread = std::thread::spawn(move || {
-                    incoming.iter().map(|pack| store_pack(&shared, &pack)).collect()
+                    incoming.iter().map(|pack| store_pack(&shared, pack)).collect()
                 });
                 self.storage = Storage::Thread { packs, thread };
             }
@@ -136,9 +148,13 @@ impl PackWriter {
     }
 }
 
-fn store_pack(shared: &Shared, pack: &SealedPack) -> Result<PackEntry, BlobError> {
+/// What a pack may have beyond its target: its last frame and its index.
+const PACK_MARGIN_BYTES: usize = 1 << 20;
+
+fn store_pack(shared: &Shared, pack: SealedPack) -> Result<PackEntry, BlobError> {
     let entry = PackEntry { id: pack.id, size_bytes: pack.bytes.len() as u64 };
     shared.vault.store().create(&names::pack(&pack.id)?, &pack.bytes, shared.lock_for_new())?;
     pack.reference.resolve(pack.id);
+    shared.pack_buffers.give(pack.bytes);
     Ok(entry)
 }

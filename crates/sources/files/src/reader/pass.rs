@@ -33,6 +33,7 @@ pub(super) struct Pass<'a> {
     pool: Arc<Pool>,
     batch: Batch,
     in_flight: VecDeque<InFlight>,
+    spare: Vec<Vec<u8>>,
     /// Entries changed after this second may change again without a trace in their times.
     settled_before_s: i64,
     /// A folder that cannot be listed: what is known below it stays.
@@ -81,6 +82,7 @@ impl<'a> Pass<'a> {
             pool: Arc::new(Pool::new()),
             batch: Batch::default(),
             in_flight: VecDeque::new(),
+            spare: Vec::new(),
             settled_before_s: settings.clock.now().as_micros() / 1_000_000 - SETTLING_S,
             unlisted: None,
             last: Vec::new(),
@@ -250,7 +252,8 @@ impl<'a> Pass<'a> {
     }
 
     fn hand_over(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.content = self.spare.pop().unwrap_or_default();
         self.in_flight.push_back(if batch.must_read {
             InFlight::Asked(self.pool.ask(move || fill(batch)))
         } else {
@@ -287,6 +290,10 @@ impl<'a> Pass<'a> {
             self.last.clear();
             self.last.extend_from_slice(&batch.text[entry.path.clone()]);
         }
+        // Buffers are used again: they go from thread to thread, and an allocator keeps what each of them once had.
+        let mut content = batch.content;
+        content.clear();
+        self.spare.push(content);
         Ok(())
     }
 
