@@ -6,7 +6,7 @@ const MESSAGES: u64 = 100_000;
 const PER_FOLDER: u64 = 1000;
 const PEOPLE: u64 = 400;
 /// The share of messages with attachments.
-const ATTACHED: f64 = 0.20;
+const ATTACHED: f64 = 0.17;
 /// How often an attachment is one that was sent lately.
 const FORWARDED: f64 = 0.45;
 const LATELY: u64 = 1500;
@@ -124,16 +124,16 @@ impl Mailbox {
 
     fn attachment(&self, id: u64, boundary: &str, out: &mut Vec<u8>) {
         let mut random = Random::of(self.seed ^ 7, id);
-        let size = random.log_normal(35_000.0, 1.2).min(4_000_000.0) as usize;
+        let size = random.log_normal(28_000.0, 1.2).min(4_000_000.0) as usize;
         let kind = random.below(10);
         let (name, mut content) = match kind {
-            0..5 => ("photo.jpg", vec![0; size]),
-            5..8 => ("report.pdf", Vec::with_capacity(size)),
+            0..4 => ("photo.jpg", vec![0; size]),
+            4..7 => ("report.pdf", Vec::with_capacity(size)),
             _ => ("table.csv", Vec::with_capacity(size)),
         };
         match kind {
-            0..5 => random.fill(&mut content),
-            5..8 => {
+            0..4 => random.fill(&mut content),
+            4..7 => {
                 // Streams that are compressed already, between text that is not.
                 while content.len() < size {
                     self.language.write(&mut random, 1500, 80, "\n", &mut content);

@@ -19,4 +19,4 @@ pub use attributes::{Attributes, Kind};
 pub use key::{bytes_of_key, key_of_bytes};
 pub use pattern::Pattern;
 pub use reader::FilesReader;
-pub use settings::{FilesSettings, KnownKeys, stream};
+pub use settings::{CHECKPOINT_CHANGES, FilesSettings, KnownKeys, stream};

@@ -19,11 +19,16 @@ pub struct FilesSettings {
     pub own_folders: Vec<PathBuf>,
     /// Where the listings are kept.
     pub state_folder: PathBuf,
+    /// A commit is made after so many changes: what a killed run read before is not read again.
+    pub checkpoint_changes: u64,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
 }
+
+/// After how many changes a commit is made, unless something else is wanted.
+pub const CHECKPOINT_CHANGES: u64 = 20_000;
 
 /// Returns the stream that a tree's entries are in.
 pub fn stream() -> Result<StreamName, ReadError> {

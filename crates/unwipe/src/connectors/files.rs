@@ -6,7 +6,7 @@ use connect::{Finding, ReadError, StoredError};
 use model::{Moment, SourceName, StreamName};
 use serde::{Deserialize, Serialize};
 use service::{Installation, StoredSource, config::SourceConfig, place::Place};
-use source_files::{FilesReader, FilesSettings, Pattern};
+use source_files::{CHECKPOINT_CHANGES, FilesReader, FilesSettings, Pattern};
 
 use crate::{
     arguments::Reading, connectors::recovery::source_and_moment, context::Context, exit::Exit,
@@ -82,6 +82,7 @@ impl FilesConfig {
             excludes: self.exclude.iter().map(|text| Pattern::new(text)).collect(),
             own_folders,
             state_folder: installation.state_folder(name).join("listings"),
+            checkpoint_changes: CHECKPOINT_CHANGES,
             clock: context.clock(),
             random: std::sync::Arc::clone(&context.ports.random),
         };

@@ -272,7 +272,7 @@ fn primitives() -> Value {
 fn base64_texts() -> Vec<Value> {
     [(100, 76, LineEnding::CrLf), (57, 76, LineEnding::Lf), (1, 4, LineEnding::Lf), (5, 4, LineEnding::CrLf)]
         .map(|(length, width, ending)| {
-            let decoded: Vec<u8> = (0..length).map(|n| n * 37).collect();
+            let decoded: Vec<u8> = (0..length).map(|n: u8| n.wrapping_mul(37)).collect();
             let shape = LineShape { width, ending };
             let mut text = Vec::new();
             shape.write(&decoded, 0, shape.text_length(u64::from(length)), &mut text);

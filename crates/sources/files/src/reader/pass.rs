@@ -56,8 +56,7 @@ enum InFlight {
 }
 
 const IN_FLIGHT_MAX: usize = 5;
-/// A commit is made after so many changes or bytes: what a killed run read before is not read again.
-const CHECKPOINT_CHANGES: u64 = 20_000;
+/// A commit is made after so many bytes, too.
 const CHECKPOINT_BYTES: u64 = 1 << 30;
 /// File systems keep times as coarsely as this.
 const SETTLING_S: i64 = 2;
@@ -280,7 +279,7 @@ impl<'a> Pass<'a> {
         for entry in &batch.entries {
             self.take(&batch, entry)?;
             let counts = &self.since_checkpoint;
-            if counts.changes >= CHECKPOINT_CHANGES || counts.bytes >= CHECKPOINT_BYTES {
+            if counts.changes >= self.settings.checkpoint_changes || counts.bytes >= CHECKPOINT_BYTES {
                 self.last.clear();
                 self.last.extend_from_slice(&batch.text[entry.path.clone()]);
                 self.checkpoint(false)?;

@@ -1,0 +1,6 @@
+//! Trees on a real file system, through a real vault and back.
+
+mod damage;
+mod hostile;
+mod round_trip;
+mod world;
