@@ -73,22 +73,29 @@ impl Catalog {
         Ok(self.versions("AND v.key = ?2", params![stream.as_str(), key])?.pop())
     }
 
-    /// Lists versions that were live after commit `at`, in the order in which they were stored, from behind a row on.
+    /// Returns the last row of all versions; rows are in the order in which the versions were stored.
+    pub fn last_row(&self) -> Result<i64, CatalogError> {
+        let last: Option<i64> =
+            self.database.query_row("SELECT max(id) FROM versions", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// Lists versions that were live after commit `at` among the given rows, in their order.
     ///
-    /// Each comes with its row, from which the next page goes on.
+    /// Each comes with its row, behind which the next page begins.
     pub fn page_at(
         &self,
         stream: &StreamName,
         at: u64,
-        after_row: i64,
+        rows: std::ops::Range<i64>,
         limit: u32,
     ) -> Result<Vec<(i64, Version)>, CatalogError> {
         let mut statement = self.database.prepare_cached(&format!(
             "SELECT {VERSION_COLUMNS}, v.id FROM versions v NOT INDEXED JOIN streams s ON s.id = v.stream
-             WHERE v.stream = (SELECT id FROM streams WHERE name = ?1) AND {LIVE_AT} AND v.id > ?3
-             ORDER BY v.id LIMIT ?4"
+             WHERE v.stream = (SELECT id FROM streams WHERE name = ?1) AND {LIVE_AT} AND v.id >= ?3 AND v.id < ?4
+             ORDER BY v.id LIMIT ?5"
         ))?;
-        let values = params![stream.as_str(), sequence(at), after_row, limit];
+        let values = params![stream.as_str(), sequence(at), rows.start, rows.end, limit];
         let rows = statement.query_map(values, |row| Ok((row.get(7)?, read_version(row))))?;
         rows.map(|row| row.map_err(CatalogError::from).and_then(|(row, version)| Ok((row, version?))))
             .collect()

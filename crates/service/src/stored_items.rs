@@ -1,15 +1,15 @@
 //! Many small items: found in the catalog page by page, read from the vault in the order in which they lie there.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicI64, Ordering},
 };
 
 use catalog::Version;
 use connect::{Progress, StoredBody, StoredError, StoredItem, StoredItems, TakeItem};
 use model::StreamName;
 use vault::{
-    Content,
+    Content, VaultReader,
     reader::{ContentReader, ItemReader},
 };
 
@@ -18,7 +18,7 @@ use crate::stored::{StoredSource, catalog_failed, content_failed, stored_item};
 /// Content up to this size is read at once, with its neighbours.
 const SMALL_BYTES: u64 = 4 << 20;
 const PAGE_ROWS: u32 = 256;
-const PAGE_BYTES: u64 = 4 << 20;
+const PART_ROWS: i64 = 2048;
 const THREADS: usize = 2;
 
 impl StoredSource {
@@ -36,66 +36,67 @@ impl StoredSource {
         }))
     }
 
-    /// Hands out the pages of what was live after a commit, until nobody listens.
-    fn scan(
+    /// Takes parts of the catalog's rows, one after the other, until there are no more.
+    fn take_parts(
         &self,
         stream: &StreamName,
         at: u64,
-        pages: &SyncSender<Vec<Version>>,
-    ) -> Result<(), StoredError> {
-        let mut after = 0;
-        loop {
-            let page = self
-                .catalog()
-                .page_at(stream, at, after, PAGE_ROWS)
-                .map_err(|error| catalog_failed(stream.as_str(), error))?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = *last;
-            let (mut part, mut bytes) = (Vec::with_capacity(page.len()), 0);
-            for (_, version) in page {
-                bytes += version.size_bytes;
-                part.push(version);
-                if bytes >= PAGE_BYTES {
-                    bytes = 0;
-                    if pages.send(std::mem::take(&mut part)).is_err() {
-                        return Ok(());
-                    }
-                }
-            }
-            if !part.is_empty() && pages.send(part).is_err() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn take_pages(
-        &self,
-        pages: &Mutex<Receiver<Vec<Version>>>,
+        parts: &Parts,
         take: &TakeItem<'_>,
         progress: &dyn Progress,
     ) -> Result<(), StoredError> {
         let mut items = self.reader().items();
-        loop {
-            let page = pages.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(page) = page else { return Ok(()) };
-            let mut bytes = 0;
-            for mut version in page {
-                let Some(content) = version.content.take() else { continue };
-                let item = stored_item(version);
-                bytes += content.length;
-                if content.length <= SMALL_BYTES {
-                    take(
-                        &item,
-                        &mut Small { items: &mut items, content: Some(&content), key: &item.item.key },
-                    )?;
-                } else {
-                    let reader = self.reader().read_content(&content);
-                    take(&item, &mut Large { reader, key: &item.item.key })?;
+        while let Some(mut rows) = parts.next() {
+            loop {
+                let page = self
+                    .catalog()
+                    .page_at(stream, at, rows.clone(), PAGE_ROWS)
+                    .map_err(|error| catalog_failed(stream.as_str(), error))?;
+                let Some((last, _)) = page.last() else { break };
+                rows.start = *last + 1;
+                for (_, version) in page {
+                    progress.advance(take_one(self.reader(), &mut items, version, take)?);
                 }
             }
-            progress.advance(bytes);
         }
+        Ok(())
     }
+}
+
+/// Neighbouring rows, shared out among threads. Large parts: what lies together was stored together, shares frames, and
+/// most often goes into one folder, where two threads would only wait for each other.
+struct Parts {
+    next: AtomicI64,
+    end: i64,
+}
+
+impl Parts {
+    fn next(&self) -> Option<Range<i64>> {
+        let start = self.next.fetch_add(PART_ROWS, Ordering::SeqCst);
+        (start < self.end).then(|| start..self.end.min(start + PART_ROWS))
+    }
+
+    /// Lets the others end soon.
+    fn stop(&self) {
+        self.next.store(self.end, Ordering::SeqCst);
+    }
+}
+
+fn take_one(
+    reader: &VaultReader,
+    items: &mut ItemReader<'_>,
+    mut version: Version,
+    take: &TakeItem<'_>,
+) -> Result<u64, StoredError> {
+    let Some(content) = version.content.take() else { return Ok(0) };
+    let item = stored_item(version);
+    let key = &item.item.key;
+    if content.length <= SMALL_BYTES {
+        take(&item, &mut Small { items, content: Some(&content), key })?;
+    } else {
+        take(&item, &mut Large { reader: reader.read_content(&content), key })?;
+    }
+    Ok(content.length)
 }
 
 impl StoredItems for StoredSource {
@@ -106,22 +107,20 @@ impl StoredItems for StoredSource {
         take: &TakeItem<'_>,
         progress: &dyn Progress,
     ) -> Result<(), StoredError> {
-        let (sender, pages) = sync_channel(THREADS);
-        // Owned by the working threads: when both have ended, the scan learns it.
-        let pages = Arc::new(Mutex::new(pages));
+        let last = self.catalog().last_row().map_err(|error| catalog_failed(stream.as_str(), error))?;
+        let parts = Parts { next: AtomicI64::new(0), end: last + 1 };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..THREADS)
-                .map(|_| {
-                    let pages = Arc::clone(&pages);
-                    scope.spawn(move || self.take_pages(&pages, take, progress))
-                })
-                .collect();
-            drop(pages);
-            let scanned = self.scan(stream, at, &sender);
-            drop(sender);
-            let died = || StoredError::Missing { what: "a reading thread".to_owned() };
-            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(died())));
-            results.fold(scanned, |all, one| all.and(one))
+            let work = || {
+                let result = self.take_parts(stream, at, &parts, take, progress);
+                if result.is_err() {
+                    parts.stop();
+                }
+                result
+            };
+            let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let died = || Err(StoredError::Missing { what: "a reading thread".to_owned() });
+            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died()));
+            results.fold(Ok(()), |all, one| all.and(one))
         })
     }
 
