@@ -1,6 +1,7 @@
 """One round: every tool does the same, one after the other, each with a new repository."""
 
 import filecmp
+import os
 import shutil
 from pathlib import Path
 
@@ -48,21 +49,36 @@ def one_round(work, corpus, names, number, with_restore=True):
 
         step("one", one)
         if with_restore:
-            target = work / "restored"
-
             def restore(tool):
-                shutil.rmtree(target, ignore_errors=True)
+                # Removed only at the end of the round: ext4 looks long for inodes where many were freed lately.
+                target = work / f"restored-{tool.name}"
                 cost = tool.restore(path, target)
                 inner = target / path.lstrip("/")
                 _compare(corpus.folder, inner if inner.is_dir() else target, tool.name)
-                shutil.rmtree(target)
                 return cost
 
             step("restore", restore)
+        if forget_cache():
+            def cold(tool):
+                forget_cache()
+                return one(tool)
+
+            step("one_cold", cold)
     finally:
         for tool in tools.values():
             tool.close()
+            shutil.rmtree(work / f"restored-{tool.name}", ignore_errors=True)
     return result
+
+
+def forget_cache():
+    """Makes the system forget what it holds of the disk; returns whether it may be told so."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+    except OSError:
+        return False
+    return True
 
 
 def _compare(expected, found, name):

@@ -1,7 +1,7 @@
 """The results as a table for docs/benchmarks.md."""
 
 STEPS = [("first", "first capture"), ("unchanged", "nothing changed"), ("changed", "1 % changed"), ("list", "list"),
-         ("one", "one file"), ("restore", "full restore")]
+         ("one", "one file"), ("one_cold", "one file, nothing cached"), ("restore", "full restore")]
 
 
 def _cell(costs):

@@ -105,7 +105,7 @@ fn measure(folder: &std::path::Path, count: u64) -> Result<f64> {
     )
     .map_err(Error::other)?;
     session.run(&mut Numbers { count, stream }, &Stop::default()).map_err(Error::other)?;
-    Ok((clock.elapsed() - began).as_secs_f64())
+    Ok(clock.elapsed().saturating_sub(began).as_secs_f64())
 }
 
 fn peak_kib() -> Result<u64> {

@@ -118,9 +118,11 @@ impl StoredItems for StoredSource {
                 result
             };
             let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-            let died = || Err(StoredError::Missing { what: "a reading thread".to_owned() });
-            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| died()));
-            results.fold(Ok(()), |all, one| all.and(one))
+            let died = || StoredError::Missing { what: "a reading thread".to_owned() };
+            for worker in workers {
+                worker.join().map_err(|_| died())??;
+            }
+            Ok(())
         })
     }
 

@@ -151,7 +151,8 @@ impl Writer {
         let attributes = Attributes::of_text(&item.item.attributes);
         let path = if key == "." { Some(Vec::new()) } else { bytes_of_key(key).filter(|path| is_safe(path)) };
         let (Some(attributes), Some(path)) = (attributes, path) else {
-            return Ok(self.refuse(key));
+            self.refuse(key);
+            return Ok(());
         };
         let done = match attributes.kind {
             Kind::Folder => self.folder(path, attributes),
@@ -171,7 +172,8 @@ impl Writer {
         match done {
             Ok(()) => Ok(()),
             Err(Errno::EXIST | Errno::NOTDIR | Errno::LOOP | Errno::INVAL | Errno::NAMETOOLONG) => {
-                Ok(self.refuse(key))
+                self.refuse(key);
+                Ok(())
             }
             Err(error) => Err(write_failed(key, error.into())),
         }

@@ -67,10 +67,14 @@ pub(crate) struct Batch {
 pub(crate) const READ_AHEAD_BYTES_MAX: u64 = 1 << 20;
 const BATCH_BYTES: u64 = 512 << 10;
 const BATCH_ENTRIES: usize = 512;
+/// Each folder is open until its entries are read, and a process may have a thousand files open.
+const BATCH_FOLDERS: usize = 48;
 
 impl Batch {
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH_ENTRIES || self.bytes_to_read >= BATCH_BYTES
+        self.entries.len() >= BATCH_ENTRIES
+            || self.bytes_to_read >= BATCH_BYTES
+            || self.folders.len() >= BATCH_FOLDERS
     }
 
     /// Returns the number of a folder, which is most often the last one.

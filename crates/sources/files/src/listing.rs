@@ -92,11 +92,14 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
     to.push(value as u8);
 }
 
+/// As much of a listing's file as counts, and the last path that it covers.
+type OpenListing = (io::Take<BufReader<File>>, Option<Vec<u8>>);
+
 /// What is known of the tree, in the order of the walk.
 #[derive(Default)]
 pub(crate) struct KnownEntries {
-    listings: std::vec::IntoIter<(io::Take<BufReader<File>>, Option<Vec<u8>>)>,
-    open: Option<(io::Take<BufReader<File>>, Option<Vec<u8>>)>,
+    listings: std::vec::IntoIter<OpenListing>,
+    open: Option<OpenListing>,
     /// What an earlier listing covers already.
     covered: Option<Vec<u8>>,
     path: Vec<u8>,

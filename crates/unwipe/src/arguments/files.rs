@@ -19,6 +19,17 @@ pub(crate) struct ProtectFiles {
     pub(crate) every_s: u64,
 }
 
+/// How files are brought back.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct FilesBack {
+    /// Files: also give everything its owner and group (needs root)
+    #[arg(long, requires = "to")]
+    pub(crate) owners: bool,
+    /// Files: also set the set-user-id and set-group-id bits
+    #[arg(long, requires = "to")]
+    pub(crate) set_id_bits: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Find {
     /// The source, with a moment: docs@latest, docs@2026-04-25T14:00:08Z

@@ -32,12 +32,8 @@ pub(crate) struct Rewind {
     /// Also set back rows that are different now
     #[arg(long, requires = "table")]
     pub(crate) changed: bool,
-    /// Files: also give everything its owner and group (needs root)
-    #[arg(long, requires = "to")]
-    pub(crate) owners: bool,
-    /// Files: also set the set-user-id and set-group-id bits
-    #[arg(long, requires = "to")]
-    pub(crate) set_id_bits: bool,
+    #[command(flatten)]
+    pub(crate) files: super::FilesBack,
     /// Write the plan into this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plan: Option<PathBuf>,

@@ -54,7 +54,7 @@ pub(crate) fn rewind(context: &Context, tree: &StoredTree, options: &Rewind) -> 
     let folder = std::path::absolute(folder)?;
     let progress = context.progress();
     connect::Progress::phase(&*progress, "bringing files back", None);
-    let how = RestoreOptions { owners: options.owners, set_id_bits: options.set_id_bits };
+    let how = RestoreOptions { owners: options.files.owners, set_id_bits: options.files.set_id_bits };
     let restored =
         restore_tree(&tree.stored, &tree.stream, tree.at, &folder, how, &*progress).map_err(|error| {
             match error {

@@ -188,10 +188,7 @@ impl<'a> ContentWriter<'a> {
                 continue;
             }
             self.piece(&text[position..run.start])?;
-            let place = match self.stored(&decoded)? {
-                Extent::Data { place, .. } => place,
-                _ => return Err(WriteError::Page),
-            };
+            let Extent::Data { place, .. } = self.stored(&decoded)? else { return Err(WriteError::Page) };
             self.push(Extent::Base64 {
                 place,
                 decoded_length: run.decoded_length as u64,

@@ -173,7 +173,6 @@ fn step() -> impl Strategy<Value = Step> {
 fn path(number: u8) -> Vec<u8> {
     const NAMES: [&[u8]; 4] = [b"a", b"a.b", b"\xff%", b"z\n"];
     let number = usize::from(number);
-    let number = usize::from(number);
     let mut path = NAMES[number % 4].to_vec();
     for shift in 1..=number / 64 {
         path.push(b'/');

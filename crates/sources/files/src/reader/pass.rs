@@ -187,7 +187,7 @@ impl<'a> Pass<'a> {
                 self.unlisted = Some(path);
                 entry.task = Task::Failed(error);
             }
-            (Ok(stat), None) => self.compare(stat, known, &mut entry),
+            (Ok(stat), None) => compare(stat, known, &mut entry),
         }
         (entry.path, entry.name) = self.batch.push_path(folder_path, name);
         if matches!(entry.task, Task::File | Task::Link) {
@@ -196,21 +196,6 @@ impl<'a> Pass<'a> {
             self.batch.bytes_to_read += entry.size();
         }
         self.push(entry)
-    }
-
-    fn compare(&self, stat: &Statx, known: Option<Fingerprint>, entry: &mut Entry) {
-        entry.fingerprint = fingerprint(stat);
-        if known == Some(entry.fingerprint) {
-            entry.task = Task::Unchanged;
-            return;
-        }
-        (entry.kind, entry.task) = match FileType::from_raw_mode(stat.stx_mode.into()) {
-            FileType::RegularFile => (Kind::File, Task::File),
-            FileType::Directory => (Kind::Folder, Task::Bare),
-            FileType::Symlink => (Kind::Link, Task::Link),
-            _ => (Kind::Special, Task::Bare),
-        };
-        entry.stat = Some(Box::new(*stat));
     }
 
     /// Deals with what is known and lies before a path: the walk did not find it.
@@ -431,6 +416,22 @@ impl<'a> Pass<'a> {
         self.sink.enumerated(enumerated)?;
         Ok(self.sink.checkpoint(&self.position.to_cursor())?)
     }
+}
+
+/// Finds out what is to be done with an entry.
+fn compare(stat: &Statx, known: Option<Fingerprint>, entry: &mut Entry) {
+    entry.fingerprint = fingerprint(stat);
+    if known == Some(entry.fingerprint) {
+        entry.task = Task::Unchanged;
+        return;
+    }
+    (entry.kind, entry.task) = match FileType::from_raw_mode(stat.stx_mode.into()) {
+        FileType::RegularFile => (Kind::File, Task::File),
+        FileType::Directory => (Kind::Folder, Task::Bare),
+        FileType::Symlink => (Kind::Link, Task::Link),
+        _ => (Kind::Special, Task::Bare),
+    };
+    entry.stat = Some(Box::new(*stat));
 }
 
 /// The root has no name; nothing else can be called so.
