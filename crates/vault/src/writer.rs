@@ -58,7 +58,7 @@ impl Default for WriterOptions {
             compression_level: 3,
             small_compression_level: 1,
             threads: 2,
-            pack_bytes_target: 16 << 20,
+            pack_bytes_target: 8 << 20,
             page_frame_bytes: 512 << 10,
             frame_bytes: 512 << 10,
         }

@@ -65,7 +65,7 @@ pub(crate) struct Batch {
 
 /// Files up to this size are read ahead, whole.
 pub(crate) const READ_AHEAD_BYTES_MAX: u64 = 1 << 20;
-const BATCH_BYTES: u64 = 512 << 10;
+const BATCH_BYTES: u64 = 256 << 10;
 const BATCH_ENTRIES: usize = 512;
 /// Each folder is open until its entries are read, and a process may have a thousand files open.
 const BATCH_FOLDERS: usize = 48;

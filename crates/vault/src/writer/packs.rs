@@ -51,6 +51,11 @@ impl PackWriter {
         if full {
             self.close()?;
         }
+        // A large chunk behind a nearly full frame would make a much larger one, and all buffers grow to the largest.
+        let open_bytes = self.builder.as_ref().map_or(0, PackBuilder::open_frame_bytes);
+        if open_bytes > 0 && open_bytes + bytes.len() > frame.bytes.saturating_mul(3) / 2 {
+            self.cut()?;
+        }
         let builder = match &mut self.builder {
             Some(builder) => builder,
             empty => {

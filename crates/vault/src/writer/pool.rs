@@ -20,7 +20,7 @@ pub(crate) struct SealPool {
 }
 
 /// Each frame on its way has a raw and a sealed buffer at one time or another.
-const BUFFERS_PER_THREAD: usize = 6;
+const BUFFERS_PER_THREAD: usize = 4;
 const BUFFERS_INLINE: usize = 2;
 
 struct Job {
@@ -63,7 +63,7 @@ impl SealPool {
 
     /// Returns how many frames may be on their way for each pack.
     pub(crate) fn depth(&self) -> usize {
-        self.threads.len() * 3
+        self.threads.len() * 2
     }
 
     pub(crate) fn submit(&self, frame: Frame) -> Result<PendingFrame, WriteError> {
