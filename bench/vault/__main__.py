@@ -33,6 +33,7 @@ def arguments():
         verb.add_argument("--work", type=Path, help="a folder for scratch data, kept afterwards (default: a new one)")
     vault.add_argument("--tool", action="append", choices=list(TOOLS), help="only this tool; may be repeated")
     vault.add_argument("--restores", type=int, default=1, help="in how many of the rounds everything is restored")
+    vault.add_argument("--cold", action="store_true", help="also one file with nothing cached; slows down the whole machine")
     items = verbs.add_parser("items", help="the memory of a capture of very many items")
     items.add_argument("--count", type=int, default=10_000_000)
     return parser.parse_args()
@@ -55,7 +56,8 @@ def compare(options, work, corpus, out):
     facts = corpus.facts()
     for number in range(options.rounds):
         print(f"{time.strftime('%H:%M:%S')} round {number + 1}", flush=True)
-        rounds.append(one_round(work, corpus, names, number, with_restore=number < options.restores))
+        rounds.append(one_round(work, corpus, names, number, with_restore=number < options.restores,
+                                with_cold=options.cold))
         results = {name: collect([result[name] for result in rounds]) for name in names}
         restored = [result for result in rounds if all("restore" in result[name] for name in names)]
         for name in names if restored else []:

@@ -14,7 +14,7 @@ def _costs(cost):
     return {"wall_s": round(cost.wall_s, 3), "cpu_s": round(cost.cpu_s, 3), "peak_mib": round(cost.peak_mib, 1)}
 
 
-def one_round(work, corpus, names, number, with_restore=True):
+def one_round(work, corpus, names, number, with_restore=True, with_cold=False):
     """Runs all steps; the order of the tools is another one in each round."""
     names = names[number % len(names):] + names[: number % len(names)]
     tools = {name: TOOLS[name](work / name) for name in names}
@@ -58,7 +58,7 @@ def one_round(work, corpus, names, number, with_restore=True):
                 return cost
 
             step("restore", restore)
-        if forget_cache():
+        if with_cold and forget_cache():
             def cold(tool):
                 forget_cache()
                 return one(tool)

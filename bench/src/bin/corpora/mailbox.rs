@@ -7,9 +7,9 @@ const PER_FOLDER: u64 = 1000;
 const PEOPLE: u64 = 400;
 /// The share of messages with attachments.
 const ATTACHED: f64 = 0.17;
-/// How often an attachment is one that was sent lately.
+/// How often an attachment is that of an earlier thread.
 const FORWARDED: f64 = 0.45;
-const LATELY: u64 = 1500;
+const LATELY: u64 = 300;
 const LINE: usize = 76;
 
 pub(crate) struct Mailbox {
@@ -93,12 +93,10 @@ impl Mailbox {
         self.body(&mut random, number, from, &mut out);
         if random.chance(ATTACHED) {
             for _ in 0..=random.below(2) {
-                let newest = number * 2 + random.below(2);
-                let id = if random.chance(FORWARDED) {
-                    newest.saturating_sub(random.below(LATELY))
-                } else {
-                    newest
-                };
+                // A thread has its attachment; some are those of earlier threads.
+                let thread = number / 6;
+                let back = if random.chance(FORWARDED) { random.below(LATELY) } else { 0 };
+                let id = thread.saturating_sub(back);
                 self.attachment(id, &boundary, &mut out);
             }
         }
