@@ -404,6 +404,13 @@ pub(crate) fn push_extent(extents: &mut Vec<Extent>, next: Extent) {
             *length += more;
             true
         }
+        (
+            Some(Extent::Base64 { place, decoded_length, shape, skip, length }),
+            Extent::Base64 { place: same, decoded_length: whole, shape: form, skip: after, length: more },
+        ) if *after == *skip + *length && place == same && decoded_length == whole && shape == form => {
+            *length += more;
+            true
+        }
         _ => false,
     };
     if !merged && next.length() > 0 {
