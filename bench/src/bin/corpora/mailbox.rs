@@ -70,7 +70,7 @@ impl Mailbox {
         if edition > 0 {
             put(format!("\r\nX-Status: seen {edition}"));
         }
-        let subject = self.language.title(&mut Random::of(self.seed ^ 5, number / 6), 5);
+        let subject = self.language.title(&mut Random::of(self.seed ^ 0x5, number / 6), 5);
         put(format!("\r\nMessage-ID: <{a:016x}.{b:08x}@example{}.org>\r\n", from % 23));
         put(format!(
             "Date: Tue, {:02} Mar 2026 {:02}:{:02}:00 +0000\r\n",
@@ -109,10 +109,10 @@ impl Mailbox {
         let own = random.log_normal(900.0, 0.8).min(20_000.0) as usize;
         self.language.write(random, own, 72, "\r\n", out);
         out.extend_from_slice(format!("\r\n--\r\nPerson {from}\r\n").as_bytes());
-        self.language.write(&mut Random::of(self.seed ^ 9, from % 23), 420, 72, "\r\n", out);
+        self.language.write(&mut Random::of(self.seed ^ 0x9, from % 23), 420, 72, "\r\n", out);
         for earlier in (number - number % 6..number).rev() {
             let mut quoted = Vec::new();
-            let mut random = Random::of(self.seed ^ 11, earlier);
+            let mut random = Random::of(self.seed ^ 0x11, earlier);
             let length = random.log_normal(900.0, 0.8).min(6000.0) as usize;
             self.language.write(&mut random, length, 68, "\r\n> ", &mut quoted);
             out.extend_from_slice(b"\r\n> ");
@@ -121,7 +121,7 @@ impl Mailbox {
     }
 
     fn attachment(&self, id: u64, boundary: &str, out: &mut Vec<u8>) {
-        let mut random = Random::of(self.seed ^ 7, id);
+        let mut random = Random::of(self.seed ^ 0x7, id);
         let size = random.log_normal(28_000.0, 1.2).min(4_000_000.0) as usize;
         let kind = random.below(10);
         let (name, mut content) = match kind {

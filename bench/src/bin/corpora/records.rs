@@ -13,7 +13,7 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { language: Language::new(seed ^ 1), seed }
+        Self { language: Language::new(seed ^ 0x1), seed }
     }
 
     pub(crate) fn write(&self, folder: &Folder, scale: f64) -> std::io::Result<()> {
@@ -40,7 +40,7 @@ impl Records {
         for line in 0..random.between(1, 5) {
             let (product, price, amount) = (random.below(4000), random.below(50_000), random.between(1, 6));
             total += price * amount;
-            let name = self.language.title(&mut Random::of(self.seed ^ 3, product), 3);
+            let name = self.language.title(&mut Random::of(self.seed ^ 0x3, product), 3);
             lines.push_str(&format!(
                 r#"{}{{"line":{line},"product_id":"prod_{product:06}","name":"{name}","quantity":{amount},"unit_price":"{}.{:02}","tax_rate":"0.19","discounts":[]}}"#,
                 if line == 0 { "" } else { "," }, price / 100, price % 100,
@@ -54,9 +54,9 @@ impl Records {
             r#"{{"object":"order","id":"ord_{id:016x}","number":{number},"status":"{state}","currency":"EUR","created_at":"2026-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z","updated_at":"2026-04-{:02}T10:{:02}:00.000Z","customer":{{"id":"cus_{customer:08x}","email":"customer{customer}@example.org","name":"{}","phone":"+49 30 {:07}"}},"billing_address":{{"street":"{} {}","city":"{}","postal_code":"{:05}","country":"DE"}},"items":[{lines}],"total":"{}.{:02}","payment":{{"method":"card","brand":"visa","last4":"{:04}","token":"tok_{token:016x}"}},"notes":"{}","tags":["web","{}"],"metadata":{{}},"links":{{"self":"https://api.example.org/v1/orders/ord_{id:016x}","customer":"https://api.example.org/v1/customers/cus_{customer:08x}"}}}}"#,
             random.between(1, 13), random.between(1, 29), random.below(24), random.below(60), random.below(60),
             random.below(1000), edition + 1, random.below(60),
-            self.language.title(&mut Random::of(self.seed ^ 2, customer), 2), customer * 37 % 10_000_000,
-            self.language.title(&mut Random::of(self.seed ^ 4, customer % 3000), 1), customer % 180,
-            self.language.title(&mut Random::of(self.seed ^ 6, customer % 400), 1), customer % 90_000,
+            self.language.title(&mut Random::of(self.seed ^ 0x2, customer), 2), customer * 37 % 10_000_000,
+            self.language.title(&mut Random::of(self.seed ^ 0x4, customer % 3000), 1), customer % 180,
+            self.language.title(&mut Random::of(self.seed ^ 0x6, customer % 400), 1), customer % 90_000,
             total / 100, total % 100, random.below(10_000),
             String::from_utf8_lossy(&note).trim(), random.pick(&["new", "returning", "wholesale"]),
         )

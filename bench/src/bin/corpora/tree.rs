@@ -11,7 +11,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { language: Language::new(seed ^ 8), seed }
+        Self { language: Language::new(seed ^ 0x8), seed }
     }
 
     pub(crate) fn write(&self, folder: &Folder, scale: f64) -> std::io::Result<()> {
@@ -30,7 +30,7 @@ impl Tree {
     }
 
     fn file(&self, number: u64, edition: u64) -> Vec<u8> {
-        let mut choice = Random::of(self.seed ^ 21, number);
+        let mut choice = Random::of(self.seed ^ 0x21, number);
         // One in eight is a copy of another one.
         let origin = if choice.chance(0.125) { choice.below(number + 1) } else { number };
         let mut random = Random::of(self.seed, origin);

@@ -35,10 +35,4 @@ impl Position {
     pub(crate) fn to_cursor(&self) -> Cursor {
         Cursor(serde_json::to_string(self).unwrap_or_default())
     }
-
-    /// Returns whether the whole tree was seen.
-    #[cfg(test)]
-    pub(crate) fn is_complete(&self) -> bool {
-        self.listings.first().is_some_and(|known| known.after.is_none())
-    }
 }
