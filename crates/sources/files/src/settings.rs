@@ -28,7 +28,7 @@ pub struct FilesSettings {
 }
 
 /// After how many changes a commit is made, unless something else is wanted.
-pub const CHECKPOINT_CHANGES: u64 = 20_000;
+pub const CHECKPOINT_CHANGES: u64 = 10_000;
 
 /// Returns the stream that a tree's entries are in.
 pub fn stream() -> Result<StreamName, ReadError> {
