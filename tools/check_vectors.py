@@ -80,6 +80,18 @@ def main():
             checked += 1
         else:
             sys.exit("error: a tree was accepted that continues nothing")
+    for vector in vectors["base64_text"]:
+        ending = {"lf": b"\n", "crlf": b"\r\n"}[vector["ending"]]
+        text = reader.base64_text(bytes.fromhex(vector["decoded"]), vector["width"], ending)
+        check("base64 text", text.decode(), vector["text"])
+    for vector in vectors["content"]:
+        block = reader.Decoder("content", bytes.fromhex(vector["bytes"]))
+        packs = [block.raw(32).hex() for _ in range(block.varint())]
+        length, leaf_bytes, _, extents = reader.parse_content(block, packs)
+        block.end()
+        check("content length", (length, leaf_bytes), (vector["length"], vector["leaf_bytes"]))
+        found = [[tag, size, [[*place] for place in places], list(text[:3]) if text else None] for tag, size, places, text in extents]
+        check("content extents", found, vector["extents"])
     print(f"{checked} vectors")
 
 

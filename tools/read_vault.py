@@ -551,7 +551,7 @@ class Vault:
         if combined.digest() != digest:
             raise VaultError("the content does not have the digest that the commit promises")
 
-    def extent(self, tag, length, places):
+    def extent(self, tag, length, places, text):
         if tag == 0:
             while length:
                 piece = bytes(min(length, MIB))
@@ -560,6 +560,11 @@ class Vault:
         elif tag == 1:
             (pack_id, offset), = places
             yield from self.pack(pack_id).raw(offset, length)
+        elif tag == 3:
+            (pack_id, offset), = places
+            skip, decoded_length, width, ending = text
+            decoded = b"".join(self.pack(pack_id).raw(offset, decoded_length))
+            yield base64_text(decoded, width, ending)[skip : skip + length]
         else:
             (delta_id, delta_at), (base_id, base_at) = places
             for start in range(0, length, MIB):
@@ -590,6 +595,24 @@ def parse_block(data):
     block.end()
 
 
+def base64_text(decoded, width, ending):
+    """Writes bytes as base64 in lines, each with its ending."""
+    characters = base64.b64encode(decoded)
+    return b"".join(characters[at : at + width] + ending for at in range(0, len(characters), width))
+
+
+def parse_base64(block, length):
+    """Returns what a base64 extent says besides its place."""
+    skip, decoded_length, width, ending = block.varint(), block.varint(), block.varint(), block.raw(1)[0]
+    if not 1 <= decoded_length <= BLOCK_MAX or width not in range(4, 1025, 4) or ending > 1:
+        raise VaultError("a content has an impossible base64 extent")
+    ending = (b"\n", b"\r\n")[ending]
+    characters = (decoded_length + 2) // 3 * 4
+    if skip + length > characters + (characters + width - 1) // width * len(ending):
+        raise VaultError("a base64 extent is longer than its text")
+    return skip, decoded_length, width, ending
+
+
 def parse_content(block, packs):
     length, leaf_bytes, digest = block.varint(), block.varint(), block.raw(32)
     if leaf_bytes not in (1 << shift for shift in range(9, 21)):
@@ -597,17 +620,19 @@ def parse_content(block, packs):
     extents, expected, total = [], {}, 0
     for _ in range(block.varint()):
         tag, extent_length = block.raw(1)[0], block.varint()
-        if tag > 2 or extent_length == 0:
+        if tag > 3 or extent_length == 0:
             raise VaultError("a content has an impossible extent")
+        text = parse_base64(block, extent_length) if tag == 3 else None
+        stored_length = text[1] if text else extent_length
         places = []
-        for role in range(tag):
+        for role in range((0, 1, 2, 1)[tag]):
             pack = block.varint()
             if pack >= len(packs):
                 raise VaultError("an extent names a pack that is not in the table")
             offset = expected.get((role, pack), 0) + block.zigzag()
-            expected[role, pack] = offset + extent_length
+            expected[role, pack] = offset + stored_length
             places.append((packs[pack], offset))
-        extents.append((tag, extent_length, places))
+        extents.append((tag, extent_length, places, text))
         total += extent_length
     if total != length:
         raise VaultError("a content's extents do not add up to its length")

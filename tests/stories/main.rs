@@ -13,6 +13,7 @@ mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod folders;
 mod heads;
 mod keys;
 mod kills;

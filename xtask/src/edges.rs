@@ -27,6 +27,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // What stands in front of a vault on another host, and what guards its files: each a process of its own.
     ("vault-server", &["model", "ports", "blobs", "vault"]),
     ("vault-sealer", &["model", "ports", "blobs", "vault"]),
+    // A folder tree: reading it, and writing a new one, are two crates as well.
+    ("source-files", &["model", "ports", "connect"]),
+    ("files-recovery", &["model", "ports", "connect", "source-files"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("buckets", &[]),

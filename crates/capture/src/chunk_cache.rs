@@ -1,10 +1,14 @@
 //! Chunks that the vault is known to hold, so that a further base adds only what changed.
 //!
 //! A cache beside the journal: it may be deleted at any time, and what it forgets is stored once more. Only chunks of
-//! finished commits get in.
+//! finished commits get into the file; those of commits in the making are known to later ones of the same session,
+//! which are never finished when an earlier one failed.
+
+mod filter;
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -13,10 +17,16 @@ use ports::files;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use vault::{ChunkId, Extent, KnownChunks, PackId, PackRef, Place, VaultId};
 
+use self::filter::Filter;
+
 /// How many chunks are known at most: 64 GiB of pages, in a file of about 400 MB.
 const CHUNKS_MAX: u64 = 8_000_000;
 /// How many chunks one commit adds at most; they wait in memory, 40 bytes each.
 const NEW_CHUNKS_MAX: usize = 2_000_000;
+/// How many of them are found again within the same commit.
+const PLACES_MAX: usize = 200_000;
+/// After so many fruitless questions to the file a filter is worth its making.
+const MISSES_MAX: u64 = 2000;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS vault (id BLOB NOT NULL) STRICT;
@@ -32,12 +42,17 @@ const SCHEMA: &str = "
 #[derive(Clone)]
 pub(crate) struct ChunkCache {
     state: Arc<Mutex<Option<State>>>,
+    /// Commits in the making. What an earlier one stores may be referred to by a later one: none is ever finished after
+    /// one before it has failed.
+    open: Arc<Mutex<Vec<NewChunks>>>,
 }
 
 struct State {
     database: Connection,
     count: u64,
     packs: HashMap<i64, PackRef>,
+    filter: Option<Filter>,
+    misses: u64,
 }
 
 /// The chunks that a commit in the making stores.
@@ -48,6 +63,34 @@ pub(crate) struct NewChunks(Arc<Mutex<Pending>>);
 struct Pending {
     packs: Vec<PackRef>,
     chunks: Vec<PendingChunk>,
+    /// The places in `chunks` by the beginning of the id, for the first ones: enough for commits of small items.
+    places: HashMap<u64, u32, Unhashed>,
+}
+
+/// Takes the beginning of an id, which is a hash already, as its own hash.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Unhashed(u64);
+
+impl BuildHasher for Unhashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Unhashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |all, byte| all << 8 | u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
 }
 
 struct PendingChunk {
@@ -70,23 +113,28 @@ impl ChunkCache {
             empty(path);
             State::open(path, vault)
         });
-        Self { state: Arc::new(Mutex::new(state.ok())) }
+        Self { state: Arc::new(Mutex::new(state.ok())), open: Arc::default() }
     }
 
     /// Makes a lookup for one commit.
     pub(crate) fn lookup(&self, new: &NewChunks) -> ChunkLookup {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).push(new.clone());
         ChunkLookup { cache: self.clone(), new: new.clone() }
     }
 
     /// Takes in what a commit stored that is now in the vault.
     pub(crate) fn keep(&self, new: &NewChunks) {
-        let mut pending = std::mem::take(&mut *new.pending());
-        if pending.chunks.is_empty() {
-            return;
+        {
+            let mut pending = new.pending();
+            if !pending.chunks.is_empty() {
+                // In the order of the table, so that its pages are written once each. Nobody looks for places any more.
+                pending.places = HashMap::default();
+                pending.chunks.sort_unstable_by_key(|chunk| chunk.id.0);
+                self.attempt(|state| state.insert(&pending));
+            }
         }
-        // In the order of the table, so that its pages are written once each.
-        pending.chunks.sort_unstable_by_key(|chunk| chunk.id.0);
-        self.attempt(|state| state.insert(&pending));
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| !Arc::ptr_eq(&other.0, &new.0));
     }
 
     /// Forgets everything.
@@ -115,7 +163,7 @@ impl State {
         database.pragma_update(None, "journal_mode", "WAL")?;
         database.pragma_update(None, "synchronous", "NORMAL")?;
         database.execute_batch(SCHEMA)?;
-        let mut state = Self { database, count: 0, packs: HashMap::new() };
+        let mut state = Self { database, count: 0, packs: HashMap::new(), filter: None, misses: 0 };
         let known: Option<[u8; 16]> =
             state.database.query_row("SELECT id FROM vault", [], |row| row.get(0)).optional()?;
         if known != Some(vault.0) {
@@ -129,7 +177,7 @@ impl State {
     }
 
     fn find(&mut self, id: &ChunkId) -> rusqlite::Result<Option<Extent>> {
-        if self.count == 0 {
+        if self.count == 0 || self.filter.as_ref().is_some_and(|filter| !filter.may_hold(id)) {
             return Ok(None);
         }
         let found: Option<(i64, i64, i64)> = self
@@ -137,9 +185,25 @@ impl State {
             .prepare_cached("SELECT pack, offset, size_bytes FROM chunks WHERE id = ?1")?
             .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((number, offset, length)) = found else { return Ok(None) };
+        let Some((number, offset, length)) = found else {
+            self.misses += 1;
+            if self.misses.is_multiple_of(MISSES_MAX) && self.filter.as_ref().is_none_or(Filter::is_full) {
+                self.filter = Some(self.make_filter()?);
+            }
+            return Ok(None);
+        };
         let pack = self.pack(number)?;
         Ok(Some(Extent::Data { place: Place { pack, offset: offset as u64 }, length: length as u64 }))
+    }
+
+    fn make_filter(&self) -> rusqlite::Result<Filter> {
+        let mut filter = Filter::with_room_for(self.count);
+        let mut statement = self.database.prepare_cached("SELECT id FROM chunks")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            filter.insert(&ChunkId(row.get(0)?));
+        }
+        Ok(filter)
     }
 
     fn pack(&mut self, number: i64) -> rusqlite::Result<PackRef> {
@@ -173,6 +237,9 @@ impl State {
                 if let Some(Some(number)) = numbers.get(chunk.pack as usize) {
                     let values = params![chunk.id.0, number, chunk.offset as i64, chunk.size_bytes];
                     added += insert.execute(values)? as u64;
+                    if let Some(filter) = &mut self.filter {
+                        filter.insert(&chunk.id);
+                    }
                 }
             }
         }
@@ -185,6 +252,7 @@ impl State {
         self.database.execute_batch("BEGIN; DELETE FROM chunks; DELETE FROM packs; COMMIT;")?;
         self.count = 0;
         self.packs.clear();
+        self.filter = None;
         Ok(())
     }
 }
@@ -205,6 +273,19 @@ fn empty(path: &Path) {
     }
 }
 
+fn beginning(id: &ChunkId) -> u64 {
+    id.0.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte))
+}
+
+impl Pending {
+    fn find(&self, id: &ChunkId) -> Option<Extent> {
+        let place = *self.places.get(&beginning(id))?;
+        let chunk = self.chunks.get(place as usize).filter(|chunk| chunk.id == *id)?;
+        let pack = self.packs.get(chunk.pack as usize)?.clone();
+        Some(Extent::Data { place: Place { pack, offset: chunk.offset }, length: chunk.size_bytes.into() })
+    }
+}
+
 impl NewChunks {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -213,7 +294,11 @@ impl NewChunks {
 
 impl KnownChunks for ChunkLookup {
     fn find(&mut self, id: &ChunkId) -> Option<Extent> {
-        self.cache.attempt(|state| state.find(id)).flatten()
+        let in_making = {
+            let open = self.cache.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.iter().find_map(|chunks| chunks.pending().find(id))
+        };
+        in_making.or_else(|| self.cache.attempt(|state| state.find(id)).flatten())
     }
 
     fn remember(&mut self, id: ChunkId, extent: &Extent) {
@@ -228,6 +313,10 @@ impl KnownChunks for ChunkLookup {
             pending.packs.push(place.pack.clone());
         }
         let pack = pending.packs.len() as u32 - 1;
+        if pending.places.len() < PLACES_MAX {
+            let place = pending.chunks.len() as u32;
+            pending.places.insert(beginning(&id), place);
+        }
         pending.chunks.push(PendingChunk { id, pack, offset: place.offset, size_bytes });
     }
 }

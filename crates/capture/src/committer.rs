@@ -11,7 +11,7 @@ use std::{
 
 use catalog::{Applied, Catalog, CatalogError};
 use model::{Event, StreamName};
-use vault::{Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError, tree::HEAD_INTERVAL};
+use vault::{CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError, tree::HEAD_INTERVAL};
 
 use crate::{
     chunk_cache::{ChunkCache, NewChunks},
@@ -24,8 +24,6 @@ pub(crate) struct Batch {
     pub(crate) writer: CommitWriter,
     /// The chunks that the writer stores, to be known once they are in the vault.
     pub(crate) chunks: NewChunks,
-    /// The changes that the writer already has, for the catalog.
-    pub(crate) changes: Vec<Change>,
     pub(crate) logs: BTreeMap<StreamName, Vec<LogBytes>>,
     pub(crate) events: Vec<Event>,
     pub(crate) cursor: Cursor,
@@ -127,15 +125,14 @@ fn run(
 }
 
 fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
-    let Batch { number, mut writer, mut changes, mut logs, events, cursor, .. } = batch;
+    let Batch { number, mut writer, mut logs, events, cursor, .. } = batch;
     for (stream, run) in take_runs(&mut logs) {
-        changes.push(store_run(&mut writer, stream, &run)?);
+        store_run(&mut writer, stream, &run)?;
     }
     for event in events {
-        writer.event(event.clone())?;
-        changes.push(Change::Event(event));
+        writer.event(event)?;
     }
-    let receipt = writer.finish(&cursor)?;
+    let (receipt, blocks) = writer.finish_with_changes(&cursor)?;
     let applied = Applied {
         sequence: receipt.sequence,
         hash: receipt.hash,
@@ -143,7 +140,7 @@ fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result
         cursor: cursor.0,
         ledger: receipt.ledger,
     };
-    let catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner).apply(&applied, changes);
+    let catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner).apply_blocks(&applied, blocks);
     let head = vault.advance_head_if_due(HEAD_INTERVAL).map(|_| ());
     Ok(Done { number, receipt, catalog, head })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Item, StreamName};
 use serde::{Deserialize, Serialize};
-use vault::{Change, CommitWriter, Layout, WriteError};
+use vault::{CommitWriter, Layout, WriteError};
 
 /// Contiguous bytes of one log.
 #[derive(Debug, Clone, Default)]
@@ -28,17 +28,16 @@ pub(crate) fn take_runs(
         .flat_map(|(stream, runs)| runs.into_iter().map(move |run| (stream.clone(), run)))
 }
 
-/// Adds a run to a commit; returns the change for the catalog.
+/// Adds a run to a commit.
 pub(crate) fn store_run(
     writer: &mut CommitWriter,
     stream: StreamName,
     run: &LogBytes,
-) -> Result<Change, WriteError> {
+) -> Result<(), WriteError> {
     let content = writer.store_bytes(Layout::Stream, &run.bytes)?;
     let position = LogRun { start: run.start, end: run.end() };
     let item = Item { stream, key: position.key(), attributes: position.attributes() };
-    writer.upsert(item.clone(), content.clone())?;
-    Ok(Change::Upsert { item, content })
+    writer.upsert(item, content)
 }
 
 /// The attributes of an item that is a run of a log. Its key is the start and the end, 16 hexadecimal digits each.

@@ -9,7 +9,7 @@ use catalog::Catalog;
 use connect::{ChangeSink, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
 use vault::{
-    CaptureKey, Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
+    CaptureKey, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
     journal::{JournalError, JournalOptions},
 };
 
@@ -125,10 +125,11 @@ pub struct Session {
 struct Current {
     writer: Option<CommitWriter>,
     chunks: NewChunks,
-    changes: Vec<Change>,
     logs: BTreeMap<StreamName, Vec<LogBytes>>,
     log_bytes: usize,
     events: Vec<Event>,
+    /// How many items the reader says it listed, once it said so.
+    enumerated: Option<u64>,
 }
 
 impl Session {
@@ -219,18 +220,22 @@ impl Session {
 
     fn commit_writer(&mut self) -> &mut CommitWriter {
         let (writer, source) = (&self.writer, &self.source);
-        let known = self.chunks.lookup(&self.current.chunks);
-        self.current.writer.get_or_insert_with(|| writer.begin_with(source, Box::new(known)))
+        let (chunks, new) = (&self.chunks, &self.current.chunks);
+        self.current.writer.get_or_insert_with(|| {
+            let mut commit = writer.begin_with(source, Box::new(chunks.lookup(new)));
+            commit.keep_changes();
+            commit
+        })
     }
 
     /// Stores the bytes of logs that are held in memory, ahead of their commit; the journal keeps them until then.
     fn store_logs(&mut self) -> Result<(), WriteError> {
         self.commit_writer();
-        let Current { writer: Some(writer), logs, log_bytes, changes, .. } = &mut self.current else {
+        let Current { writer: Some(writer), logs, log_bytes, .. } = &mut self.current else {
             return Ok(());
         };
         for (stream, run) in take_runs(logs) {
-            changes.push(store_run(writer, stream, &run)?);
+            store_run(writer, stream, &run)?;
         }
         *log_bytes = 0;
         Ok(())
@@ -284,15 +289,30 @@ impl ChangeSink for Session {
             WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
             other => sink_error(other),
         })?;
-        writer.upsert(item.clone(), content.clone()).map_err(sink_error)?;
-        self.current.changes.push(Change::Upsert { item, content });
+        writer.upsert(item, content).map_err(sink_error)
+    }
+
+    fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
+        let writer = self.commit_writer();
+        let content = writer.store_bytes(layout.into(), bytes).map_err(sink_error)?;
+        writer.upsert(item, content).map_err(sink_error)
+    }
+
+    fn unchanged(&mut self, count: u64) -> Result<(), SinkError> {
+        self.commit_writer().unchanged(count);
+        Ok(())
+    }
+
+    fn enumerated(&mut self, count: u64) -> Result<(), SinkError> {
+        let total = self.current.enumerated.get_or_insert(0);
+        *total += count;
+        let total = *total;
+        self.commit_writer().enumerated(total);
         Ok(())
     }
 
     fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError> {
-        self.commit_writer().remove(stream.clone(), key.clone()).map_err(sink_error)?;
-        self.current.changes.push(Change::Removed { stream, key });
-        Ok(())
+        self.commit_writer().remove(stream, key).map_err(sink_error)
     }
 
     fn unreadable(
@@ -302,9 +322,7 @@ impl ChangeSink for Session {
         reason: UnreadableReason,
     ) -> Result<(), SinkError> {
         let item = Item { stream, key, attributes: "{}".to_owned() };
-        self.commit_writer().unreadable(item.clone(), reason.clone()).map_err(sink_error)?;
-        self.current.changes.push(Change::Unreadable { item, reason });
-        Ok(())
+        self.commit_writer().unreadable(item, reason).map_err(sink_error)
     }
 
     fn event(&mut self, event: Event) -> Result<(), SinkError> {
@@ -336,7 +354,7 @@ impl ChangeSink for Session {
     fn checkpoint(&mut self, cursor: &connect::Cursor) -> Result<(), SinkError> {
         self.journal.sync().map_err(journal_error)?;
         self.commit_writer();
-        let Current { writer, chunks, changes, logs, events, .. } = std::mem::take(&mut self.current);
+        let Current { writer, chunks, logs, events, .. } = std::mem::take(&mut self.current);
         let Some(writer) = writer else { return Ok(()) };
         self.batches += 1;
         self.journal_marks.push_back((self.batches, self.ends.clone()));
@@ -344,7 +362,6 @@ impl ChangeSink for Session {
             number: self.batches,
             writer,
             chunks,
-            changes,
             logs,
             events,
             cursor: Cursor(cursor.0.clone().into_bytes()),

@@ -2,7 +2,7 @@
 
 use model::{Item, Ledger, Moment, Severity, StreamName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use vault::{Change, Commit, CommitHash, Content};
+use vault::{Change, Commit, CommitHash, Content, log::ChangeBlock};
 
 use crate::{Catalog, CatalogError};
 
@@ -53,6 +53,27 @@ impl Catalog {
         commit: &Applied,
         changes: impl IntoIterator<Item = Change>,
     ) -> Result<(), CatalogError> {
+        self.apply_all(commit, changes.into_iter().map(Ok))
+    }
+
+    /// Applies the next commit like [`Self::apply`], from its raw change blocks: one is taken apart after the other.
+    pub fn apply_blocks(
+        &mut self,
+        commit: &Applied,
+        blocks: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<(), CatalogError> {
+        let changes = blocks.into_iter().flat_map(|block| match ChangeBlock::parse(&block) {
+            Ok(block) => block.changes.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(damaged("change block")(error))],
+        });
+        self.apply_all(commit, changes)
+    }
+
+    fn apply_all(
+        &mut self,
+        commit: &Applied,
+        changes: impl Iterator<Item = Result<Change, CatalogError>>,
+    ) -> Result<(), CatalogError> {
         // The write lock comes first, so that nobody else applies anything between the look and the deed.
         let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if commit_hash(&transaction, commit.sequence)? == Some(commit.hash) {
@@ -63,9 +84,10 @@ impl Catalog {
             return Err(CatalogError::Order { last, found: commit.sequence });
         }
         insert_commit(&transaction, commit)?;
-        let mut application = Application { transaction: &transaction, sequence: commit.sequence as i64 };
+        let mut application =
+            Application { transaction: &transaction, sequence: commit.sequence as i64, last_stream: None };
         for change in changes {
-            application.change(change)?;
+            application.change(change?)?;
         }
         transaction.commit()?;
         Ok(())
@@ -106,6 +128,8 @@ fn insert_commit(transaction: &Transaction<'_>, commit: &Applied) -> Result<(), 
 struct Application<'a> {
     transaction: &'a Transaction<'a>,
     sequence: i64,
+    /// Neighbours are most often of one stream.
+    last_stream: Option<(StreamName, i64)>,
 }
 
 impl Application<'_> {
@@ -139,7 +163,7 @@ impl Application<'_> {
     }
 
     fn version(
-        &self,
+        &mut self,
         item: &Item,
         size_bytes: i64,
         content: Option<&[u8]>,
@@ -164,7 +188,7 @@ impl Application<'_> {
     }
 
     /// Ends the live version of an item, if there is one, and returns the stream's id.
-    fn close(&self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
+    fn close(&mut self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
         let id = self.stream(stream)?;
         self.transaction
             .prepare_cached(
@@ -174,7 +198,18 @@ impl Application<'_> {
         Ok(id)
     }
 
-    fn stream(&self, stream: &StreamName) -> Result<i64, CatalogError> {
+    fn stream(&mut self, stream: &StreamName) -> Result<i64, CatalogError> {
+        if let Some((last, id)) = &self.last_stream
+            && last == stream
+        {
+            return Ok(*id);
+        }
+        let id = self.find_stream(stream)?;
+        self.last_stream = Some((stream.clone(), id));
+        Ok(id)
+    }
+
+    fn find_stream(&self, stream: &StreamName) -> Result<i64, CatalogError> {
         let known: Option<i64> = self
             .transaction
             .prepare_cached("SELECT id FROM streams WHERE name = ?1")?

@@ -11,7 +11,7 @@ pub use apply::Applied;
 pub use query::{CommitRow, EventFilter, Version};
 
 /// The schema's number; a catalog with another one is rebuilt.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Why the catalog cannot answer.
 #[derive(Debug, thiserror::Error)]

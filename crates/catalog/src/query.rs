@@ -73,11 +73,91 @@ impl Catalog {
         Ok(self.versions("AND v.key = ?2", params![stream.as_str(), key])?.pop())
     }
 
+    /// Returns the last row of all versions; rows are in the order in which the versions were stored.
+    pub fn last_row(&self) -> Result<i64, CatalogError> {
+        let last: Option<i64> =
+            self.database.query_row("SELECT max(id) FROM versions", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0))
+    }
+
+    /// Lists versions that were live after commit `at` among the given rows, in their order.
+    ///
+    /// Each comes with its row, behind which the next page begins.
+    pub fn page_at(
+        &self,
+        stream: &StreamName,
+        at: u64,
+        rows: std::ops::Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, Version)>, CatalogError> {
+        let mut statement = self.database.prepare_cached(&format!(
+            "SELECT {VERSION_COLUMNS}, v.id FROM versions v NOT INDEXED JOIN streams s ON s.id = v.stream
+             WHERE v.stream = (SELECT id FROM streams WHERE name = ?1) AND {LIVE_AT} AND v.id >= ?3 AND v.id < ?4
+             ORDER BY v.id LIMIT ?5"
+        ))?;
+        let values = params![stream.as_str(), sequence(at), rows.start, rows.end, limit];
+        let rows = statement.query_map(values, |row| Ok((row.get(7)?, read_version(row))))?;
+        rows.map(|row| row.map_err(CatalogError::from).and_then(|(row, version)| Ok((row, version?))))
+            .collect()
+    }
+
+    /// Finds the version of one item that was live after commit `at`.
+    pub fn item_at(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<Version>, CatalogError> {
+        self.database
+            .prepare_cached(&format!(
+                "SELECT {VERSION_COLUMNS} FROM versions v JOIN streams s ON s.id = v.stream
+                 WHERE s.name = ?1 AND {LIVE_AT} AND v.key = ?3"
+            ))?
+            .query_map(params![stream.as_str(), sequence(at), key], |row| Ok(read_version(row)))?
+            .next()
+            .transpose()?
+            .transpose()
+    }
+
+    /// Lists items that were live after commit `at` in key order, from behind a key on; without their contents' places.
+    pub fn listed_at(
+        &self,
+        stream: &StreamName,
+        at: u64,
+        after_key: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<(Item, u64)>, CatalogError> {
+        let mut statement = self.database.prepare_cached(&format!(
+            "SELECT v.key, v.attributes, v.size_bytes FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND {LIVE_AT} AND v.key > ?3 ORDER BY v.key LIMIT ?4"
+        ))?;
+        let values = params![stream.as_str(), sequence(at), after_key.unwrap_or_default(), limit];
+        let rows = statement.query_map(values, |row| {
+            let item = Item { stream: stream.clone(), key: row.get(0)?, attributes: row.get(1)? };
+            Ok((item, row.get::<_, i64>(2)? as u64))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lists the keys that were live after commit `at` without a content, because they could not be read.
+    pub fn unread_at(&self, stream: &StreamName, at: u64, limit: u32) -> Result<Vec<String>, CatalogError> {
+        let mut statement = self.database.prepare_cached(&format!(
+            "SELECT v.key FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND {LIVE_AT} AND v.content IS NULL ORDER BY v.key LIMIT ?3"
+        ))?;
+        let rows = statement.query_map(params![stream.as_str(), sequence(at), limit], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the newest commit no later than a moment.
+    pub fn commit_at(&self, moment: Moment) -> Result<Option<u64>, CatalogError> {
+        let newest: Option<i64> = self.database.query_row(
+            "SELECT max(sequence) FROM commits WHERE vault_time <= ?1",
+            [moment.as_micros()],
+            |row| row.get(0),
+        )?;
+        Ok(newest.map(|sequence| sequence as u64))
+    }
+
     /// Lists live versions of the stream `?1` that meet a further condition.
     fn versions(&self, condition: &str, values: impl Params) -> Result<Vec<Version>, CatalogError> {
         let mut statement = self.database.prepare_cached(&format!(
-            "SELECT s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason
-             FROM versions v JOIN streams s ON s.id = v.stream
+            "SELECT {VERSION_COLUMNS} FROM versions v JOIN streams s ON s.id = v.stream
              WHERE s.name = ?1 AND v.until_sequence IS NULL {condition}"
         ))?;
         let rows = statement.query_map(values, |row| Ok(read_version(row)))?;
@@ -130,6 +210,15 @@ impl Catalog {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+const VERSION_COLUMNS: &str =
+    "s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason";
+const LIVE_AT: &str = "v.from_sequence <= ?2 AND (v.until_sequence IS NULL OR v.until_sequence > ?2)";
+
+/// A commit's number as SQLite counts.
+fn sequence(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn read_version(row: &Row<'_>) -> Result<Version, CatalogError> {

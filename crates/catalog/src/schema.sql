@@ -28,8 +28,8 @@ CREATE TABLE versions (
     content        BLOB,            -- NULL: the item was unreadable, `reason` says why
     reason         TEXT
 ) STRICT;
-CREATE INDEX versions_by_key ON versions (stream, key, from_sequence);
-CREATE INDEX versions_live ON versions (stream, key) WHERE until_sequence IS NULL;
+-- The only index: a second one would cost as much again for each of a million items.
+CREATE INDEX versions_by_key ON versions (stream, key, until_sequence);
 
 CREATE TABLE events (
     id       INTEGER PRIMARY KEY,

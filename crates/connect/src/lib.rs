@@ -8,7 +8,9 @@ pub mod plan;
 mod read;
 mod report;
 mod stored;
+mod stored_items;
 
 pub use read::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};
 pub use stored::{LogRange, Stored, StoredError, StoredItem};
+pub use stored_items::{StoredBody, StoredItems, TakeItem};

@@ -122,6 +122,18 @@ pub trait ChangeSink {
     /// Takes an item with its content.
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError>;
 
+    /// Takes an item whose content is in memory.
+    fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
+        self.upsert(item, layout, &mut &*bytes)
+    }
+
+    /// Counts items that were listed and are as an earlier commit holds them.
+    fn unchanged(&mut self, count: u64) -> Result<(), SinkError>;
+
+    /// Says that so many more items were listed since the last checkpoint. Once it was said, the commit is made only if
+    /// every one of them is stored, unchanged or unreadable.
+    fn enumerated(&mut self, count: u64) -> Result<(), SinkError>;
+
     /// Takes the news that an item is gone from the source.
     fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError>;
 

@@ -14,6 +14,7 @@ pub mod retention;
 pub mod secret;
 pub mod signature;
 mod stored;
+mod stored_items;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};

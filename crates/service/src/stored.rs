@@ -223,16 +223,16 @@ impl Read for LogReader<'_> {
     }
 }
 
-fn stored_item(version: Version) -> StoredItem {
+pub(crate) fn stored_item(version: Version) -> StoredItem {
     StoredItem { item: version.item, sequence: version.sequence, size_bytes: version.size_bytes }
 }
 
-fn catalog_failed(what: &str, error: CatalogError) -> StoredError {
+pub(crate) fn catalog_failed(what: &str, error: CatalogError) -> StoredError {
     StoredError::Vault { what: what.to_owned(), source: Box::new(error) }
 }
 
 /// Tells damage from other failures.
-fn content_failed(what: &str, error: VaultError) -> StoredError {
+pub(crate) fn content_failed(what: &str, error: VaultError) -> StoredError {
     let tampering = error.is_tampering();
     let (what, source) = (what.to_owned(), Box::new(error));
     if tampering { StoredError::Damaged { what, source } } else { StoredError::Vault { what, source } }

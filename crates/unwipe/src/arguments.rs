@@ -2,6 +2,7 @@
 
 mod capture;
 mod drill;
+mod files;
 mod head;
 mod keys;
 mod look;
@@ -17,8 +18,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, head::*, keys::*, look::*, recover::*, rehearse::*, retention::*, setup::*,
-    vault::*, witness::*,
+    capture::*, drill::*, files::*, head::*, keys::*, look::*, recover::*, rehearse::*, retention::*,
+    setup::*, vault::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -72,6 +73,8 @@ pub(crate) enum Verb {
     Timeline(Timeline),
     /// Show one transaction, one moment or one plan in full
     Show(Show),
+    /// List what is stored of a folder tree
+    Find(Find),
     /// Plan an undo, or bring a whole source back into a new folder
     Rewind(Rewind),
     /// Sign a plan, so that it may be applied

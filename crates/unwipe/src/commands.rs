@@ -6,6 +6,7 @@ pub(crate) mod capture;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod guard;
 pub(crate) mod head;
 pub(crate) mod init;

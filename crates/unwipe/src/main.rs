@@ -46,6 +46,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Sources => commands::sources::run(&context),
         Verb::Timeline(options) => commands::timeline::run(&context, &options),
         Verb::Show(options) => commands::show::run(&context, &options),
+        Verb::Find(options) => commands::files::run_find(&context, &options),
         Verb::Rewind(options) => commands::rewind::run(&context, &options),
         Verb::Approve(options) => commands::approve::run(&context, &options),
         Verb::Apply(options) => commands::apply::run(&context, &options),

@@ -8,7 +8,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    LeafHash, PackId,
+    LeafHash, LineShape, PackId,
+    base64_text::DECODED_BYTES_MAX,
     encoding::{DecodeError, Decoder, Encoder},
 };
 
@@ -68,6 +69,19 @@ pub enum Extent {
         /// How many.
         length: u64,
     },
+    /// A part of the base64 text of bytes of a pack.
+    Base64 {
+        /// Where the decoded bytes begin.
+        place: Place,
+        /// How many decoded bytes there are.
+        decoded_length: u64,
+        /// How the text is cut into lines.
+        shape: LineShape,
+        /// Where in the text the run begins.
+        skip: u64,
+        /// How many bytes of text.
+        length: u64,
+    },
 }
 
 /// The content of one item.
@@ -91,6 +105,7 @@ pub const LEAF_BYTES_MAX: u32 = 1 << 20;
 const TAG_ZERO: u8 = 0;
 const TAG_DATA: u8 = 1;
 const TAG_DELTA: u8 = 2;
+const TAG_BASE64: u8 = 3;
 const DIGEST_CONTEXT: &str = "unwipe/v1/content digest";
 
 /// The block size of files that are neither database pages nor small.
@@ -176,7 +191,10 @@ impl Extent {
     /// Returns the length of the run.
     pub const fn length(&self) -> u64 {
         match self {
-            Self::Zero { length } | Self::Data { length, .. } | Self::Delta { length, .. } => *length,
+            Self::Zero { length }
+            | Self::Data { length, .. }
+            | Self::Delta { length, .. }
+            | Self::Base64 { length, .. } => *length,
         }
     }
 
@@ -190,6 +208,13 @@ impl Extent {
             Self::Delta { delta, base, .. } => {
                 Self::Delta { delta: delta.plus(start), base: base.plus(start), length }
             }
+            Self::Base64 { place, decoded_length, shape, skip, .. } => Self::Base64 {
+                place: place.clone(),
+                decoded_length: *decoded_length,
+                shape: *shape,
+                skip: skip + start,
+                length,
+            },
         }
     }
 
@@ -197,7 +222,7 @@ impl Extent {
     pub fn packs(&self) -> impl Iterator<Item = &PackRef> {
         let (first, second) = match self {
             Self::Zero { .. } => (None, None),
-            Self::Data { place, .. } => (Some(&place.pack), None),
+            Self::Data { place, .. } | Self::Base64 { place, .. } => (Some(&place.pack), None),
             Self::Delta { delta, base, .. } => (Some(&delta.pack), Some(&base.pack)),
         };
         first.into_iter().chain(second)
@@ -277,6 +302,11 @@ impl Content {
                     expected.encode(Role::First, delta, length, packs, to);
                     expected.encode(Role::Second, base, length, packs, to);
                 }
+                Extent::Base64 { place, decoded_length, shape, skip, .. } => {
+                    to.u8(TAG_BASE64).varint(length).varint(*skip).varint(*decoded_length);
+                    shape.encode(to);
+                    expected.encode(Role::First, place, *decoded_length, packs, to);
+                }
             }
         }
     }
@@ -307,6 +337,19 @@ impl Content {
                     base: expected.decode(Role::Second, length, packs, from)?,
                     length,
                 },
+                TAG_BASE64 => {
+                    let (skip, decoded_length) = (from.varint()?, from.varint()?);
+                    let shape = LineShape::decode(from)?;
+                    let sound = (1..=DECODED_BYTES_MAX).contains(&decoded_length)
+                        && skip
+                            .checked_add(length)
+                            .is_some_and(|end| end <= shape.text_length(decoded_length));
+                    if !sound {
+                        return Err(from.range());
+                    }
+                    let place = expected.decode(Role::First, decoded_length, packs, from)?;
+                    Extent::Base64 { place, decoded_length, shape, skip, length }
+                }
                 _ => return Err(from.range()),
             });
         }
@@ -361,6 +404,13 @@ pub(crate) fn push_extent(extents: &mut Vec<Extent>, next: Extent) {
             *length += more;
             true
         }
+        (
+            Some(Extent::Base64 { place, decoded_length, shape, skip, length }),
+            Extent::Base64 { place: same, decoded_length: whole, shape: form, skip: after, length: more },
+        ) if *after == *skip + *length && place == same && decoded_length == whole && shape == form => {
+            *length += more;
+            true
+        }
         _ => false,
     };
     if !merged && next.length() > 0 {
@@ -409,12 +459,23 @@ enum Role {
 
 /// Where the next run of each pack would begin if it continued the last.
 #[derive(Default)]
-struct Expected(HashMap<(Role, u64), u64>);
+struct Expected(Vec<((Role, u64), u64)>);
 
 impl Expected {
+    /// Notes where a run ends, and returns where the one before it in the same pack ended. Few packs share one content.
+    fn replace(&mut self, role: Role, number: u64, end: u64) -> u64 {
+        match self.0.iter_mut().rev().find(|(key, _)| *key == (role, number)) {
+            Some((_, last)) => std::mem::replace(last, end),
+            None => {
+                self.0.push(((role, number), end));
+                0
+            }
+        }
+    }
+
     fn encode(&mut self, role: Role, place: &Place, length: u64, packs: &mut PackTable, to: &mut Encoder) {
         let number = packs.number(&place.pack);
-        let expected = self.0.insert((role, number), place.offset.wrapping_add(length)).unwrap_or(0);
+        let expected = self.replace(role, number, place.offset.wrapping_add(length));
         to.varint(number).zigzag(place.offset.wrapping_sub(expected) as i64);
     }
 
@@ -427,10 +488,11 @@ impl Expected {
     ) -> Result<Place, DecodeError> {
         let number = from.varint()?;
         let pack = usize::try_from(number).ok().and_then(|n| packs.get(n)).ok_or_else(|| from.range())?;
-        let expected = self.0.get(&(role, number)).copied().unwrap_or(0);
+        let known = self.0.iter().rev().find(|(key, _)| *key == (role, number));
+        let expected = known.map_or(0, |(_, end)| *end);
         let offset = expected.wrapping_add(from.zigzag()? as u64);
         let end = offset.checked_add(length).ok_or_else(|| from.range())?;
-        self.0.insert((role, number), end);
+        self.replace(role, number, end);
         Ok(Place { pack: pack.clone(), offset })
     }
 }

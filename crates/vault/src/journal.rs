@@ -168,7 +168,6 @@ impl Journal {
             .map(|path| ClosedFile { ends: ends.remove(&path).unwrap_or_default(), path })
             .collect();
         journal.recycle()?;
-        journal.top_up()?;
         Ok(journal)
     }
 
@@ -269,6 +268,10 @@ impl Journal {
 
     fn begin_file(&mut self) -> Result<&mut OpenFile, JournalError> {
         if self.spares.is_empty() {
+            // Only now: a source without logs needs none.
+            self.top_up()?;
+        }
+        if self.spares.is_empty() {
             self.make_spare()?;
         }
         let Some(spare) = self.spares.last().cloned() else { return Err(JournalError::Poisoned) };
@@ -304,7 +307,7 @@ impl Journal {
         }
     }
 
-    /// A full disk is no reason not to open: the tail can still be replayed and retired.
+    /// A full disk is no reason to stop while one more file fits.
     fn top_up(&mut self) -> Result<(), JournalError> {
         while self.spares.len() < self.options.spare_files {
             match self.make_spare() {

@@ -4,6 +4,7 @@
 //! [`VaultWriter`] adds with a [`CaptureKey`] and cannot read; [`VaultReader`] reads with a [`RestoreKey`];
 //! [`Vault`] needs no key and sees structure alone.
 
+pub mod base64_text;
 pub mod content;
 pub mod encoding;
 pub mod fuzzing;
@@ -27,6 +28,7 @@ mod vault;
 pub mod verify;
 pub mod writer;
 
+pub use base64_text::{LineEnding, LineShape};
 pub use content::{Content, Extent, Layout, Leaves, PackRef, Place};
 pub use id::{ChunkId, CommitHash, HeadHash, LeafHash, PackId, TreeHash, VaultId};
 pub use init::{InitOptions, NewVault, init};

@@ -3,7 +3,7 @@
 mod builder;
 mod index;
 
-pub(crate) use builder::Frame;
+pub(crate) use builder::{Frame, FrameShape};
 pub use builder::{PackBuilder, PackSettings, SealedPack};
 pub use index::{Chunk, ChunkKind, FrameSpan, PackIndex};
 

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod content;
+mod items;
 mod open_pack;
 mod restore;
 
@@ -15,6 +16,7 @@ use ports::{BlobError, BlobStore};
 use ring::signature::Ed25519KeyPair;
 
 pub use content::ContentReader;
+pub use items::ItemReader;
 pub use open_pack::OpenPack;
 pub use restore::{FileSink, RestoreError, RestoreJob, RestoreOptions, RestoreProgress, Sink};
 

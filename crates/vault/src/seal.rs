@@ -100,8 +100,20 @@ impl BlockKey {
 
     /// Compresses and seals a block.
     pub fn seal(&self, label: Label, number: u32, raw: &[u8], level: i32) -> Result<Vec<u8>, SealError> {
+        self.seal_into(label, number, raw, level, Vec::new())
+    }
+
+    /// Compresses and seals a block into a buffer, whose content does not matter.
+    pub(crate) fn seal_into(
+        &self,
+        label: Label,
+        number: u32,
+        raw: &[u8],
+        level: i32,
+        mut sealed: Vec<u8>,
+    ) -> Result<Vec<u8>, SealError> {
         let raw_length = u32::try_from(raw.len()).map_err(|_| SealError::Size)?;
-        let mut sealed = vec![0; PREFIX_BYTES + zstd::zstd_safe::compress_bound(raw.len())];
+        sealed.resize(sealed_capacity(raw.len()) - TAG_BYTES, 0);
         let compressed = compress(level, raw, &mut sealed[PREFIX_BYTES..]);
         match compressed {
             Some(length) if length < raw.len() => {
@@ -159,6 +171,11 @@ impl BlockKey {
     fn associated(&self, label: Label, number: u32) -> aead::Aad<Vec<u8>> {
         aead::Aad::from([label.text(), &self.vault.0, &number.to_le_bytes()].concat())
     }
+}
+
+/// The bytes that sealing a block may need on the way.
+pub(crate) fn sealed_capacity(raw_bytes: usize) -> usize {
+    PREFIX_BYTES + zstd::zstd_safe::compress_bound(raw_bytes) + TAG_BYTES
 }
 
 /// The most bytes that a block of so many raw bytes takes when sealed.

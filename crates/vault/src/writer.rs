@@ -1,5 +1,6 @@
 //! Adding to a vault with the put-only key.
 
+mod buffers;
 mod chunks;
 mod commit;
 mod content;
@@ -20,7 +21,7 @@ pub use chunks::{KnownChunks, MemoryChunks, NoChunks};
 pub use commit::CommitWriter;
 pub use content::ContentWriter;
 
-use self::pool::SealPool;
+use self::{buffers::Buffers, pool::SealPool};
 use crate::{
     CaptureKey, CommitHash, PackId, Vault, VaultError,
     content::{ContentHasher, UnwrittenPack},
@@ -40,6 +41,8 @@ use crate::{
 pub struct WriterOptions {
     /// The zstd level.
     pub compression_level: i32,
+    /// The zstd level of small items: compressing them is nearly all the work, and grouped they become small at a low one.
+    pub small_compression_level: i32,
     /// How many threads compress and seal; with 0 everything happens in the caller's thread, in a fixed order.
     pub threads: usize,
     /// A pack is closed once its sealed frames reach this size.
@@ -54,8 +57,9 @@ impl Default for WriterOptions {
     fn default() -> Self {
         Self {
             compression_level: 3,
+            small_compression_level: 1,
             threads: 2,
-            pack_bytes_target: 32 << 20,
+            pack_bytes_target: 8 << 20,
             page_frame_bytes: 512 << 10,
             frame_bytes: 512 << 10,
         }
@@ -213,6 +217,7 @@ pub(crate) struct Shared {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) options: WriterOptions,
     pub(crate) pool: SealPool,
+    pub(crate) pack_buffers: Buffers,
     state: Mutex<State>,
     /// Held while heads are made, which may take long; commits go on meanwhile.
     pub(crate) tree: Mutex<TreeState>,
@@ -262,6 +267,8 @@ impl VaultWriter {
             random,
             options,
             pool: SealPool::new(options.threads),
+            // One grows while another one is stored.
+            pack_buffers: Buffers::new(2),
             state: Mutex::new(state),
             tree: Mutex::new(TreeState::default()),
             vault,

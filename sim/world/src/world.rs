@@ -281,6 +281,7 @@ impl World {
         let options = WriterOptions {
             threads: 0,
             compression_level: 1,
+            small_compression_level: 1,
             pack_bytes_target: 24_000,
             page_frame_bytes: 16 << 10,
             frame_bytes: 12 << 10,

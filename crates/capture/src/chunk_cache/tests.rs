@@ -19,7 +19,11 @@ fn filled(path: &Path) -> ChunkCache {
     lookup.remember(id(9), &extent(&packs[0], 0));
     lookup.remember(id(2), &extent(&packs[0], 8192));
     lookup.remember(id(5), &extent(&packs[1], 0));
-    assert_eq!(lookup.find(&id(9)), None, "it is not in the vault yet");
+    assert_eq!(
+        lookup.find(&id(9)),
+        Some(extent(&packs[0], 0)),
+        "a commit in the making knows what it stores"
+    );
     cache.keep(&new);
     cache
 }

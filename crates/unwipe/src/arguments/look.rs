@@ -27,6 +27,12 @@ pub(crate) struct Timeline {
 pub(crate) struct Show {
     /// `SOURCE@MOMENT`, `SOURCE@transaction:XID`, or a plan's folder
     pub(crate) what: String,
+    /// One file of a folder tree, by its path
+    #[arg(long, value_name = "PATH")]
+    pub(crate) item: Option<String>,
+    /// Write its content into this new file (`-`: standard output)
+    #[arg(long, value_name = "FILE", requires = "item")]
+    pub(crate) out: Option<std::path::PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -11,7 +11,7 @@ pub(crate) struct Rewind {
     /// The source, with a moment where one is needed: shop@2026-04-25T14:00:08Z, shop@before-transaction:7569,
     /// shop@before:0/5F3C9850, shop@latest
     pub(crate) what: String,
-    /// Bring the whole cluster back into this new folder
+    /// Bring the whole cluster or folder tree back into this new folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["undo", "table"])]
     pub(crate) to: Option<PathBuf>,
     /// Start the restored server on this port
@@ -32,6 +32,8 @@ pub(crate) struct Rewind {
     /// Also set back rows that are different now
     #[arg(long, requires = "table")]
     pub(crate) changed: bool,
+    #[command(flatten)]
+    pub(crate) files: super::FilesBack,
     /// Write the plan into this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plan: Option<PathBuf>,

@@ -73,6 +73,8 @@ pub(crate) struct Protect {
 pub(crate) enum ProtectKind {
     /// A PostgreSQL cluster, by physical replication
     Postgres(ProtectPostgres),
+    /// A folder with all that is in it
+    Files(super::ProtectFiles),
 }
 
 #[derive(Debug, Args)]

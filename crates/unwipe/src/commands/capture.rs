@@ -9,7 +9,7 @@ use source_postgres::layout;
 use crate::{
     arguments::Capture,
     commands::head::while_witnessed,
-    connectors::postgres::PostgresConfig,
+    connectors::{files::FilesConfig, postgres::PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -30,17 +30,12 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     let installation = context.installation()?;
     let (name, _) = installation.config().source(&options.source)?;
     let stop = stop_on_signals()?;
-    let mut reader = reader(context, &installation, &name)?;
-    if options.base {
-        reader = reader.with_new_base();
-    }
-    if options.once {
-        reader = reader.until_up_to_date();
-    } else {
+    let mut reader = reader(context, &installation, &name, options)?;
+    if !options.once {
         context.output.say(format!("following {name}; end with Ctrl-C"));
     }
     let captured = while_witnessed(context, &installation, || {
-        capture(context, &installation, &name, &mut reader, &stop)
+        capture(context, &installation, &name, &mut *reader, &stop)
     })?;
     context.output.result(&captured, || {
         format!(
@@ -58,12 +53,23 @@ pub(crate) fn reader(
     context: &Context,
     installation: &Installation,
     name: &SourceName,
-) -> Result<source_postgres::ClusterReader, Failure> {
+    options: &Capture,
+) -> Result<Box<dyn SourceReader>, Failure> {
     let (_, source) = installation.config().source(name.as_str())?;
+    if let Some(files) = FilesConfig::of(name, source)? {
+        return Ok(Box::new(files.reader(context, installation, name, options.once)?));
+    }
     let secrets = Secrets::new(installation.home(), &environment);
     let reader =
         PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())?;
-    Ok(reader.with_known_relations(known_relations(installation, name)?))
+    let mut reader = reader.with_known_relations(known_relations(installation, name)?);
+    if options.base {
+        reader = reader.with_new_base();
+    }
+    if options.once {
+        reader = reader.until_up_to_date();
+    }
+    Ok(Box::new(reader))
 }
 
 /// Lists the names that earlier runs stored, as far as the catalog on this host has them.

@@ -7,7 +7,7 @@ use source_postgres::slot::{self, SlotWal};
 
 use crate::{
     commands::protect::findings_text,
-    connectors::postgres::PostgresConfig,
+    connectors::{files::FilesConfig, postgres::PostgresConfig},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -28,13 +28,19 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let mut examined =
         vec![Examined { about: "the vault".to_owned(), findings: vault(context, &installation)? }];
     for (name, source) in &installation.config().sources {
+        let head = installation.vault(&environment)?.head(name)?;
+        let newest = head.map(|commit| commit.envelope.vault_time);
+        if let Some(files) = FilesConfig::of(name, source)? {
+            let findings = vec![files.check(), freshness(context, name.as_str(), newest)];
+            examined.push(Examined { about: format!("source {name}"), findings });
+            continue;
+        }
         let secrets = Secrets::new(installation.home(), &environment);
         let config = PostgresConfig::of(name, source)?;
         let reader = config.reader(name, &secrets, context.clock(), context.progress())?;
         let mut findings = reader.check();
-        let head = installation.vault(&environment)?.head(name)?;
         findings.extend(slot_room(context, &config.settings(name, &secrets)?));
-        findings.push(freshness(context, name.as_str(), head.map(|commit| commit.envelope.vault_time)));
+        findings.push(freshness(context, name.as_str(), newest));
         examined.push(Examined { about: format!("source {name}"), findings });
     }
     let bad = examined.iter().flat_map(|e| &e.findings).any(|finding| finding.standing == Standing::Bad);

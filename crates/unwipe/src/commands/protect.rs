@@ -22,7 +22,6 @@ struct Protected {
 }
 
 pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> {
-    let ProtectKind::Postgres(postgres) = options.kind;
     let name = SourceName::new(options.source)
         .map_err(|error| Failure::because(Exit::Usage, "the source cannot be called so", error))?;
     if name.as_str() == operations::SOURCE {
@@ -34,15 +33,22 @@ pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> 
     if installation.config().sources.contains_key(&name) {
         return Err(ConfigError::Taken { name }.into());
     }
-    let force = postgres.force;
-    let config = config_of(postgres);
-    let secrets = Secrets::new(installation.home(), &environment);
-    let reader = config.reader(&name, &secrets, context.clock(), context.progress())?;
-    let findings = reader.check();
+    let (source, findings, force) = match options.kind {
+        ProtectKind::Postgres(postgres) => {
+            let force = postgres.force;
+            let config = config_of(postgres);
+            let secrets = Secrets::new(installation.home(), &environment);
+            let reader = config.reader(&name, &secrets, context.clock(), context.progress())?;
+            (config.to_source()?, reader.check(), force)
+        }
+        ProtectKind::Files(files) => {
+            let (config, findings) = crate::commands::files::protect(files)?;
+            (config.to_source()?, findings, false)
+        }
+    };
     let blocked = findings.iter().any(|finding| finding.standing == Standing::Bad);
     let added = !blocked || force;
     if added {
-        let source = config.to_source()?;
         installation.reconfigure(|all| all.add_source(name.clone(), source))?;
     }
     let result = Protected { source: name, added, findings };

@@ -28,6 +28,11 @@ use crate::{
 
 pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    if let Some(tree) =
+        crate::connectors::files::open(context, &installation, &options.what, &options.reading)?
+    {
+        return crate::commands::files::rewind(context, &tree, options);
+    }
     let (source, moment) = source_and_moment(&options.what);
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;

@@ -12,9 +12,9 @@ use service::{
 use source_postgres::slot;
 
 use crate::{
-    arguments::Serve,
+    arguments::{Capture, Serve},
     commands::{capture, head::while_witnessed},
-    connectors::postgres::PostgresConfig,
+    connectors::postgres::{self, PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -66,8 +66,9 @@ fn keep_capturing(
 ) -> u64 {
     let mut restarts = 0;
     while !stop.is_requested() {
-        let result = capture::reader(context, installation, name)
-            .and_then(|mut reader| capture::capture(context, installation, name, &mut reader, stop));
+        let following = Capture { source: name.to_string(), once: false, base: false };
+        let result = capture::reader(context, installation, name, &following)
+            .and_then(|mut reader| capture::capture(context, installation, name, &mut *reader, stop));
         let Err(failure) = result else { continue };
         for line in failure.lines() {
             context.output.say(format!("{name}: {line}"));
@@ -120,6 +121,9 @@ fn alarms(status: &RetentionStatus) -> Vec<String> {
 fn spare_production(context: &Context, installation: &Installation, name: &SourceName) {
     let release = || -> Result<bool, Failure> {
         let (_, source) = installation.config().source(name.as_str())?;
+        if source.kind != postgres::KIND {
+            return Ok(false);
+        }
         let secrets = Secrets::new(installation.home(), &environment);
         let settings = PostgresConfig::of(name, source)?.settings(name, &secrets)?;
         slot::release_if_endangering(&settings, context.clock())

@@ -20,6 +20,11 @@ pub(crate) fn run(context: &Context, options: &Show) -> Result<Exit, Failure> {
         return show_plan(context, Path::new(&options.what));
     }
     let installation = context.installation()?;
+    if let Some(tree) =
+        crate::connectors::files::open(context, &installation, &options.what, &options.reading)?
+    {
+        return crate::commands::files::show(context, &tree, options);
+    }
     let (source, moment) = source_and_moment(&options.what);
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;

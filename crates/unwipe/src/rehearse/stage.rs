@@ -18,6 +18,7 @@ use postgres_wire::{Connection, ConnectionSettings, Limits, Mode, quote_literal}
 use service::{Installation, installation::InitRequest};
 
 use crate::{
+    arguments::Capture,
     commands::capture::{self, Captured},
     connectors::{
         postgres::PostgresConfig,
@@ -157,8 +158,9 @@ impl Stage {
         let (name, its_stop) = (self.source.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let installation = context.installation()?;
-            let mut reader = capture::reader(&context, &installation, &name)?;
-            capture::capture(&context, &installation, &name, &mut reader, &its_stop)
+            let following = Capture { source: name.to_string(), once: false, base: false };
+            let mut reader = capture::reader(&context, &installation, &name, &following)?;
+            capture::capture(&context, &installation, &name, &mut *reader, &its_stop)
         })?;
         let capturing = Capturing { stop, thread: Some(thread) };
         self.await_following(&capturing)?;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::LineEnding;
 
 fn place() -> impl Strategy<Value = Place> {
     (0..4_u8, 0..1_u64 << 40)
@@ -13,7 +14,25 @@ fn extent() -> impl Strategy<Value = Extent> {
         length.clone().prop_map(|length| Extent::Zero { length }),
         (place(), length.clone()).prop_map(|(place, length)| Extent::Data { place, length }),
         (place(), place(), length).prop_map(|(delta, base, length)| Extent::Delta { delta, base, length }),
+        (place(), 1_u64..1 << 24, 1_u16..=256, any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
+            |(place, decoded_length, quads, lf, skip, length)| base64(
+                place,
+                decoded_length,
+                quads,
+                lf,
+                skip,
+                length
+            )
+        ),
     ]
+}
+
+fn base64(place: Place, decoded_length: u64, quads: u16, lf: bool, skip: u64, length: u64) -> Extent {
+    let ending = if lf { LineEnding::Lf } else { LineEnding::CrLf };
+    let shape = LineShape { width: quads * 4, ending };
+    let whole = shape.text_length(decoded_length);
+    let skip = skip % whole;
+    Extent::Base64 { place, decoded_length, shape, skip, length: 1 + length % (whole - skip) }
 }
 
 fn content() -> impl Strategy<Value = Content> {

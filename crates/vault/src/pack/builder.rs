@@ -31,9 +31,17 @@ pub struct PackBuilder {
     bytes: Vec<u8>,
     index: PackIndex,
     open_frame: Vec<u8>,
+    open_level: i32,
     raw_length: u64,
     frames_cut: u32,
     cut_raw_bytes: usize,
+}
+
+/// How a chunk's frame is to be: how large before compression, and how hard it is compressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameShape {
+    pub(crate) bytes: usize,
+    pub(crate) level: i32,
 }
 
 /// A frame that was cut and waits to be sealed.
@@ -65,16 +73,27 @@ const INDEX_RESERVE_BYTES: u64 = 2 << 20;
 impl PackBuilder {
     /// Begins a pack under a fresh key.
     pub fn new(settings: PackSettings, random: &dyn Random) -> Result<Self, SealError> {
+        Self::in_buffer(settings, random, Vec::new())
+    }
+
+    /// Begins a pack that grows in an empty buffer.
+    pub(crate) fn in_buffer(
+        settings: PackSettings,
+        random: &dyn Random,
+        mut bytes: Vec<u8>,
+    ) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(&mut *key);
         let wrapped = wrap(&settings.vault, Purpose::Pack, &settings.data_recipient, &key, random)?;
+        bytes.extend(PackHeader { vault: settings.vault, wrapped }.encode());
         Ok(Self {
             settings,
             key: Arc::new(BlockKey::new(settings.vault, &key)?),
             reference: PackRef::unwritten(),
-            bytes: PackHeader { vault: settings.vault, wrapped }.encode(),
+            bytes,
             index: PackIndex::default(),
             open_frame: Vec::new(),
+            open_level: settings.compression_level,
             raw_length: 0,
             frames_cut: 0,
             cut_raw_bytes: 0,
@@ -82,7 +101,8 @@ impl PackBuilder {
     }
 
     /// Adds a chunk to the open frame and returns where it is.
-    pub(crate) fn add(&mut self, kind: ChunkKind, bytes: &[u8]) -> Place {
+    pub(crate) fn add(&mut self, kind: ChunkKind, bytes: &[u8], level: i32) -> Place {
+        self.open_level = level;
         let place = Place { pack: self.reference.clone(), offset: self.raw_length };
         self.open_frame.extend_from_slice(bytes);
         self.raw_length += bytes.len() as u64;
@@ -117,16 +137,16 @@ impl PackBuilder {
     }
 
     /// Cuts the open frame off; its sealed bytes must come back through [`PackBuilder::append`], in order.
-    pub(crate) fn cut(&mut self) -> Option<Frame> {
+    pub(crate) fn cut(&mut self, next: impl FnOnce(usize) -> Vec<u8>) -> Option<Frame> {
         if self.open_frame.is_empty() {
             return None;
         }
-        let capacity = self.open_frame.capacity();
-        let raw = std::mem::replace(&mut self.open_frame, Vec::with_capacity(capacity));
+        let next = next(self.open_frame.len());
+        let raw = std::mem::replace(&mut self.open_frame, next);
         self.cut_raw_bytes += raw.len();
         let number = self.frames_cut;
         self.frames_cut += 1;
-        let level = self.settings.compression_level;
+        let level = self.open_level;
         Some(Frame { raw, sealer: FrameSealer { key: Arc::clone(&self.key), number, level } })
     }
 
@@ -155,7 +175,7 @@ impl PackBuilder {
 }
 
 impl FrameSealer {
-    pub(crate) fn seal(&self, raw: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.key.seal(Label::Frame, self.number, raw, self.level)
+    pub(crate) fn seal(&self, raw: &[u8], buffer: Vec<u8>) -> Result<Vec<u8>, SealError> {
+        self.key.seal_into(Label::Frame, self.number, raw, self.level, buffer)
     }
 }

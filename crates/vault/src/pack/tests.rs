@@ -51,9 +51,9 @@ fn a_pack_of_incompressible_frames_stays_below_the_limit() {
     let mut page = vec![0; 1 << 20];
     ports::Random::fill(&random, &mut page);
     while builder.has_room_for(page.len()) {
-        builder.add(ChunkKind::Plain, &page);
-        let frame = builder.cut().unwrap();
-        builder.append(&frame.sealer.seal(&frame.raw).unwrap(), frame.raw.len());
+        builder.add(ChunkKind::Plain, &page, 3);
+        let frame = builder.cut(Vec::with_capacity).unwrap();
+        builder.append(&frame.sealer.seal(&frame.raw, Vec::new()).unwrap(), frame.raw.len());
     }
     let pack = builder.finish().unwrap();
     assert!(pack.bytes.len() as u64 <= PACK_BYTES_MAX);

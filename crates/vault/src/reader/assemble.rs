@@ -61,7 +61,9 @@ impl<'a> Assembler<'a> {
         for extent in extents {
             match extent {
                 Extent::Zero { .. } => {}
-                Extent::Data { place, length } => self.collect(place, *length, &mut wanted)?,
+                Extent::Data { place, length } | Extent::Base64 { place, decoded_length: length, .. } => {
+                    self.collect(place, *length, &mut wanted)?;
+                }
                 Extent::Delta { delta, base, length } => {
                     self.collect(delta, *length, &mut wanted)?;
                     self.collect(base, *length, &mut wanted)?;
@@ -107,6 +109,11 @@ impl<'a> Assembler<'a> {
             Extent::Zero { length } => target.resize(start + *length as usize, 0),
             Extent::Data { place, length } => {
                 self.pieces(place, *length, |piece| target.extend_from_slice(piece))?;
+            }
+            Extent::Base64 { place, decoded_length, shape, skip, length } => {
+                let mut decoded = Vec::with_capacity(*decoded_length as usize);
+                self.pieces(place, *decoded_length, |piece| decoded.extend_from_slice(piece))?;
+                shape.write(&decoded, *skip, *length, target);
             }
             Extent::Delta { delta, base, length } => {
                 self.pieces(base, *length, |piece| target.extend_from_slice(piece))?;

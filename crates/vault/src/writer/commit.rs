@@ -14,7 +14,7 @@ use crate::{
     content::{PackKey, Place, UnwrittenPack},
     log::{self, BlockBuilder, Change, EncodeError, Envelope, InlineBody, OpenBlock, PackEntry},
     names,
-    pack::ChunkKind,
+    pack::{ChunkKind, FrameShape},
     retention,
     seal::{BlockKey, Label, Purpose, wrap},
     vault::Head,
@@ -33,6 +33,8 @@ pub struct CommitWriter {
     needed: HashMap<PackKey, PackRef>,
     ledger: Ledger,
     enumerated: Option<u64>,
+    /// The raw change blocks so far, where somebody wants to know them.
+    kept: Option<Vec<Vec<u8>>>,
     /// Set by the first error: whoever overlooks one still cannot commit half of what was handed over.
     broken: bool,
 }
@@ -55,6 +57,7 @@ impl CommitWriter {
             needed: HashMap::new(),
             ledger: Ledger::default(),
             enumerated: None,
+            kept: None,
             broken: false,
         }
     }
@@ -71,9 +74,9 @@ impl CommitWriter {
         &mut self,
         kind: ChunkKind,
         bytes: &[u8],
-        frame_bytes: usize,
+        frame: FrameShape,
     ) -> Result<Place, WriteError> {
-        let place = self.packs.add(kind, bytes, frame_bytes);
+        let place = self.packs.add(kind, bytes, frame);
         self.broken |= place.is_err();
         place
     }
@@ -99,9 +102,7 @@ impl CommitWriter {
 
     /// Stores bytes.
     pub fn store_bytes(&mut self, layout: Layout, bytes: &[u8]) -> Result<Content, WriteError> {
-        let mut content = self.content(layout)?;
-        content.write(bytes)?;
-        content.finish()
+        self.content(layout)?.whole(bytes)
     }
 
     /// Ends the open compression frame, for instance where another kind of item begins.
@@ -144,10 +145,28 @@ impl CommitWriter {
         self.enumerated = Some(count);
     }
 
+    /// Keeps what [`Self::finish_with_changes`] hands out; must be called before the first change.
+    pub fn keep_changes(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// Finishes the commit like [`Self::finish`], and returns its raw change blocks beside the receipt.
+    pub fn finish_with_changes(
+        mut self,
+        cursor: &Cursor,
+    ) -> Result<(CommitReceipt, Vec<Vec<u8>>), WriteError> {
+        let receipt = self.complete(cursor)?;
+        Ok((receipt, self.kept.unwrap_or_default()))
+    }
+
     /// Makes everything durable and locked, and only then appends the commit to the source's log.
     ///
     /// Another writer may have committed in the meantime: this commit then follows that one.
     pub fn finish(mut self, cursor: &Cursor) -> Result<CommitReceipt, WriteError> {
+        self.complete(cursor)
+    }
+
+    fn complete(&mut self, cursor: &Cursor) -> Result<CommitReceipt, WriteError> {
         if self.broken {
             return Err(WriteError::Broken);
         }
@@ -205,7 +224,12 @@ impl CommitWriter {
         let packs = self.body_packs.get_or_insert_with(|| PackWriter::new(Arc::clone(shared)));
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
-            packs.add(ChunkKind::Plain, &block.encode().map_err(|e| encode_error(&e))?, 1)?;
+            let frame = FrameShape { bytes: 1, level: shared.options.compression_level };
+            let raw = block.encode().map_err(|e| encode_error(&e))?;
+            packs.add(ChunkKind::Plain, &raw, frame)?;
+            if let Some(kept) = &mut self.kept {
+                kept.push(raw);
+            }
         }
         Ok(())
     }
@@ -233,6 +257,9 @@ impl CommitWriter {
             body.extend((sealed.len() as u32).to_le_bytes());
             body.extend(sealed);
             blocks += 1;
+            if let Some(kept) = &mut self.kept {
+                kept.push(raw);
+            }
         }
         let hash = *blake3::hash(&body).as_bytes();
         Ok((InlineBody { blocks, length: body.len() as u64, hash, wrapped }, body))

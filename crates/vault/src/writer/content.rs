@@ -1,8 +1,9 @@
 use super::{CommitWriter, WriteError};
 use crate::{
     Content, Extent, Layout, LeafHash,
+    base64_text::{self, Run},
     content::{ContentDigest, LEAF_BYTES_MAX, LEAF_BYTES_MIN, push_extent},
-    pack::ChunkKind,
+    pack::{ChunkKind, FrameShape},
 };
 
 /// Takes in the content of one item, piece by piece.
@@ -18,6 +19,8 @@ pub struct ContentWriter<'a> {
 
 /// A difference pays as long as it is mostly zeros.
 const DELTA_CHANGED_SHARE_MAX: usize = 2;
+/// Shorter pieces between runs of base64 are not looked for: they cost less than an entry in an index.
+const SOUGHT_BYTES_MIN: usize = 512;
 
 impl<'a> ContentWriter<'a> {
     pub(super) fn new(commit: &'a mut CommitWriter, layout: Layout) -> Result<Self, WriteError> {
@@ -82,7 +85,7 @@ impl<'a> ContentWriter<'a> {
         if changed > page.len() / DELTA_CHANGED_SHARE_MAX || is_zero(page) {
             return self.leaf_with(page, &hash);
         }
-        let delta = self.commit.add(ChunkKind::Delta(hash.chunk_id()), &difference, self.frame_bytes())?;
+        let delta = self.commit.add(ChunkKind::Delta(hash.chunk_id()), &difference, self.frame())?;
         let extent = Extent::Delta { delta, base: base.clone(), length: page.len() as u64 };
         self.commit.known().remember(hash.chunk_id(), &extent);
         self.accept(&hash, extent);
@@ -108,6 +111,12 @@ impl<'a> ContentWriter<'a> {
         }
         self.accept(&hash, stored_at.clone());
         Ok(())
+    }
+
+    /// Takes all of a content at once, without a copy in between.
+    pub(super) fn whole(mut self, bytes: &[u8]) -> Result<Content, WriteError> {
+        bytes.chunks(self.leaf_bytes).try_for_each(|leaf| self.leaf(leaf))?;
+        self.finish()
     }
 
     /// Returns the content. It is in the vault only once the commit is finished.
@@ -143,6 +152,13 @@ impl<'a> ContentWriter<'a> {
         if !self.length.is_multiple_of(self.leaf_bytes as u64) {
             return Err(WriteError::Page);
         }
+        if matches!(self.layout, Layout::Small) {
+            let runs = base64_text::find_runs(leaf);
+            if !runs.is_empty() {
+                self.digest.leaf(hash);
+                return self.text_with_base64(leaf, &runs);
+            }
+        }
         let length = leaf.len() as u64;
         let searched = !matches!(self.layout, Layout::Stream);
         if searched && is_zero(leaf) {
@@ -154,7 +170,7 @@ impl<'a> ContentWriter<'a> {
             return Ok(());
         }
         let kind = if searched { ChunkKind::Known(hash.chunk_id()) } else { ChunkKind::Plain };
-        let place = self.commit.add(kind, leaf, self.frame_bytes())?;
+        let place = self.commit.add(kind, leaf, self.frame())?;
         let extent = Extent::Data { place, length };
         if searched {
             self.commit.known().remember(hash.chunk_id(), &extent);
@@ -163,18 +179,77 @@ impl<'a> ContentWriter<'a> {
         Ok(())
     }
 
+    /// Stores what base64 text stands for, and the text between as it is.
+    fn text_with_base64(&mut self, text: &[u8], runs: &[Run]) -> Result<(), WriteError> {
+        let (mut position, mut decoded) = (0, Vec::new());
+        for run in runs {
+            // What would not come back byte for byte stays text.
+            if base64_text::decode(text, run, &mut decoded).is_none() {
+                continue;
+            }
+            self.piece(&text[position..run.start])?;
+            let Extent::Data { place, .. } = self.stored(&decoded)? else { return Err(WriteError::Page) };
+            self.push(Extent::Base64 {
+                place,
+                decoded_length: run.decoded_length as u64,
+                shape: run.shape,
+                skip: 0,
+                length: run.length as u64,
+            });
+            position = run.start + run.length;
+        }
+        self.piece(&text[position..])
+    }
+
+    /// Stores a part of a leaf as it is.
+    fn piece(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let extent = if bytes.len() < SOUGHT_BYTES_MIN {
+            let place = self.commit.add(ChunkKind::Plain, bytes, self.frame())?;
+            Extent::Data { place, length: bytes.len() as u64 }
+        } else {
+            self.stored(bytes)?
+        };
+        self.push(extent);
+        Ok(())
+    }
+
+    /// Returns where bytes are stored as plain data, and stores them where they are not.
+    fn stored(&mut self, bytes: &[u8]) -> Result<Extent, WriteError> {
+        let id = self.commit.shared().hasher.leaf(bytes).chunk_id();
+        match self.commit.known().find(&id) {
+            Some(found @ Extent::Data { length, .. }) if length == bytes.len() as u64 => return Ok(found),
+            _ => {}
+        }
+        let place = self.commit.add(ChunkKind::Known(id), bytes, self.frame())?;
+        let extent = Extent::Data { place, length: bytes.len() as u64 };
+        self.commit.known().remember(id, &extent);
+        Ok(extent)
+    }
+
     fn accept(&mut self, hash: &LeafHash, extent: Extent) {
         self.digest.leaf(hash);
+        self.push(extent);
+    }
+
+    fn push(&mut self, extent: Extent) {
         self.length += extent.length();
         push_extent(&mut self.extents, extent);
     }
 
-    fn frame_bytes(&self) -> usize {
+    fn frame(&self) -> FrameShape {
         let options = &self.commit.shared().options;
-        match self.layout {
+        let bytes = match self.layout {
             Layout::Pages { .. } => options.page_frame_bytes,
             Layout::Stream | Layout::Small | Layout::Blocks { .. } => options.frame_bytes,
-        }
+        };
+        let level = match self.layout {
+            Layout::Small => options.small_compression_level,
+            Layout::Pages { .. } | Layout::Stream | Layout::Blocks { .. } => options.compression_level,
+        };
+        FrameShape { bytes, level }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     content::Place,
     log::PackEntry,
     names,
-    pack::{ChunkKind, PackBuilder, SealedPack},
+    pack::{ChunkKind, FrameShape, PackBuilder, SealedPack},
 };
 
 /// Turns chunks into stored packs: frames are sealed by the pool, packs are stored by a thread of their own.
@@ -42,7 +42,7 @@ impl PackWriter {
         &mut self,
         kind: ChunkKind,
         bytes: &[u8],
-        frame_bytes_target: usize,
+        frame: FrameShape,
     ) -> Result<Place, WriteError> {
         let full = self.builder.as_ref().is_some_and(|builder| {
             let target_reached = builder.sealed_bytes() >= self.shared.options.pack_bytes_target;
@@ -51,12 +51,21 @@ impl PackWriter {
         if full {
             self.close()?;
         }
+        // A large chunk behind a nearly full frame would make a much larger one, and all buffers grow to the largest.
+        let open_bytes = self.builder.as_ref().map_or(0, PackBuilder::open_frame_bytes);
+        if open_bytes > 0 && open_bytes + bytes.len() > frame.bytes.saturating_mul(3) / 2 {
+            self.cut()?;
+        }
         let builder = match &mut self.builder {
             Some(builder) => builder,
-            empty => empty.insert(PackBuilder::new(self.shared.settings(), &*self.shared.random)?),
+            empty => {
+                let Shared { random, options, pack_buffers, .. } = &*self.shared;
+                let bytes = pack_buffers.take(options.pack_bytes_target as usize + PACK_MARGIN_BYTES);
+                empty.insert(PackBuilder::in_buffer(self.shared.settings(), &**random, bytes)?)
+            }
         };
-        let place = builder.add(kind, bytes);
-        if builder.open_frame_bytes() >= frame_bytes_target {
+        let place = builder.add(kind, bytes, frame.level);
+        if builder.open_frame_bytes() >= frame.bytes {
             self.cut()?;
         }
         Ok(place)
@@ -64,7 +73,13 @@ impl PackWriter {
 
     /// Ends the open frame, so that what follows is compressed on its own.
     pub(crate) fn cut(&mut self) -> Result<(), WriteError> {
-        let Some(frame) = self.builder.as_mut().and_then(PackBuilder::cut) else { return Ok(()) };
+        let Some(frame) = self
+            .builder
+            .as_mut()
+            .and_then(|builder| builder.cut(|bytes| self.shared.pool.buffers().take(bytes)))
+        else {
+            return Ok(());
+        };
         self.pending.push_back(self.shared.pool.submit(frame)?);
         while self.pending.len() > self.shared.pool.depth() {
             self.take_sealed()?;
@@ -88,7 +103,9 @@ impl PackWriter {
     fn take_sealed(&mut self) -> Result<(), WriteError> {
         if let (Some(frame), Some(builder)) = (self.pending.pop_front(), &mut self.builder) {
             let raw_length = frame.raw_length;
-            builder.append(&frame.wait()?, raw_length);
+            let sealed = frame.wait()?;
+            builder.append(&sealed, raw_length);
+            self.shared.pool.buffers().give(sealed);
         }
         Ok(())
     }
@@ -107,7 +124,7 @@ impl PackWriter {
     fn store(&mut self, pack: SealedPack) -> Result<(), WriteError> {
         match &mut self.storage {
             Storage::Inline(entries) => {
-                entries.push(store_pack(&self.shared, &pack)?);
+                entries.push(store_pack(&self.shared, pack)?);
                 return Ok(());
             }
             Storage::Idle => {
@@ -115,7 +132,7 @@ impl PackWriter {
                 let (packs, incoming) = sync_channel::<SealedPack>(0);
                 let shared = Arc::clone(&self.shared);
                 let thread = std::thread::spawn(move || {
-                    incoming.iter().map(|pack| store_pack(&shared, &pack)).collect()
+                    incoming.iter().map(|pack| store_pack(&shared, pack)).collect()
                 });
                 self.storage = Storage::Thread { packs, thread };
             }
@@ -136,9 +153,13 @@ impl PackWriter {
     }
 }
 
-fn store_pack(shared: &Shared, pack: &SealedPack) -> Result<PackEntry, BlobError> {
+/// What a pack may have beyond its target: its last frame and its index.
+const PACK_MARGIN_BYTES: usize = 1 << 20;
+
+fn store_pack(shared: &Shared, pack: SealedPack) -> Result<PackEntry, BlobError> {
     let entry = PackEntry { id: pack.id, size_bytes: pack.bytes.len() as u64 };
     shared.vault.store().create(&names::pack(&pack.id)?, &pack.bytes, shared.lock_for_new())?;
     pack.reference.resolve(pack.id);
+    shared.pack_buffers.give(pack.bytes);
     Ok(entry)
 }

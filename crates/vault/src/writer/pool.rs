@@ -6,14 +6,22 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::WriteError;
-use crate::{pack::Frame, seal::SealError};
+use super::{WriteError, buffers::Buffers};
+use crate::{
+    pack::Frame,
+    seal::{SealError, sealed_capacity},
+};
 
 /// Threads that compress and seal frames; the order of results is the caller's.
 pub(crate) struct SealPool {
     jobs: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
+    buffers: Arc<Buffers>,
 }
+
+/// Each frame on its way has a raw and a sealed buffer at one time or another.
+const BUFFERS_PER_THREAD: usize = 4;
+const BUFFERS_INLINE: usize = 2;
 
 struct Job {
     frame: Frame,
@@ -34,28 +42,34 @@ enum PendingState {
 impl SealPool {
     pub(crate) fn new(threads: usize) -> Self {
         if threads == 0 {
-            return Self { jobs: None, threads: Vec::new() };
+            return Self { jobs: None, threads: Vec::new(), buffers: Arc::new(Buffers::new(BUFFERS_INLINE)) };
         }
+        let buffers = Arc::new(Buffers::new(threads * BUFFERS_PER_THREAD));
         let (jobs, queue) = sync_channel::<Job>(threads);
         let queue = Arc::new(Mutex::new(queue));
         let threads = (0..threads)
             .map(|_| {
-                let queue = Arc::clone(&queue);
-                std::thread::spawn(move || work(&queue))
+                let (queue, buffers) = (Arc::clone(&queue), Arc::clone(&buffers));
+                std::thread::spawn(move || work(&queue, &buffers))
             })
             .collect();
-        Self { jobs: Some(jobs), threads }
+        Self { jobs: Some(jobs), threads, buffers }
+    }
+
+    /// Returns the buffers of frames, raw and sealed.
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
 
     /// Returns how many frames may be on their way for each pack.
     pub(crate) fn depth(&self) -> usize {
-        self.threads.len() * 3
+        self.threads.len() * 2
     }
 
     pub(crate) fn submit(&self, frame: Frame) -> Result<PendingFrame, WriteError> {
         let raw_length = frame.raw.len();
         let Some(jobs) = &self.jobs else {
-            let sealed = frame.sealer.seal(&frame.raw)?;
+            let sealed = seal(frame, &self.buffers)?;
             return Ok(PendingFrame { raw_length, state: PendingState::Sealed(sealed) });
         };
         let (answer, receiver) = sync_channel(1);
@@ -83,11 +97,18 @@ impl Drop for SealPool {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+/// Seals a frame in buffers that are used again.
+fn seal(frame: Frame, buffers: &Buffers) -> Result<Vec<u8>, SealError> {
+    let sealed = frame.sealer.seal(&frame.raw, buffers.take(sealed_capacity(frame.raw.len())));
+    buffers.give(frame.raw);
+    sealed
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, buffers: &Buffers) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { frame, answer }) = job else { return };
         // The commit may have been abandoned; then nobody waits for the answer.
-        drop(answer.send(frame.sealer.seal(&frame.raw)));
+        drop(answer.send(seal(frame, buffers)));
     }
 }

@@ -11,7 +11,8 @@ use blobs::{LocalStore, Protection};
 use ports::{BlobStore, SeededRandom};
 use serde_json::{Value, json};
 use vault::{
-    Layout, MemoryChunks, RestoreKey, VaultId, VaultReader, WriterOptions,
+    Content, Extent, Layout, LeafHash, LineEnding, LineShape, MemoryChunks, PackId, PackRef, Place,
+    RestoreKey, VaultId, VaultReader, WriterOptions,
     content::ContentHasher,
     encoding::{Decoder, Encoder},
     seal::{BlockKey, Label, Purpose, unwrap, wrap},
@@ -42,6 +43,18 @@ pub(crate) fn python(tool: &str, arguments: &[&Path]) -> Output {
 
 fn words(text: &str) -> Vec<&Path> {
     text.split(' ').map(Path::new).collect()
+}
+
+/// A message with one attachment twice, each time in lines of another length.
+fn mail() -> Vec<u8> {
+    let attachment = rows(1500, 10);
+    let mut mail = b"Subject: minutes\r\n\r\nThe minutes.\r\n\r\n".to_vec();
+    for width in [76, 64] {
+        let shape = LineShape { width, ending: LineEnding::CrLf };
+        shape.write(&attachment, 0, shape.text_length(attachment.len() as u64), &mut mail);
+        mail.extend_from_slice(b"--part--\r\n");
+    }
+    mail
 }
 
 /// Two commits with every kind of content and change; returns what must be restored in the end.
@@ -79,10 +92,12 @@ fn fill(world: &World, options: WriterOptions, row_count: usize) -> Vec<(&'stati
     commit.upsert(item("base", "table"), content).unwrap();
     commit.remove(item("base", "gone").stream, "gone").unwrap();
     put(&mut commit, "small", Layout::Small, b"new");
+    put(&mut commit, "mail", Layout::Small, &mail());
     commit.finish(&cursor("0/2000")).unwrap();
     vec![
         ("table", changed),
         ("small", b"new".to_vec()),
+        ("mail", mail()),
         ("wal", rows(row_count / 4, 9)),
         ("empty", Vec::new()),
     ]
@@ -247,10 +262,51 @@ fn primitives() -> Value {
         "wrap": {
             "vault": id, "purpose": "pack", "data_secret": hex(&secret), "key": hex(&key), "wrapped": hex(&wrapped),
         },
+        "base64_text": base64_texts(),
+        "content": [content_with_every_extent()],
         "sealed": [
             sealed(Label::Frame, "unwipe/v1/frame", 0),
             sealed(Label::Index, "unwipe/v1/index", u32::MAX),
             sealed(Label::Block, "unwipe/v1/block", 7),
+        ],
+    })
+}
+
+fn base64_texts() -> Vec<Value> {
+    [(100, 76, LineEnding::CrLf), (57, 76, LineEnding::Lf), (1, 4, LineEnding::Lf), (5, 4, LineEnding::CrLf)]
+        .map(|(length, width, ending)| {
+            let decoded: Vec<u8> = (0..length).map(|n: u8| n.wrapping_mul(37)).collect();
+            let shape = LineShape { width, ending };
+            let mut text = Vec::new();
+            shape.write(&decoded, 0, shape.text_length(u64::from(length)), &mut text);
+            let ending = if ending == LineEnding::Lf { "lf" } else { "crlf" };
+            let text = String::from_utf8(text).unwrap();
+            json!({"decoded": hex(&decoded), "width": width, "ending": ending, "text": text})
+        })
+        .to_vec()
+}
+
+fn content_with_every_extent() -> Value {
+    let packs = [PackRef::written(PackId([1; 32])), PackRef::written(PackId([2; 32]))];
+    let place = |pack: usize, offset| Place { pack: packs[pack].clone(), offset };
+    let shape = LineShape { width: 76, ending: LineEnding::CrLf };
+    let extents = vec![
+        Extent::Data { place: place(0, 10), length: 100 },
+        Extent::Base64 { place: place(0, 110), decoded_length: 100, shape, skip: 3, length: 120 },
+        Extent::Zero { length: 512 },
+        Extent::Data { place: place(0, 210), length: 5 },
+        Extent::Delta { delta: place(1, 0), base: place(0, 0), length: 64 },
+    ];
+    let content = Content { length: 801, leaf_bytes: 1 << 20, digest: LeafHash([4; 32]), extents };
+    let (one, two) = (PackId([1; 32]).to_string(), PackId([2; 32]).to_string());
+    json!({
+        "bytes": hex(&content.to_bytes().unwrap()), "length": 801, "leaf_bytes": 1 << 20,
+        "extents": [
+            [1, 100, [[one, 10]], null],
+            [3, 120, [[one, 110]], [3, 100, 76]],
+            [0, 512, [], null],
+            [1, 5, [[one, 210]], null],
+            [2, 64, [[two, 0], [one, 0]], null],
         ],
     })
 }
@@ -264,6 +320,9 @@ fn write_vectors() {
     let pretty = |value: &Value| format!("{value:#}\n").into_bytes();
     ports::files::replace(&folder.join("primitives.json"), &pretty(&primitives())).unwrap();
     ports::files::replace(&folder.join("tree.json"), &pretty(&tree_vectors())).unwrap();
+    if folder.join("vault").exists() {
+        return;
+    }
     let store = Arc::new(LocalStore::open(&folder.join("vault"), Protection::Plain).unwrap());
     assert!(store.list("").unwrap().is_empty(), "remove the old vault first");
     let world = World::in_store(store, 61);

@@ -47,6 +47,7 @@ impl Places<'_> {
         let options = WriterOptions {
             threads: 0,
             compression_level: 1,
+            small_compression_level: 1,
             pack_bytes_target: 16_000,
             page_frame_bytes: 16 << 10,
             frame_bytes: 8 << 10,

@@ -146,6 +146,14 @@ impl ChangeSink for MemorySink {
         Ok(())
     }
 
+    fn unchanged(&mut self, _: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn enumerated(&mut self, _: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError> {
         panic!("{stream} {key} was removed, and nothing of a cluster ever is");
     }
