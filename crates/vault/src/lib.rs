@@ -12,6 +12,7 @@ pub mod journal;
 pub mod keys;
 pub mod log;
 pub mod manifest;
+pub mod mirror;
 mod names;
 pub mod pack;
 pub mod quorum;

@@ -7,6 +7,7 @@ mod faults;
 mod keys;
 mod locks;
 mod measurement;
+mod mirror;
 mod round_trip;
 mod support;
 mod vectors;
