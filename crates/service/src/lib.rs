@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod config;
 pub mod history;
 pub mod installation;
+pub mod mirrors;
 pub mod operations;
 pub mod place;
 pub mod secret;

@@ -103,6 +103,13 @@ impl Place {
         }
     }
 
+    /// Returns the folder, where the place is one of this machine.
+    pub fn folder(&self, home: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Folder { path, .. } => Some(home.join(path)),
+        }
+    }
+
     /// Describes the place for people, without its credentials.
     pub fn describe(&self, home: &Path) -> String {
         match self {

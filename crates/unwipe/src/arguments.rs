@@ -3,6 +3,7 @@
 mod capture;
 mod drill;
 mod look;
+mod mirror;
 mod recover;
 mod rehearse;
 mod setup;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, setup::*};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -40,6 +41,10 @@ pub(crate) struct Arguments {
     /// Print results and errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+
+    /// Read from this mirror in place of the vault
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) mirror: Option<String>,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -78,6 +83,9 @@ pub(crate) enum Verb {
     Drill(Drill),
     /// Check the vault: chain, signatures, and with --read-data every byte
     Verify(Verify),
+    /// Keep copies of the vault in other places, and on disks that are unplugged
+    #[command(subcommand_required = true)]
+    Mirror(Mirror),
     /// Check this installation and its sources
     Doctor,
     /// Show what was committed to the vault
@@ -100,4 +108,21 @@ pub(crate) enum Verb {
         /// The folder
         folder: PathBuf,
     },
+}
+
+impl Verb {
+    /// Returns whether the verb only reads the vault, so that a mirror can stand in for it.
+    pub(crate) const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Sources
+                | Self::Timeline(_)
+                | Self::Show(_)
+                | Self::Rewind(_)
+                | Self::Export(_)
+                | Self::Drill(_)
+                | Self::Verify(_)
+                | Self::Log(_)
+        )
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod guard;
 pub(crate) mod init;
 pub(crate) mod log;
+pub(crate) mod mirror;
 pub(crate) mod protect;
 pub(crate) mod reference;
 pub(crate) mod rewind;

@@ -158,7 +158,7 @@ impl From<connect::StoredError> for Failure {
 /// Chooses the exit code of what the engine answered.
 fn exit_of(error: &service::ServiceError) -> Exit {
     use service::{ConfigError, ServiceError};
-    use vault::{VaultError, WriteError};
+    use vault::{VaultError, WriteError, mirror::MirrorError};
 
     match error {
         ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
@@ -171,6 +171,9 @@ fn exit_of(error: &service::ServiceError) -> Exit {
             error if error.is_tampering() => Exit::Tampering,
             _ => Exit::Failed,
         },
+        ServiceError::Mirror(error) if error.is_tampering() => Exit::Tampering,
+        ServiceError::Mirror(MirrorError::NoVault) => Exit::NoVault,
+        ServiceError::OfflineNeedsFolder => Exit::Usage,
         ServiceError::Write(WriteError::Fork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }

@@ -36,7 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
-    let context = Context::new(arguments.home, output)?;
+    if arguments.mirror.is_some() && !arguments.verb.only_reads() {
+        return Err(Failure::new(Exit::Usage, "--mirror is for commands that only read the vault")
+            .hint("unwipe mirror --help"));
+    }
+    let context = Context::new(arguments.home, arguments.mirror, output)?;
     match arguments.verb {
         Verb::Init(options) => commands::init::run(&context, options),
         Verb::Protect(options) => commands::protect::run(&context, options),
@@ -50,6 +54,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Approve(options) => commands::approve::run(&context, &options),
         Verb::Apply(options) => commands::apply::run(&context, &options),
         Verb::Verify(options) => commands::verify::run(&context, &options),
+        Verb::Mirror(options) => commands::mirror::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Log(options) => commands::log::run(&context, &options),
         Verb::Rehearse(options) => rehearse::run(&context, &options),

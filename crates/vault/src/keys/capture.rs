@@ -58,6 +58,11 @@ impl CaptureKey {
         self.vault
     }
 
+    /// Returns the fingerprint of the manifest that the key was made with.
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// Reads a key file; one that other users may read is refused.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         Self::parse(&read_private(path)?)
