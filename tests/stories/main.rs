@@ -14,6 +14,7 @@ mod cycle;
 mod damage;
 mod disk;
 mod kills;
+mod mirrors;
 mod outages;
 mod production;
 mod refusals;

@@ -17,9 +17,7 @@ pub use domains::{Domains, PlaceStanding};
 pub use offline::Mount;
 pub use record::{MirrorRecord, SourceRecord};
 
-use crate::{
-    ConfigError, Installation, Place, Secrets, ServiceError, place::Standing, secret::Environment,
-};
+use crate::{ConfigError, Installation, Place, Secrets, ServiceError, place::Standing, secret::Environment};
 
 /// A mirror as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +78,10 @@ impl Installation {
     /// Finds a mirror by what a person typed.
     pub fn mirror(&self, name: &str) -> Result<&MirrorConfig, ServiceError> {
         let known = || self.config().mirrors.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        self.config().mirrors.get(name).ok_or_else(|| {
-            ConfigError::UnknownMirror { name: name.to_owned(), known: known() }.into()
-        })
+        self.config()
+            .mirrors
+            .get(name)
+            .ok_or_else(|| ConfigError::UnknownMirror { name: name.to_owned(), known: known() }.into())
     }
 
     /// Adds a mirror to the configuration; returns what a person should know about its place.
@@ -227,7 +226,9 @@ impl Installation {
         self.describe_reachable(&mut standing, mirror, environment)?;
         standing.commits_behind = self.commits_behind(store, environment);
         if standing.last_run.as_ref().is_some_and(|run| run.differences > 0) {
-            standing.warnings.push("the last run found differences: see what it printed, or run it again".into());
+            standing
+                .warnings
+                .push("the last run found differences: see what it printed, or run it again".into());
         }
         Ok(standing)
     }

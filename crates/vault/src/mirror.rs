@@ -204,9 +204,9 @@ impl MirrorError {
     /// Returns what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Mirror(BlobError::Full { .. }) => {
-                Some("make room in the mirror's place and run it again: what is copied is not copied twice".into())
-            }
+            Self::Mirror(BlobError::Full { .. }) => Some(
+                "make room in the mirror's place and run it again: what is copied is not copied twice".into(),
+            ),
             Self::Mirror(BlobError::Unavailable { .. }) => {
                 Some("plug the mirror's disk in again and run it again: it goes on where it was".into())
             }

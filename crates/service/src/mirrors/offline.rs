@@ -28,7 +28,8 @@ impl Mount {
         let mut warnings = Vec::new();
         if self.on_system_disk {
             warnings.push(
-                "the folder lies on the system disk: it can never be unplugged, and is no offline copy".to_owned(),
+                "the folder lies on the system disk: it can never be unplugged, and is no offline copy"
+                    .to_owned(),
             );
         } else if self.on_home_disk {
             warnings.push("the folder lies on the same disk as the home folder".to_owned());

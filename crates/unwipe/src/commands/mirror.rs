@@ -15,9 +15,7 @@ use vault::mirror::{
 };
 
 use crate::{
-    arguments::{
-        Mirror, MirrorAction, MirrorAdd, MirrorPull, MirrorRepair, MirrorRun, MirrorVerify, Verify,
-    },
+    arguments::{Mirror, MirrorAction, MirrorAdd, MirrorPull, MirrorRepair, MirrorRun, MirrorVerify, Verify},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -99,10 +97,8 @@ fn run_all(context: &Context, options: &MirrorRun) -> Result<Exit, Failure> {
             .hint("unwipe mirror add NAME --folder PATH"));
     }
     let stop = stop_on_signals()?;
-    let run = service::mirrors::MirrorRun {
-        threads: usize::from(options.threads),
-        thorough: options.thorough,
-    };
+    let run =
+        service::mirrors::MirrorRun { threads: usize::from(options.threads), thorough: options.thorough };
     let mut ran = Vec::new();
     let mut exit = Exit::Done;
     for name in names {
@@ -188,7 +184,11 @@ fn repair(context: &Context, options: &MirrorRepair) -> Result<Exit, Failure> {
 
 fn verify(context: &Context, options: MirrorVerify) -> Result<Exit, Failure> {
     let installation = context.installation()?.reading_from(&options.name)?;
-    super::verify::verify(context, &installation, &Verify { read_data: options.read_data, reading: options.reading })
+    super::verify::verify(
+        context,
+        &installation,
+        &Verify { read_data: options.read_data, reading: options.reading },
+    )
 }
 
 fn status(context: &Context) -> Result<Exit, Failure> {
@@ -324,7 +324,9 @@ fn ran_text(output: Output, ran: &Ran) -> String {
     text.push_str(&table(&ran.sources.iter().map(row).collect::<Vec<_>>()));
     text.push_str(&differences_text(output, &ran.differences));
     if ran.differences.iter().any(|found| found.problem == MirrorProblem::Missing.to_string()) {
-        text.push_str("the mirror keeps what the vault lost: unwipe mirror repair shows what can be given back\n");
+        text.push_str(
+            "the mirror keeps what the vault lost: unwipe mirror repair shows what can be given back\n",
+        );
     }
     if !ran.complete {
         text.push_str("not complete: run it again\n");

@@ -275,7 +275,8 @@ impl Pull<'_> {
 /// Returns every pack that a commit names, with its size where the commit says it.
 pub(super) fn packs(commit: &Commit) -> Vec<(PackId, Option<u64>)> {
     let envelope = &commit.envelope;
-    let sized = envelope.packs.iter().chain(&envelope.body_packs).map(|pack| (pack.id, Some(pack.size_bytes)));
+    let sized =
+        envelope.packs.iter().chain(&envelope.body_packs).map(|pack| (pack.id, Some(pack.size_bytes)));
     sized.chain(envelope.earlier_packs.iter().map(|id| (*id, None))).collect()
 }
 

@@ -14,11 +14,7 @@ use crate::{Manifest, manifest::Fingerprint, names};
 const UNREADABLE_MAX: usize = 16;
 
 /// Copies what the origin has and the mirror has not. Nothing in the mirror is ever replaced or removed.
-pub fn pull(
-    pair: &Pair,
-    options: &MirrorOptions,
-    watch: MirrorWatch<'_>,
-) -> Result<PullReport, MirrorError> {
+pub fn pull(pair: &Pair, options: &MirrorOptions, watch: MirrorWatch<'_>) -> Result<PullReport, MirrorError> {
     let here = listing(&*pair.mirror).map_err(MirrorError::Mirror)?;
     // Heads and proofs are listed before the logs: they then cover nothing that the logs' listing does not have.
     let mut covering = BTreeMap::new();
@@ -143,11 +139,7 @@ impl Pull<'_> {
     }
 
     /// Reads an object of the origin; what cannot be read is among the differences then.
-    pub(super) fn fetch(
-        &mut self,
-        name: &BlobName,
-        size_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, MirrorError> {
+    pub(super) fn fetch(&mut self, name: &BlobName, size_bytes: u64) -> Result<Option<Vec<u8>>, MirrorError> {
         if bytes_max(name).is_none_or(|max| size_bytes > max) {
             let detail = format!("no vault writes {size_bytes} bytes under this name");
             self.report.find(name.as_str(), MirrorProblem::Foreign, detail);
@@ -209,12 +201,12 @@ impl Pull<'_> {
             let Some(lock) = own.max(renewed) else { continue };
             // A store that tells no lock in its listing is asked only for what every moment needs.
             let known = match mine.locked_until {
-                None if always => {
-                    self.pair.mirror.head(name).map_err(MirrorError::Mirror)?.locked_until
-                }
+                None if always => self.pair.mirror.head(name).map_err(MirrorError::Mirror)?.locked_until,
                 known => known,
             };
-            if known.is_some_and(|known| lock.micros_since(known) > RENEWAL_MICROS) || (known.is_none() && always) {
+            if known.is_some_and(|known| lock.micros_since(known) > RENEWAL_MICROS)
+                || (known.is_none() && always)
+            {
                 wanted.push((name.clone(), lock));
             }
         }
@@ -263,7 +255,8 @@ fn manifest(
         Err(error) => return Err(MirrorError::Origin(error)),
     };
     if !here.contains_key(&name) {
-        let content = |n: &&BlobName| n.as_str().starts_with(names::LOG) || n.as_str().starts_with(names::DATA);
+        let content =
+            |n: &&BlobName| n.as_str().starts_with(names::LOG) || n.as_str().starts_with(names::DATA);
         if let Some(object) = here.keys().find(content) {
             return Err(MirrorError::NotAMirror { object: object.to_string() });
         }

@@ -114,14 +114,16 @@ impl Repair<'_> {
         let mut forked = BTreeSet::new();
         for source in sources {
             let (mine, theirs) = (sequences(here, &source), sequences(there, &source));
-            let Some(name) = mine.iter().rev().find(|(s, _)| theirs.contains_key(s)).map(|(_, name)| name) else {
+            let Some(name) = mine.iter().rev().find(|(s, _)| theirs.contains_key(s)).map(|(_, name)| name)
+            else {
                 continue;
             };
             let bytes = self.pair.mirror.read(name).map_err(MirrorError::Mirror)?;
             match self.pair.origin.read(name) {
                 Ok(other) if other == bytes => {}
                 Ok(_) => {
-                    let detail = "the origin has another commit under this name, and nothing is ever replaced";
+                    let detail =
+                        "the origin has another commit under this name, and nothing is ever replaced";
                     self.refuse(name.as_str(), MirrorProblem::Forked, detail);
                     forked.insert(source);
                 }

@@ -100,7 +100,8 @@ fn the_mirror_locks_by_its_own_clock_and_at_least_as_long_as_promised() {
         clock: Arc::new(ManualClock::new(moment("2019-01-01T00:00:00Z"))),
     };
     run(&behind);
-    let promised = Vault::open(Arc::clone(&late)).unwrap().head(&shop()).unwrap().unwrap().envelope.locked_until;
+    let promised =
+        Vault::open(Arc::clone(&late)).unwrap().head(&shop()).unwrap().unwrap().envelope.locked_until;
     let commits_and_packs = late.list("log/").unwrap().into_iter().chain(late.list("data/").unwrap());
     for blob in commits_and_packs {
         assert!(blob.locked_until.unwrap() >= promised, "{}", blob.name);
@@ -215,7 +216,8 @@ fn a_fork_is_found_and_not_followed() {
     let found = problems(&report);
     assert!(found.contains(&("log/shop/0000000002".to_owned(), MirrorProblem::Forked)), "{found:?}");
     assert!(found.contains(&("log/shop/0000000003".to_owned(), MirrorProblem::Forked)), "{found:?}");
-    let kept: Vec<_> = objects(&*mirror).into_iter().filter(|(n, _)| !n.as_str().starts_with("data/")).collect();
+    let kept: Vec<_> =
+        objects(&*mirror).into_iter().filter(|(n, _)| !n.as_str().starts_with("data/")).collect();
     let had: Vec<_> = before.into_iter().filter(|(n, _)| !n.as_str().starts_with("data/")).collect();
     assert_eq!(kept, had);
     assert!(!report.complete);
@@ -300,8 +302,10 @@ fn both_stores_fail_at_every_single_call() {
             let mut call = 0;
             loop {
                 call += 1;
-                let (origin, mirror) =
-                    (Arc::new(FaultStore::new(source.clone())), Arc::new(FaultStore::new(Arc::new(MemoryStore::new()))));
+                let (origin, mirror) = (
+                    Arc::new(FaultStore::new(source.clone())),
+                    Arc::new(FaultStore::new(Arc::new(MemoryStore::new()))),
+                );
                 let faulty = if at_mirror { &mirror } else { &origin };
                 faulty.fail_from(call, None, fault);
                 let pair = pair(origin.clone(), mirror.clone());
