@@ -23,6 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
+    // Attacks on a vault of the user's own: its decoys, and copies of its structure.
+    ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];
