@@ -7,12 +7,15 @@ mod mirror;
 mod recover;
 mod rehearse;
 mod setup;
+mod siege;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::{capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, setup::*};
+pub(crate) use self::{
+    capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, setup::*, siege::*,
+};
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
 #[derive(Debug, Parser)]
@@ -88,6 +91,8 @@ pub(crate) enum Verb {
     Mirror(Mirror),
     /// Check this installation and its sources
     Doctor,
+    /// Attack this vault with everything at hand, harmlessly, and show what held
+    Siege(Siege),
     /// Show what was committed to the vault
     Log(Log),
     /// Replay an incident on this machine and undo it

@@ -16,6 +16,7 @@ pub(crate) mod rewind;
 pub(crate) mod serve;
 pub(crate) mod shadow;
 pub(crate) mod show;
+pub(crate) mod siege;
 pub(crate) mod sources;
 pub(crate) mod timeline;
 pub(crate) mod verify;
