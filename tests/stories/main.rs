@@ -19,5 +19,6 @@ mod outages;
 mod production;
 mod refusals;
 mod rehearsals;
+mod retention;
 mod undo;
 mod unwipe;

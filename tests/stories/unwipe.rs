@@ -27,6 +27,7 @@ pub(crate) mod exit {
     pub(crate) const NO_VAULT: i32 = 10;
     pub(crate) const WRONG_KEY: i32 = 12;
     pub(crate) const TAMPERING: i32 = 20;
+    pub(crate) const RETENTION: i32 = 21;
 }
 
 /// A folder with a home folder in it.

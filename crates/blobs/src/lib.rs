@@ -1,6 +1,6 @@
 //! Stores that keep a vault's objects: a local folder, memory, and one that fails on purpose.
 //!
-//! None of them can replace or delete an object: `ports::BlobStore` has no such call.
+//! None of them can replace or delete an object: `ports::BlobStore` has no such call. A reaper is a type of its own.
 
 mod fault;
 mod local;
@@ -8,6 +8,6 @@ mod memory;
 mod protection;
 
 pub use fault::{Fault, FaultCall, FaultStore};
-pub use local::LocalStore;
-pub use memory::MemoryStore;
+pub use local::{LocalReaper, LocalStore};
+pub use memory::{MemoryReaper, MemoryStore};
 pub use protection::{Protection, ProtectionReport};

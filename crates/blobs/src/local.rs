@@ -1,3 +1,5 @@
+mod reaper;
+
 use std::{
     collections::HashSet,
     fs::{self, File},
@@ -12,8 +14,9 @@ use std::{
 
 use model::Moment;
 use ports::{Blob, BlobError, BlobName, BlobStore, files, files::FileError};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
 
+pub use self::reaper::LocalReaper;
 use crate::protection::{self, Protection, ProtectionReport};
 
 /// A store in a folder of this machine.
@@ -192,7 +195,7 @@ impl BlobStore for LocalStore {
 
     fn extend_lock(&self, name: &BlobName, locked_until: Moment) -> Result<(), BlobError> {
         let path = self.path(name);
-        fs::metadata(&path).map_err(|e| answer("extend lock", name, e))?;
+        let _alone = claim(&path).map_err(|e| answer("extend lock", name, e))?;
         if self.protection == Protection::Immutable {
             // Also seals what a crash left between its creation and its flag.
             protection::set_immutable(&path, true).map_err(|e| answer("seal", name, e.source))?;
@@ -207,6 +210,17 @@ impl BlobStore for LocalStore {
         files::replace(&record_path(&path), locked_until.as_micros().to_string().as_bytes())
             .map_err(|e| answer("extend lock", name, e.source))
     }
+}
+
+/// Makes sure that nobody extends the lock of an object while another one reaps it. Fails when it is gone.
+fn claim(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+    // Whoever held it before us may have removed the name.
+    if rustix::fs::fstat(&file)?.st_nlink == 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(file)
 }
 
 fn fill(mut file: &File, path: &Path, content: &[u8], locked_until: Moment) -> io::Result<()> {

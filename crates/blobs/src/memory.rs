@@ -1,10 +1,11 @@
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use model::Moment;
-use ports::{Blob, BlobError, BlobName, BlobStore};
+use ports::{Blob, BlobError, BlobName, BlobStore, Clock, LapsedBlobs, LapsedProof};
 
 /// A store in memory, for tests and simulations.
 #[derive(Debug, Default)]
@@ -32,6 +33,33 @@ impl MemoryStore {
 
     fn objects(&self) -> MutexGuard<'_, BTreeMap<BlobName, (Vec<u8>, Moment)>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes lapsed objects from a store in memory, which refuses by its own clock what is still locked.
+pub struct MemoryReaper {
+    store: Arc<MemoryStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryReaper {
+    /// Makes a reaper; the clock is the store's.
+    pub const fn new(store: Arc<MemoryStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+}
+
+impl<P: LapsedProof> LapsedBlobs<P> for MemoryReaper {
+    fn reap(&self, proof: P) -> Result<(), BlobError> {
+        let name = proof.name();
+        let mut objects = self.store.objects();
+        let (_, lock) = objects.get(name).ok_or_else(|| BlobError::Missing { name: name.clone() })?;
+        if *lock > self.clock.now() {
+            let source = io::Error::new(io::ErrorKind::PermissionDenied, "the object is locked");
+            return Err(BlobError::Refused { name: name.clone(), source });
+        }
+        objects.remove(name);
+        Ok(())
     }
 }
 

@@ -10,12 +10,12 @@ use catalog::{Applied, Catalog, CatalogError};
 use connect::{Progress, ReadEnd, SourceReader, Stop};
 use model::SourceName;
 use ports::{
-    BlobStore, Clock, Random,
+    BlobStore, Clock, LapsedBlobs, Random, TimeSource,
     files::{self, FileError},
 };
 use vault::{
     CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError,
-    WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError,
+    WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
 };
 
 use crate::{
@@ -260,6 +260,22 @@ impl Installation {
     pub fn measure(&self, environment: Environment<'_>) -> Result<Standing, ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         Ok(self.config.vault.place.measure(&self.surroundings(&secrets))?)
+    }
+
+    /// Returns the clocks that others keep and this installation may ask.
+    pub fn time_sources(
+        &self,
+        environment: Environment<'_>,
+    ) -> Result<Vec<Arc<dyn TimeSource>>, ServiceError> {
+        let secrets = Secrets::new(&self.home, environment);
+        let own = self.config.vault.place.time_source(&self.surroundings(&secrets))?;
+        Ok(own.into_iter().collect())
+    }
+
+    /// Opens what removes lapsed objects from the vault's place; it takes rights that capturing has not.
+    pub fn reaper(&self, environment: Environment<'_>) -> Result<Box<dyn LapsedBlobs<Lapsed>>, ServiceError> {
+        let secrets = Secrets::new(&self.home, environment);
+        Ok(self.config.vault.place.reaper(&self.surroundings(&secrets))?)
     }
 
     pub(crate) fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {

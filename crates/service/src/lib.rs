@@ -8,6 +8,7 @@ pub mod installation;
 pub mod mirrors;
 pub mod operations;
 pub mod place;
+pub mod retention;
 pub mod secret;
 pub mod signature;
 mod stored;

@@ -18,6 +18,8 @@ pub enum Kind {
     Applied,
     /// A drill ended.
     Certificate,
+    /// Retention was lengthened.
+    Retention,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
+            Self::Retention => "retention",
         }
     }
 }

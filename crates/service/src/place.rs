@@ -5,10 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use blobs::{LocalStore, Protection};
+use blobs::{LocalReaper, LocalStore, Protection};
 use connect::Finding;
-use ports::{BlobStore, Clock, files::FileError};
+use ports::{BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
 use serde::{Deserialize, Serialize};
+use vault::reap::Lapsed;
 
 use crate::{SecretError, Secrets};
 
@@ -107,6 +108,22 @@ impl Place {
     pub fn folder(&self, home: &Path) -> Option<PathBuf> {
         match self {
             Self::Folder { path, .. } => Some(home.join(path)),
+        }
+    }
+
+    /// Returns the clock that is kept there, where it is not this machine's own.
+    pub fn time_source(&self, _around: &Surroundings<'_>) -> Result<Option<Arc<dyn TimeSource>>, PlaceError> {
+        match self {
+            Self::Folder { .. } => Ok(None),
+        }
+    }
+
+    /// Opens what removes lapsed objects there.
+    pub fn reaper(&self, around: &Surroundings<'_>) -> Result<Box<dyn LapsedBlobs<Lapsed>>, PlaceError> {
+        match self {
+            Self::Folder { path, .. } => {
+                Ok(Box::new(LocalReaper::new(&around.home.join(path), Arc::clone(&around.clock))))
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod look;
 mod mirror;
 mod recover;
 mod rehearse;
+mod retention;
 mod setup;
 mod siege;
 
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, setup::*, siege::*,
+    capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -89,6 +90,8 @@ pub(crate) enum Verb {
     /// Keep copies of the vault in other places, and on disks that are unplugged
     #[command(subcommand_required = true)]
     Mirror(Mirror),
+    /// For how long things stay: locks, holds, releases, and what people decide
+    Retention(Retention),
     /// Check this installation and its sources
     Doctor,
     /// Attack this vault with everything at hand, harmlessly, and show what held

@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod mirror;
 pub(crate) mod protect;
 pub(crate) mod reference;
+pub(crate) mod retention;
 pub(crate) mod rewind;
 pub(crate) mod serve;
 pub(crate) mod shadow;

@@ -3,3 +3,4 @@
 pub(crate) mod postgres;
 pub(crate) mod recovery;
 pub(crate) mod rolled;
+pub(crate) mod succession;

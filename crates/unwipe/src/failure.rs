@@ -155,6 +155,27 @@ impl From<connect::StoredError> for Failure {
     }
 }
 
+impl From<service::retention::RetentionError> for Failure {
+    fn from(error: service::retention::RetentionError) -> Self {
+        use service::retention::RetentionError;
+        use vault::{reap::ReaperMemoryError, retention::RetentionLogError};
+
+        let exit = match &error {
+            RetentionError::Service(error) => exit_of(error),
+            RetentionError::Quorum { .. } | RetentionError::Log(RetentionLogError::NoPeople) => {
+                Exit::Authentication
+            }
+            RetentionError::Nothing { .. } | RetentionError::Log(RetentionLogError::NoHold { .. }) => {
+                Exit::Nothing
+            }
+            RetentionError::Memory(ReaperMemoryError::RolledBack { .. }) => Exit::Tampering,
+            RetentionError::File(_) => Exit::Failed,
+            _ => Exit::Retention,
+        };
+        Self { exit, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
 /// Chooses the exit code of what the engine answered.
 fn exit_of(error: &service::ServiceError) -> Exit {
     use service::{ConfigError, ServiceError};

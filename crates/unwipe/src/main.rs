@@ -55,6 +55,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Apply(options) => commands::apply::run(&context, &options),
         Verb::Verify(options) => commands::verify::run(&context, &options),
         Verb::Mirror(options) => commands::mirror::run(&context, options),
+        Verb::Retention(options) => commands::retention::run(&context, options.action),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Siege(options) => commands::siege::run(&context, &options),
         Verb::Log(options) => commands::log::run(&context, &options),

@@ -17,6 +17,7 @@ mod names;
 pub mod pack;
 pub mod quorum;
 pub mod reader;
+pub mod reap;
 pub mod retention;
 pub mod seal;
 pub mod time;

@@ -24,6 +24,8 @@ pub struct Manifest {
     pub data_recipient: [u8; 32],
     /// The keys whose signatures count.
     pub signers: Vec<[u8; 32]>,
+    /// The key that signs what only those may decide who can open the vault; absent in a vault from before there was one.
+    pub owner: Option<[u8; 32]>,
     /// Who can open the vault.
     pub recipients: Vec<Recipient>,
     /// The hash of the manifest's bytes.
@@ -69,6 +71,8 @@ struct File {
     lock_days: u32,
     data_recipient: String,
     signers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     recipients: Vec<Recipient>,
 }
 
@@ -100,6 +104,7 @@ impl Manifest {
             lock_days: file.lock_days,
             data_recipient: key(&file.data_recipient)?,
             signers: file.signers.iter().map(key).collect::<Result<_, _>>()?,
+            owner: file.owner.as_ref().map(key).transpose()?,
             recipients: file.recipients,
             fingerprint: Fingerprint(*blake3::hash(bytes).as_bytes()),
         })
@@ -115,6 +120,7 @@ impl Manifest {
             lock_days: self.lock_days,
             data_recipient: hex(&self.data_recipient),
             signers: self.signers.iter().map(|key| hex(key)).collect(),
+            owner: self.owner.map(|key| hex(&key)),
             recipients: self.recipients.clone(),
         };
         let mut bytes =

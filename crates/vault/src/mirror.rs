@@ -7,6 +7,7 @@
 mod check;
 mod logs;
 mod pull;
+mod renewal;
 mod repair;
 mod transfer;
 
@@ -23,7 +24,7 @@ use crate::{
     manifest::{Fingerprint, ManifestError},
     names,
     pack::PACK_BYTES_MAX,
-    retention::{self, DAY_MICROS, MARGIN_DAYS},
+    retention::{self, DAY_MICROS, LockFloor, MARGIN_DAYS},
 };
 
 /// The two stores, and the clock by which the mirror locks.
@@ -85,6 +86,8 @@ pub enum MirrorProblem {
     Waiting,
     /// A commit asks for a lock beyond what the mirror grants.
     LockTooLong,
+    /// The mirror's own lock of an object could not be renewed.
+    NotRenewed,
     /// The mirror's own copy is not as it was written.
     MirrorDamaged,
 }
@@ -102,7 +105,9 @@ pub struct PullReport {
     pub verified_bytes: u64,
     /// Locks that were moved to a later date.
     pub renewed_locks: u64,
-    /// Objects that the origin no longer has and whose term in the mirror is over.
+    /// The least lock in the mirror over all that a source's moments need.
+    pub floors: BTreeMap<SourceName, LockFloor>,
+    /// Objects that the origin no longer has because their term is over.
     pub lapsed_objects: u64,
     /// Every source: how far the origin and the mirror are.
     pub sources: BTreeMap<SourceName, SourceStanding>,
@@ -222,7 +227,7 @@ impl MirrorError {
 impl MirrorProblem {
     /// Returns whether it shows that something was destroyed or changed.
     pub const fn is_loss(self) -> bool {
-        !matches!(self, Self::Unreadable | Self::Waiting)
+        !matches!(self, Self::Unreadable | Self::Waiting | Self::NotRenewed)
     }
 }
 
@@ -237,6 +242,7 @@ impl fmt::Display for MirrorProblem {
             Self::Unreadable => "unreadable at the origin",
             Self::Waiting => "waiting",
             Self::LockTooLong => "lock too long",
+            Self::NotRenewed => "not renewed in the mirror",
             Self::MirrorDamaged => "damaged in the mirror",
         })
     }
@@ -261,7 +267,7 @@ pub const PROMISE_DAYS_MAX: u32 = 3660;
 /// Objects that are no packs are small; a larger one was not written by a vault.
 const COMMIT_BYTES_MAX: u64 = 256 << 20;
 const SMALL_BYTES_MAX: u64 = 16 << 20;
-/// A lock that is this much shorter than wanted is renewed; less is not worth a request for each object.
+/// A lock that is this much shorter than the origin's is renewed; less is not worth a request for each object.
 const RENEWAL_MICROS: i64 = DAY_MICROS / 2;
 const HEADS: &str = "heads/";
 const PROOFS: &str = "proofs/";
@@ -303,6 +309,7 @@ fn bytes_max(name: &BlobName) -> Option<u64> {
     } else {
         let small = text == names::MANIFEST
             || text.starts_with(names::KEYS)
+            || names::parse_retention(name).is_some()
             || text.starts_with(HEADS)
             || text.starts_with(PROOFS);
         small.then_some(SMALL_BYTES_MAX)

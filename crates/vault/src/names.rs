@@ -7,6 +7,7 @@ pub(crate) const MANIFEST: &str = "vault.json";
 pub(crate) const KEYS: &str = "keys/";
 pub(crate) const DATA: &str = "data/";
 pub(crate) const LOG: &str = "log/";
+pub(crate) const RETENTION: &str = "retention/";
 
 pub(crate) fn manifest() -> Result<BlobName, BlobError> {
     BlobName::new(MANIFEST)
@@ -40,4 +41,15 @@ pub(crate) fn parse_commit(name: &BlobName) -> Option<(SourceName, u64)> {
 pub(crate) fn parse_pack(name: &BlobName) -> Option<PackId> {
     let (prefix, id) = name.as_str().strip_prefix(DATA)?.split_once('/')?;
     id.parse().ok().filter(|_| id.get(..2) == Some(prefix))
+}
+
+pub(crate) fn retention(number: u64) -> Result<BlobName, BlobError> {
+    BlobName::new(format!("{RETENTION}{number:010}"))
+}
+
+/// Takes the number out of `retention/<number>`.
+pub(crate) fn parse_retention(name: &BlobName) -> Option<u64> {
+    let number = name.as_str().strip_prefix(RETENTION)?;
+    let canonical = number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit());
+    number.parse().ok().filter(|number| canonical && *number > 0)
 }

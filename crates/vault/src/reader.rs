@@ -12,6 +12,7 @@ use std::{
 
 use model::SourceName;
 use ports::{BlobError, BlobStore};
+use ring::signature::Ed25519KeyPair;
 use zeroize::Zeroizing;
 
 pub use content::ContentReader;
@@ -125,6 +126,13 @@ impl VaultReader {
     /// Reads the index of a pack, for instance to know again which chunks it holds.
     pub fn pack_index(&self, id: &PackId) -> Result<PackIndex, VaultError> {
         Ok(OpenPack::open(&self.vault, &self.keys, *id)?.1)
+    }
+
+    /// Returns the owner's key, if it is the one that the manifest names.
+    pub fn owner(&self) -> Result<Option<Ed25519KeyPair>, VaultError> {
+        let named = self.vault.manifest().owner;
+        let is_named = named.is_some() && named == Some(self.keys.owner_public()?);
+        Ok(if is_named { Some(self.keys.owner()?) } else { None })
     }
 
     /// Returns the hasher of leaves and contents.

@@ -105,7 +105,7 @@ impl VaultClock {
         sources: Vec<Arc<dyn TimeSource>>,
         record: Box<dyn TimeRecord>,
     ) -> Self {
-        let quorum = (sources.len() + 1) / 2 + 1;
+        let quorum = sources.len().div_ceil(2) + 1;
         Self { clock, sources, quorum, record, turn: Mutex::new(()) }
     }
 

@@ -10,7 +10,7 @@ use ports::{Blob, BlobError};
 
 use crate::{
     Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, log::PackEntry, names,
-    pack::PACK_BYTES_MAX,
+    pack::PACK_BYTES_MAX, retention::RetentionLog,
 };
 
 /// How deep to look.
@@ -59,6 +59,8 @@ pub struct Report {
     pub commits: u64,
     /// Packs looked at.
     pub packs: u64,
+    /// Packs whose windows have run out and that were removed; what lay in them cannot be restored any more.
+    pub reaped_packs: u64,
     /// Packs that no commit names: what is left of writers that stopped half way.
     pub unreferenced_packs: u64,
     /// Objects for which the store knows no lock, for instance in a copy of a vault.
@@ -123,11 +125,13 @@ pub fn verify(
         },
         present: objects.iter().map(|blob| (blob.name.to_string(), blob.clone())).collect(),
         named: BTreeMap::new(),
+        retention: RetentionLog::read(vault)?,
         damaged: BTreeSet::new(),
         affected: BTreeMap::new(),
         done: 0,
     };
     check.names(&objects);
+    check.foreign()?;
     for source in vault.sources()? {
         check.log(&source, reader, progress)?;
     }
@@ -153,6 +157,7 @@ struct Check<'a> {
     present: BTreeMap<String, Blob>,
     /// Every pack that a commit names: its size where known, and until when it must be locked.
     named: BTreeMap<PackId, (Option<u64>, model::Moment)>,
+    retention: RetentionLog,
     damaged: BTreeSet<PackId>,
     affected: BTreeMap<String, u64>,
     done: u64,
@@ -182,6 +187,7 @@ impl Check<'_> {
                 || number(names::KEYS)
                 || number("heads/")
                 || number("proofs/")
+                || names::parse_retention(&blob.name).is_some()
                 || names::parse_pack(&blob.name).is_some()
                 || names::parse_commit(&blob.name).is_some();
             if !known {
@@ -191,6 +197,25 @@ impl Check<'_> {
         if !objects.iter().any(|blob| blob.name.as_str().starts_with(names::KEYS)) {
             self.find("keys/0", Problem::Missing, "no identity can open the vault without it");
         }
+    }
+
+    /// Notes what somebody put where only the vault writes, or hid from it.
+    fn foreign(&mut self) -> Result<(), VaultError> {
+        for object in self.vault.store().foreign("")? {
+            self.find(object.name, Problem::Foreign, format!("{}: {}", object.what, object.detail));
+        }
+        for record in self.retention.foreign().to_vec() {
+            self.find(record.object, Problem::Foreign, record.error.to_string());
+        }
+        if self.retention.is_broken() {
+            self.find(names::RETENTION, Problem::Missing, "signed entries of the log of retention are gone");
+        }
+        Ok(())
+    }
+
+    /// Returns whether a pack is gone because its window had run out.
+    fn is_reaped(&self, id: &PackId) -> bool {
+        self.retention.reaped().contains(id) && !self.present.contains_key(&Vault::pack_object(id))
     }
 
     fn log(
@@ -240,6 +265,10 @@ impl Check<'_> {
         for (id, (size, promised)) in self.named.clone() {
             self.step(progress);
             self.report.packs += 1;
+            if self.is_reaped(&id) {
+                self.report.reaped_packs += 1;
+                continue;
+            }
             let object = Vault::pack_object(&id);
             let Some(blob) = self.present.get(&object).cloned() else {
                 self.damaged.insert(id);
@@ -287,6 +316,10 @@ impl Check<'_> {
             reader.for_each_block(commit, |block| {
                 for change in &block.changes {
                     let Change::Upsert { content, .. } = change else { continue };
+                    let mut packs = content.extents.iter().flat_map(Extent::packs).filter_map(PackRef::id);
+                    if packs.any(|id| check.is_reaped(&id)) {
+                        continue;
+                    }
                     check.report.contents += 1;
                     let mut portions = reader.read_content(content);
                     let failure = loop {

@@ -210,6 +210,8 @@ pub(crate) struct Shared {
 struct State {
     heads: HashMap<SourceName, Head>,
     lock_days: u32,
+    /// The latest vault time that this writer has seen.
+    latest: Moment,
     keys_locked_until: Option<Moment>,
 }
 
@@ -231,7 +233,12 @@ impl VaultWriter {
             data_recipient: key.data_recipient,
             compression_level: options.compression_level,
         };
-        let state = State { heads: HashMap::new(), lock_days: manifest.lock_days, keys_locked_until: None };
+        let state = State {
+            heads: HashMap::new(),
+            lock_days: manifest.lock_days,
+            latest: manifest.created,
+            keys_locked_until: None,
+        };
         let shared = Shared {
             settings,
             hasher: key.hasher(),
@@ -288,8 +295,9 @@ impl Shared {
 
     /// Returns until when an object made now is to be locked.
     pub(crate) fn lock_for_new(&self) -> Moment {
-        let days = self.state().lock_days;
-        retention::lock_until(self.clock.now(), days)
+        let state = self.state();
+        // A clock that stands behind what was seen already must not make locks too short.
+        retention::lock_until(self.clock.now().max(state.latest), state.lock_days)
     }
 
     pub(crate) fn lock_days(&self) -> u32 {
@@ -309,6 +317,7 @@ impl Shared {
     pub(crate) fn remember_head(&self, source: &SourceName, head: Head) {
         let mut state = self.state();
         state.lock_days = state.lock_days.max(head.retention_days);
+        state.latest = head.vault_time.map_or(state.latest, |time| time.max(state.latest));
         state.heads.insert(source.clone(), head);
     }
 

@@ -20,6 +20,7 @@ mod reader;
 mod scan;
 pub mod settings;
 pub mod slot;
+pub mod succession;
 mod timeline;
 pub mod witness;
 

@@ -2,7 +2,7 @@
 
 use connect::{Finding, Standing};
 use serde::Serialize;
-use service::{Installation, Secrets};
+use service::{Installation, Secrets, retention::Retention};
 use source_postgres::slot::{self, SlotWal};
 
 use crate::{
@@ -66,8 +66,7 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
             "unwipe verify --read-data",
         ),
     });
-    let lock_days = vault.manifest().lock_days;
-    findings.push(Finding::good("everything is locked for its term", format!("{lock_days} days")));
+    findings.extend(locks(context, installation)?);
     let key_beside = installation.config().restore.key.is_some();
     let subject = "the capturing host cannot read the vault";
     findings.push(if key_beside {
@@ -90,6 +89,41 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         Finding::bad(subject, "the vault holds commits from the future", "set this machine's clock")
     } else {
         Finding::good(subject, "no commit is from the future")
+    });
+    Ok(findings)
+}
+
+/// Says how long the least lock of each source still runs, and how vault time stands.
+fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>, Failure> {
+    let status = Retention::open(installation, &environment)?.status(&*context.progress())?;
+    let mut findings = Vec::new();
+    for (source, floor) in &status.floors {
+        let subject = format!("all that moments of {source} need is locked for {} days", status.lock_days);
+        let evidence = format!("the lock floor is {} days, at {}", floor.days_left, floor.object);
+        findings.push(match floor.standing {
+            "good" => Finding::good(subject, evidence),
+            "late" => Finding::advice(subject, evidence, "unwipe serve, or unwipe retention renew every day"),
+            _ => Finding::bad(subject, evidence, "unwipe retention renew"),
+        });
+    }
+    let subject = "it takes several people to end a hold or a freeze";
+    findings.push(match &status.people {
+        Some(people) if people.threshold > 1 => {
+            Finding::good(subject, format!("{} of {}", people.threshold, people.people.len()))
+        }
+        _ => Finding::advice(
+            subject,
+            status.people.map_or("nobody is named", |_| "one person is enough"),
+            "unwipe retention people --threshold 2 --person NAME=PUBLIC-KEY ...",
+        ),
+    });
+    let subject = "vault time goes on, and the clocks agree";
+    let evidence =
+        if status.alarms.is_empty() { status.vault_time.to_string() } else { status.alarms.join("; ") };
+    findings.push(match &status.frozen {
+        Some(freeze) => Finding::bad(subject, &freeze.reason, "unwipe retention thaw"),
+        None if status.alarms.is_empty() => Finding::good(subject, evidence),
+        None => Finding::advice(subject, evidence, "unwipe retention status"),
     });
     Ok(findings)
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use connect::Stop;
 use model::SourceName;
 use serde::Serialize;
-use service::{Installation, Secrets};
+use service::{
+    Installation, Secrets,
+    retention::{Retention, RetentionStatus},
+};
 use source_postgres::slot;
 
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
 };
 
 const STOP_CHECK: Duration = Duration::from_millis(200);
+const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
 
 #[derive(Serialize)]
 struct Served {
@@ -42,6 +46,7 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
             .iter()
             .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
             .collect();
+        scope.spawn(move || keep_renewing(context, installation, stop));
         threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
     });
     let served = Served { sources: names, restarts };
@@ -73,6 +78,39 @@ fn keep_capturing(
         }
     }
     restarts
+}
+
+/// Renews locks every hour, and says so when the floor of a source sinks or a clock is wrong.
+fn keep_renewing(context: &Context, installation: &Installation, stop: &Stop) {
+    while !stop.is_requested() {
+        let renewed = Retention::open(installation, &environment)
+            .and_then(|retention| retention.renew(&connect::Silent))
+            .map_err(Failure::from);
+        match renewed {
+            Ok((_, status)) => {
+                for line in alarms(&status) {
+                    context.output.say(format!("retention: {line}"));
+                }
+            }
+            Err(failure) => context.output.say(format!("retention: {}", failure.lines().join(" "))),
+        }
+        let until = context.clock().elapsed() + RENEWAL_INTERVAL;
+        while context.clock().elapsed() < until && !stop.is_requested() {
+            context.clock().sleep(STOP_CHECK);
+        }
+    }
+}
+
+fn alarms(status: &RetentionStatus) -> Vec<String> {
+    let mut lines = status.alarms.clone();
+    lines.extend(
+        status.frozen.as_ref().map(|freeze| format!("frozen since {}: {}", freeze.since, freeze.reason)),
+    );
+    let sinking = status.floors.iter().filter(|(_, floor)| floor.standing != "good");
+    lines.extend(sinking.map(|(source, floor)| {
+        format!("the lock floor of {source} is {} days, at {}", floor.days_left, floor.object)
+    }));
+    lines
 }
 
 /// While reading is not possible, a slot must not fill production's disk: it is given back when its room runs out.

@@ -111,6 +111,11 @@ impl CaptureKey {
         Ok(Zeroizing::new(text))
     }
 
+    /// Returns the pair that signs commits and holds.
+    pub fn signing_pair(&self) -> Result<Ed25519KeyPair, KeyError> {
+        self.signer()
+    }
+
     pub(crate) fn signer(&self) -> Result<Ed25519KeyPair, KeyError> {
         Ed25519KeyPair::from_seed_unchecked(&*self.signing_seed)
             .map_err(|_| KeyError::Damaged { reason: "the signing seed is refused".to_owned() })

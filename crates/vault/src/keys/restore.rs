@@ -4,6 +4,7 @@ use std::{
 };
 
 use age::{secrecy::ExposeSecret, x25519};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -42,6 +43,7 @@ struct KeysFile {
 const KEYS_FORMAT: &str = "unwipe-keys";
 const KEYS_BYTES_MAX: u64 = 1 << 20;
 const WHAT: &str = "restore key";
+const OWNER_CONTEXT: &str = "unwipe/v1/owner";
 /// The length of the part after `AGE-SECRET-KEY-1`: 52 characters of data and 6 of checksum.
 const IDENTITY_TAIL_CHARACTERS: usize = 58;
 const IDENTITY_HEAD: &str = "AGE-SECRET-KEY-1";
@@ -140,6 +142,21 @@ impl DataKeys {
 
     pub(crate) fn recipient(&self) -> [u8; 32] {
         PublicKey::from(&StaticSecret::from(*self.data_secret)).to_bytes()
+    }
+
+    /// Returns the key that signs what only those may decide who can open the vault (format §3).
+    pub(crate) fn owner(&self) -> Result<Ed25519KeyPair, KeyError> {
+        let seed = Zeroizing::new(blake3::derive_key(OWNER_CONTEXT, &*self.data_secret));
+        Ed25519KeyPair::from_seed_unchecked(&*seed)
+            .map_err(|_| KeyError::Damaged { reason: "the owner's seed is refused".to_owned() })
+    }
+
+    pub(crate) fn owner_public(&self) -> Result<[u8; 32], KeyError> {
+        let pair = self.owner()?;
+        pair.public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| KeyError::Damaged { reason: "the owner's key has another length".to_owned() })
     }
 
     fn parse(manifest: &Manifest, text: &[u8]) -> Result<Self, KeyError> {

@@ -30,7 +30,8 @@ impl Pull<'_> {
         let Some(mine) = self.here.get(name).cloned() else { return Ok(()) };
         let Some(theirs) = self.there.get(name).cloned() else {
             // What the origin may have reaped by its rules is over by the mirror's own as well.
-            if mine.locked_until.is_some_and(|lock| lock <= self.lock.now) {
+            let reaped = names::parse_pack(name).is_some_and(|id| self.reaped.contains(&id));
+            if reaped || mine.locked_until.is_some_and(|lock| lock <= self.lock.now) {
                 self.report.lapsed_objects += 1;
             } else if name.as_str() != names::MANIFEST {
                 self.report.find(name.as_str(), MirrorProblem::Missing, "the mirror has it");

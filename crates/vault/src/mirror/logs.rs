@@ -237,7 +237,7 @@ impl Pull<'_> {
     }
 
     fn has_pack(&self, id: &PackId) -> bool {
-        names::pack(id).is_ok_and(|name| self.here.contains_key(&name))
+        self.reaped.contains(id) || names::pack(id).is_ok_and(|name| self.here.contains_key(&name))
     }
 
     fn packs(&mut self, wanted: &BTreeMap<PackId, Wanted>) -> Result<(), MirrorError> {
@@ -245,6 +245,9 @@ impl Pull<'_> {
         for (id, pack) in wanted {
             let name = names::pack(id)?;
             let Some(mine) = self.here.get(&name).cloned() else {
+                if self.reaped.contains(id) && !self.there.contains_key(&name) {
+                    continue;
+                }
                 absent.push((*id, name, *pack));
                 continue;
             };

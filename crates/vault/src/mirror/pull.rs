@@ -1,14 +1,14 @@
 //! One run of a mirror: keys and manifest, then packs before the commits that name them, then what covers commits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ports::{Blob, BlobError, BlobName, BlobStore};
 
 use super::{
     HEADS, LockPolicy, MirrorError, MirrorOptions, MirrorProblem, MirrorProgress, MirrorWatch, PROOFS, Pair,
-    PullReport, RENEWAL_MICROS, bytes_max,
+    PullReport, bytes_max,
 };
-use crate::{Manifest, manifest::Fingerprint, names};
+use crate::{Manifest, PackId, manifest::Fingerprint, names};
 
 /// How often the origin may fail to give an object before a run ends: beyond it is not a bad sector, it is away.
 const UNREADABLE_MAX: usize = 16;
@@ -21,7 +21,10 @@ pub fn pull(pair: &Pair, options: &MirrorOptions, watch: MirrorWatch<'_>) -> Res
     for prefix in [names::KEYS, HEADS, PROOFS] {
         covering.extend(by_name(pair.origin.list(prefix).map_err(MirrorError::Origin)?));
     }
-    let there = listing(&*pair.origin).map_err(MirrorError::Origin)?;
+    let mut there = listing(&*pair.origin).map_err(MirrorError::Origin)?;
+    // What is reaped was announced before: entries that are listed later explain what the listing lacks.
+    let retention = by_name(pair.origin.list(names::RETENTION).map_err(MirrorError::Origin)?);
+    there.extend(retention.clone());
     let mut report = PullReport::default();
     let manifest = manifest(pair, options, &here, &mut report)?;
     let days = options.lock_days.max(manifest.lock_days);
@@ -37,8 +40,9 @@ pub fn pull(pair: &Pair, options: &MirrorOptions, watch: MirrorWatch<'_>) -> Res
         report,
         total,
         unreadable: 0,
+        reaped: HashSet::new(),
     };
-    pull.run(&covering)?;
+    pull.run(&covering, &retention)?;
     Ok(pull.report)
 }
 
@@ -56,13 +60,20 @@ pub(super) struct Pull<'a> {
     pub(super) report: PullReport,
     pub(super) total: u64,
     unreadable: usize,
+    /// The packs that the owner's signed entries say were removed after their window.
+    pub(super) reaped: HashSet<PackId>,
 }
 
 impl Pull<'_> {
-    fn run(&mut self, covering: &BTreeMap<BlobName, Blob>) -> Result<(), MirrorError> {
+    fn run(
+        &mut self,
+        covering: &BTreeMap<BlobName, Blob>,
+        retention: &BTreeMap<BlobName, Blob>,
+    ) -> Result<(), MirrorError> {
         // Keys come before the manifest, as when a vault is made: a vault without its keys is none.
         self.plain(covering, names::KEYS)?;
         self.own_manifest()?;
+        self.retention(retention)?;
         self.logs()?;
         if !self.is_stopped() && self.report.differences.iter().all(|d| d.problem != MirrorProblem::Waiting) {
             for prefix in [HEADS, PROOFS] {
@@ -70,7 +81,9 @@ impl Pull<'_> {
             }
         }
         self.check_origin()?;
-        self.renew()?;
+        if !self.is_stopped() {
+            self.renew()?;
+        }
         let copied = self.there.keys().filter(|name| bytes_max(name).is_some());
         self.report.complete = !self.is_stopped()
             && copied
@@ -186,33 +199,6 @@ impl Pull<'_> {
         let blob = Blob { name: name.clone(), size_bytes: bytes.len() as u64, locked_until: Some(lock) };
         self.here.insert(name.clone(), blob);
         self.tell();
-        Ok(())
-    }
-
-    /// Moves locks of the mirror's objects: keys and manifest always, the rest as the origin renewed them.
-    fn renew(&mut self) -> Result<(), MirrorError> {
-        let mut wanted = Vec::new();
-        for (name, mine) in &self.here {
-            let text = name.as_str();
-            let always = text == names::MANIFEST || text.starts_with(names::KEYS);
-            let own = always.then(|| self.lock.own());
-            let renewed = self.there.get(name).and_then(|blob| blob.locked_until);
-            let renewed = renewed.map(|lock| lock.min(self.lock.latest()));
-            let Some(lock) = own.max(renewed) else { continue };
-            // A store that tells no lock in its listing is asked only for what every moment needs.
-            let known = match mine.locked_until {
-                None if always => self.pair.mirror.head(name).map_err(MirrorError::Mirror)?.locked_until,
-                known => known,
-            };
-            if known.is_some_and(|known| lock.micros_since(known) > RENEWAL_MICROS)
-                || (known.is_none() && always)
-            {
-                wanted.push((name.clone(), lock));
-            }
-        }
-        for (name, lock) in wanted {
-            self.extend(&name, lock)?;
-        }
         Ok(())
     }
 

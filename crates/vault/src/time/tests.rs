@@ -86,7 +86,8 @@ impl Scene {
 
     /// A new process each time, as with commands.
     fn clock(&self) -> VaultClock {
-        let sources = self.others.iter().map(|other| -> Arc<dyn TimeSource> { other.clone() }).collect();
+        let source = |other: &Arc<Other>| -> Arc<dyn TimeSource> { Arc::clone(other) as _ };
+        let sources = self.others.iter().map(source).collect();
         let own: Arc<dyn Clock> = self.own.clone();
         VaultClock::new(own, sources, Box::new(self.memory.clone()))
     }

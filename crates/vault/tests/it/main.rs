@@ -8,6 +8,7 @@ mod keys;
 mod locks;
 mod measurement;
 mod mirror;
+mod retention;
 mod round_trip;
 mod support;
 mod vectors;
