@@ -8,6 +8,7 @@ mod log;
 mod mirror;
 mod poison;
 mod restore;
+mod retention;
 mod store;
 mod time;
 
@@ -21,11 +22,12 @@ pub(crate) struct Table {
     pub(crate) attacks: &'static [Attack],
 }
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     folder::TABLE,
     store::TABLE,
     log::TABLE,
     poison::TABLE,
+    retention::TABLE,
     keys::TABLE,
     restore::TABLE,
     cache::TABLE,

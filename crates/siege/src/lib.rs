@@ -72,6 +72,8 @@ pub enum Layer {
     Store,
     /// Commits, their order, their signatures.
     Log,
+    /// Terms, releases, reaping.
+    Retention,
     /// Keys and manifest.
     Keys,
     /// Bringing things back.

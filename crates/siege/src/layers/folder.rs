@@ -149,7 +149,7 @@ fn translate(
     Attempt {
         number: number(&attack.name, attacker),
         layer: Layer::Folder,
-        what: attack.name.clone(),
+        what: plain_words(&attack.name, on),
         credential: attack.attacker.clone(),
         on,
         promised,
@@ -157,12 +157,28 @@ fn translate(
     }
 }
 
+/// Says what kind of thing was attacked, in place of its long name.
+fn plain_words(name: &str, on: Scene) -> String {
+    let (what, target) = name.split_once(": ").unwrap_or((name, ""));
+    let target = match target {
+        _ if target.starts_with("data/") => "a pack",
+        _ if what.contains("forged commit") => "the decoy's log",
+        _ if target.starts_with("log/") && what.contains("the folder") => "the decoy's log",
+        _ if target.starts_with("log/") => "a commit",
+        "" if on == Scene::Copy => "the vault",
+        other => other,
+    };
+    format!("{what}: {target}")
+}
+
 fn number(name: &str, attacker: &Attacker) -> u16 {
     match name {
         _ if matches!(attacker, Attacker::User { .. }) => 27,
         _ if name.starts_with("clear the flag") => 29,
         _ if name.contains("the folder") => 30,
-        _ if name.contains("link") || name.starts_with("replace") => 34,
+        _ if name.contains("symbolic link") || name.contains("hard link") || name.starts_with("replace") => {
+            34
+        }
         _ if name.contains("forged commit") => 56,
         _ => 28,
     }

@@ -6,7 +6,7 @@ use model::Moment;
 use ports::{BlobName, BlobStore, Clock, ManualClock};
 use vault::{
     mirror::{MirrorOptions, MirrorWatch, PROMISE_DAYS_MAX, Pair, PullReport, pull},
-    retention::DAY_MICROS,
+    retention::{DAY_MICROS, MARGIN_DAYS},
 };
 
 use super::{Table, log::on_copy};
@@ -130,7 +130,7 @@ fn lock_bomb(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     mirrored.run()?;
     let longest = mirrored.mirror.list("")?.iter().filter_map(|blob| blob.locked_until).max();
     let days = longest.map_or(0, |lock| lock.micros_since(now) / DAY_MICROS);
-    Ok(if days <= i64::from(PROMISE_DAYS_MAX) + 1 {
+    Ok(if days <= i64::from(PROMISE_DAYS_MAX + MARGIN_DAYS) {
         Outcome::held(format!("a mirror grants {PROMISE_DAYS_MAX} days at most, whatever the origin says"))
     } else {
         Outcome::not_held("the mirror took over the date", format!("{days} days"))

@@ -10,7 +10,7 @@ use super::{Table, log::on_copy};
 use crate::{Attack, Ground, Layer, Outcome, Promise, Scene, SiegeError, decoy, miniature::Miniature};
 
 pub(super) const TABLE: Table = Table {
-    layer: Layer::Log,
+    layer: Layer::Retention,
     attacks: &[
         on_copy!(60, "commit that everything is gone", "the capture key", Promise::Always, emptied),
         on_copy!(48, "flood the log with 300 empty commits", "the capture key", Promise::Always, flooded),

@@ -19,14 +19,14 @@ pub(super) const TABLE: Table = Table {
     attacks: &[
         on_copy!(
             89,
-            "seal a frame that claims to unpack to 4 GB",
+            "seal a frame that is larger than its place allows",
             "the capture key",
             Promise::Always,
             claimed_size
         ),
         on_copy!(
             89,
-            "seal a frame that unpacks to far more than it claims",
+            "seal a frame that unpacks 30,000-fold, and change its claim",
             "the capture key",
             Promise::Always,
             bomb
@@ -174,13 +174,21 @@ fn hostile_keys(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     if body.changes.len() != keys.len() || !copy.verify(Depth::ReadData)?.is_sound() {
         return copy.seen(Depth::ReadData);
     }
-    // A key is data: nothing in the vault's reader makes a path of it. Stream names, which do become folders, are checked.
-    let streams = ["../x", "/x", "a/../b", "a\0", ""];
-    let taken: Vec<&str> = streams.into_iter().filter(|name| StreamName::new(*name).is_ok()).collect();
-    Ok(match taken.is_empty() {
-        true => Outcome::held("keys stay data, and a stream's name cannot leave its folder"),
-        false => Outcome::not_held("a stream may have such a name", taken.join(" ")),
-    })
+    // Every file of a restore is named by its connector, which refuses such a path; here, what the vault itself does with
+    // them is seen: they stay data, and nothing else of the vault is harmed.
+    let back = body.changes.iter().filter_map(|change| match change {
+        Change::Upsert { item, .. } => Some(item.key.as_str()),
+        _ => None,
+    });
+    if !back.eq(keys) {
+        return Ok(Outcome::not_held("a key came back changed", format!("{} items", body.changes.len())));
+    }
+    let control: Vec<&str> =
+        ["a\0", "a\nb", "\u{1b}[2J", ""].into_iter().filter(|name| StreamName::new(*name).is_ok()).collect();
+    if !control.is_empty() {
+        return Ok(Outcome::not_held("a stream may have such a name", control.join(" ")));
+    }
+    copy.intact("keys stay data, byte for byte; a stream's name has no control characters")
 }
 
 fn damaged(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {

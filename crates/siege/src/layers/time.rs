@@ -49,7 +49,7 @@ pub(super) const TABLE: Table = Table {
 const YEAR: i64 = 366 * DAY_MICROS;
 
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Option<TimeState>>>);
+pub(super) struct Memory(Arc<Mutex<Option<TimeState>>>);
 
 impl TimeRecord for Memory {
     fn load(&self) -> Result<Option<TimeState>, TimeRecordError> {

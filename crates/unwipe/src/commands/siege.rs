@@ -64,10 +64,9 @@ fn confirm(context: &Context) -> Result<(), Failure> {
 
 fn text(output: Output, report: &SiegeReport, all: bool) -> String {
     let mut text = format!("tier {}: {}\n\n", report.tier, report.statement);
-    for attempt in &report.attempts {
-        if all || attempt.outcome.is_not_held() {
-            text.push_str(&attempt_text(output, attempt));
-        }
+    let shown = report.attempts.iter().filter(|attempt| all || attempt.outcome.is_not_held());
+    for group in groups(shown) {
+        text.push_str(&group_text(output, &group));
     }
     let head = ["layer", "held", "detected", "not held", "not possible here"].map(str::to_owned).to_vec();
     let row = |summary: &LayerSummary| {
@@ -93,24 +92,57 @@ fn text(output: Output, report: &SiegeReport, all: bool) -> String {
     text
 }
 
-fn attempt_text(output: Output, attempt: &Attempt) -> String {
-    let (word, detail) = match &attempt.outcome {
-        Outcome::Held { by } => (output.paint(Style::Good, "held"), by.clone()),
-        Outcome::Detected { by } => (output.paint(Style::Good, "detected"), by.clone()),
-        Outcome::NotHeld { why, evidence } => {
-            let style = if attempt.promised { Style::Bad } else { Style::Warning };
-            (output.paint(style, "not held"), format!("{why} ({evidence})"))
+/// What several attempts have in common.
+struct Group<'a> {
+    attempts: Vec<&'a Attempt>,
+}
+
+/// Puts attempts together that follow each other and ended alike.
+fn groups<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for attempt in attempts {
+        let alike = |group: &&mut Group<'a>| {
+            let first = group.attempts[0];
+            let (mine, theirs) = (said(&attempt.outcome), said(&first.outcome));
+            attempt.credential == first.credential && attempt.promised == first.promised && mine == theirs
+        };
+        match groups.last_mut().filter(alike) {
+            Some(group) => group.attempts.push(attempt),
+            None => groups.push(Group { attempts: vec![attempt] }),
         }
-        Outcome::NotPossibleHere { why } => (output.paint(Style::Faint, "not possible here"), why.clone()),
+    }
+    groups
+}
+
+fn said(outcome: &Outcome) -> (u8, &str) {
+    match outcome {
+        Outcome::Held { by } => (0, by),
+        Outcome::Detected { by } => (1, by),
+        Outcome::NotHeld { why, .. } => (2, why),
+        Outcome::NotPossibleHere { why } => (3, why),
+    }
+}
+
+fn group_text(output: Output, group: &Group<'_>) -> String {
+    let first = group.attempts[0];
+    let word = match &first.outcome {
+        Outcome::Held { .. } => output.paint(Style::Good, "held"),
+        Outcome::Detected { .. } => output.paint(Style::Good, "detected"),
+        Outcome::NotHeld { .. } if first.promised => output.paint(Style::Bad, "not held, although promised"),
+        Outcome::NotHeld { .. } => output.paint(Style::Warning, "not held"),
+        Outcome::NotPossibleHere { .. } => output.paint(Style::Faint, "not possible here"),
     };
-    let promised = if attempt.promised && attempt.outcome.is_not_held() { ", although promised" } else { "" };
-    format!(
-        "{word}{promised}  [{}] {}\n    with: {}\n    {}\n",
-        attempt.number,
-        printable(&attempt.what),
-        printable(&attempt.credential),
-        printable(&detail),
-    )
+    let mut text = String::new();
+    for attempt in &group.attempts {
+        let evidence = match &attempt.outcome {
+            Outcome::NotHeld { evidence, .. } => format!(" ({})", printable(evidence)),
+            _ => String::new(),
+        };
+        text.push_str(&format!("{word}  [{}] {}{evidence}\n", attempt.number, printable(&attempt.what)));
+    }
+    let why = said(&first.outcome).1;
+    text.push_str(&format!("    with: {}\n    {}\n", printable(&first.credential), printable(why)));
+    text
 }
 
 impl From<SiegeError> for Failure {
