@@ -17,6 +17,7 @@ mod kills;
 mod mirrors;
 mod outages;
 mod production;
+mod push;
 mod refusals;
 mod rehearsals;
 mod retention;

@@ -127,12 +127,22 @@ impl Unwipe {
 
     /// Begins a command that goes on beside the story.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.begin(self.command(arguments), arguments)
+    }
+
+    /// Begins a command through another one that changes who runs it, such as `setpriv`.
+    pub(crate) fn start_through(&self, wrapper: &[&str], arguments: &[&str]) -> Running {
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(program()).args(arguments).stdin(Stdio::null());
+        self.begin(command, arguments)
+    }
+
+    fn begin(&self, mut command: Command, arguments: &[&str]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let (stdout, stderr) =
             (self.path(&format!("{number}.stdout")), self.path(&format!("{number}.stderr")));
         let file = |path: &Path| File::create(path).unwrap();
-        let child =
-            self.command(arguments).stdout(file(&stdout)).stderr(file(&stderr)).spawn().expect("unwipe runs");
+        let child = command.stdout(file(&stdout)).stderr(file(&stderr)).spawn().expect("unwipe runs");
         Running { command: arguments.join(" "), child, stdout, stderr }
     }
 

@@ -22,6 +22,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
+    // What stands in front of a vault on another host, and what guards its files: each a process of its own.
+    ("vault-server", &["model", "ports", "blobs", "vault"]),
+    ("vault-sealer", &["model", "ports", "blobs", "vault"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     // Attacks on a vault of the user's own: its decoys, and copies of its structure.
     ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),

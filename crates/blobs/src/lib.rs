@@ -1,4 +1,4 @@
-//! Stores that keep a vault's objects: a local folder, memory, and one that fails on purpose.
+//! Stores that keep a vault's objects: a local folder, another host, memory, and one that fails on purpose.
 //!
 //! None of them can replace or delete an object: `ports::BlobStore` has no such call. A reaper is a type of its own.
 
@@ -6,8 +6,12 @@ mod fault;
 mod local;
 mod memory;
 mod protection;
+pub mod remote;
+pub mod sealer;
 
 pub use fault::{Fault, FaultCall, FaultStore};
 pub use local::{LocalReaper, LocalStore};
 pub use memory::{MemoryReaper, MemoryStore};
 pub use protection::{Protection, ProtectionReport};
+pub use remote::{RemoteError, RemoteSettings, RemoteStore};
+pub use sealer::{SealerClient, SealerReaper};

@@ -17,7 +17,10 @@ use ports::{Blob, BlobError, BlobName, BlobStore, files, files::FileError};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
 
 pub use self::reaper::LocalReaper;
-use crate::protection::{self, Protection, ProtectionReport};
+use crate::{
+    protection::{self, Protection, ProtectionReport},
+    sealer::SealerClient,
+};
 
 /// A store in a folder of this machine.
 ///
@@ -41,7 +44,9 @@ const OBJECT_MODE: Mode = Mode::from_raw_mode(0o444);
 impl LocalStore {
     /// Opens or makes the folder.
     pub fn open(root: &Path, protection: Protection) -> Result<Self, FileError> {
-        files::create_folder(root)?;
+        if !matches!(protection, Protection::Sealer(_)) {
+            files::create_folder(root)?;
+        }
         Ok(Self {
             root: root.to_owned(),
             protection,
@@ -138,7 +143,11 @@ impl LocalStore {
                 }
             } else if name.as_str().starts_with(prefix) {
                 let size_bytes = entry.metadata()?.len();
-                found.push(blob(name, &path, size_bytes));
+                found.push(match self.protection {
+                    // The date beside the file is the first one; the sealer tells the one in force, one by one.
+                    Protection::Sealer(_) => Blob { name, size_bytes, locked_until: None },
+                    Protection::Plain | Protection::Immutable => blob(name, &path, size_bytes),
+                });
             }
         }
         Ok(())
@@ -148,6 +157,9 @@ impl LocalStore {
 impl BlobStore for LocalStore {
     fn create(&self, name: &BlobName, content: &[u8], locked_until: Moment) -> Result<(), BlobError> {
         let path = self.path(name);
+        if let Protection::Sealer(socket) = &self.protection {
+            return SealerClient::new(socket).seal(name, content, locked_until);
+        }
         if path.symlink_metadata().is_ok() {
             return Err(BlobError::Exists { name: name.clone() });
         }
@@ -179,6 +191,11 @@ impl BlobStore for LocalStore {
     fn head(&self, name: &BlobName) -> Result<Blob, BlobError> {
         let path = self.path(name);
         let metadata = fs::metadata(&path).map_err(|e| answer("head", name, e))?;
+        if let Protection::Sealer(socket) = &self.protection {
+            // What stands in the file's attributes is its first lock; later ones only the sealer knows.
+            let locked_until = SealerClient::new(socket).lock(name)?;
+            return Ok(Blob { name: name.clone(), size_bytes: metadata.len(), locked_until });
+        }
         Ok(blob(name.clone(), &path, metadata.len()))
     }
 
@@ -196,6 +213,9 @@ impl BlobStore for LocalStore {
     fn extend_lock(&self, name: &BlobName, locked_until: Moment) -> Result<(), BlobError> {
         let path = self.path(name);
         let _alone = claim(&path).map_err(|e| answer("extend lock", name, e))?;
+        if let Protection::Sealer(socket) = &self.protection {
+            return SealerClient::new(socket).extend(name, locked_until);
+        }
         if self.protection == Protection::Immutable {
             // Also seals what a crash left between its creation and its flag.
             protection::set_immutable(&path, true).map_err(|e| answer("seal", name, e.source))?;

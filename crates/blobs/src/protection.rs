@@ -2,19 +2,25 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io,
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use ports::files::FileError;
-use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::{
+    fs::{IFlags, ioctl_getflags, ioctl_setflags},
+    thread::CapabilitySet,
+};
 
 /// How a local store guards its objects against this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protection {
     /// Read-only files; whoever owns the folder can delete them.
     Plain,
     /// Every object gets the immutable flag (ext4, XFS); the process needs CAP_LINUX_IMMUTABLE to set it.
     Immutable,
+    /// The sealer that listens on this socket writes every object, owns it, and alone can set and clear its flag.
+    Sealer(PathBuf),
 }
 
 /// What a local store really enforces against this process, found out by trying.
@@ -77,7 +83,9 @@ pub(crate) fn measure(folder: &Path, sample: Option<&Path>) -> Result<Protection
     let without_rights = ProtectionReport::new(objects_immutable, objects_immutable, false);
     match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(without_rights),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(ProtectionReport::new(objects_immutable, objects_immutable, may_clear(folder)));
+        }
         Err(e) => return Err(FileError::new("create", &probe, e)),
     }
     let report = if set_immutable(&probe, true).is_ok() {
@@ -92,6 +100,16 @@ pub(crate) fn measure(folder: &Path, sample: Option<&Path>) -> Result<Protection
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(report),
         Err(e) => Err(FileError::new("remove", &probe, e)),
     }
+}
+
+/// Returns whether this process has the capability to clear flags, and the files are its own or it is root.
+///
+/// Asked where a probe cannot be made because the folder itself is immutable.
+fn may_clear(folder: &Path) -> bool {
+    let Ok(sets) = rustix::thread::capabilities(None) else { return true };
+    let own = fs::metadata(folder).is_ok_and(|m| m.uid() == rustix::process::geteuid().as_raw());
+    let owner = own || sets.effective.contains(CapabilitySet::FOWNER);
+    owner && sets.effective.contains(CapabilitySet::LINUX_IMMUTABLE)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the attack that must fail")]

@@ -34,6 +34,9 @@ pub enum ServiceError {
     /// The vault's place cannot be used.
     #[error("the vault's place cannot be used")]
     Place(#[from] PlaceError),
+    /// An enrolment cannot be used.
+    #[error(transparent)]
+    Enrolment(#[from] crate::EnrolmentError),
     /// A secret cannot be had.
     #[error("a secret cannot be had")]
     Secret(#[from] SecretError),
@@ -97,6 +100,7 @@ impl ServiceError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Place(error) => error.hint(),
+            Self::Enrolment(error) => error.hint(),
             Self::Secret(error) => error.hint(),
             Self::Key(error) => error.hint(),
             Self::NoRestoreKey => Some("give --key file:PATH, or set restore.key in unwipe.toml".to_owned()),

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod certificate;
 pub mod config;
+pub mod enrolment;
 pub mod history;
 pub mod installation;
 pub mod mirrors;
@@ -14,6 +15,7 @@ pub mod signature;
 mod stored;
 
 pub use config::{Config, ConfigError};
+pub use enrolment::{Enrolment, EnrolmentError};
 pub use installation::{Installation, ServiceError};
 pub use place::Place;
 pub use secret::{SecretError, Secrets};

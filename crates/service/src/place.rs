@@ -5,13 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use blobs::{LocalReaper, LocalStore, Protection};
+use blobs::{
+    LocalReaper, LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, SealerClient,
+    SealerReaper, remote::protocol::Status,
+};
 use connect::Finding;
-use ports::{BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
+use ports::{BlobError, BlobName, BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
 use serde::{Deserialize, Serialize};
 use vault::reap::Lapsed;
 
 use crate::{SecretError, Secrets};
+
+mod server;
 
 /// Where a vault, or a mirror of one, lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,24 @@ pub enum Place {
         #[serde(default)]
         immutable_flags: bool,
     },
+    /// A folder of this machine in which only the sealer can write: `unwipe vault sealer`.
+    SealedFolder {
+        /// The folder; relative to the configuration.
+        path: PathBuf,
+        /// The sealer's socket; relative to the configuration.
+        socket: PathBuf,
+    },
+    /// Another host, behind `unwipe vault serve`.
+    Server {
+        /// Where: `https://vault.internal:8750`.
+        url: String,
+        /// The certificate that says what this host may do there, by reference.
+        certificate: String,
+        /// Its key, by reference.
+        key: String,
+        /// The authority whose word counts for the server's certificate, by reference.
+        authority: String,
+    },
 }
 
 /// Why a place cannot be used.
@@ -36,6 +59,15 @@ pub enum PlaceError {
     /// A credential of the place cannot be had.
     #[error("a credential of the vault's place cannot be had")]
     Secret(#[from] SecretError),
+    /// The vault server's address or certificates cannot be used.
+    #[error("the vault server cannot be used")]
+    Remote(#[from] RemoteError),
+    /// Nothing is ever removed over the network.
+    #[error("a vault server removes nothing for its clients")]
+    NoReaper,
+    /// The place did not answer while it was measured.
+    #[error("the vault's place cannot be measured")]
+    Store(#[from] BlobError),
 }
 
 impl PlaceError {
@@ -43,7 +75,11 @@ impl PlaceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(error) => error.hint(),
-            Self::File(_) => None,
+            Self::Remote(_) => {
+                Some("unwipe vault enrol SOURCE, on the vault's host, makes a new enrolment".to_owned())
+            }
+            Self::NoReaper => Some("run unwipe retention reap on the vault's own host".to_owned()),
+            Self::File(_) | Self::Store(_) => None,
         }
     }
 }
@@ -77,6 +113,8 @@ impl Place {
             Self::Folder { path, immutable_flags } => {
                 Ok(Arc::new(LocalStore::open(&around.home.join(path), protection(*immutable_flags))?))
             }
+            Self::SealedFolder { path, socket } => Ok(Arc::new(sealed(around, path, socket)?)),
+            Self::Server { .. } => Ok(Arc::new(self.remote(around)?)),
         }
     }
 
@@ -85,36 +123,30 @@ impl Place {
         match self {
             Self::Folder { path, immutable_flags } => {
                 let store = LocalStore::open(&around.home.join(path), protection(*immutable_flags))?;
-                let measured = store.measure()?;
-                let subject = "what is stored cannot be deleted by this user";
-                let evidence = format!("tier {}: {measured}", measured.tier);
-                let finding = match measured.tier {
-                    0 => Finding::advice(
-                        subject,
-                        evidence,
-                        "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
-                    ),
-                    _ if measured.clearable_here => {
-                        Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
-                    }
-                    _ => Finding::good(subject, evidence),
-                };
-                Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+                measure_folder(&store)
             }
+            Self::SealedFolder { path, socket } => {
+                let mut standing = measure_folder(&sealed(around, path, socket)?)?;
+                standing.findings.push(ask_sealer(&around.home.join(socket))?);
+                Ok(standing)
+            }
+            Self::Server { .. } => server::measure(&self.remote(around)?),
         }
     }
 
     /// Returns the folder, where the place is one of this machine.
     pub fn folder(&self, home: &Path) -> Option<PathBuf> {
         match self {
-            Self::Folder { path, .. } => Some(home.join(path)),
+            Self::Folder { path, .. } | Self::SealedFolder { path, .. } => Some(home.join(path)),
+            Self::Server { .. } => None,
         }
     }
 
     /// Returns the clock that is kept there, where it is not this machine's own.
-    pub fn time_source(&self, _around: &Surroundings<'_>) -> Result<Option<Arc<dyn TimeSource>>, PlaceError> {
+    pub fn time_source(&self, around: &Surroundings<'_>) -> Result<Option<Arc<dyn TimeSource>>, PlaceError> {
         match self {
-            Self::Folder { .. } => Ok(None),
+            Self::Folder { .. } | Self::SealedFolder { .. } => Ok(None),
+            Self::Server { .. } => Ok(Some(Arc::new(self.remote(around)?))),
         }
     }
 
@@ -124,15 +156,82 @@ impl Place {
             Self::Folder { path, .. } => {
                 Ok(Box::new(LocalReaper::new(&around.home.join(path), Arc::clone(&around.clock))))
             }
+            Self::SealedFolder { socket, .. } => Ok(Box::new(SealerReaper::new(&around.home.join(socket)))),
+            Self::Server { .. } => Err(PlaceError::NoReaper),
         }
     }
 
     /// Describes the place for people, without its credentials.
     pub fn describe(&self, home: &Path) -> String {
         match self {
-            Self::Folder { path, .. } => home.join(path).display().to_string(),
+            Self::Folder { path, .. } | Self::SealedFolder { path, .. } => {
+                home.join(path).display().to_string()
+            }
+            Self::Server { url, .. } => url.clone(),
         }
     }
+
+    /// Asks a vault server for its quotas; a place on this machine has none.
+    pub fn server_status(&self, around: &Surroundings<'_>) -> Result<Option<Status>, PlaceError> {
+        match self {
+            Self::Server { .. } => Ok(Some(self.remote(around)?.status()?)),
+            Self::Folder { .. } | Self::SealedFolder { .. } => Ok(None),
+        }
+    }
+
+    /// Prepares the connection to a vault server.
+    fn remote(&self, around: &Surroundings<'_>) -> Result<RemoteStore, PlaceError> {
+        let Self::Server { url, certificate, key, authority } = self else {
+            return Err(RemoteError::Address { url: self.describe(around.home) }.into());
+        };
+        let text =
+            |reference: &str| Ok::<_, SecretError>(around.secrets.resolve(reference)?.expose().clone());
+        let settings = RemoteSettings {
+            url: url.clone(),
+            certificate: text(certificate)?,
+            key: around.secrets.resolve(key)?,
+            authority: text(authority)?,
+        };
+        Ok(RemoteStore::open(&settings, Arc::clone(&around.clock))?)
+    }
+}
+
+/// Finds out what holds in a folder of this machine.
+fn measure_folder(store: &LocalStore) -> Result<Standing, PlaceError> {
+    let measured = store.measure()?;
+    let subject = "what is stored cannot be deleted by this user";
+    let evidence = format!("tier {}: {measured}", measured.tier);
+    let finding = match measured.tier {
+        0 => Finding::advice(
+            subject,
+            evidence,
+            "unwipe init --immutable-flags, as a user of its own, or a vault on another host",
+        ),
+        _ if measured.clearable_here => {
+            Finding::advice(subject, evidence, "run unwipe without CAP_LINUX_IMMUTABLE")
+        }
+        _ => Finding::good(subject, evidence),
+    };
+    Ok(Standing { tier: measured.tier, statement: measured.to_string(), findings: vec![finding] })
+}
+
+/// Finds out whether the sealer is there: without it nothing can be stored.
+fn ask_sealer(socket: &Path) -> Result<Finding, PlaceError> {
+    let manifest = BlobName::new("vault.json")?;
+    let subject = "the sealer answers";
+    Ok(match SealerClient::new(socket).lock(&manifest) {
+        Ok(Some(until)) => Finding::good(subject, format!("it keeps vault.json until {until}")),
+        Ok(None) => Finding::good(subject, "it has no lock of vault.json on record yet"),
+        Err(error) => {
+            let reason = std::error::Error::source(&error).map_or_else(String::new, |e| format!(": {e}"));
+            Finding::bad(subject, format!("{error}{reason}"), "systemctl start unwipe-sealer")
+        }
+    })
+}
+
+fn sealed(around: &Surroundings<'_>, path: &Path, socket: &Path) -> Result<LocalStore, PlaceError> {
+    let protection = Protection::Sealer(around.home.join(socket));
+    Ok(LocalStore::open(&around.home.join(path), protection)?)
 }
 
 const fn protection(immutable_flags: bool) -> Protection {

@@ -309,7 +309,7 @@ impl<'a> Retention<'a> {
     }
 
     /// Removes what was released and has lapsed.
-    pub fn reap(
+    pub fn reap_lapsed(
         &self,
         reader: &VaultReader,
         succession: &mut dyn Succession,
@@ -320,7 +320,7 @@ impl<'a> Retention<'a> {
         let blobs = self.installation.reaper(self.environment)?;
         progress.phase("reading commits", None);
         let reaper = Reaper::new(reader, &time)?;
-        Ok(reaper.reap(&*blobs, &mut memory, succession, &mut |units| progress.advance(units))?)
+        Ok(reaper.reap_lapsed(&*blobs, &mut memory, succession, &mut |units| progress.advance(units))?)
     }
 
     /// Returns what people sign for a decision.

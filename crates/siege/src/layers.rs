@@ -6,6 +6,7 @@ mod host;
 mod keys;
 mod log;
 mod mirror;
+pub(crate) mod place;
 mod poison;
 mod restore;
 mod retention;
@@ -44,6 +45,9 @@ pub(crate) fn run_all(
 ) -> Result<Vec<Attempt>, SiegeError> {
     progress.phase("attacking", None);
     let mut attempts = folder::with_files(ground, progress, stop)?;
+    if ground.folder.is_none() {
+        attempts.extend(place::measured(&ground.standing));
+    }
     for Table { layer, attacks } in TABLES {
         for attack in attacks {
             if stop() {

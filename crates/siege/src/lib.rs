@@ -14,7 +14,7 @@ use connect::Progress;
 use model::Moment;
 use ports::files::FileError;
 use serde::Serialize;
-use service::{Installation, ServiceError, secret::Environment};
+use service::{Installation, Place, ServiceError, secret::Environment};
 
 pub use decoy::DECOY_SOURCE;
 pub use ground::Ground;
@@ -68,6 +68,8 @@ pub enum Promise {
 pub enum Layer {
     /// Files, folders, flags.
     Folder,
+    /// What the place refuses by itself: a bucket, another host.
+    Place,
     /// The store's own interface.
     Store,
     /// Commits, their order, their signatures.
@@ -240,13 +242,20 @@ pub fn siege(
     progress: &dyn Progress,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<SiegeReport, SiegeError> {
-    let ground = Ground::prepare(request)?;
     let begun: Moment = request.installation.ports().clock.now();
+    if let Place::Server { .. } = request.installation.config().vault.place {
+        // From a host that may only add, nothing can be read back: the place is measured, and that is all. The rest is
+        // tried where the vault lies.
+        let standing = request.installation.measure(request.environment)?;
+        let attempts = layers::place::measured(&standing);
+        return Ok(SiegeReport::new(&standing, begun, attempts, 0));
+    }
+    let ground = Ground::prepare(request)?;
     let result = layers::run_all(&ground, progress, stop);
     let cleaned = ground.leave();
     let attempts = result?;
     cleaned?;
-    Ok(SiegeReport::new(&ground, begun, attempts))
+    Ok(SiegeReport::new(&ground.standing, begun, attempts, ground.decoy.last))
 }
 
 /// Puts the decoy's objects back after a siege that was killed; returns how many.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use model::Moment;
 use serde::Serialize;
+use service::place::Standing;
 
-use crate::{Attempt, Ground, Layer, Outcome};
+use crate::{Attempt, Layer, Outcome};
 
 /// What a siege found.
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +45,12 @@ pub struct LayerSummary {
 }
 
 impl SiegeReport {
-    pub(crate) fn new(ground: &Ground<'_>, begun: Moment, attempts: Vec<Attempt>) -> Self {
+    pub(crate) fn new(
+        standing: &Standing,
+        begun: Moment,
+        attempts: Vec<Attempt>,
+        decoy_commits: u64,
+    ) -> Self {
         let mut layers: BTreeMap<Layer, LayerSummary> = BTreeMap::new();
         for attempt in &attempts {
             let layer = attempt.layer;
@@ -65,27 +71,27 @@ impl SiegeReport {
         let broken = attempts.iter().filter(|a| a.promised && a.outcome.is_not_held()).count() as u64;
         Self {
             begun,
-            tier: ground.standing.tier,
-            statement: ground.standing.statement.clone(),
-            advice: advice(ground, &attempts),
+            tier: standing.tier,
+            statement: standing.statement.clone(),
+            advice: advice(standing.tier, &attempts),
             layers: layers.into_values().collect(),
             broken_promises: broken,
-            decoy_commits: ground.decoy.last,
+            decoy_commits,
             attempts,
         }
     }
 }
 
 /// Names the change that would turn most of what was not held.
-fn advice(ground: &Ground<'_>, attempts: &[Attempt]) -> Option<String> {
+fn advice(tier: u8, attempts: &[Attempt]) -> Option<String> {
     let open = |layer: Layer| attempts.iter().filter(|a| a.layer == layer && a.outcome.is_not_held()).count();
     let (folder, log, host) = (open(Layer::Folder), open(Layer::Log), open(Layer::Host));
     if folder + log + host == 0 {
         return None;
     }
     if folder >= log.max(host) {
-        let how = match (ground.standing.tier, &ground.folder) {
-            (0, Some(_)) => {
+        let how = match tier {
+            0 => {
                 "put the vault where this user cannot write: on another host, in an object store with locks, or with \
                  immutable flags that this user cannot clear"
             }

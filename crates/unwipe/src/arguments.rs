@@ -9,6 +9,7 @@ mod rehearse;
 mod retention;
 mod setup;
 mod siege;
+mod vault;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*,
+    vault::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -92,6 +94,9 @@ pub(crate) enum Verb {
     Mirror(Mirror),
     /// For how long things stay: locks, holds, releases, and what people decide
     Retention(Retention),
+    /// Keep a vault for other hosts: serve it, enrol sources, guard its files
+    #[command(subcommand_required = true)]
+    Vault(Vault),
     /// Check this installation and its sources
     Doctor,
     /// Attack this vault with everything at hand, harmlessly, and show what held

@@ -20,4 +20,5 @@ pub(crate) mod show;
 pub(crate) mod siege;
 pub(crate) mod sources;
 pub(crate) mod timeline;
+pub(crate) mod vault;
 pub(crate) mod verify;

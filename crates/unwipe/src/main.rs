@@ -56,6 +56,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Verify(options) => commands::verify::run(&context, &options),
         Verb::Mirror(options) => commands::mirror::run(&context, options),
         Verb::Retention(options) => commands::retention::run(&context, options.action),
+        Verb::Vault(options) => commands::vault::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Siege(options) => commands::siege::run(&context, &options),
         Verb::Log(options) => commands::log::run(&context, &options),

@@ -14,6 +14,7 @@ pub mod log;
 pub mod manifest;
 pub mod mirror;
 mod names;
+pub mod object;
 pub mod pack;
 pub mod quorum;
 pub mod reader;
@@ -31,6 +32,7 @@ pub use init::{InitOptions, NewVault, init};
 pub use keys::{CaptureKey, RecoveryKit, RestoreKey};
 pub use log::{Change, Commit, Envelope};
 pub use manifest::Manifest;
+pub use object::ObjectName;
 pub use reader::{RestoreJob, Sink, VaultReader};
 pub use vault::{Vault, VaultError};
 pub use writer::{

@@ -23,7 +23,7 @@ use crate::{
     time::TimeReading,
 };
 
-/// The proof that an object may be removed. Nothing but [`Reaper::reap`] makes one.
+/// The proof that an object may be removed. Nothing but [`Reaper::reap_lapsed`] makes one.
 #[derive(Debug)]
 pub struct Lapsed {
     name: BlobName,
@@ -164,7 +164,7 @@ impl<'a> Reaper<'a> {
     }
 
     /// Removes the released packs whose windows have run out, after looking once more whether anybody needs them.
-    pub fn reap(
+    pub fn reap_lapsed(
         &self,
         blobs: &dyn LapsedBlobs<Lapsed>,
         memory: &mut ReaperMemory,

@@ -78,6 +78,7 @@ pub(super) fn unreachable(name: &str, standing: &MirrorStanding) -> PlaceStandin
 /// Names who could undo the lock alone. Two places with the same keeper are one domain.
 fn keeper(place: &Place) -> String {
     match place {
-        Place::Folder { .. } => "root on this machine".to_owned(),
+        Place::Folder { .. } | Place::SealedFolder { .. } => "root on this machine".to_owned(),
+        Place::Server { url, .. } => format!("root on the host of {url}"),
     }
 }

@@ -18,6 +18,12 @@ pub(crate) struct Init {
     /// Set the immutable flag on every object (tier 1; needs the privilege to do so)
     #[arg(long)]
     pub(crate) immutable_flags: bool,
+    /// Have every object written by the sealer that listens on this socket (tier 1): see `unwipe vault sealer`
+    #[arg(long, value_name = "SOCKET", requires = "vault", conflicts_with = "immutable_flags")]
+    pub(crate) sealer: Option<PathBuf>,
+    /// Capture into a vault on another host: the file that `unwipe vault enrol` wrote there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vault", "lock_days", "kit", "immutable_flags", "sealer"])]
+    pub(crate) enrolment: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 //! `unwipe init`
 
+use std::path::Path;
+
 use serde::Serialize;
-use service::{Installation, Place, installation::InitRequest};
+use service::{Enrolment, Installation, Place, ServiceError, installation::InitRequest};
 
 use crate::{
     arguments::Init,
@@ -21,7 +23,19 @@ struct Made {
     kit: Option<String>,
 }
 
+#[derive(Serialize)]
+struct Joined {
+    home: String,
+    vault: String,
+    source: String,
+    tier: u8,
+    protection: String,
+}
+
 pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
+    if let Some(path) = &options.enrolment {
+        return join(context, path);
+    }
     let path = match options.vault {
         Some(folder) => std::path::absolute(folder)?,
         None => "vault".into(),
@@ -34,7 +48,10 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
         )
         .hint("unwipe init --json --kit kit.txt"));
     }
-    let place = Place::Folder { path, immutable_flags: options.immutable_flags };
+    let place = match options.sealer {
+        Some(socket) => Place::SealedFolder { path, socket: std::path::absolute(socket)? },
+        None => Place::Folder { path, immutable_flags: options.immutable_flags },
+    };
     let request = InitRequest { place, lock_days: options.lock_days };
     let made = Installation::init(&context.home, &request, &context.ports, &environment)?;
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
@@ -67,4 +84,29 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
     })?;
     output.say("next: unwipe protect NAME postgres --url postgresql://ROLE@HOST/postgres");
     Ok(Exit::Done)
+}
+
+/// Makes the home folder of a host that only captures, into a vault on another host.
+fn join(context: &Context, path: &Path) -> Result<Exit, Failure> {
+    let enrolment = Enrolment::load(path).map_err(ServiceError::from)?;
+    let standing = Installation::join(&context.home, &enrolment, &context.ports, &environment)?;
+    let joined = Joined {
+        home: context.home.display().to_string(),
+        vault: enrolment.url,
+        source: enrolment.source.to_string(),
+        tier: standing.tier,
+        protection: standing.statement,
+    };
+    let output = context.output;
+    output.result(&joined, || {
+        let protection = format!("tier {}: {}", joined.tier, joined.protection);
+        let style = if joined.tier == 0 { Style::Bad } else { Style::Good };
+        format!("vault         {}\nprotection    {}\n", joined.vault, output.paint(style, &protection))
+    })?;
+    output.say(format!("delete {}: its keys are in the home folder now", path.display()));
+    output.say(format!(
+        "next: unwipe protect {} postgres --url postgresql://ROLE@HOST/postgres",
+        joined.source
+    ));
+    Ok(if joined.tier == 0 { Exit::Failed } else { Exit::Done })
 }

@@ -243,7 +243,7 @@ fn reap(
 ) -> Result<Exit, Failure> {
     let reader = installation.reader(reading.key.as_deref(), &environment)?;
     let mut succession = StreamSuccession::of(installation.config());
-    let report: ReapReport = retention.reap(&reader, &mut succession, &*context.progress())?;
+    let report: ReapReport = retention.reap_lapsed(&reader, &mut succession, &*context.progress())?;
     let staying = report.staying.iter().map(|(stays, packs)| (reason_text(stays), *packs)).collect();
     let refused = report.refused.iter().map(|(pack, reason)| (pack.to_string(), reason.clone())).collect();
     let result = ReapedPacks { reaped: report.reaped.len(), bytes: report.bytes, staying, refused };

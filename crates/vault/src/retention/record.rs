@@ -3,7 +3,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    PackId, VaultId,
+    Manifest, PackId, VaultId,
     encoding::{DecodeError, Decoder, Encoder, VERSION},
     id::{hex, unhex},
     quorum::{Answer, Quorum},
@@ -144,6 +144,18 @@ impl Record {
         bytes.extend_from_slice(signature.as_ref());
         let hash = *blake3::hash(&bytes).as_bytes();
         Ok((bytes, hash))
+    }
+
+    /// Returns whether the vault's owner signed it.
+    pub fn is_owners(&self, manifest: &Manifest) -> bool {
+        manifest.owner.is_some_and(|owner| self.signer == hex(&owner))
+    }
+
+    /// Returns whether somebody who captures signed it, and it holds nothing but the data of this source.
+    pub fn is_hold_of(&self, source: &SourceName, manifest: &Manifest) -> bool {
+        let holds =
+            matches!(&self.statement, Statement::Hold { source: held, .. } if held.as_ref() == Some(source));
+        holds && manifest.signers.iter().any(|signer| self.signer == hex(signer))
     }
 
     /// Reads an entry and checks its form, place and signature; whether the signer may state this is not checked.

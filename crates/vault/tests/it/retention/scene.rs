@@ -163,7 +163,7 @@ impl Scene {
         let clock: Arc<dyn Clock> = self.world.clock.clone();
         let blobs = MemoryReaper::new(Arc::clone(&self.memory), clock);
         let reaper = Reaper::new(&reader, &time)?;
-        reaper.reap(&blobs, memory, &mut NoSuccession, &mut |_| {})
+        reaper.reap_lapsed(&blobs, memory, &mut NoSuccession, &mut |_| {})
     }
 
     /// Returns what is wrong with the vault; that reaped packs are gone is not.

@@ -1,0 +1,149 @@
+//! A production host pushes into a vault on another host, and cannot harm it.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    production::{Production, newest_major},
+    unwipe::{Running, Unwipe, exit, wait_until},
+};
+
+/// Starts the vault's server and returns its address.
+fn serve(host: &Unwipe) -> (Running, String) {
+    let server = host.start(&["vault", "serve", "--listen", "127.0.0.1:0"]);
+    let address = || {
+        let said = server.said();
+        let rest = said.split_once("https://")?.1.to_owned();
+        Some(rest.split(';').next()?.to_owned())
+    };
+    wait_until("the vault's server", || address().is_some());
+    let address = address().unwrap();
+    (server, format!("https://{address}"))
+}
+
+#[test]
+fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
+    let host = Unwipe::initialised();
+    host.json(&["vault", "authority", "init"]);
+    let issued = host.json(&["vault", "authority", "issue", "server", "--name", "127.0.0.1"]);
+    let key = issued["key"].as_str().unwrap();
+    assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
+    let (server, url) = serve(&host);
+    let enrolment = host.argument("shop.enrolment");
+    let enrolled = host.json(&["vault", "enrol", "shop", "--url", &url, "--out", &enrolment]);
+
+    let postgres = Production::start(newest_major());
+    postgres.open_shop(200);
+    let production = Unwipe::nowhere();
+    let joined = production.json(&["init", "--enrolment", &enrolment]);
+    assert_eq!(joined["tier"], 2, "{joined}");
+    production.json(&["protect", "shop", "postgres", "--url", &postgres.capture_url()]);
+    let captured = production.capture_once();
+    assert!(captured["commits"].as_u64().unwrap() >= 1, "{captured}");
+
+    // The vault's host has it all, sound to the last byte; production reads nothing back.
+    let verified = host.json(&["verify", "--read-data"]);
+    assert_eq!((&verified["sound"], &verified["with_key"]), (&true.into(), &true.into()));
+    assert!(verified["contents"].as_u64().unwrap() > 100, "{verified}");
+    production.run(&["export", "shop@latest", "--to", &production.argument("stolen")]).not_done();
+    let doctor = production.run(&["--json", "doctor"]).document();
+    let findings = doctor.to_string();
+    for held in ["this host cannot overwrite vault.json", "this host cannot read what is stored"] {
+        assert!(findings.contains(held), "{held}: {findings}");
+    }
+
+    let status = production.json(&["vault", "status"]);
+    assert_eq!(status["capability"], "capture/shop");
+    assert!(status["sources"][0]["objects_today"].as_u64().unwrap() >= 2, "{status}");
+
+    // A revoked certificate adds nothing more.
+    host.json(&["vault", "authority", "revoke", enrolled["serial"].as_str().unwrap()]);
+    production.run(&["capture", "shop", "--once"]).not_done();
+    server.end(Signal::TERM).expect(exit::DONE);
+}
+
+/// A user with no capability but one, as in `unwipe-sealer.service`.
+const SEALER: [&str; 12] = [
+    "setpriv",
+    "--reuid",
+    "65534",
+    "--regid",
+    "65534",
+    "--clear-groups",
+    "--inh-caps",
+    "-all,+linux_immutable",
+    "--ambient-caps",
+    "-all,+linux_immutable",
+    "--bounding-set",
+    "-all,+linux_immutable",
+];
+
+/// Folders whose flags are taken off in the end, so that the story's folder can be removed.
+struct Unsealed([String; 2]);
+
+impl Drop for Unsealed {
+    fn drop(&mut self) {
+        for flags in ["-i", "-a"] {
+            drop(Command::new("chattr").args(["-R", flags]).args(&self.0).output());
+        }
+    }
+}
+
+#[test]
+fn a_sealed_vault_takes_what_is_captured_and_resists_its_own_user() {
+    let host = Unwipe::nowhere();
+    let (vault, state, run) = (host.argument("vault"), host.argument("state"), host.argument("run"));
+    for folder in [&vault, &state, &run] {
+        fs::create_dir(folder).unwrap();
+        std::os::unix::fs::chown(folder, Some(65534), Some(65534)).unwrap();
+    }
+    let _unsealed = Unsealed([vault.clone(), state.clone()]);
+    let socket = format!("{run}/socket");
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let arguments =
+        ["vault", "sealer", "--vault", &vault, "--state", &state, "--socket", &socket, "--allow", &uid];
+    let sealer =
+        host.start_through(&SEALER, &["--home", &run].into_iter().chain(arguments).collect::<Vec<_>>());
+    wait_until("the sealer", || fs::exists(&socket).unwrap() || sealer.said().contains("error"));
+    assert!(sealer.said().contains("tier 1"), "{}", sealer.said());
+    let kit = host.argument("kit.txt");
+    host.json(&["init", "--vault", &vault, "--sealer", &socket, "--kit", &kit]);
+    assert_eq!(fs::metadata(format!("{vault}/vault.json")).unwrap().uid(), 65534);
+
+    let postgres = Production::start(newest_major());
+    postgres.open_shop(50);
+    host.json(&["protect", "shop", "postgres", "--url", &postgres.capture_url()]);
+    host.capture_once();
+    for drop in ["-linux_immutable,-sys_admin,-sys_rawio", "-all"] {
+        let mut weak = Command::new("setpriv");
+        weak.args(["--bounding-set", drop, "--inh-caps", drop, "rm", "-rf", &vault]);
+        assert!(!weak.output().unwrap().status.success());
+    }
+    let verified = host.json(&["verify", "--read-data"]);
+    assert_eq!((&verified["sound"], &verified["with_key"]), (&true.into(), &true.into()));
+    sealer.end(Signal::TERM).expect(exit::DONE);
+    let doctor = host.run(&["--json", "doctor"]).document();
+    let findings = doctor.as_array().unwrap().iter().flat_map(|part| part["findings"].as_array().unwrap());
+    let sealer = findings.into_iter().find(|finding| finding["subject"] == "the sealer answers");
+    assert_eq!(sealer.expect("the sealer is asked")["standing"], "bad");
+    // Nobody writes while the sealer is away.
+    postgres.sql("delete from orders");
+    host.run(&["capture", "shop", "--once"]).not_done();
+}
+
+#[test]
+fn without_the_capability_there_is_no_sealer() {
+    let host = Unwipe::nowhere();
+    let (vault, state, socket) = (host.argument("vault"), host.argument("state"), host.argument("socket"));
+    let wrapper = ["setpriv", "--bounding-set", "-linux_immutable", "--inh-caps", "-linux_immutable"];
+    let arguments =
+        ["vault", "sealer", "--vault", &vault, "--state", &state, "--socket", &socket, "--allow", "0"];
+    let ended = host.start_through(&wrapper, &arguments).wait();
+    ended.refused(exit::AUTHENTICATION, "no CAP_LINUX_IMMUTABLE");
+    assert!(!fs::exists(&vault).unwrap(), "something was made although nothing could be guarded");
+}
