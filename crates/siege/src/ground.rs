@@ -28,6 +28,7 @@ pub struct Ground<'a> {
     pub(crate) scratch: PathBuf,
     capture_text: String,
     restore_text: String,
+    reader: VaultReader,
     /// What was there before the first attempt, the decoy's objects left out.
     genuine: BTreeMap<BlobName, Blob>,
     locks: BTreeMap<BlobName, Option<Moment>>,
@@ -67,6 +68,7 @@ impl<'a> Ground<'a> {
             standing: installation.measure(request.environment)?,
             folder: installation.config().vault.place.folder(installation.home()),
             request,
+            reader: VaultReader::open(Arc::clone(&store), &RestoreKey::parse(&restore_text)?)?,
             store,
             decoy,
             scratch,
@@ -118,10 +120,6 @@ impl<'a> Ground<'a> {
         !self.request.installation.config().mirrors.is_empty()
     }
 
-    pub(crate) fn reader(&self) -> Result<VaultReader, SiegeError> {
-        Ok(VaultReader::open(Arc::clone(&self.store), &RestoreKey::parse(&self.restore_text)?)?)
-    }
-
     /// Makes a copy of the vault's structure that may be harmed.
     pub(crate) fn miniature(&self) -> Result<Miniature, SiegeError> {
         let mut objects = self.decoy.objects.clone();
@@ -158,9 +156,8 @@ impl<'a> Ground<'a> {
                 self.store.extend_lock(name, lock)?;
             }
         }
-        let reader = self.reader()?;
-        sound(reader.vault()).map_err(|error| harm(error.to_string()))?;
-        decoy::first_lost(&reader, self.decoy.last)?.map_or(Ok(()), |lost| Err(harm(lost)))
+        sound(self.reader.vault()).map_err(|error| harm(error.to_string()))?;
+        decoy::first_lost(&self.reader, self.decoy.last)?.map_or(Ok(()), |lost| Err(harm(lost)))
     }
 }
 
@@ -184,7 +181,8 @@ pub(crate) fn mend(request: &SiegeRequest<'_>) -> Result<u64, SiegeError> {
         return Ok(0);
     }
     let store = installation.origin_store(request.environment)?;
-    let lock = vault::retention::lock_until(installation.ports().clock.now(), 1);
+    let lock_days = Vault::open(Arc::clone(&store))?.manifest().lock_days;
+    let lock = vault::retention::lock_until(installation.ports().clock.now(), lock_days);
     let mut mended = 0;
     let entries = std::fs::read_dir(&backup).map_err(|e| files::FileError::new("list", &backup, e))?;
     for entry in entries {

@@ -13,7 +13,7 @@ pub(super) const TABLE: Table = Table {
     layer: Layer::Retention,
     attacks: &[
         on_copy!(60, "commit that everything is gone", "the capture key", Promise::Always, emptied),
-        on_copy!(48, "flood the log with 300 empty commits", "the capture key", Promise::Always, flooded),
+        on_copy!(48, "flood the log with 100 empty commits", "the capture key", Promise::Always, flooded),
         on_copy!(
             55,
             "commit the same item with scrambled content",
@@ -80,7 +80,7 @@ fn emptied(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
 fn flooded(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     after(ground, "terms count time, never the number of commits", |copy| {
         let writer = copy.writer()?;
-        for _ in 0..300 {
+        for _ in 0..100 {
             writer.begin(&copy.source).finish(&Cursor(Vec::new()))?;
         }
         Ok(())
