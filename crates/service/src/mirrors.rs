@@ -274,14 +274,16 @@ pub fn pull_places(
     pull(pair, options, watch)
 }
 
+/// A place alone in a document.
+#[derive(Deserialize)]
+struct Holder {
+    place: Place,
+}
+
 /// Reads a place as a person writes it: a folder, or an inline table of the configuration.
 pub fn parse_place(text: &str) -> Result<Place, ConfigError> {
     if !text.trim_start().starts_with('{') {
         return Ok(Place::Folder { path: text.into(), immutable_flags: false });
-    }
-    #[derive(Deserialize)]
-    struct Holder {
-        place: Place,
     }
     let holder: Result<Holder, _> = toml::from_str(&format!("place = {text}"));
     holder.map(|holder| holder.place).map_err(|source| ConfigError::Invalid {

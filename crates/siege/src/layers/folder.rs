@@ -91,7 +91,7 @@ pub(super) fn with_files(
             *failure.borrow_mut() = ground.check(&attempt).err();
             failure.borrow().is_none() && !stop()
         };
-        let tried = attack_targets(folder, &objects, &[log.clone()], one, &mut go_on)?;
+        let tried = attack_targets(folder, &objects, std::slice::from_ref(&log), one, &mut go_on)?;
         if let Some(harm) = failure.into_inner() {
             return Err(harm);
         }

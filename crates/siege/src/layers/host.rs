@@ -172,11 +172,12 @@ fn given(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
             opened.push(path.display().to_string());
         }
     }
-    Ok(match opened.is_empty() {
-        true => Outcome::held(format!(
+    Ok(if opened.is_empty() {
+        Outcome::held(format!(
             "{} files with credentials: none of them reaches the vault",
             ground.request.credentials.len()
-        )),
-        false => Outcome::not_held("a given credential reads the vault", opened.join(", ")),
+        ))
+    } else {
+        Outcome::not_held("a given credential reads the vault", opened.join(", "))
     })
 }

@@ -146,7 +146,7 @@ fn edited(ground: &Ground<'_>, edit: impl FnOnce(&mut serde_json::Value)) -> Res
 
 fn swapped_recipients(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     edited(ground, |manifest| {
-        manifest["recipients"] = serde_json::json!([{"role": "restore", "age": "age1attacker"}])
+        manifest["recipients"] = serde_json::json!([{"role": "restore", "age": "age1attacker"}]);
     })
 }
 

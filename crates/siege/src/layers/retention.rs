@@ -107,7 +107,7 @@ impl Reaping {
     }
 
     /// Renews, releases and reaps; returns how many packs went, or what refused.
-    fn reap(&mut self) -> Result<Result<usize, String>, SiegeError> {
+    fn round(&mut self) -> Result<Result<usize, String>, SiegeError> {
         let (reader, time) = (self.copy.reader()?, self.now()?);
         let options = RenewalOptions { threads: 1, look_only: false };
         renew(reader.vault(), &self.log()?, time.latest, options, &|_, _| {})?;
@@ -133,7 +133,7 @@ impl Reaping {
     fn keeps(&mut self, days: u32, sequence: u64, held_by: &str) -> Result<Outcome, SiegeError> {
         let mut refusal = None;
         for _ in 0..days / STEP_DAYS {
-            refusal = self.reap()?.err().or(refusal);
+            refusal = self.round()?.err().or(refusal);
             self.pass_days(STEP_DAYS);
         }
         let back = decoy::read_version(&self.copy.reader()?, &self.copy.source, sequence);
@@ -147,7 +147,7 @@ impl Reaping {
 
     /// Reaps once; then every version must still come back.
     fn keeps_all(&mut self, held_by: &str) -> Result<Outcome, SiegeError> {
-        let words = match self.reap()? {
+        let words = match self.round()? {
             Ok(0) => held_by.to_owned(),
             Ok(reaped) => return Ok(Outcome::not_held("packs were reaped", format!("{reaped} packs"))),
             Err(refusal) => format!("{held_by} ({refusal})"),
@@ -169,14 +169,14 @@ fn at_once(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
 
 fn store_forward(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let mut reaping = Reaping::new(ground)?;
-    reaping.reap()?.ok();
+    reaping.round()?.ok();
     reaping.store_clock.advance_micros(10 * YEAR);
     reaping.keeps_all("windows count by vault time, whatever the store's clock says")
 }
 
 fn own_forward(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let mut reaping = Reaping::new(ground)?;
-    reaping.reap()?.ok();
+    reaping.round()?.ok();
     // Wall time alone: the machine itself has not been running for longer.
     let ahead = reaping.copy.clock.now().plus_micros(10 * YEAR);
     let moved = Arc::new(ManualClock::new(ahead));
@@ -206,7 +206,7 @@ fn emptied(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
         commit.finish(&Cursor(Vec::new()))?;
     }
     // The reaper has seen the source as it was.
-    reaping.reap()?.ok();
+    reaping.round()?.ok();
     {
         let writer = reaping.copy.writer()?;
         let mut commit = writer.begin(&reaping.copy.source);
@@ -234,7 +234,7 @@ fn back_dated(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
 
 fn cut(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let mut reaping = Reaping::new(ground)?;
-    reaping.reap()?.ok();
+    reaping.round()?.ok();
     let entries = reaping.copy.store.list("retention/")?;
     let Some(newest) = entries.last() else {
         return Ok(Outcome::not_possible("nothing was released, so the log has no entry"));

@@ -148,11 +148,10 @@ fn names(_: &Ground<'_>) -> Result<Outcome, SiegeError> {
         "data/ /x",
     ];
     let taken: Vec<&str> = hostile.into_iter().filter(|name| BlobName::new(*name).is_ok()).collect();
-    Ok(match taken.is_empty() {
-        true => {
-            Outcome::held("names consist of a few lower-case characters, checked before they reach the store")
-        }
-        false => Outcome::not_held("a hostile name was accepted", taken.join(" ")),
+    Ok(if taken.is_empty() {
+        Outcome::held("names consist of a few lower-case characters, checked before they reach the store")
+    } else {
+        Outcome::not_held("a hostile name was accepted", taken.join(" "))
     })
 }
 

@@ -260,7 +260,7 @@ impl Pull<'_> {
                 self.extend(&name, pack.lock)?;
             }
         }
-        Transfer::new(self).run(absent)
+        Transfer::new(self).run(&absent)
     }
 
     fn standing(&mut self, source: &SourceName) -> Result<(), MirrorError> {

@@ -186,10 +186,8 @@ impl Repair<'_> {
     /// Checks the mirror's own copy before it is given back; returns until when it was promised to stay.
     fn sound(&self, name: &BlobName, bytes: &[u8]) -> Result<Option<Moment>, String> {
         if let Some(id) = names::parse_pack(name) {
-            return match blake3::hash(bytes).as_bytes() == &id.0 {
-                true => Ok(None),
-                false => Err("its bytes do not hash to its name".to_owned()),
-            };
+            let right = blake3::hash(bytes).as_bytes() == &id.0;
+            return if right { Ok(None) } else { Err("its bytes do not hash to its name".to_owned()) };
         }
         if let Some(place) = names::parse_commit(name) {
             let commit = Commit::parse(bytes, self.manifest.vault, &self.manifest.signers)

@@ -40,7 +40,7 @@ impl<'a, 'b> Transfer<'a, 'b> {
     }
 
     /// Copies packs; those that cannot be had are among the differences afterwards.
-    pub(super) fn run(self, packs: Vec<(PackId, BlobName, Wanted)>) -> Result<(), MirrorError> {
+    pub(super) fn run(self, packs: &[(PackId, BlobName, Wanted)]) -> Result<(), MirrorError> {
         let pull = self.pull;
         let (next, full) = (AtomicUsize::new(0), AtomicBool::new(false));
         let fates: Mutex<Vec<(usize, Fate)>> = Mutex::new(Vec::new());
