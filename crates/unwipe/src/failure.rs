@@ -183,7 +183,7 @@ fn exit_of(error: &service::ServiceError) -> Exit {
 
     match error {
         ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
-        ServiceError::Config(_) | ServiceError::Secret(_) => Exit::Usage,
+        ServiceError::Config(_) | ServiceError::Secret(_) | ServiceError::OfflineNeedsFolder => Exit::Usage,
         ServiceError::NoRestoreKey => Exit::Authentication,
         ServiceError::Key(_) => Exit::WrongKey,
         ServiceError::Vault(error) | ServiceError::Write(WriteError::Vault(error)) => match error {
@@ -194,7 +194,6 @@ fn exit_of(error: &service::ServiceError) -> Exit {
         },
         ServiceError::Mirror(error) if error.is_tampering() => Exit::Tampering,
         ServiceError::Mirror(MirrorError::NoVault) => Exit::NoVault,
-        ServiceError::OfflineNeedsFolder => Exit::Usage,
         ServiceError::Write(WriteError::Fork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }

@@ -103,6 +103,11 @@ mod tests {
             max_rate_kb: Some(1),
             superuser: some("postgres"),
         };
+        let mirror = service::mirrors::MirrorConfig {
+            place: service::Place::Folder { path: "/mnt/second".into(), immutable_flags: false },
+            offline: true,
+            lock_days: Some(60),
+        };
         Config {
             vault: VaultConfig {
                 capture_key: "file:k".to_owned(),
@@ -114,6 +119,7 @@ mod tests {
                 scratch: Some("scratch".into()),
             },
             approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
+            mirrors: BTreeMap::from([("second".to_owned(), mirror)]),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
         }
     }
@@ -121,7 +127,7 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let name = if ["approvers", "sources"].contains(&path) { "NAME" } else { name };
+            let name = if ["approvers", "mirrors", "sources"].contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {
                 toml::Value::Table(inner) => keys(inner, &here, found),
