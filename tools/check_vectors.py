@@ -8,6 +8,7 @@ import sys
 
 import blake3
 
+import check_head
 import read_vault as reader
 
 
@@ -53,6 +54,32 @@ def main():
         sealed, label = bytes.fromhex(vector["sealed"]), vector["label"].encode()
         raw = reader.open_block(vault, key, label, vector["number"], sealed, reader.BLOCK_MAX)
         check("sealed block", raw.hex(), vector["raw"])
+    vector = json.loads((folder / "tree.json").read_text(encoding="utf-8"))
+    leaves = []
+    for leaf in vector["leaves"]:
+        content = check_head.commit_leaf(leaf["source"], leaf["sequence"], bytes.fromhex(leaf["hash"]))
+        leaves.append(check_head.leaf_hash(content))
+        check("leaf of the tree", leaves[-1].hex(), leaf["tree_hash"])
+    roots = [check_head.root_of(leaves[:size]) for size in range(len(leaves) + 1)]
+    check("roots", [root.hex() for root in roots], vector["roots"])
+    key, witness = check_head.Key(vector["key"]), check_head.Key(vector["witness"])
+    for index, text in enumerate(vector["inclusion"]):
+        found, proof, checkpoint = check_head.read_inclusion(text)
+        check("times of witnesses", checkpoint.check(key, [witness]), {witness.name: vector["cosigned_at"]})
+        root = check_head.root_from_inclusion(leaves[index], found, checkpoint.size, proof)
+        check("root of an inclusion proof", root, checkpoint.root)
+    for old, text in enumerate(vector["consistency"]):
+        old_size, proof, checkpoint = check_head.read_consistency(text)
+        check("old size", old_size, old)
+        check_head.check_consistency(old, roots[old], checkpoint.size, roots[checkpoint.size], proof)
+    for text in vector["not_consistent"]:
+        old_size, proof, checkpoint = check_head.read_consistency(text)
+        try:
+            check_head.check_consistency(old_size, roots[old_size], checkpoint.size, checkpoint.root, proof)
+        except check_head.Refused:
+            checked += 1
+        else:
+            sys.exit("error: a tree was accepted that continues nothing")
     print(f"{checked} vectors")
 
 

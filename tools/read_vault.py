@@ -20,6 +20,7 @@ Exit code: 0 done, 1 failed, 2 usage, 20 something is missing or altered (everyt
 """
 
 import argparse
+import base64
 import datetime
 import hashlib
 import hmac
@@ -44,6 +45,78 @@ MIB = 1 << 20
 BLOCK_MAX, INDEX_MAX, PACK_MAX, ENVELOPE_MAX = 16 * MIB, 64 * MIB, 64 * MIB, 64 * MIB
 HEADER_BYTES, TRAILER_BYTES = 108, 20
 NO_HASH = bytes(32)
+
+
+def parse_share(path):
+    """Reads a page of a split key; a line that is mistyped is named."""
+    text = pathlib.Path(path).read_text().upper()
+    scanned = re.search(r"UNWIPE-SHARE:([A-Z2-7\s]{96,})", text)
+    if scanned:
+        data = base64.b32decode("".join(scanned.group(1).split())[:96])
+    else:
+        data = b""
+        for number in range(1, 5):
+            line = re.search(rf"^\s*{number}:(.*)$", text, re.M)
+            symbols = "".join(line.group(1).split()).translate(str.maketrans("018", "OIB")) if line else ""
+            part = base64.b32decode(symbols[:24]) if re.fullmatch("[A-Z2-7]{28}", symbols) else b""
+            check = base64.b32encode(blake3.blake3(bytes([number]) + part).digest()[:5]).decode()[:4]
+            if not part or symbols[24:] != check:
+                raise VaultError(f"line {number} of the share in {path} is mistyped or missing")
+            data += part
+    if blake3.blake3(data[:56]).digest()[:4] != data[56:] or data[0] != 1:
+        raise VaultError(f"the lines of the share in {path} do not belong together")
+    said = re.search(r"FINGERPRINT:\s*([0-9A-F]{64})", text)
+    return {"set": data[1:3] + data[4:24], "threshold": data[1], "number": data[3], "piece": data[24:56],
+            "fingerprint": said.group(1).lower() if said else None}
+
+
+def field_product(a, b):
+    product = 0
+    while b:
+        product ^= a if b & 1 else 0
+        a, b = (a << 1) ^ (0x11D if a & 0x80 else 0), b >> 1
+    return product
+
+
+def field_inverse(a):
+    return next(b for b in range(1, 256) if field_product(a, b) == 1)
+
+
+def combine_shares(paths):
+    """Puts pages of a split key together (Lagrange at 0 over GF(256)) and returns the identity's text."""
+    shares = {}
+    for path in paths:
+        share = parse_share(path)
+        if shares and share["set"] != next(iter(shares.values()))["set"]:
+            raise VaultError(f"the share in {path} belongs to another set than those before it")
+        shares[share["number"]] = share
+    first = next(iter(shares.values()))
+    if len(shares) < first["threshold"]:
+        raise VaultError(f"{len(shares)} different shares were given, {first['threshold']} are needed")
+    secret = bytearray(32)
+    for x, share in shares.items():
+        weight = 1
+        for other in shares:
+            if other != x:
+                weight = field_product(weight, field_product(other, field_inverse(other ^ x)))
+        for i, byte in enumerate(share["piece"]):
+            secret[i] ^= field_product(weight, byte)
+    identity = bech32_encode("age-secret-key-", bytes(secret)).upper()
+    return identity + "".join(f"\nfingerprint: {f}" for f in {s["fingerprint"] for s in shares.values()} if f)
+
+
+def bech32_encode(head, data):
+    bits, count, values = 0, 0, []
+    for byte in data:
+        bits, count = bits << 8 | byte, count + 8
+        while count >= 5:
+            count -= 5
+            values.append(bits >> count & 31)
+    if count:
+        values.append(bits << (5 - count) & 31)
+    state = bech32_checksum(head, values + [0] * 6) ^ 1
+    symbols = values + [state >> 5 * (5 - i) & 31 for i in range(6)]
+    return head + "1" + "".join(BECH32[symbol] for symbol in symbols)
 
 
 class VaultError(Exception):
@@ -124,7 +197,7 @@ def bech32_checksum(prefix, values):
 
 def parse_identity(text):
     """Finds the identity in a key file or on a recovery kit; spaces and line breaks do not matter."""
-    found = re.search(r"AGE-SECRET-KEY-1([A-Z0-9]{58})", re.sub(r"\s", "", text).upper())
+    found = re.search(r"AGE-SECRET-KEY-1([A-Z0-9]{58})", re.sub(r"\[\w{4}\]|\s", "", text).upper())
     if not found:
         raise VaultError("there is no AGE-SECRET-KEY-1... in the identity file")
     values = [BECH32.index(c) if c in BECH32 else 99 for c in found.group(1).lower()]
@@ -137,8 +210,6 @@ def parse_identity(text):
 
 
 def age_base64(text):
-    import base64
-
     return base64.b64decode(text + b"=" * (-len(text) % 4))
 
 
@@ -225,7 +296,7 @@ class Pack:
         head.header(b"UNWPACK\0")
         if head.number("H") != 0 or head.raw(16) != vault.id:
             raise VaultError("it belongs to another vault")
-        self.key = unwrap(vault.id, b"pack", vault.data_secret, head.raw(80))
+        self.key = vault.unwrap(b"pack", head.raw(80))
         index_at, index_length, magic = struct.unpack("<QI8s", self.data[-TRAILER_BYTES:])
         if magic != b"UNWTAIL\0" or index_at + index_length + TRAILER_BYTES != len(self.data):
             raise VaultError("its trailer is broken")
@@ -285,10 +356,58 @@ class Vault:
         if self.manifest["version"] != VERSION:
             raise VaultError(f"the vault has format version {self.manifest['version']}; this program reads {VERSION}")
         self.id = bytes.fromhex(self.manifest["vault"])
-        self.data_secret = self.chunk_key = None
+        self.secrets, self.chunk_key = [], None
+        self.follow_keys(blake3.blake3(manifest).digest())
         self.packs = {}
         if identity_text is not None:
             self.unlock(identity_text, blake3.blake3(manifest).hexdigest())
+
+    def follow_keys(self, head):
+        """Reads the changes of keys that the owner signed, in order; others are nobody's."""
+        self.key_changes, self.signers = [], [{"key": key} for key in self.manifest["signers"]]
+        owner, sequence = self.manifest.get("owner"), 0
+        folder = self.folder / "keys"
+        for number in sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()):
+            data = (folder / str(number)).read_bytes()
+            if not data.startswith(b"UNWKEYS\0") or owner is None:
+                continue
+            try:
+                version, flags, length = struct.unpack_from("<HHI", data, 8)
+                signed, signature, wrapped = data[: 16 + length], data[16 + length : 80 + length], data[80 + length :]
+                Ed25519PublicKey.from_public_bytes(bytes.fromhex(owner)).verify(signature, b"unwipe/v1/keys" + signed)
+                change = json.loads(signed[16:])
+                known = (change["format"], change["version"], change["vault"]) == (
+                    "unwipe-keys-change", 1, self.manifest["vault"])
+                chained = (change["sequence"], change["previous"]) == (sequence + 1, head.hex())
+                kept = all(
+                    (now["key"], now.get("source")) == (before["key"], before.get("source"))
+                    and before.get("retired") in (None, now.get("retired"))
+                    for before, now in zip(self.signers, change["signers"])
+                ) and len(self.signers) <= len(change["signers"])
+                whole = change["wrapped"] == blake3.blake3(wrapped).hexdigest()
+            except (InvalidSignature, struct.error, ValueError, KeyError, TypeError):
+                continue
+            if (version, flags) == (1, 0) and known and chained and kept and whole:
+                head, sequence, owner = blake3.blake3(signed + signature).digest(), sequence + 1, change["owner"]
+                self.signers = change["signers"]
+                self.key_changes.append((change["data_recipient"], wrapped))
+
+    def check_signer(self, key, source, sequence):
+        for signer in self.signers:
+            last = signer.get("retired")
+            if signer["key"] == key and signer.get("source") in (None, source):
+                if last is None or sequence <= last.get(source, 0):
+                    return
+        raise VaultError("the commit is signed by a key that this vault does not know, or not here, or no more")
+
+    def unwrap(self, purpose, wrapped):
+        """Which data key an object was sealed to is found by trying: there is one for each rotation."""
+        for secret in self.secrets:
+            try:
+                return unwrap(self.id, purpose, secret, wrapped)
+            except InvalidTag:
+                continue
+        raise VaultError("no key here opens it")
 
     def read(self, name):
         try:
@@ -301,17 +420,20 @@ class Vault:
         if said and said.group(1) != fingerprint:
             raise VaultError("vault.json is not the one that this key was made with")
         identity = parse_identity(text)
+        candidates = list(reversed(self.key_changes))
         for path in sorted((self.folder / "keys").iterdir()):
-            if not path.name.isdigit():
-                continue
-            plain = age_decrypt(path.read_bytes(), identity)
+            if path.name.isdigit():
+                candidates.append((self.manifest["data_recipient"], path.read_bytes()))
+        for expected, wrapped in candidates:
+            plain = age_decrypt(wrapped, identity)
             if plain is None:
                 continue
             keys = json.loads(plain)
             secret = bytes.fromhex(keys["data_secret"])
             recipient = public_bytes(X25519PrivateKey.from_private_bytes(secret)).hex()
-            if keys["vault"] == self.manifest["vault"] and recipient == self.manifest["data_recipient"]:
-                self.data_secret, self.chunk_key = secret, bytes.fromhex(keys["chunk_key"])
+            if keys["vault"] == self.manifest["vault"] and recipient == expected:
+                self.secrets = [secret] + [bytes.fromhex(text) for text in keys.get("earlier_secrets", [])]
+                self.chunk_key = bytes.fromhex(keys["chunk_key"])
                 context = "unwipe/v1/content digest"
                 self.digest_key = blake3.blake3(self.chunk_key, derive_key_context=context).digest()
                 return
@@ -366,8 +488,7 @@ class Vault:
         envelope.end()
         if commit["vault"] != self.id or (commit["source"], commit["sequence"]) != (source, sequence):
             raise VaultError("the commit belongs to another place")
-        if commit["signer"].hex() not in self.manifest["signers"]:
-            raise VaultError("the commit is signed by a key that this vault does not know")
+        self.check_signer(commit["signer"].hex(), source, sequence)
         try:
             key = Ed25519PublicKey.from_public_bytes(commit["signer"])
             key.verify(signature, b"unwipe/v1/commit" + signed)
@@ -404,7 +525,7 @@ class Vault:
             for number in range(len(pack.frames)):
                 yield from parse_block(pack.frame(number))
         if commit["blocks"]:
-            key = unwrap(self.id, b"commit", self.data_secret, commit["wrapped"])
+            key = self.unwrap(b"commit", commit["wrapped"])
             body = Decoder("commit body", commit["body"])
             for number in range(commit["blocks"]):
                 sealed = body.raw(body.number("I"))
@@ -530,7 +651,7 @@ def command_list(vault, arguments, problems):
             ledger = dict(zip(("enumerated", "stored", "unchanged", "unreadable"), commit["ledger"]))
             state = "partial" if ledger["unreadable"] else "complete"
             print(f"{source} {commit['sequence']} {moment(commit['time'])} {state} {ledger['stored']} stored")
-            if vault.data_secret:
+            if vault.secrets:
                 for kind, stream, key, _, content in vault.changes(commit):
                     if kind in ("upsert", "removed"):
                         print(f"  {kind} {stream}/{key} {content[0] if content else ''}".rstrip())
@@ -637,7 +758,7 @@ def command_verify(vault, _, problems):
                 problems.append(f"{name}: its bytes do not hash to its name")
         except VaultError as error:
             problems.append(str(error))
-    if vault.data_secret:
+    if vault.secrets:
         for source in vault.sources():
             for commit in vault.chain(source, []):
                 for kind, stream, key, _, content in vault.changes(commit):
@@ -658,7 +779,9 @@ def main():
     for name in ("list", "restore", "postgres", "verify"):
         command = commands.add_parser(name)
         command.add_argument("vault")
-        command.add_argument("--identity", required=name in ("restore", "postgres"))
+        key = command.add_mutually_exclusive_group(required=name in ("restore", "postgres"))
+        key.add_argument("--identity")
+        key.add_argument("--share", action="append", help="a page of a split key; give as many as are needed")
         if name != "verify":
             command.add_argument("--source", required=name in ("restore", "postgres"))
         if name in ("restore", "postgres"):
@@ -670,6 +793,8 @@ def main():
     problems = []
     try:
         identity = pathlib.Path(arguments.identity).read_text() if arguments.identity else None
+        if arguments.share:
+            identity = combine_shares(arguments.share)
         vault = Vault(arguments.vault, identity)
         run = {"list": command_list, "restore": command_restore, "postgres": command_postgres, "verify": command_verify}
         run[arguments.command](vault, arguments, problems)

@@ -13,6 +13,8 @@ mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod heads;
+mod keys;
 mod kills;
 mod mirrors;
 mod outages;

@@ -8,6 +8,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ports", &["model"]),
     ("blobs", &["model", "ports"]),
     ("vault", &["model", "ports"]),
+    // A witness runs on another machine: it knows trees and notes, and nothing of sources.
+    ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
     ("capture", &["model", "ports", "vault", "catalog", "connect"]),
@@ -28,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
     // Attacks on a vault of the user's own: its decoys, and copies of its structure.
     ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
+    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("tenants", &["model", "ports"]),
     ("xtask", &[]),
 ];

@@ -11,7 +11,7 @@ use std::{
 
 use catalog::{Applied, Catalog, CatalogError};
 use model::{Event, StreamName};
-use vault::{Change, CommitReceipt, CommitWriter, Cursor, WriteError};
+use vault::{Change, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError, tree::HEAD_INTERVAL};
 
 use crate::{
     chunk_cache::{ChunkCache, NewChunks},
@@ -37,6 +37,8 @@ pub(crate) struct Done {
     pub(crate) receipt: CommitReceipt,
     /// The catalog is a cache: when it fails, the commit stands, and the catalog is rebuilt some day.
     pub(crate) catalog: Result<(), CatalogError>,
+    /// So is the tree of no concern to the commit: when no head can be made, the next one covers it.
+    pub(crate) head: Result<(), WriteError>,
 }
 
 /// A thread that takes batches in order.
@@ -48,13 +50,17 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn start(catalog: Arc<Mutex<Catalog>>, chunks: ChunkCache) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        vault: Arc<VaultWriter>,
+        catalog: Arc<Mutex<Catalog>>,
+        chunks: ChunkCache,
+    ) -> std::io::Result<Self> {
         // One batch waits while one is written: a reader that is faster than the vault is held back here.
         let (batches, queue) = sync_channel(1);
         let (answer, results) = channel();
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
-            .spawn(move || run(&queue, &answer, &catalog, &chunks))?;
+            .spawn(move || run(&queue, &answer, &vault, &catalog, &chunks))?;
         Ok(Self { batches: Some(batches), results, thread: Some(thread), under_way: 0 })
     }
 
@@ -99,12 +105,13 @@ impl Drop for Committer {
 fn run(
     queue: &Receiver<Batch>,
     answer: &Sender<Result<Done, WriteError>>,
+    vault: &VaultWriter,
     catalog: &Mutex<Catalog>,
     chunks: &ChunkCache,
 ) {
     for batch in queue {
         let new_chunks = batch.chunks.clone();
-        let result = commit(batch, catalog);
+        let result = commit(batch, vault, catalog);
         match &result {
             Ok(_) => chunks.keep(&new_chunks),
             // What is known is wrong: another vault stands in the place of the one that was written to.
@@ -119,7 +126,7 @@ fn run(
     }
 }
 
-fn commit(batch: Batch, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
+fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
     let Batch { number, mut writer, mut changes, mut logs, events, cursor, .. } = batch;
     for (stream, run) in take_runs(&mut logs) {
         changes.push(store_run(&mut writer, stream, &run)?);
@@ -137,5 +144,6 @@ fn commit(batch: Batch, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
         ledger: receipt.ledger,
     };
     let catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner).apply(&applied, changes);
-    Ok(Done { number, receipt, catalog })
+    let head = vault.advance_head_if_due(HEAD_INTERVAL).map(|_| ());
+    Ok(Done { number, receipt, catalog, head })
 }

@@ -94,6 +94,8 @@ pub struct CaptureReport {
     pub unreadable: u64,
     /// Why the catalog could not follow, if it could not: it is a cache and must be rebuilt.
     pub catalog_stale: Option<String>,
+    /// Why the newest commits are in no tree head yet, if so: they are as good as any, and the next head covers them.
+    pub head_behind: Option<String>,
     /// Journal files in which synced bytes are lost; the reader was sent back to before the first of them.
     pub damaged_journal: Vec<PathBuf>,
 }
@@ -144,7 +146,8 @@ impl Session {
         let vault = writer.vault().manifest().vault;
         let chunks = ChunkCache::open(&options.state_folder.join("chunks.sqlite"), vault);
         let mut session = Self {
-            committer: Committer::start(catalog, chunks.clone()).map_err(CaptureError::Thread)?,
+            committer: Committer::start(Arc::clone(&writer), catalog, chunks.clone())
+                .map_err(CaptureError::Thread)?,
             chunks,
             current: Current::default(),
             writer,
@@ -190,6 +193,9 @@ impl Session {
         let finished = self.drain(true);
         let end = read?;
         finished?;
+        if !self.report.commits.is_empty() {
+            self.report.head_behind = self.writer.advance_head().err().map(|error| error.to_string());
+        }
         // Otherwise the next session would replay the newest file and commit its bytes again.
         self.journal.begin_anew(&self.committed)?;
         Ok((end, self.report))
@@ -245,6 +251,7 @@ impl Session {
         if let Err(error) = done.catalog {
             self.report.catalog_stale.get_or_insert_with(|| error.to_string());
         }
+        self.report.head_behind = done.head.err().map(|error| error.to_string());
         while self.journal_marks.front().is_some_and(|(number, _)| *number <= done.number) {
             let Some((_, marks)) = self.journal_marks.pop_front() else { break };
             self.journal.retire(&marks).map_err(|error| WriteError::Source(std::io::Error::other(error)))?;

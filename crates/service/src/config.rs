@@ -101,6 +101,9 @@ pub struct Config {
     /// The vault's mirrors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, MirrorConfig>,
+    /// Other machines that cosign tree heads, by name.
+    #[serde(default)]
+    pub witnesses: BTreeMap<String, WitnessConfig>,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
@@ -127,6 +130,16 @@ pub struct RestoreConfig {
     pub server_folders: Vec<PathBuf>,
     /// Where shadows and scratch copies live; relative to the configuration.
     pub scratch: Option<PathBuf>,
+}
+
+/// A machine that cosigns tree heads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Where it answers: `http://HOST:PORT`, or `https` behind a proxy.
+    pub url: String,
+    /// Its public key, as `unwipe witness key` prints it.
+    pub key: String,
 }
 
 /// One protected system; what lies under `settings` only its connector understands.
@@ -205,6 +218,7 @@ mod tests {
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
             mirrors: BTreeMap::new(),
+            witnesses: BTreeMap::new(),
             sources: BTreeMap::new(),
         }
     }

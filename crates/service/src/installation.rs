@@ -14,13 +14,15 @@ use ports::{
     files::{self, FileError},
 };
 use vault::{
-    CaptureKey, InitOptions, RestoreKey, Vault, VaultError, VaultReader, VaultWriter, WriteError,
-    WriterOptions, init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
+    CaptureKey, InitOptions, Vault, VaultError, VaultReader, VaultWriter, WriteError, WriterOptions,
+    init::InitError, journal::JournalOptions, keys::KeyError, reap::Lapsed,
 };
+use witness::{Client, WitnessClock};
 
 use crate::{
     Config, ConfigError, SecretError, Secrets, StoredSource,
     config::{RestoreConfig, VaultConfig},
+    keys::KeyDrill,
     place::{Place, PlaceError, Standing, Surroundings},
     secret::Environment,
 };
@@ -43,6 +45,15 @@ pub enum ServiceError {
     /// A key file cannot be used.
     #[error("a key cannot be used")]
     Key(#[from] KeyError),
+    /// A page of a split key cannot be used.
+    #[error("the share in {} cannot be used", path.display())]
+    ShareFile {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
     /// No restore key is configured and none was given.
     #[error("reading the vault needs its restore key")]
     NoRestoreKey,
@@ -89,6 +100,18 @@ pub enum ServiceError {
     /// Only a folder can be an offline copy.
     #[error("an offline copy must be a folder of a removable disk")]
     OfflineNeedsFolder,
+    /// The key of a configured witness is none.
+    #[error("the key of witness {name} cannot be used")]
+    WitnessKey {
+        /// The witness.
+        name: String,
+        /// What is wrong.
+        #[source]
+        source: vault::tree::VerifierKeyError,
+    },
+    /// What a witness answered cannot be kept.
+    #[error("the witness's answer cannot be kept")]
+    Cosignature(#[from] vault::tree::CosignatureError),
     /// A file cannot be read or written.
     #[error("the home folder cannot be used")]
     File(#[from] FileError),
@@ -115,7 +138,9 @@ impl ServiceError {
                 Some(format!("plug it in and mount it there, then: unwipe mirror run {name}"))
             }
             Self::OfflineNeedsFolder => Some("unwipe mirror add NAME --folder PATH --offline".to_owned()),
-            Self::Init(_) | Self::File(_) => None,
+            Self::WitnessKey { .. } => Some("unwipe witness key, on the witness, prints it".to_owned()),
+            Self::ShareFile { source, .. } => source.hint(),
+            Self::Init(_) | Self::Cosignature(_) | Self::File(_) => None,
         }
     }
 }
@@ -185,6 +210,7 @@ impl Installation {
             },
             approvers: std::collections::BTreeMap::new(),
             mirrors: std::collections::BTreeMap::new(),
+            witnesses: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
@@ -273,7 +299,12 @@ impl Installation {
     ) -> Result<Vec<Arc<dyn TimeSource>>, ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         let own = self.config.vault.place.time_source(&self.surroundings(&secrets))?;
-        Ok(own.into_iter().collect())
+        let mut sources: Vec<Arc<dyn TimeSource>> = own.into_iter().collect();
+        for (name, config) in &self.config.witnesses {
+            let client = Client::new(&config.url, config.verifier_key(name)?);
+            sources.push(Arc::new(WitnessClock::new(client, self.vault(environment)?)));
+        }
+        Ok(sources)
     }
 
     /// Opens what removes lapsed objects from the vault's place; it takes rights that capturing has not.
@@ -301,6 +332,7 @@ impl Installation {
         let store = self.origin_store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
+        let key = key.following(writer.vault());
         Ok((Arc::new(writer), key))
     }
 
@@ -312,7 +344,7 @@ impl Installation {
     ) -> Result<VaultReader, ServiceError> {
         let reference = reference.or(self.config.restore.key.as_deref()).ok_or(ServiceError::NoRestoreKey)?;
         let secrets = Secrets::new(&self.home, environment);
-        let key = RestoreKey::parse(secrets.resolve(reference)?.expose())?;
+        let (key, _) = crate::keys::resolve(reference, &secrets)?;
         let store = self.store(environment)?;
         Ok(VaultReader::open(store, &key)?)
     }
@@ -324,6 +356,23 @@ impl Installation {
             None => "catalog.sqlite".to_owned(),
         };
         self.state_folder(source).join(file)
+    }
+
+    /// Returns the key drills in the operation log, oldest first; reading them needs the configured restore key.
+    pub fn key_drills(&self, environment: Environment<'_>) -> Result<Vec<KeyDrill>, ServiceError> {
+        let reader = self.reader(None, environment)?;
+        let Ok(source) = SourceName::new(crate::operations::SOURCE) else { return Ok(Vec::new()) };
+        let mut drills = Vec::new();
+        for commit in reader.vault().commits(&source)? {
+            for change in reader.body(&commit?)?.changes {
+                let vault::Change::Upsert { item, content } = change else { continue };
+                if item.stream.as_str() == crate::operations::Kind::KeyDrill.stream() {
+                    // One written by a later version may look different; the others still count.
+                    drills.extend(serde_json::from_slice::<KeyDrill>(&reader.read_all(&content)?).ok());
+                }
+            }
+        }
+        Ok(drills)
     }
 
     /// Opens a source's catalog as it is; one that is of no more use is moved aside and begun anew.

@@ -20,15 +20,18 @@ pub enum Kind {
     Certificate,
     /// Retention was lengthened.
     Retention,
+    /// A key was shown to open the vault.
+    KeyDrill,
 }
 
 impl Kind {
-    const fn stream(self) -> &'static str {
+    pub(crate) const fn stream(self) -> &'static str {
         match self {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
             Self::Retention => "retention",
+            Self::KeyDrill => "key-drills",
         }
     }
 }
@@ -48,5 +51,8 @@ pub fn record<T: Serialize>(
     let mut commit = writer.begin(&source);
     let content = commit.store_bytes(Layout::Small, &text)?;
     commit.upsert(Item { stream, key: key.to_owned(), attributes: "{}".to_owned() }, content)?;
-    Ok(commit.finish(&Cursor(Vec::new()))?)
+    let receipt = commit.finish(&Cursor(Vec::new()))?;
+    // The document is in the vault; when no head can be made now, the next one covers it.
+    writer.advance_head().ok();
+    Ok(receipt)
 }

@@ -2,6 +2,8 @@
 
 mod capture;
 mod drill;
+mod head;
+mod keys;
 mod look;
 mod mirror;
 mod recover;
@@ -10,14 +12,15 @@ mod retention;
 mod setup;
 mod siege;
 mod vault;
+mod witness;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, look::*, mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*,
-    vault::*,
+    capture::*, drill::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*, retention::*,
+    setup::*, siege::*, vault::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -87,7 +90,11 @@ pub(crate) enum Verb {
     Shadow(Shadow),
     /// Prove by restoring that a moment can be restored
     Drill(Drill),
-    /// Check the vault: chain, signatures, and with --read-data every byte
+    /// Show, prove and have cosigned what the vault was at one time
+    Head(Head),
+    /// Remember vaults from another machine, and cosign what continues them
+    Witness(Witness),
+    /// Check the vault: chain, signatures, tree heads, and with --read-data every byte
     Verify(Verify),
     /// Keep copies of the vault in other places, and on disks that are unplugged
     #[command(subcommand_required = true)]
@@ -97,6 +104,8 @@ pub(crate) enum Verb {
     /// Keep a vault for other hosts: serve it, enrol sources, guard its files
     #[command(subcommand_required = true)]
     Vault(Vault),
+    /// Say who can open the vault and who can add to it, and prove it
+    Keys(Keys),
     /// Check this installation and its sources
     Doctor,
     /// Attack this vault with everything at hand, harmlessly, and show what held

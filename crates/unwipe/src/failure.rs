@@ -133,6 +133,18 @@ impl From<service::certificate::CertificateError> for Failure {
     }
 }
 
+impl From<witness::WitnessError> for Failure {
+    fn from(error: witness::WitnessError) -> Self {
+        let exit = match error {
+            witness::WitnessError::LostState { .. } => Exit::Authentication,
+            witness::WitnessError::Missing { .. } => Exit::Nothing,
+            witness::WitnessError::NoLogKey => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self { exit, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
 impl From<connect::plan::PlanFolderError> for Failure {
     fn from(error: connect::plan::PlanFolderError) -> Self {
         Self { exit: Exit::Failed, hint: None, error: Box::new(error) }
@@ -183,7 +195,10 @@ fn exit_of(error: &service::ServiceError) -> Exit {
 
     match error {
         ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
-        ServiceError::Config(_) | ServiceError::Secret(_) | ServiceError::OfflineNeedsFolder => Exit::Usage,
+        ServiceError::Config(_)
+        | ServiceError::Secret(_)
+        | ServiceError::OfflineNeedsFolder
+        | ServiceError::WitnessKey { .. } => Exit::Usage,
         ServiceError::NoRestoreKey => Exit::Authentication,
         ServiceError::Key(_) => Exit::WrongKey,
         ServiceError::Vault(error) | ServiceError::Write(WriteError::Vault(error)) => match error {
@@ -194,7 +209,7 @@ fn exit_of(error: &service::ServiceError) -> Exit {
         },
         ServiceError::Mirror(error) if error.is_tampering() => Exit::Tampering,
         ServiceError::Mirror(MirrorError::NoVault) => Exit::NoVault,
-        ServiceError::Write(WriteError::Fork { .. }) => Exit::Tampering,
+        ServiceError::Write(WriteError::Fork { .. } | WriteError::HeadFork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }
 }

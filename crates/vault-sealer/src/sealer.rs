@@ -6,15 +6,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use blobs::{LocalStore, Protection};
 use model::Moment;
 use ports::{
-    BlobName, Clock,
+    BlobName, BlobStore, Clock,
     files::{self, FileError},
 };
 use rustix::fs::{AtFlags, CWD, IFlags, Mode, OFlags, XattrFlags};
 use vault::{
-    Commit, Manifest, ObjectName, log::CommitError, manifest::ManifestError, object, pack::PackError,
-    retention,
+    Commit, Manifest, ObjectName, Vault, keys::KeyState, log::CommitError, manifest::ManifestError, object,
+    pack::PackError, retention,
 };
 
 use crate::{
@@ -91,6 +92,9 @@ pub enum SealerError {
     /// The bytes are not the commit that the name promises.
     #[error("the commit is refused")]
     Commit(#[from] CommitError),
+    /// The vault's keys cannot be read.
+    #[error("the vault's keys cannot be read")]
+    Keys(#[from] vault::VaultError),
     /// It is no entry of the log of retention.
     #[error("it is no entry of the log of retention")]
     Entry(#[from] retention::RecordError),
@@ -126,7 +130,7 @@ pub enum SealerError {
 }
 
 /// The largest object but packs and commits.
-const SMALL_BYTES_MAX: u64 = 1 << 20;
+const SMALL_BYTES_MAX: u64 = 2 << 20;
 /// The largest pack or commit.
 pub(crate) const OBJECT_BYTES_MAX: u64 = 64 << 20;
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o600);
@@ -281,7 +285,7 @@ impl Sealer {
                 retention::Record::parse(content, manifest.vault, *number)?;
             }
             ObjectName::Commit(source, sequence) => {
-                let commit = Commit::parse(content, manifest.vault, &manifest.signers)?.envelope;
+                let commit = Commit::parse(content, manifest.vault, &self.keys()?)?.envelope;
                 if commit.source != *source || commit.sequence != *sequence {
                     let (source_name, sequence) = (commit.source, commit.sequence);
                     return Err(CommitError::Misplaced { source_name, sequence }.into());
@@ -290,6 +294,12 @@ impl Sealer {
             _ => {}
         }
         Ok(manifest.lock_days)
+    }
+
+    /// Reads whose signatures count, anew each time: the owner may have added or retired a signer.
+    fn keys(&self) -> Result<KeyState, SealerError> {
+        let store: Arc<dyn BlobStore> = Arc::new(LocalStore::open(&self.root, Protection::Plain)?);
+        Ok(Vault::open(store)?.keys())
     }
 
     fn manifest(&self) -> Result<Arc<Manifest>, SealerError> {

@@ -2,11 +2,13 @@
 
 use model::{Moment, SourceName};
 use vault::{
-    Commit, Manifest, PackId,
+    Commit, Manifest, PackId, VaultId,
+    keys::KeyState,
     log::CommitError,
     object,
     pack::PackError,
     retention::{Record, RecordError},
+    tree::HeadError,
 };
 
 use crate::policy::{AHEAD_MICROS, BEHIND_MICROS};
@@ -64,6 +66,9 @@ pub enum ContentError {
     /// It is no entry of the log of retention, or one that this client may not make.
     #[error("the entry is refused: {0}")]
     Retention(#[from] RecordError),
+    /// It is no head that continues the last one.
+    #[error("the head is refused: {0}")]
+    Head(#[from] HeadError),
     /// It is not the next head.
     #[error("the next head is number {next}, not {found}")]
     HeadNumber {
@@ -80,8 +85,8 @@ pub enum ContentError {
     },
 }
 
-/// The largest head or proof.
-pub(crate) const SMALL_BYTES_MAX: u64 = 1 << 20;
+/// The largest head or proof: a head of 16,384 commits has less than 2 MiB.
+pub(crate) const SMALL_BYTES_MAX: u64 = 2 << 20;
 
 /// Checks that a pack is one of this vault and has its name by right.
 pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(), ContentError> {
@@ -96,13 +101,14 @@ pub(crate) fn pack(id: &PackId, content: &[u8], manifest: &Manifest) -> Result<(
 pub(crate) fn retention_entry(
     number: u64,
     content: &[u8],
-    manifest: &Manifest,
+    vault: VaultId,
+    keys: &KeyState,
     own: Option<&SourceName>,
 ) -> Result<(), ContentError> {
-    let (record, _) = Record::parse(content, manifest.vault, number)?;
+    let (record, _) = Record::parse(content, vault, number)?;
     let allowed = match own {
-        Some(own) => record.is_hold_of(own, manifest),
-        None => record.is_owners(manifest),
+        Some(own) => record.is_hold_of(own, keys),
+        None => record.is_owners(keys),
     };
     if allowed { Ok(()) } else { Err(RecordError::Signer.into()) }
 }

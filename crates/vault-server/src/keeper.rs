@@ -9,7 +9,7 @@ use std::{
 use blobs::remote::protocol::{Listed, OBJECT_BYTES_MAX, PAGE_OBJECTS, Page, Status};
 use model::{Moment, SourceName};
 use ports::{Blob, BlobError, BlobName, BlobStore, Clock, files::FileError};
-use vault::{Commit, ObjectName, PackId, Vault, VaultError, object, retention};
+use vault::{Commit, ObjectName, PackId, Vault, VaultError, object, retention, tree::TreeHead};
 
 pub use crate::checks::ContentError;
 use crate::{
@@ -162,13 +162,19 @@ impl Keeper {
                 let own = own.clone();
                 return self.append(&own, sequence, admission, content);
             }
-            (ObjectName::Head(number), _) => self.check_next_head(*number)?,
+            (ObjectName::Head(number), _) => self.check_next_head(*number, content)?,
             (ObjectName::Retention(number), capability) => {
                 let own = match capability {
                     Capability::Capture(own) => Some(own),
                     _ => None,
                 };
-                checks::retention_entry(*number, content, self.vault.manifest(), own)?;
+                checks::retention_entry(
+                    *number,
+                    content,
+                    self.vault.manifest().vault,
+                    &self.vault.keys(),
+                    own,
+                )?;
             }
             (ObjectName::Proof, _) => {}
             (object, capability) => {
@@ -178,15 +184,21 @@ impl Keeper {
         self.store(admission, content)
     }
 
-    /// Heads are numbered one by one: nobody can take a later one's place beforehand.
-    fn check_next_head(&self, found: u64) -> Result<(), KeeperError> {
+    /// Heads are numbered one by one: nobody can take a later one's place beforehand. Each must continue the last.
+    fn check_next_head(&self, found: u64, content: &[u8]) -> Result<(), KeeperError> {
         let heads = self.vault.store().list("heads/")?;
         let number = |blob: &Blob| match ObjectName::parse(&blob.name) {
             Some(ObjectName::Head(number)) => Some(number),
             _ => None,
         };
         let next = heads.iter().filter_map(number).max().map_or(0, |last| last + 1);
-        if found == next { Ok(()) } else { Err(ContentError::HeadNumber { found, next }.into()) }
+        if found != next {
+            return Err(ContentError::HeadNumber { found, next }.into());
+        }
+        let previous = self.vault.newest_tree_head().map_err(KeeperError::Vault)?;
+        let head = TreeHead::parse(content, self.vault.manifest().vault, &self.vault.keys())
+            .map_err(ContentError::from)?;
+        Ok(head.check_follows(previous.as_ref()).map_err(ContentError::from)?)
     }
 
     fn store(&self, admission: Admission, content: &[u8]) -> Result<Moment, KeeperError> {
@@ -205,7 +217,10 @@ impl Keeper {
         content: &[u8],
     ) -> Result<Moment, KeeperError> {
         let manifest = self.vault.manifest();
-        let commit = Commit::parse(content, manifest.vault, &manifest.signers).map_err(ContentError::from)?;
+        // The owner may have added or retired a signer since.
+        self.vault.refresh_keys().map_err(KeeperError::Vault)?;
+        let keys = self.vault.keys();
+        let commit = Commit::parse(content, manifest.vault, &keys).map_err(ContentError::from)?;
         let envelope = &commit.envelope;
         if envelope.source != *own || envelope.sequence != sequence {
             let source_name = envelope.source.clone();

@@ -75,6 +75,22 @@ id!(
     32
 );
 
+id!(
+    /// A hash of the Merkle tree over all commits: SHA-256, as RFC 6962 has it.
+    TreeHash,
+    32
+);
+id!(
+    /// The hash of a tree head's object, which its successor names.
+    HeadHash,
+    32
+);
+
+impl HeadHash {
+    /// What the first tree head names as its predecessor.
+    pub const NONE: Self = Self([0; 32]);
+}
+
 impl CommitHash {
     /// What the first commit of a source names as its predecessor.
     pub const NONE: Self = Self([0; 32]);

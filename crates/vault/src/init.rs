@@ -66,17 +66,20 @@ pub fn init(
     let data_recipient = PublicKey::from(&StaticSecret::from(*data_secret)).to_bytes();
 
     let mut capture_key = CaptureKey::generate(vault, data_recipient, random);
-    let keys = DataKeys::new(data_secret, capture_key.chunk_key.clone());
     let (restore, recovery) = (RestoreKey::generate(), RestoreKey::generate());
-    let role =
-        |role: &str, key: &RestoreKey| Recipient { role: role.to_owned(), age: key.recipient().to_string() };
+    let role = |role: &str, key: &RestoreKey| Recipient {
+        role: role.to_owned(),
+        age: key.recipient().to_string(),
+        name: None,
+        since: None,
+    };
     let manifest = Manifest {
         vault,
         created,
         lock_days: options.lock_days,
         data_recipient,
+        owner: Some(crate::keys::change::owner_public(&data_secret)?),
         signers: vec![capture_key.signer_public()?],
-        owner: Some(keys.owner_public()?),
         recipients: vec![role("recovery", &recovery), role("restore", &restore)],
         fingerprint: Fingerprint([0; 32]),
     };
@@ -84,7 +87,12 @@ pub fn init(
     let manifest = Manifest::parse(&bytes)?;
     capture_key.fingerprint = manifest.fingerprint;
 
+    let keys = DataKeys::new(data_secret, capture_key.chunk_key.clone());
     let wrapped = keys.wrap(vault, &[recovery.recipient(), restore.recipient()])?;
+    // Nobody is told of keys that do not open what was just wrapped for them.
+    for key in [&recovery, &restore] {
+        key.unlock(&manifest, &wrapped)?;
+    }
     let lock = retention::lock_until(created, options.lock_days);
     // A crash in between leaves keys of a vault that never was; the next attempt takes the next number.
     let number = store.list(names::KEYS)?.len() as u64;

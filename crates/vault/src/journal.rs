@@ -1,4 +1,4 @@
-//! A durable tail for streamed bytes between two commits (format §10).
+//! A durable tail for streamed bytes between two commits (format §11).
 //!
 //! Bytes that a source streams must be durable within a millisecond, a commit takes longer: so they go into this
 //! append-only tail first and are acknowledged when [`Journal::sync`] returns. Once a commit holds them, they are retired.
@@ -16,10 +16,9 @@ use std::{
 use model::StreamName;
 use ports::{Random, files, files::FileError};
 use rustix::fs::FlockOperation;
-use zeroize::Zeroizing;
 
 use self::file::{FileKeys, JournalFile, Record, Scan};
-use crate::{CaptureKey, VaultId, VaultReader, encoding::DecodeError, seal::SealError};
+use crate::{CaptureKey, VaultReader, encoding::DecodeError, seal::SealError};
 
 /// Why the journal cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -347,10 +346,10 @@ pub fn recover(
     reader: &VaultReader,
     mut each: impl FnMut(&StreamName, u64, &[u8]),
 ) -> Result<(), JournalError> {
-    let (vault, secret): (VaultId, &Zeroizing<[u8; 32]>) = reader.journal_secret();
+    let (vault, keys) = (reader.vault().manifest().vault, reader.data_keys());
     walk(
         folder,
-        |path, scan| scan.with_data_secret(vault, secret, path),
+        |path, scan| scan.with_data_secret(vault, keys, path),
         |_, record| {
             each(&record.stream, record.offset, &record.bytes);
         },

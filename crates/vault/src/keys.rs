@@ -1,16 +1,23 @@
 //! The keys that people and programs hold (format §3).
 
 mod capture;
+pub mod change;
 mod kit;
+mod manage;
+mod page;
 mod restore;
+pub mod shares;
 
 use std::path::PathBuf;
 
 use ports::files::FileError;
 
 pub use capture::CaptureKey;
+pub use change::{KeyState, Signer};
 pub use kit::RecoveryKit;
+pub use manage::KeyRing;
 pub use restore::{DataKeys, RestoreKey};
+pub use shares::{Share, ShareError};
 
 use crate::VaultId;
 
@@ -56,6 +63,30 @@ pub enum KeyError {
     /// The identity opens none of the vault's wrapped keys.
     #[error("this identity does not open the vault")]
     WrongIdentity,
+    /// The key may add no more.
+    #[error("this capture key was retired")]
+    Retired,
+    /// The key may add to another source only.
+    #[error("this capture key is for another source than {source_name}")]
+    OtherSource {
+        /// The source that it was used for.
+        source_name: model::SourceName,
+    },
+    /// The vault was made without an owner.
+    #[error("this vault was made without an owner key, so its keys cannot change")]
+    NoOwner,
+    /// Somebody else changed the keys at the same moment.
+    #[error("the keys were changed by somebody else at the same moment")]
+    Overtaken,
+    /// A line of a printed page was typed wrongly.
+    #[error("line {line} of the key is mistyped")]
+    Mistyped {
+        /// Its number.
+        line: usize,
+    },
+    /// Shares do not give a key.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// A wrapped key is damaged.
     #[error("the wrapped key is damaged: {reason}")]
     Damaged {
@@ -72,6 +103,8 @@ impl KeyError {
             Self::Fingerprint => {
                 Some("the manifest was replaced, or the key is for another vault with the same id: trust neither before you know which".to_owned())
             }
+            Self::Retired => Some("unwipe keys capture issue SOURCE --out FILE makes another".to_owned()),
+            Self::Overtaken => Some("look at `unwipe keys list`, then try again".to_owned()),
             Self::WrongIdentity => Some("use the restore key or the recovery kit of this vault".to_owned()),
             _ => None,
         }

@@ -22,12 +22,13 @@ pub mod reap;
 pub mod retention;
 pub mod seal;
 pub mod time;
+pub mod tree;
 mod vault;
 pub mod verify;
 pub mod writer;
 
 pub use content::{Content, Extent, Layout, Leaves, PackRef, Place};
-pub use id::{ChunkId, CommitHash, LeafHash, PackId, VaultId};
+pub use id::{ChunkId, CommitHash, HeadHash, LeafHash, PackId, TreeHash, VaultId};
 pub use init::{InitOptions, NewVault, init};
 pub use keys::{CaptureKey, RecoveryKit, RestoreKey};
 pub use log::{Change, Commit, Envelope};

@@ -22,10 +22,10 @@ pub struct Manifest {
     pub lock_days: u32,
     /// The public half of the data key.
     pub data_recipient: [u8; 32],
+    /// Whose signature changes of keys need; derived from the data key. A vault without one cannot change its keys.
+    pub owner: Option<[u8; 32]>,
     /// The keys whose signatures count.
     pub signers: Vec<[u8; 32]>,
-    /// The key that signs what only those may decide who can open the vault; absent in a vault from before there was one.
-    pub owner: Option<[u8; 32]>,
     /// Who can open the vault.
     pub recipients: Vec<Recipient>,
     /// The hash of the manifest's bytes.
@@ -39,6 +39,12 @@ pub struct Recipient {
     pub role: String,
     /// Its public half, as `age` writes it.
     pub age: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Since when, if not from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Moment>,
 }
 
 /// The hash of a manifest's bytes; key files carry it.
@@ -70,9 +76,9 @@ struct File {
     created: Moment,
     lock_days: u32,
     data_recipient: String,
-    signers: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    signers: Vec<String>,
     recipients: Vec<Recipient>,
 }
 
@@ -103,8 +109,8 @@ impl Manifest {
             created: file.created,
             lock_days: file.lock_days,
             data_recipient: key(&file.data_recipient)?,
-            signers: file.signers.iter().map(key).collect::<Result<_, _>>()?,
             owner: file.owner.as_ref().map(key).transpose()?,
+            signers: file.signers.iter().map(key).collect::<Result<_, _>>()?,
             recipients: file.recipients,
             fingerprint: Fingerprint(*blake3::hash(bytes).as_bytes()),
         })
@@ -119,8 +125,8 @@ impl Manifest {
             created: self.created,
             lock_days: self.lock_days,
             data_recipient: hex(&self.data_recipient),
-            signers: self.signers.iter().map(|key| hex(key)).collect(),
             owner: self.owner.map(|key| hex(&key)),
+            signers: self.signers.iter().map(|key| hex(key)).collect(),
             recipients: self.recipients.clone(),
         };
         let mut bytes =

@@ -23,7 +23,7 @@ pub enum ObjectName {
     Commit(SourceName, u64),
     /// `heads/<n>`
     Head(u64),
-    /// `proofs/<n>`
+    /// `proofs/<n>`, `proofs/cosignature-<n>-<key id>`
     Proof,
     /// `retention/<number>`
     Retention(u64),

@@ -13,20 +13,19 @@ use std::{
 use model::SourceName;
 use ports::{BlobError, BlobStore};
 use ring::signature::Ed25519KeyPair;
-use zeroize::Zeroizing;
 
 pub use content::ContentReader;
 pub use open_pack::OpenPack;
 pub use restore::{FileSink, RestoreError, RestoreJob, RestoreOptions, RestoreProgress, Sink};
 
 use crate::{
-    Commit, Content, PackId, RestoreKey, Vault, VaultError, VaultId,
+    Commit, Content, PackId, RestoreKey, Vault, VaultError,
     content::ContentHasher,
-    keys::{DataKeys, KeyError},
+    keys::{self, DataKeys, KeyError, KeyState},
     log::{self, ChangeBlock, CommitBody},
     names,
     pack::{PackError, PackIndex},
-    seal::{self, BLOCK_BYTES_MAX, BlockKey, Label, Purpose},
+    seal::{BLOCK_BYTES_MAX, BlockKey, Label, Purpose},
 };
 
 /// Reads what a vault holds.
@@ -90,8 +89,7 @@ impl VaultReader {
         }
         let closed = |source| VaultError::Body { object: object.clone(), source };
         let vault = self.vault.manifest().vault;
-        let key = seal::unwrap(&vault, Purpose::Commit, &self.keys.data_secret, &envelope.body.wrapped)
-            .map_err(closed)?;
+        let key = self.keys.unwrap(&vault, Purpose::Commit, &envelope.body.wrapped).map_err(closed)?;
         let key = BlockKey::new(vault, &key).map_err(closed)?;
         let blocks = log::split_blocks(&commit.body, envelope.body.blocks).map_err(unsound)?;
         for (number, sealed) in (0..).zip(blocks) {
@@ -128,11 +126,11 @@ impl VaultReader {
         Ok(OpenPack::open(&self.vault, &self.keys, *id)?.1)
     }
 
-    /// Returns the owner's key, if it is the one that the manifest names.
+    /// Returns the owner's key, if it is the one that the manifest, or the last change of keys, names.
     pub fn owner(&self) -> Result<Option<Ed25519KeyPair>, VaultError> {
-        let named = self.vault.manifest().owner;
-        let is_named = named.is_some() && named == Some(self.keys.owner_public()?);
-        Ok(if is_named { Some(self.keys.owner()?) } else { None })
+        let named = self.vault.keys().owner;
+        let is_named = named.is_some() && named == Some(keys::change::owner_public(&self.keys.data_secret)?);
+        Ok(if is_named { Some(keys::change::owner_pair(&self.keys.data_secret)?) } else { None })
     }
 
     /// Returns the hasher of leaves and contents.
@@ -140,8 +138,8 @@ impl VaultReader {
         &self.hasher
     }
 
-    pub(crate) fn journal_secret(&self) -> (VaultId, &Zeroizing<[u8; 32]>) {
-        (self.vault.manifest().vault, &self.keys.data_secret)
+    pub(crate) const fn data_keys(&self) -> &DataKeys {
+        &self.keys
     }
 
     pub(crate) fn pack(&self, id: &PackId) -> Result<Arc<OpenPack>, VaultError> {
@@ -154,11 +152,20 @@ impl VaultReader {
     }
 }
 
-/// Tries all wrapped keys: some may be for other identities, damaged, or planted.
-fn unlock(vault: &Vault, key: &RestoreKey) -> Result<DataKeys, VaultError> {
+/// Tries the owner's changes, newest first, then all wrapped keys: some may be for other identities, damaged, or planted.
+pub(crate) fn unlock(vault: &Vault, key: &RestoreKey) -> Result<DataKeys, VaultError> {
     let mut failure = KeyError::WrongIdentity;
+    for change in vault.key_changes()?.iter().rev() {
+        match key.unlock_for(vault.manifest(), &change.state.data_recipient, &change.wrapped) {
+            Ok(keys) => return Ok(keys),
+            Err(error @ (KeyError::OtherVault { .. } | KeyError::Fingerprint)) => return Err(error.into()),
+            Err(KeyError::WrongIdentity) => {}
+            Err(error) => failure = error,
+        }
+    }
     for blob in vault.store().list(names::KEYS)? {
         let unlocked = match vault.store().read(&blob.name) {
+            Ok(bytes) if KeyState::is_change(&bytes) => continue,
             Ok(wrapped) => key.unlock(vault.manifest(), &wrapped),
             Err(error @ BlobError::Unavailable { .. }) => return Err(error.into()),
             Err(error) => Err(KeyError::Damaged { reason: error.to_string() }),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::SourceName;
 use ports::{BlobError, BlobStore};
@@ -6,12 +6,13 @@ use ports::{BlobError, BlobStore};
 use crate::{
     CommitHash, Manifest, PackId,
     encoding::DecodeError,
-    keys::KeyError,
+    keys::{KeyError, KeyState},
     log::{Commit, CommitError},
     manifest::ManifestError,
     names,
     pack::PackError,
     seal::SealError,
+    tree::HeadError,
 };
 
 /// A vault as it can be seen without any key: its sources, its commits and what they need.
@@ -19,6 +20,7 @@ use crate::{
 pub struct Vault {
     store: Arc<dyn BlobStore>,
     manifest: Arc<Manifest>,
+    keys: Arc<Mutex<SeenKeys>>,
 }
 
 /// Why something in a vault cannot be read.
@@ -63,6 +65,15 @@ pub enum VaultError {
         #[source]
         source: DecodeError,
     },
+    /// A tree head is damaged or forged.
+    #[error("tree head {object} is not sound")]
+    TreeHead {
+        /// The object's name.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: HeadError,
+    },
     /// A pack is damaged.
     #[error("pack {object} is not sound")]
     Pack {
@@ -87,6 +98,7 @@ impl VaultError {
             Self::Commit { object, .. }
             | Self::Body { object, .. }
             | Self::Changes { object, .. }
+            | Self::TreeHead { object, .. }
             | Self::Pack { object, .. } => Some(object.clone()),
             Self::Manifest(_) | Self::NoVault => Some(names::MANIFEST.to_owned()),
             Self::Store(BlobError::Missing { name } | BlobError::Refused { name, .. }) => {
@@ -105,6 +117,7 @@ impl VaultError {
                 | Self::Body { .. }
                 | Self::Changes { .. }
                 | Self::Pack { .. }
+                | Self::TreeHead { .. }
                 | Self::Digest
                 | Self::Manifest(ManifestError::Parse { .. })
         )
@@ -127,12 +140,72 @@ impl Vault {
             Err(BlobError::Missing { .. }) => return Err(VaultError::NoVault),
             other => other?,
         };
-        Ok(Self { manifest: Arc::new(Manifest::parse(&bytes)?), store })
+        let manifest = Manifest::parse(&bytes)?;
+        let keys = Arc::new(Mutex::new(SeenKeys { state: KeyState::of(&manifest), numbers: Vec::new() }));
+        let vault = Self { manifest: Arc::new(manifest), store, keys };
+        vault.refresh_keys()?;
+        Ok(vault)
     }
 
     /// Returns the manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Returns whose signatures count and who can open what is stored from now on.
+    pub fn keys(&self) -> KeyState {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).state.clone()
+    }
+
+    /// Reads the changes of keys that the owner signed since; others are passed over.
+    pub fn refresh_keys(&self) -> Result<(), VaultError> {
+        let numbers = self.key_numbers()?;
+        if self.keys.lock().unwrap_or_else(PoisonError::into_inner).numbers == numbers {
+            return Ok(());
+        }
+        let changes = self.key_changes()?;
+        let mut seen = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        // A listing that lost objects must not bring retired signers or an old data key back.
+        if let Some(last) =
+            changes.into_iter().last().filter(|last| last.state.sequence >= seen.state.sequence)
+        {
+            seen.state = last.state;
+        }
+        seen.numbers = numbers;
+        Ok(())
+    }
+
+    /// Returns every key that was the owner's at some time: what it signed then still counts.
+    pub(crate) fn owners(&self) -> Result<Vec<[u8; 32]>, VaultError> {
+        let changed = self.key_changes()?.into_iter().filter_map(|change| change.state.owner);
+        Ok(self.manifest.owner.into_iter().chain(changed).collect())
+    }
+
+    pub(crate) fn key_numbers(&self) -> Result<Vec<u64>, VaultError> {
+        let listed = self.store.list(names::KEYS)?;
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|blob| names::parse_keys(&blob.name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Returns the changes of keys in order, each with the keys that it wraps.
+    pub(crate) fn key_changes(&self) -> Result<Vec<KeyChange>, VaultError> {
+        let numbers = self.key_numbers()?;
+        let mut state = KeyState::of(&self.manifest);
+        let mut changes = Vec::new();
+        for number in numbers {
+            let bytes = match self.store.read(&names::keys(number)?) {
+                Err(error @ BlobError::Unavailable { .. }) => return Err(error.into()),
+                // One that is damaged ends nothing: those after it do not continue the chain and are found so.
+                Err(_) => continue,
+                Ok(bytes) => bytes,
+            };
+            if let Ok((next, wrapped)) = state.follow(self.manifest.vault, &bytes) {
+                changes.push(KeyChange { number, state: next.clone(), wrapped: wrapped.to_vec() });
+                state = next;
+            }
+        }
+        Ok(changes)
     }
 
     /// Returns the store.
@@ -164,7 +237,13 @@ impl Vault {
         let name = names::commit(source, sequence)?;
         let bytes = self.store.read(&name)?;
         let wrong = |source| VaultError::Commit { object: name.to_string(), source };
-        let commit = Commit::parse(&bytes, self.manifest.vault, &self.manifest.signers).map_err(wrong)?;
+        let mut parsed = Commit::parse(&bytes, self.manifest.vault, &self.keys());
+        if matches!(parsed, Err(CommitError::Signer)) {
+            // The signer may have been added since the vault was opened.
+            self.refresh_keys()?;
+            parsed = Commit::parse(&bytes, self.manifest.vault, &self.keys());
+        }
+        let commit = parsed.map_err(wrong)?;
         let envelope = &commit.envelope;
         if envelope.source != *source || envelope.sequence != sequence {
             let source_name = envelope.source.clone();
@@ -192,6 +271,20 @@ impl Vault {
     pub(crate) fn pack_object(id: &PackId) -> String {
         names::pack(id).map(|name| name.to_string()).unwrap_or_default()
     }
+}
+
+struct SeenKeys {
+    state: KeyState,
+    /// The objects that were there when it was read: as long as there are no others, it is not read again.
+    numbers: Vec<u64>,
+}
+
+/// A change of keys that the owner signed.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyChange {
+    pub(crate) number: u64,
+    pub(crate) state: KeyState,
+    pub(crate) wrapped: Vec<u8>,
 }
 
 /// The commits of a source, in order.

@@ -1,5 +1,7 @@
 //! Checking a vault: structure without a key, contents with one (format §9).
 
+mod heads;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -10,8 +12,11 @@ use ports::{Blob, BlobError};
 
 use crate::{
     Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, log::PackEntry, names,
-    pack::PACK_BYTES_MAX, retention::RetentionLog,
+    pack::PACK_BYTES_MAX, retention::RetentionLog, tree::TreeHead, verify::heads::LogHashes,
 };
+
+/// How wrapped keys begin.
+const AGE_LINE: &[u8] = b"age-encryption.org/v1\n";
 
 /// How deep to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +49,10 @@ pub enum Problem {
     Altered,
     /// The object does not belong where it is.
     Foreign,
+    /// The object was there once: a tree head or a witness saw it.
+    RolledBack,
+    /// Another object was there when a tree head was made.
+    Forked,
     /// The object's lock ends before what needs it.
     LockTooShort,
     /// The store did not answer.
@@ -63,6 +72,12 @@ pub struct Report {
     pub reaped_packs: u64,
     /// Packs that no commit names: what is left of writers that stopped half way.
     pub unreferenced_packs: u64,
+    /// Tree heads looked at.
+    pub heads: u64,
+    /// Commits that no tree head covers yet: the newest ones.
+    pub uncovered_commits: u64,
+    /// The newest tree head, with the checkpoint that is worth keeping elsewhere.
+    pub newest_head: Option<TreeHead>,
     /// Objects for which the store knows no lock, for instance in a copy of a vault.
     pub unlocked_objects: u64,
     /// Bytes read.
@@ -88,6 +103,8 @@ impl fmt::Display for Problem {
             Self::Missing => "missing",
             Self::Altered => "altered",
             Self::Foreign => "foreign",
+            Self::RolledBack => "rolled back",
+            Self::Forked => "forked",
             Self::LockTooShort => "lock too short",
             Self::Unreadable => "unreadable",
         })
@@ -102,7 +119,10 @@ impl Report {
 
     /// Returns whether something was removed or changed, rather than merely out of reach.
     pub fn shows_tampering(&self) -> bool {
-        let tampering = |finding: &Finding| matches!(finding.problem, Problem::Missing | Problem::Altered);
+        let tampering = |finding: &Finding| {
+            use Problem::{Altered, Forked, Missing, RolledBack};
+            matches!(finding.problem, Missing | Altered | RolledBack | Forked)
+        };
         self.findings.iter().any(tampering)
     }
 }
@@ -126,15 +146,18 @@ pub fn verify(
         present: objects.iter().map(|blob| (blob.name.to_string(), blob.clone())).collect(),
         named: BTreeMap::new(),
         retention: RetentionLog::read(vault)?,
+        hashes: LogHashes::new(),
         damaged: BTreeSet::new(),
         affected: BTreeMap::new(),
         done: 0,
     };
     check.names(&objects);
     check.foreign()?;
+    check.keys()?;
     for source in vault.sources()? {
         check.log(&source, reader, progress)?;
     }
+    check.heads(progress)?;
     check.packs(progress);
     if let (Some(reader), Depth::ReadData) = (reader, depth) {
         check.contents(reader, progress)?;
@@ -158,6 +181,7 @@ struct Check<'a> {
     /// Every pack that a commit names: its size where known, and until when it must be locked.
     named: BTreeMap<PackId, (Option<u64>, model::Moment)>,
     retention: RetentionLog,
+    hashes: LogHashes,
     damaged: BTreeSet<PackId>,
     affected: BTreeMap<String, u64>,
     done: u64,
@@ -185,9 +209,10 @@ impl Check<'_> {
             };
             let known = name == names::MANIFEST
                 || number(names::KEYS)
-                || number("heads/")
+                || number(names::HEADS)
                 || number("proofs/")
                 || names::parse_retention(&blob.name).is_some()
+                || names::parse_cosignature(&blob.name).is_some()
                 || names::parse_pack(&blob.name).is_some()
                 || names::parse_commit(&blob.name).is_some();
             if !known {
@@ -213,6 +238,26 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Finds objects among the keys that neither the vault's maker nor its owner wrote.
+    fn keys(&mut self) -> Result<(), VaultError> {
+        let signed: Vec<u64> = self.vault.key_changes()?.iter().map(|change| change.number).collect();
+        for number in self.vault.key_numbers()? {
+            let name = names::keys(number)?;
+            let bytes = match self.vault.store().read(&name) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.fail(name.as_str(), &error.into());
+                    continue;
+                }
+            };
+            if !bytes.starts_with(AGE_LINE) && !signed.contains(&number) {
+                let detail = "it is no change of keys that this vault's owner signed; nobody follows it";
+                self.find(name.as_str(), Problem::Foreign, detail);
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether a pack is gone because its window had run out.
     fn is_reaped(&self, id: &PackId) -> bool {
         self.retention.reaped().contains(id) && !self.present.contains_key(&Vault::pack_object(id))
@@ -227,6 +272,8 @@ impl Check<'_> {
         for (sequence, commit) in (1..).zip(self.vault.commits(source)?) {
             self.step(progress);
             let object = names::commit(source, sequence)?.to_string();
+            let hash = commit.as_ref().ok().map(|commit| commit.hash);
+            self.hashes.entry(source.clone()).or_default().push(hash);
             match commit {
                 Ok(commit) => self.commit(&object, &commit, reader),
                 Err(error) => self.fail(&object, &error),

@@ -7,7 +7,7 @@ mod packs;
 mod pool;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -25,12 +25,13 @@ use crate::{
     CaptureKey, CommitHash, PackId, Vault, VaultError,
     content::{ContentHasher, UnwrittenPack},
     encoding::DecodeError,
-    keys::KeyError,
+    keys::{KeyError, change::Standing},
     log::{FieldTooLong, PackEntry},
     names,
     pack::PackSettings,
     retention,
     seal::SealError,
+    tree::{OWN_COMMITS_MAX, TreeState},
     vault::Head,
 };
 
@@ -150,6 +151,12 @@ pub enum WriteError {
         /// Where.
         sequence: u64,
     },
+    /// The tree heads fork: one does not continue the one before it.
+    #[error("the tree heads fork at {number}")]
+    HeadFork {
+        /// Where.
+        number: u64,
+    },
     /// An earlier call on this commit failed.
     #[error("an earlier part of this commit failed, so it cannot be finished")]
     Broken,
@@ -172,7 +179,9 @@ impl WriteError {
         match self {
             Self::Key(error) => error.hint(),
             Self::Vault(error) => error.hint(),
-            Self::Fork { .. } => Some("unwipe verify shows where the history was changed".to_owned()),
+            Self::Fork { .. } | Self::HeadFork { .. } => {
+                Some("unwipe verify shows where the history was changed".to_owned())
+            }
             error if error.is_full() => {
                 Some("make room in the vault's store; capture goes on by itself".to_owned())
             }
@@ -196,7 +205,7 @@ pub struct VaultWriter {
 /// What all commits of a writer share.
 pub(crate) struct Shared {
     pub(crate) vault: Vault,
-    pub(crate) settings: PackSettings,
+    settings: PackSettings,
     pub(crate) hasher: ContentHasher,
     pub(crate) signer: Ed25519KeyPair,
     pub(crate) signer_public: [u8; 32],
@@ -205,10 +214,14 @@ pub(crate) struct Shared {
     pub(crate) options: WriterOptions,
     pub(crate) pool: SealPool,
     state: Mutex<State>,
+    /// Held while heads are made, which may take long; commits go on meanwhile.
+    pub(crate) tree: Mutex<TreeState>,
 }
 
 struct State {
     heads: HashMap<SourceName, Head>,
+    /// Predecessor and hash of the commits made here that no tree head covers yet.
+    own_commits: BTreeMap<(SourceName, u64), (CommitHash, CommitHash)>,
     lock_days: u32,
     /// The latest vault time that this writer has seen.
     latest: Moment,
@@ -230,13 +243,14 @@ impl VaultWriter {
         let signer_public = key.signer_public()?;
         let settings = PackSettings {
             vault: manifest.vault,
-            data_recipient: key.data_recipient,
+            data_recipient: vault.keys().data_recipient,
             compression_level: options.compression_level,
         };
         let state = State {
             heads: HashMap::new(),
             lock_days: manifest.lock_days,
             latest: manifest.created,
+            own_commits: BTreeMap::new(),
             keys_locked_until: None,
         };
         let shared = Shared {
@@ -249,6 +263,7 @@ impl VaultWriter {
             options,
             pool: SealPool::new(options.threads),
             state: Mutex::new(state),
+            tree: Mutex::new(TreeState::default()),
             vault,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -274,6 +289,11 @@ impl VaultWriter {
         CommitWriter::new(Arc::clone(&self.shared), source.clone(), known)
     }
 
+    /// Reads changes of keys that the owner signed, so that what follows is sealed to the data key now in force.
+    pub fn refresh_keys(&self) -> Result<(), WriteError> {
+        Ok(self.shared.vault.refresh_keys()?)
+    }
+
     /// Lengthens the retention: extends the locks of all that is there, and makes the next commits say so.
     ///
     /// A shorter term than the one in force changes nothing. Returns how many objects were extended.
@@ -289,6 +309,20 @@ impl VaultWriter {
 }
 
 impl Shared {
+    /// Returns how packs are made now; the data key may have been rotated since the writer was opened.
+    pub(crate) fn settings(&self) -> PackSettings {
+        PackSettings { data_recipient: self.vault.keys().data_recipient, ..self.settings }
+    }
+
+    /// Makes sure that the vault still takes what this writer signs.
+    pub(crate) fn check_signer(&self, source: &SourceName, sequence: u64) -> Result<(), WriteError> {
+        match self.vault.keys().may_sign(&self.signer_public, source, sequence) {
+            Standing::Counts => Ok(()),
+            Standing::OtherSource => Err(KeyError::OtherSource { source_name: source.clone() }.into()),
+            Standing::Unknown | Standing::Retired => Err(KeyError::Retired.into()),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -319,6 +353,30 @@ impl Shared {
         state.lock_days = state.lock_days.max(head.retention_days);
         state.latest = head.vault_time.map_or(state.latest, |time| time.max(state.latest));
         state.heads.insert(source.clone(), head);
+    }
+
+    /// Remembers a commit until a tree head covers it, so that it need not be read back.
+    pub(crate) fn remember_commit(&self, source: &SourceName, head: Head, previous: CommitHash) {
+        let own = &mut self.state().own_commits;
+        if own.len() == OWN_COMMITS_MAX {
+            own.pop_first();
+        }
+        own.insert((source.clone(), head.sequence), (previous, head.hash));
+    }
+
+    /// Returns predecessor and hash of a commit that was made here lately.
+    pub(crate) fn own_commit(&self, source: &SourceName, sequence: u64) -> Option<(CommitHash, CommitHash)> {
+        self.state().own_commits.get(&(source.clone(), sequence)).copied()
+    }
+
+    /// Forgets commits that a tree head covers.
+    pub(crate) fn forget_own_commits(&self, covered: impl Fn(&SourceName, u64) -> bool) {
+        self.state().own_commits.retain(|(source, sequence), _| !covered(source, *sequence));
+    }
+
+    /// Returns the sources whose logs this writer knows.
+    pub(crate) fn committed_sources(&self) -> Vec<SourceName> {
+        self.state().heads.keys().cloned().collect()
     }
 
     /// Makes sure that an object is there and locked at least so long.

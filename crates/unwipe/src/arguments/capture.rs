@@ -28,6 +28,9 @@ pub(crate) struct Verify {
     /// Read every byte of every pack
     #[arg(long)]
     pub(crate) read_data: bool,
+    /// Compare with a checkpoint that was kept elsewhere: a file, or its text; may be given several times
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) against: Vec<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

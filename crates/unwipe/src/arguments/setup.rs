@@ -12,7 +12,7 @@ pub(crate) struct Init {
     /// Lock everything that is stored for this many days
     #[arg(long, default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) lock_days: u32,
-    /// Write the recovery kit here, to be printed and then deleted (default: printed on the terminal)
+    /// Write the recovery kit here, as a page (*.html) or text, to be printed and then deleted (default: the terminal)
     #[arg(long, value_name = "FILE")]
     pub(crate) kit: Option<PathBuf>,
     /// Set the immutable flag on every object (tier 1; needs the privilege to do so)

@@ -8,6 +8,7 @@ use source_postgres::layout;
 
 use crate::{
     arguments::Capture,
+    commands::head::while_witnessed,
     connectors::postgres::PostgresConfig,
     context::{Context, environment, stop_on_signals},
     exit::Exit,
@@ -38,7 +39,9 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     } else {
         context.output.say(format!("following {name}; end with Ctrl-C"));
     }
-    let captured = capture(context, &installation, &name, &mut reader, &stop)?;
+    let captured = while_witnessed(context, &installation, || {
+        capture(context, &installation, &name, &mut reader, &stop)
+    })?;
     context.output.result(&captured, || {
         format!(
             "{}: {} commits, {} new in the vault\n",
@@ -90,6 +93,12 @@ pub(crate) fn capture(
         context.output.say(format!(
             "the catalog of {name} did not follow ({reason}); it is a cache and is brought up to date by any command \
              that has the restore key"
+        ));
+    }
+    if let Some(reason) = &report.head_behind {
+        context.output.say(format!(
+            "{name}: no tree head covers the newest commits yet ({reason}); the next capture, or unwipe head advance, \
+             makes it"
         ));
     }
     for file in &report.damaged_journal {

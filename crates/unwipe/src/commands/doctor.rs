@@ -67,6 +67,7 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         ),
     });
     findings.extend(locks(context, installation)?);
+    findings.push(history(installation, &report));
     let key_beside = installation.config().restore.key.is_some();
     let subject = "the capturing host cannot read the vault";
     findings.push(if key_beside {
@@ -78,6 +79,7 @@ fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     } else {
         Finding::good(subject, "no restore key is configured here")
     });
+    findings.push(key_drill(context, installation));
     let now = context.clock().now();
     let ahead = vault
         .sources()?
@@ -126,6 +128,52 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
         None => Finding::advice(subject, evidence, "unwipe retention status"),
     });
     Ok(findings)
+}
+
+/// A vault that was put back as a whole is sound in itself: somebody else must remember.
+fn history(installation: &Installation, report: &vault::verify::Report) -> Finding {
+    let subject = "a history that is put back would be noticed";
+    let remedy = "keep what unwipe head show prints elsewhere, or let a witness remember: [witnesses.NAME]";
+    let head = match installation.newest_head(&environment) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Finding::advice(subject, "the vault has no tree head", "unwipe head advance"),
+        Err(error) => return Finding::bad(subject, error.to_string(), "unwipe verify"),
+    };
+    let covered = format!("{} commits in the tree, {} not yet", head.head.size(), report.uncovered_commits);
+    let names: Vec<_> = head.witnesses.iter().map(|(name, _)| name.as_str()).collect();
+    match (installation.config().witnesses.len(), names.len()) {
+        (0, _) => Finding::advice(subject, format!("{covered}; no witness is configured"), remedy),
+        (_, 0) => Finding::advice(
+            subject,
+            format!("{covered}; no witness cosigned the newest head"),
+            "unwipe head submit",
+        ),
+        _ => Finding::good(subject, format!("{covered}; cosigned by {}", names.join(", "))),
+    }
+}
+
+/// A key that was not shown to open the vault for so long is worth a drill.
+const KEY_DRILL_DAYS_MAX: i64 = 92;
+
+fn key_drill(context: &Context, installation: &Installation) -> Finding {
+    let subject = "the recovery kit opens the vault";
+    let run = "unwipe keys drill --key file:KIT, or --key shares:FILE,FILE,…";
+    let Ok(drills) = installation.key_drills(&environment) else {
+        return Finding::advice(subject, "the drills can be read with the restore key only", run);
+    };
+    let recipients = match installation.vault(&environment) {
+        Ok(vault) => vault.keys().recipients,
+        Err(_) => Vec::new(),
+    };
+    let recovery = |age: &str| recipients.iter().any(|r| r.role == "recovery" && r.age == age);
+    let last = drills.iter().filter(|drill| recovery(&drill.recipient)).map(|drill| drill.at).max();
+    match last.map(|at| context.clock().now().micros_since(at) / vault::retention::DAY_MICROS) {
+        None => Finding::advice(subject, "it was never proven", run),
+        Some(days) if days > KEY_DRILL_DAYS_MAX => {
+            Finding::advice(subject, format!("it was last proven {days} days ago"), run)
+        }
+        Some(days) => Finding::good(subject, format!("it was last proven {days} days ago")),
+    }
 }
 
 /// Says how much WAL may still be written before the slot's room runs out.

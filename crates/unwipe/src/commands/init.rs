@@ -57,7 +57,12 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
     let kit = made.kit.render_text().map_err(kit_failed)?;
     if let Some(path) = &options.kit {
-        made.kit.save(&std::path::absolute(path)?).map_err(kit_failed)?;
+        if path.extension().is_some_and(|extension| extension == "html") {
+            let page = made.kit.render_page(&request.place.describe(&context.home)).map_err(kit_failed)?;
+            ports::files::create_new(&std::path::absolute(path)?, page.as_bytes(), 0o600)?;
+        } else {
+            made.kit.save(&std::path::absolute(path)?).map_err(kit_failed)?;
+        }
     }
     let result = Made {
         home: context.home.display().to_string(),

@@ -187,7 +187,7 @@ fn verify(context: &Context, options: MirrorVerify) -> Result<Exit, Failure> {
     super::verify::verify(
         context,
         &installation,
-        &Verify { read_data: options.read_data, reading: options.reading },
+        &Verify { read_data: options.read_data, against: Vec::new(), reading: options.reading },
     )
 }
 

@@ -69,7 +69,7 @@ mod tests {
     use std::{collections::BTreeMap, path::PathBuf};
 
     use model::SourceName;
-    use service::config::{Config, RestoreConfig, VaultConfig};
+    use service::config::{Config, RestoreConfig, VaultConfig, WitnessConfig};
 
     use super::*;
     use crate::connectors::postgres::PostgresConfig;
@@ -120,6 +120,10 @@ mod tests {
             },
             approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
             mirrors: BTreeMap::from([("second".to_owned(), mirror)]),
+            witnesses: BTreeMap::from([(
+                "anna".to_owned(),
+                WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
+            )]),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
         }
     }
@@ -127,7 +131,8 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let name = if ["approvers", "mirrors", "sources"].contains(&path) { "NAME" } else { name };
+            let named = ["approvers", "mirrors", "sources", "witnesses"];
+            let name = if named.contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {
                 toml::Value::Table(inner) => keys(inner, &here, found),

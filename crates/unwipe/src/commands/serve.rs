@@ -13,7 +13,7 @@ use source_postgres::slot;
 
 use crate::{
     arguments::Serve,
-    commands::capture,
+    commands::{capture, head::while_witnessed},
     connectors::postgres::PostgresConfig,
     context::{Context, environment, stop_on_signals},
     exit::Exit,
@@ -40,14 +40,16 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let stop = stop_on_signals()?;
     context.output.say(format!("capturing {} source(s); end with Ctrl-C", names.len()));
     let retry = Duration::from_secs(options.retry_s);
-    let restarts = std::thread::scope(|scope| {
-        let (installation, stop) = (&installation, &stop);
-        let threads: Vec<_> = names
-            .iter()
-            .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
-            .collect();
-        scope.spawn(move || keep_renewing(context, installation, stop));
-        threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+    let restarts = while_witnessed(context, &installation, || {
+        std::thread::scope(|scope| {
+            let (installation, stop) = (&installation, &stop);
+            let threads: Vec<_> = names
+                .iter()
+                .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
+                .collect();
+            scope.spawn(move || keep_renewing(context, installation, stop));
+            threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+        })
     });
     let served = Served { sources: names, restarts };
     context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;

@@ -1,11 +1,15 @@
 //! `unwipe verify`
 
+use std::path::Path;
+
 use connect::Progress;
+use model::Moment;
 use serde::Serialize;
 use service::{Installation, ServiceError};
 use vault::{
-    VaultError,
+    Vault, VaultError,
     keys::KeyError,
+    tree::{Comparison, SignedCheckpoint, Standing},
     verify::{Depth, Finding, Report},
 };
 
@@ -27,7 +31,21 @@ struct Verified {
     read_bytes: u64,
     contents: u64,
     with_key: bool,
+    heads: u64,
+    commits_in_no_head: u64,
+    /// The newest checkpoint: worth keeping where this vault's owner cannot reach.
+    checkpoint: Option<String>,
     findings: Vec<Found>,
+    against: Vec<Compared>,
+}
+
+/// How the vault stands to a checkpoint that was kept elsewhere.
+#[derive(Serialize)]
+struct Compared {
+    checkpoint_time: Option<Moment>,
+    size: u64,
+    standing: &'static str,
+    detail: String,
 }
 
 #[derive(Serialize)]
@@ -37,6 +55,8 @@ struct Found {
     detail: String,
     affected_items: Option<u64>,
 }
+
+const CONSISTENT: &str = "consistent";
 
 pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> {
     verify(context, &context.installation()?, options)
@@ -60,6 +80,7 @@ pub(crate) fn verify(
         Some(Err(error)) => return Err(error.into()),
     };
     let vault = installation.vault(&environment)?;
+    let kept = options.against.iter().map(|text| read_kept(&vault, text)).collect::<Result<Vec<_>, _>>()?;
     let report = {
         let display = context.progress();
         let mut done = 0;
@@ -71,15 +92,17 @@ pub(crate) fn verify(
             done = progress.done;
         })?
     };
-    let sound = report.is_sound();
-    let verified = describe(report, reader.is_some());
+    let against = compare(&vault, &kept)?;
+    let sound = report.is_sound() && against.iter().all(|compared| compared.standing == CONSISTENT);
+    let verified = Verified { sound, against, ..describe(report, reader.is_some()) };
     let output = context.output;
     output.result(&verified, || {
         let mut text = format!(
-            "{} objects: {} commits, {} packs; {} read, {} contents checked{}\n",
+            "{} objects: {} commits, {} packs, {} tree heads; {} read, {} contents checked{}\n",
             count(verified.objects),
             count(verified.commits),
             count(verified.packs),
+            count(verified.heads),
             bytes(verified.read_bytes),
             count(verified.contents),
             if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
@@ -90,6 +113,13 @@ pub(crate) fn verify(
             let word = output.paint(Style::Bad, &found.problem);
             text.push_str(&format!("{word}  {}: {}{items}\n", found.object, found.detail));
         }
+        for compared in &verified.against {
+            let style = if compared.standing == CONSISTENT { Style::Good } else { Style::Bad };
+            text.push_str(&format!("{}  {}\n", output.paint(style, compared.standing), compared.detail));
+        }
+        if let Some(checkpoint) = &verified.checkpoint {
+            text.push_str(&format!("the newest checkpoint, to be kept elsewhere:\n\n{checkpoint}\n"));
+        }
         if verified.sound {
             text.push_str(&output.paint(Style::Good, "nothing is missing, nothing was changed"));
             text.push('\n');
@@ -97,6 +127,89 @@ pub(crate) fn verify(
         text
     })?;
     Ok(if sound { Exit::Done } else { Exit::Tampering })
+}
+
+/// Reads a checkpoint that was kept elsewhere: from a file, or from the command line itself.
+fn read_kept(vault: &Vault, text: &str) -> Result<SignedCheckpoint, Failure> {
+    let text = if text.contains('\n') { text.to_owned() } else { ports::files::read_text(Path::new(text))? };
+    let kept = SignedCheckpoint::parse(&text)
+        .and_then(|kept| kept.check(vault.manifest().vault, &vault.keys()).map(|()| kept));
+    kept.map_err(|error| {
+        Failure::because(Exit::Usage, "nothing can be compared with this checkpoint", error)
+            .hint("give a checkpoint as unwipe head show printed it")
+    })
+}
+
+/// Compares the vault with kept checkpoints, the oldest first: the last one that it continues tells since when it
+/// does not.
+fn compare(vault: &Vault, kept: &[SignedCheckpoint]) -> Result<Vec<Compared>, Failure> {
+    let mut kept: Vec<_> = kept.iter().collect();
+    kept.sort_by_key(|kept| kept.checkpoint.size);
+    let mut since: Option<String> = None;
+    let mut results = Vec::new();
+    for signed in kept {
+        let checkpoint = &signed.checkpoint;
+        let time = checkpoint.time().map_or_else(|| "unknown time".to_owned(), |time| time.to_string());
+        let (standing, detail) = match Comparison::of(vault, signed) {
+            Ok(Ok(comparison)) => {
+                let words = explain(&comparison, signed, &time, since.as_deref());
+                (comparison.standing, words)
+            }
+            Ok(Err(error)) => {
+                return Err(Failure::because(
+                    Exit::Usage,
+                    "nothing can be compared with this checkpoint",
+                    error,
+                ));
+            }
+            // Heads that do not hold cannot vouch for what is in the vault.
+            Err(error) if error.is_tampering() || error.object().is_some() => {
+                (Standing::Forked, format!("the tree heads do not hold: {error}"))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if standing == Standing::Consistent {
+            since = Some(time);
+        }
+        let standing = match standing {
+            Standing::Consistent => CONSISTENT,
+            Standing::RolledBack => "rolled back",
+            Standing::Forked => "forked",
+        };
+        results.push(Compared {
+            checkpoint_time: checkpoint.time(),
+            size: checkpoint.size,
+            standing,
+            detail,
+        });
+    }
+    Ok(results)
+}
+
+fn explain(comparison: &Comparison, kept: &SignedCheckpoint, time: &str, since: Option<&str>) -> String {
+    let size = kept.checkpoint.size;
+    let since = since.map_or_else(String::new, |time| format!("; what was kept at {time} is still there"));
+    match (comparison.standing, &comparison.newest) {
+        (Standing::Consistent, _) => {
+            format!("all {} commits that the checkpoint of {time} covers are there", count(size))
+        }
+        (Standing::RolledBack, None) => {
+            format!("the checkpoint of {time} covers {} commits, and the vault has no tree head", count(size))
+        }
+        (Standing::RolledBack, Some(newest)) => format!(
+            "the checkpoint of {time} covers {} commits, the vault's newest tree head of {} only {}: at least {} \
+             commits made since then are gone{since}",
+            count(size),
+            newest.vault_time,
+            count(newest.size()),
+            count(size - newest.size()),
+        ),
+        (Standing::Forked, _) => format!(
+            "of the {} commits that the checkpoint of {time} covers, the vault has others in the place of some: its \
+             history was replaced, by somebody with the key that signs{since}",
+            count(size)
+        ),
+    }
 }
 
 /// Returns whether the vault's own wrapped keys are damaged; a wrong key is something else.
@@ -120,6 +233,10 @@ fn describe(report: Report, with_key: bool) -> Verified {
         read_bytes: report.read_bytes,
         contents: report.contents,
         with_key,
+        heads: report.heads,
+        commits_in_no_head: report.uncovered_commits,
+        checkpoint: report.newest_head.map(|head| head.signed.note.to_string()),
+        against: Vec::new(),
         findings: report.findings.into_iter().map(found).collect(),
     }
 }

@@ -161,7 +161,7 @@ fn names_and_sizes_that_the_format_does_not_know_are_refused() {
     for bad in ["other", "data/x", "data/ab/cd", "log/shop/1", "log/shop/0000000000", "keys/a", "heads/a/b"] {
         refusal(client.create(&name(bad), b"x", far(&world)));
     }
-    refusal(client.create(&name("heads/0"), &vec![0; (1 << 20) + 1], far(&world)));
+    refusal(client.create(&name("heads/0"), &vec![0; (2 << 20) + 1], far(&world)));
     // Heads come one by one, so that nobody takes the place of a later one.
     refusal(client.create(&name("heads/1"), b"head", far(&world)));
     client.create(&name("heads/0"), b"head", far(&world)).unwrap();

@@ -14,7 +14,8 @@ use super::{FILE_MODE, JournalError};
 use crate::{
     VaultId,
     encoding::{Decoder, Encoder, VERSION},
-    seal::{Purpose, SealError, WRAPPED_BYTES, unwrap, wrap},
+    keys::DataKeys,
+    seal::{Purpose, SealError, WRAPPED_BYTES, wrap},
 };
 
 /// One piece of a stream.
@@ -213,10 +214,10 @@ impl Scan {
     pub(super) fn with_data_secret(
         &self,
         vault: VaultId,
-        secret: &[u8; 32],
+        keys: &DataKeys,
         path: &Path,
     ) -> Result<aead::LessSafeKey, JournalError> {
-        unwrap(&vault, Purpose::Journal, secret, &self.header.wrapped)
+        keys.unwrap(&vault, Purpose::Journal, &self.header.wrapped)
             .and_then(|key| aead_key(&key))
             .map_err(|source| JournalError::Seal { path: path.to_owned(), source })
     }

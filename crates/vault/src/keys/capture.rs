@@ -63,6 +63,12 @@ impl CaptureKey {
         self.fingerprint
     }
 
+    /// Returns the key with the data key that is in force in its vault now; the file names the one at its making.
+    #[must_use]
+    pub fn following(self, vault: &crate::Vault) -> Self {
+        Self { data_recipient: vault.keys().data_recipient, ..self }
+    }
+
     /// Reads a key file; one that other users may read is refused.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         Self::parse(&read_private(path)?)

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use model::Moment;
 use qrcode::{EcLevel, QrCode, render::unicode};
+use zeroize::Zeroizing;
 
-use super::{KEY_FILE_MODE, KeyError, RestoreKey};
+use super::{KEY_FILE_MODE, KeyError, RestoreKey, page, shares::line_check};
 
 /// The page to print and put away: with it, and the vault's objects, everything comes back.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct RecoveryKit {
 
 const GROUP_CHARACTERS: usize = 8;
 const GROUPS_PER_LINE: usize = 5;
+/// `AGE-SECRET-KEY-1` and the 58 characters after it.
+const KEY_CHARACTERS: usize = 74;
 
 impl RecoveryKit {
     pub(crate) const fn new(key: RestoreKey, created: Moment) -> Self {
@@ -27,7 +30,10 @@ impl RecoveryKit {
 
     /// Reads the key back from the page's text, as printed or as typed in.
     pub fn parse(text: &str) -> Result<RestoreKey, KeyError> {
-        RestoreKey::parse(text).map_err(|_| KeyError::Parse { what: "recovery kit" })
+        RestoreKey::parse(text).map_err(|error| match error {
+            KeyError::Mistyped { .. } => error,
+            _ => KeyError::Parse { what: "recovery kit" },
+        })
     }
 
     /// Writes the page into a new file that only its owner may read.
@@ -70,6 +76,25 @@ impl RecoveryKit {
         ))
     }
 
+    /// Returns the page to print: HTML that needs nothing else.
+    pub fn render_page(&self, place: &str) -> Result<String, KeyError> {
+        page::render(&page::Page {
+            title: "unwipe recovery kit".to_owned(),
+            lead: "With this page and the vault's objects everything in the vault can be read and restored, also when \
+                   every other key is lost. Whoever has it can read all of it. Keep it where the vault is not."
+                .to_owned(),
+            facts: vec![
+                ("made", self.created.to_string()),
+                ("vault", self.key.vault().map(|id| id.to_string()).unwrap_or_default()),
+                ("fingerprint", self.key.fingerprint().map(|f| f.to_string()).unwrap_or_default()),
+                ("place", place.to_owned()),
+            ],
+            lines: self.grouped_key().lines().map(str::to_owned).collect(),
+            code: self.key.secret().to_string(),
+            steps: page::steps("file:kit.txt", "--identity kit.txt"),
+        })
+    }
+
     /// Returns the QR code of the key as an SVG image.
     pub fn render_svg(&self) -> Result<String, KeyError> {
         Ok(self.code()?.render::<qrcode::render::svg::Color<'_>>().min_dimensions(240, 240).build())
@@ -85,7 +110,39 @@ impl RecoveryKit {
         let characters: Vec<char> = secret.chars().collect();
         let groups: Vec<String> =
             characters.chunks(GROUP_CHARACTERS).map(|group| group.iter().collect()).collect();
-        let lines: Vec<String> = groups.chunks(GROUPS_PER_LINE).map(|line| line.join("  ")).collect();
+        let line = |(number, groups): (usize, &[String])| {
+            format!("{}  [{}]", groups.join("  "), line_check(number, groups.concat().as_bytes()))
+        };
+        let lines: Vec<String> = (1..).zip(groups.chunks(GROUPS_PER_LINE)).map(line).collect();
         lines.join("\n")
     }
+}
+
+/// Takes the checks at the ends of a kit's lines away, where they were typed, after looking at them.
+pub(super) fn without_checks(text: &str) -> Result<Zeroizing<String>, KeyError> {
+    let mut plain = Zeroizing::new(String::new());
+    let mut number = 0;
+    let mut left = KEY_CHARACTERS;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        plain.push_str(before);
+        let check = after.split_once(']').filter(|(check, _)| check.len() == 4 && left > 0);
+        let Some((check, after)) = check else {
+            plain.push('[');
+            rest = after;
+            continue;
+        };
+        number += 1;
+        // However the line was broken when it was typed: the check is over the characters before it.
+        let count = left.min(GROUP_CHARACTERS * GROUPS_PER_LINE);
+        left -= count;
+        let line: Vec<char> = plain.chars().rev().filter(|c| !c.is_whitespace()).take(count).collect();
+        let line: String = line.into_iter().rev().collect();
+        if line_check(number, line.to_ascii_uppercase().as_bytes()) != check.to_ascii_uppercase() {
+            return Err(KeyError::Mistyped { line: number });
+        }
+        rest = after;
+    }
+    plain.push_str(rest);
+    Ok(plain)
 }

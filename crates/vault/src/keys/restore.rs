@@ -4,7 +4,6 @@ use std::{
 };
 
 use age::{secrecy::ExposeSecret, x25519};
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -14,6 +13,7 @@ use crate::{
     VaultId,
     id::{hex, unhex},
     manifest::{Fingerprint, Manifest},
+    seal::{Purpose, SealError, WRAPPED_BYTES, unwrap},
 };
 
 /// An identity that opens the vault: the restore key, or the one on the recovery kit.
@@ -28,6 +28,8 @@ pub struct RestoreKey {
 #[derive(Clone)]
 pub struct DataKeys {
     pub(crate) data_secret: Zeroizing<[u8; 32]>,
+    /// The secrets before rotations, newest first.
+    pub(crate) earlier_secrets: Vec<Zeroizing<[u8; 32]>>,
     pub(crate) chunk_key: Zeroizing<[u8; 32]>,
 }
 
@@ -38,12 +40,13 @@ struct KeysFile {
     vault: VaultId,
     data_secret: Zeroizing<String>,
     chunk_key: Zeroizing<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier_secrets: Vec<Zeroizing<String>>,
 }
 
 const KEYS_FORMAT: &str = "unwipe-keys";
 const KEYS_BYTES_MAX: u64 = 1 << 20;
 const WHAT: &str = "restore key";
-const OWNER_CONTEXT: &str = "unwipe/v1/owner";
 /// The length of the part after `AGE-SECRET-KEY-1`: 52 characters of data and 6 of checksum.
 const IDENTITY_TAIL_CHARACTERS: usize = 58;
 const IDENTITY_HEAD: &str = "AGE-SECRET-KEY-1";
@@ -54,8 +57,9 @@ impl RestoreKey {
         Self { identity: x25519::Identity::generate(), vault: None, fingerprint: None }
     }
 
+    /// Says which vault and which manifest the key is for.
     #[must_use]
-    pub(crate) fn bound_to(self, vault: VaultId, fingerprint: Fingerprint) -> Self {
+    pub fn bound_to(self, vault: VaultId, fingerprint: Fingerprint) -> Self {
         Self { vault: Some(vault), fingerprint: Some(fingerprint), ..self }
     }
 
@@ -72,6 +76,7 @@ impl RestoreKey {
     /// Finds the identity in a key file, on a typed-in recovery kit, or alone; spaces and line breaks do not matter.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let parse_error = || KeyError::Parse { what: WHAT };
+        let text = &super::kit::without_checks(text)?;
         let packed: String =
             text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();
         let packed = Zeroizing::new(packed);
@@ -115,12 +120,46 @@ impl RestoreKey {
         Zeroizing::new(self.identity.to_string().expose_secret().to_owned())
     }
 
+    /// Returns the identity's 32 secret bytes.
+    pub(crate) fn scalar(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let (_, bytes) = bech32::decode(&self.secret()).map_err(|_| KeyError::Parse { what: WHAT })?;
+        Ok(Zeroizing::new(bytes))
+    }
+
+    /// Makes the identity with these secret bytes.
+    pub(crate) fn from_scalar(
+        bytes: &[u8],
+        vault: Option<VaultId>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<Self, KeyError> {
+        let refused = || KeyError::Parse { what: WHAT };
+        let head = bech32::Hrp::parse("age-secret-key-").map_err(|_| refused())?;
+        let text =
+            Zeroizing::new(bech32::encode_upper::<bech32::Bech32>(head, bytes).map_err(|_| refused())?);
+        Ok(Self { identity: text.parse().map_err(|_| refused())?, vault, fingerprint })
+    }
+
+    /// Returns the identity's public half, as `age` writes it.
+    pub fn recipient_text(&self) -> String {
+        self.recipient().to_string()
+    }
+
     pub(crate) fn recipient(&self) -> x25519::Recipient {
         self.identity.to_public()
     }
 
-    /// Opens the vault's wrapped keys.
+    /// Opens the wrapped keys that the vault was made with.
     pub fn unlock(&self, manifest: &Manifest, wrapped: &[u8]) -> Result<DataKeys, KeyError> {
+        self.unlock_for(manifest, &manifest.data_recipient, wrapped)
+    }
+
+    /// Opens wrapped keys that must hold the secret of this data key.
+    pub(crate) fn unlock_for(
+        &self,
+        manifest: &Manifest,
+        data_recipient: &[u8; 32],
+        wrapped: &[u8],
+    ) -> Result<DataKeys, KeyError> {
         manifest.check_key(self.vault, self.fingerprint)?;
         let damaged = |reason: &str| KeyError::Damaged { reason: reason.to_owned() };
         let decryptor = age::Decryptor::new(wrapped).map_err(|e| damaged(&e.to_string()))?;
@@ -131,35 +170,35 @@ impl RestoreKey {
         })?;
         let mut text = Zeroizing::new(Vec::new());
         reader.take(KEYS_BYTES_MAX).read_to_end(&mut text).map_err(|e| damaged(&e.to_string()))?;
-        DataKeys::parse(manifest, &text)
+        DataKeys::parse(manifest.vault, data_recipient, &text)
     }
 }
 
 impl DataKeys {
     pub(crate) fn new(data_secret: Zeroizing<[u8; 32]>, chunk_key: Zeroizing<[u8; 32]>) -> Self {
-        Self { data_secret, chunk_key }
+        Self { data_secret, chunk_key, earlier_secrets: Vec::new() }
+    }
+
+    /// Returns the secrets, newest first.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&*self.data_secret).chain(self.earlier_secrets.iter().map(|secret| &**secret))
+    }
+
+    /// Opens a wrapped key with whichever secret fits: there are few, and an object does not say which one it needs.
+    pub(crate) fn unwrap(
+        &self,
+        vault: &VaultId,
+        purpose: Purpose,
+        wrapped: &[u8; WRAPPED_BYTES],
+    ) -> Result<Zeroizing<[u8; 32]>, SealError> {
+        self.secrets().find_map(|secret| unwrap(vault, purpose, secret, wrapped).ok()).ok_or(SealError::Seal)
     }
 
     pub(crate) fn recipient(&self) -> [u8; 32] {
         PublicKey::from(&StaticSecret::from(*self.data_secret)).to_bytes()
     }
 
-    /// Returns the key that signs what only those may decide who can open the vault (format §3).
-    pub(crate) fn owner(&self) -> Result<Ed25519KeyPair, KeyError> {
-        let seed = Zeroizing::new(blake3::derive_key(OWNER_CONTEXT, &*self.data_secret));
-        Ed25519KeyPair::from_seed_unchecked(&*seed)
-            .map_err(|_| KeyError::Damaged { reason: "the owner's seed is refused".to_owned() })
-    }
-
-    pub(crate) fn owner_public(&self) -> Result<[u8; 32], KeyError> {
-        let pair = self.owner()?;
-        pair.public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Damaged { reason: "the owner's key has another length".to_owned() })
-    }
-
-    fn parse(manifest: &Manifest, text: &[u8]) -> Result<Self, KeyError> {
+    fn parse(vault: VaultId, data_recipient: &[u8; 32], text: &[u8]) -> Result<Self, KeyError> {
         let damaged = |reason: &str| KeyError::Damaged { reason: reason.to_owned() };
         let file: KeysFile = serde_json::from_slice(text).map_err(|_| damaged("it holds no keys"))?;
         if file.format != KEYS_FORMAT {
@@ -169,9 +208,11 @@ impl DataKeys {
             return Err(KeyError::Version { what: "wrapped key", found: file.version });
         }
         let secret = |text: &str| unhex(text).map(Zeroizing::new).ok_or_else(|| damaged("a key is no key"));
-        let keys = Self::new(secret(&file.data_secret)?, secret(&file.chunk_key)?);
+        let mut keys = Self::new(secret(&file.data_secret)?, secret(&file.chunk_key)?);
+        keys.earlier_secrets =
+            file.earlier_secrets.iter().map(|text| secret(text)).collect::<Result<_, _>>()?;
         // Whoever may create objects could have made another keys file for the same recipients.
-        if file.vault != manifest.vault || keys.recipient() != manifest.data_recipient {
+        if file.vault != vault || keys.recipient() != *data_recipient {
             return Err(damaged("it belongs to another vault"));
         }
         Ok(keys)
@@ -186,6 +227,7 @@ impl DataKeys {
             vault,
             data_secret: Zeroizing::new(hex(&*self.data_secret)),
             chunk_key: Zeroizing::new(hex(&*self.chunk_key)),
+            earlier_secrets: self.earlier_secrets.iter().map(|s| Zeroizing::new(hex(&**s))).collect(),
         };
         let text = Zeroizing::new(serde_json::to_vec(&file).map_err(|e| failed(e.to_string()))?);
         let recipients = recipients.iter().map(|r| -> &dyn age::Recipient { r });

@@ -4,6 +4,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use crate::{
     CommitHash, PackId, VaultId,
     encoding::{DecodeError, Decoder, Encoder, VERSION},
+    keys::change::{KeyState, Standing},
     seal::WRAPPED_BYTES,
 };
 
@@ -87,6 +88,12 @@ pub enum CommitError {
     /// Its signer is not one of the vault's.
     #[error("the commit is signed by a key that this vault does not know")]
     Signer,
+    /// Its signer may add to another source only.
+    #[error("the commit is signed by the key of another source")]
+    SignerSource,
+    /// Its signer was retired before this commit.
+    #[error("the commit is signed by a key that was retired before it")]
+    SignerRetired,
     /// The signature does not fit.
     #[error("the commit's signature does not fit its bytes")]
     Signature,
@@ -167,7 +174,7 @@ impl Envelope {
 
 impl Commit {
     /// Reads a commit and checks all that needs no key and no predecessor.
-    pub fn parse(bytes: &[u8], vault: VaultId, signers: &[[u8; 32]]) -> Result<Self, CommitError> {
+    pub fn parse(bytes: &[u8], vault: VaultId, keys: &KeyState) -> Result<Self, CommitError> {
         let mut from = Decoder::new("commit", bytes);
         from.header(MAGIC)?;
         if from.u16()? != 0 {
@@ -186,8 +193,11 @@ impl Commit {
         if envelope.vault != vault {
             return Err(CommitError::OtherVault { found: envelope.vault });
         }
-        if !signers.contains(&envelope.signer) {
-            return Err(CommitError::Signer);
+        match keys.may_sign(&envelope.signer, &envelope.source, envelope.sequence) {
+            Standing::Counts => {}
+            Standing::Unknown => return Err(CommitError::Signer),
+            Standing::OtherSource => return Err(CommitError::SignerSource),
+            Standing::Retired => return Err(CommitError::SignerRetired),
         }
         UnparsedPublicKey::new(&ED25519, &envelope.signer)
             .verify(&[SIGNATURE_LABEL, signed_bytes].concat(), &signature)

@@ -40,7 +40,7 @@ proptest! {
     fn a_commit_reads_back(sequence: u64, counts: [u32; 3], cursor: Vec<u8>, packs: Vec<([u8; 32], u64)>) {
         let envelope = envelope(sequence, counts, cursor, &packs);
         let (bytes, hash) = assemble(&envelope, b"", &signer().0).unwrap();
-        let commit = Commit::parse(&bytes, VAULT, &[signer().1]).unwrap();
+        let commit = Commit::parse(&bytes, VAULT, &known(&[signer().1])).unwrap();
         prop_assert_eq!(commit.envelope, envelope);
         prop_assert_eq!(commit.hash, hash);
     }
@@ -50,14 +50,14 @@ proptest! {
         let (mut bytes, _) = assemble(&envelope(1, [1, 2, 3], cursor, &[]), b"", &signer().0).unwrap();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        prop_assert!(Commit::parse(&bytes, VAULT, &[signer().1]).is_err());
+        prop_assert!(Commit::parse(&bytes, VAULT, &known(&[signer().1])).is_err());
     }
 
     #[test]
     fn foreign_bytes_never_panic(bytes: Vec<u8>, blocks: u32) {
         drop(ChangeBlock::parse(&bytes));
         drop(split_blocks(&bytes, blocks));
-        drop(Commit::parse(&bytes, VAULT, &[]));
+        drop(Commit::parse(&bytes, VAULT, &known(&[])));
     }
 }
 
@@ -65,14 +65,14 @@ proptest! {
 fn an_unknown_signer_and_an_unbalanced_ledger_are_refused() {
     let mut envelope = envelope(1, [1, 0, 0], Vec::new(), &[]);
     let (bytes, _) = assemble(&envelope, b"", &signer().0).unwrap();
-    assert_eq!(Commit::parse(&bytes, VAULT, &[[0; 32]]), Err(CommitError::Signer));
+    assert_eq!(Commit::parse(&bytes, VAULT, &known(&[[0; 32]])), Err(CommitError::Signer));
     assert_eq!(
-        Commit::parse(&bytes, VaultId([0; 16]), &[signer().1]),
+        Commit::parse(&bytes, VaultId([0; 16]), &known(&[signer().1])),
         Err(CommitError::OtherVault { found: VAULT })
     );
     envelope.ledger.enumerated = 9;
     let (bytes, _) = assemble(&envelope, b"", &signer().0).unwrap();
-    assert!(matches!(Commit::parse(&bytes, VAULT, &[signer().1]), Err(CommitError::Decode(_))));
+    assert!(matches!(Commit::parse(&bytes, VAULT, &known(&[signer().1])), Err(CommitError::Decode(_))));
 }
 
 #[test]
@@ -84,4 +84,16 @@ fn a_field_that_is_too_long_is_refused_before_it_is_stored() {
     let item = Item { stream: stream.clone(), key: String::new(), attributes: "a".repeat((1 << 20) + 1) };
     let reason = model::UnreadableReason::Vanished;
     assert_eq!(check_change(&Change::Unreadable { item, reason }).unwrap_err().field, "attributes");
+}
+
+fn known(signers: &[[u8; 32]]) -> crate::keys::KeyState {
+    crate::keys::KeyState {
+        sequence: 0,
+        changed: model::Moment::from_micros(0),
+        head: [0; 32],
+        owner: None,
+        data_recipient: [0; 32],
+        signers: signers.iter().copied().map(crate::keys::Signer::any).collect(),
+        recipients: Vec::new(),
+    }
 }

@@ -102,7 +102,8 @@ impl Pull<'_> {
     }
 
     fn parse(&self, bytes: &[u8], name: &BlobName) -> Result<Commit, CommitError> {
-        let commit = Commit::parse(bytes, self.manifest.vault, &self.manifest.signers)?;
+        let keys = self.keys.as_ref().ok_or(CommitError::Signer)?;
+        let commit = Commit::parse(bytes, self.manifest.vault, keys)?;
         let place = Some((commit.envelope.source.clone(), commit.envelope.sequence));
         if names::parse_commit(name) == place {
             return Ok(commit);

@@ -8,7 +8,7 @@ use super::{
     HEADS, LockPolicy, MirrorError, MirrorOptions, MirrorProblem, MirrorProgress, MirrorWatch, PROOFS, Pair,
     PullReport, bytes_max,
 };
-use crate::{Manifest, PackId, manifest::Fingerprint, names};
+use crate::{Manifest, PackId, keys::KeyState, manifest::Fingerprint, names};
 
 /// How often the origin may fail to give an object before a run ends: beyond it is not a bad sector, it is away.
 const UNREADABLE_MAX: usize = 16;
@@ -18,12 +18,15 @@ pub fn pull(pair: &Pair, options: &MirrorOptions, watch: MirrorWatch<'_>) -> Res
     let here = listing(&*pair.mirror).map_err(MirrorError::Mirror)?;
     // Heads and proofs are listed before the logs: they then cover nothing that the logs' listing does not have.
     let mut covering = BTreeMap::new();
-    for prefix in [names::KEYS, HEADS, PROOFS] {
+    for prefix in [HEADS, PROOFS] {
         covering.extend(by_name(pair.origin.list(prefix).map_err(MirrorError::Origin)?));
     }
     let mut there = listing(&*pair.origin).map_err(MirrorError::Origin)?;
-    // What is reaped was announced before: entries that are listed later explain what the listing lacks.
+    // What is reaped, and who may sign, was announced before: entries that are listed later explain what the listing
+    // has and lacks.
+    let keys = by_name(pair.origin.list(names::KEYS).map_err(MirrorError::Origin)?);
     let retention = by_name(pair.origin.list(names::RETENTION).map_err(MirrorError::Origin)?);
+    there.extend(keys.clone());
     there.extend(retention.clone());
     let mut report = PullReport::default();
     let manifest = manifest(pair, options, &here, &mut report)?;
@@ -41,8 +44,9 @@ pub fn pull(pair: &Pair, options: &MirrorOptions, watch: MirrorWatch<'_>) -> Res
         total,
         unreadable: 0,
         reaped: HashSet::new(),
+        keys: None,
     };
-    pull.run(&covering, &retention)?;
+    pull.run(&covering, &keys, &retention)?;
     Ok(pull.report)
 }
 
@@ -62,17 +66,21 @@ pub(super) struct Pull<'a> {
     unreadable: usize,
     /// The packs that the owner's signed entries say were removed after their window.
     pub(super) reaped: HashSet<PackId>,
+    /// Whose signatures count, by the mirror's own keys; nothing before these are there.
+    pub(super) keys: Option<KeyState>,
 }
 
 impl Pull<'_> {
     fn run(
         &mut self,
         covering: &BTreeMap<BlobName, Blob>,
+        keys: &BTreeMap<BlobName, Blob>,
         retention: &BTreeMap<BlobName, Blob>,
     ) -> Result<(), MirrorError> {
         // Keys come before the manifest, as when a vault is made: a vault without its keys is none.
-        self.plain(covering, names::KEYS)?;
+        self.plain(keys, names::KEYS)?;
         self.own_manifest()?;
+        self.keys = Some(self.own_vault()?.keys());
         self.retention(retention)?;
         self.logs()?;
         if !self.is_stopped() && self.report.differences.iter().all(|d| d.problem != MirrorProblem::Waiting) {
@@ -279,9 +287,8 @@ fn check_fingerprint(manifest: &Manifest, expected: Option<Fingerprint>) -> Resu
 
 fn covers(covering: &BTreeMap<BlobName, Blob>, name: &BlobName) -> bool {
     let text = name.as_str();
-    // A head or key that came up during the run is the next run's.
-    !(text.starts_with(HEADS) || text.starts_with(PROOFS) || text.starts_with(names::KEYS))
-        || covering.contains_key(name)
+    // A head that came up during the run is the next run's.
+    !(text.starts_with(HEADS) || text.starts_with(PROOFS)) || covering.contains_key(name)
 }
 
 pub(super) fn listing(store: &dyn BlobStore) -> Result<BTreeMap<BlobName, Blob>, BlobError> {

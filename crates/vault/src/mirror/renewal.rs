@@ -44,7 +44,7 @@ impl Pull<'_> {
         }
         match self.own_vault() {
             Ok(vault) => {
-                let log = RetentionLog::read(&vault).map_err(MirrorError::Mirror)?;
+                let log = RetentionLog::read(&vault).map_err(of_mirror)?;
                 self.reaped.clone_from(log.reaped());
                 Ok(())
             }
@@ -52,7 +52,7 @@ impl Pull<'_> {
         }
     }
 
-    fn own_vault(&self) -> Result<Vault, MirrorError> {
+    pub(super) fn own_vault(&self) -> Result<Vault, MirrorError> {
         Vault::open(Arc::clone(&self.pair.mirror)).map_err(of_mirror)
     }
 
@@ -60,7 +60,7 @@ impl Pull<'_> {
     pub(super) fn renew(&mut self) -> Result<(), MirrorError> {
         self.follow_origin()?;
         let vault = self.own_vault()?;
-        let log = RetentionLog::read(&vault).map_err(MirrorError::Mirror)?;
+        let log = RetentionLog::read(&vault).map_err(of_mirror)?;
         let mut days = vault.manifest().lock_days;
         for source in vault.sources().map_err(of_mirror)? {
             // A damaged head is a finding of its own; the term of the others counts.
@@ -100,7 +100,7 @@ impl Pull<'_> {
     }
 }
 
-fn of_mirror(error: VaultError) -> MirrorError {
+pub(super) fn of_mirror(error: VaultError) -> MirrorError {
     match error {
         VaultError::Store(error) => MirrorError::Mirror(error),
         VaultError::Manifest(error) => MirrorError::Manifest(error),

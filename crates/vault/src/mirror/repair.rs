@@ -1,6 +1,9 @@
 //! The other way round: what the origin lost is created there again from the mirror. Only ever created.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use model::{Moment, SourceName};
 use ports::{Blob, BlobError, BlobName};
@@ -10,8 +13,9 @@ use super::{
     bytes_max,
     logs::sequences,
     pull::{chain, listing},
+    renewal::of_mirror,
 };
-use crate::{Commit, Manifest, names};
+use crate::{Commit, Manifest, Vault, keys::KeyState, names};
 
 /// An object that the origin lost and the mirror has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub fn repair(
     let mut repair = Repair {
         pair,
         lock: LockPolicy { now: pair.clock.now(), days },
+        keys: Vault::open(Arc::clone(&pair.mirror)).map_err(of_mirror)?.keys(),
         manifest,
         report: RepairReport::default(),
     };
@@ -77,6 +82,7 @@ struct Repair<'a> {
     pair: &'a Pair,
     lock: LockPolicy,
     manifest: Manifest,
+    keys: KeyState,
     report: RepairReport,
 }
 
@@ -190,8 +196,8 @@ impl Repair<'_> {
             return if right { Ok(None) } else { Err("its bytes do not hash to its name".to_owned()) };
         }
         if let Some(place) = names::parse_commit(name) {
-            let commit = Commit::parse(bytes, self.manifest.vault, &self.manifest.signers)
-                .map_err(|error| chain(&error))?;
+            let commit =
+                Commit::parse(bytes, self.manifest.vault, &self.keys).map_err(|error| chain(&error))?;
             if (commit.envelope.source, commit.envelope.sequence) != place {
                 return Err("it stands under another name than it says".to_owned());
             }

@@ -8,7 +8,7 @@ use crate::{
     keys::DataKeys,
     names,
     pack::{FrameSpan, HEADER_BYTES, PackError, PackHeader, PackIndex, PackTrailer, TRAILER_BYTES},
-    seal::{BLOCK_BYTES_MAX, BlockKey, INDEX_BYTES_MAX, INDEX_NUMBER, Label, Purpose, SealError, unwrap},
+    seal::{BLOCK_BYTES_MAX, BlockKey, INDEX_BYTES_MAX, INDEX_NUMBER, Label, Purpose, SealError},
 };
 
 /// A pack whose key and frame positions are known.
@@ -37,7 +37,8 @@ impl OpenPack {
         let sealed_index = store.read_range(&name, trailer.index_offset, u64::from(trailer.index_length))?;
 
         let closed = |source| wrong(PackError::Seal { what: "the index".to_owned(), source });
-        let key = unwrap(&header.vault, Purpose::Pack, &keys.data_secret, &header.wrapped)
+        let key = keys
+            .unwrap(&header.vault, Purpose::Pack, &header.wrapped)
             .map_err(|source| wrong(PackError::Seal { what: "the key".to_owned(), source }))?;
         let key = BlockKey::new(header.vault, &key).map_err(closed)?;
         let raw_index =

@@ -9,7 +9,7 @@ use super::{
     record::{RecordHash, public_text},
 };
 use crate::{
-    PackId, Vault,
+    PackId, Vault, VaultError,
     id::hex,
     names,
     quorum::{Answer, Question, Quorum, QuorumError},
@@ -67,6 +67,9 @@ pub struct ForeignRecord {
 /// Why the log of retention cannot be read or added to.
 #[derive(Debug, thiserror::Error)]
 pub enum RetentionLogError {
+    /// The vault cannot be read.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] BlobError),
@@ -95,16 +98,19 @@ pub enum RetentionLogError {
 
 impl RetentionLog {
     /// Reads the log. Objects that the right key did not sign are passed over and named.
-    pub fn read(vault: &Vault) -> Result<Self, BlobError> {
+    pub fn read(vault: &Vault) -> Result<Self, VaultError> {
         let mut log = Self::default();
-        let Some(owner) = vault.manifest().owner else { return Ok(log) };
-        let signers: HashSet<String> = vault.manifest().signers.iter().map(|key| hex(key)).collect();
+        let owners: HashSet<String> = vault.owners()?.iter().map(|key| hex(key)).collect();
+        if owners.is_empty() {
+            return Ok(log);
+        }
+        let signers: HashSet<String> = vault.keys().signers.iter().map(|signer| hex(&signer.key)).collect();
         for blob in vault.store().list(names::RETENTION)? {
             let Some(number) = names::parse_retention(&blob.name) else { continue };
             let bytes = vault.store().read(&blob.name)?;
             let parsed = Record::parse(&bytes, vault.manifest().vault, number);
             let taken = parsed.and_then(|(record, hash)| {
-                let is_owner = record.signer == hex(&owner);
+                let is_owner = owners.contains(&record.signer);
                 let may_hold =
                     matches!(record.statement, Statement::Hold { .. }) && signers.contains(&record.signer);
                 if !is_owner && !may_hold {

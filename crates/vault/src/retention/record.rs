@@ -3,9 +3,10 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Manifest, PackId, VaultId,
+    PackId, VaultId,
     encoding::{DecodeError, Decoder, Encoder, VERSION},
     id::{hex, unhex},
+    keys::KeyState,
     quorum::{Answer, Quorum},
 };
 
@@ -147,15 +148,15 @@ impl Record {
     }
 
     /// Returns whether the vault's owner signed it.
-    pub fn is_owners(&self, manifest: &Manifest) -> bool {
-        manifest.owner.is_some_and(|owner| self.signer == hex(&owner))
+    pub fn is_owners(&self, keys: &KeyState) -> bool {
+        keys.owner.is_some_and(|owner| self.signer == hex(&owner))
     }
 
     /// Returns whether somebody who captures signed it, and it holds nothing but the data of this source.
-    pub fn is_hold_of(&self, source: &SourceName, manifest: &Manifest) -> bool {
+    pub fn is_hold_of(&self, source: &SourceName, keys: &KeyState) -> bool {
         let holds =
             matches!(&self.statement, Statement::Hold { source: held, .. } if held.as_ref() == Some(source));
-        holds && manifest.signers.iter().any(|signer| self.signer == hex(signer))
+        holds && keys.signers.iter().any(|signer| self.signer == hex(&signer.key))
     }
 
     /// Reads an entry and checks its form, place and signature; whether the signer may state this is not checked.

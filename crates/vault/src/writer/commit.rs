@@ -162,7 +162,7 @@ impl CommitWriter {
         let (inline, body) = self.inline_body()?;
         let earlier_packs = self.earlier_packs(&packs)?;
         let envelope = Envelope {
-            vault: self.shared.settings.vault,
+            vault: self.shared.settings().vault,
             source: self.source.clone(),
             sequence: 0,
             previous: Head::NONE.hash,
@@ -220,7 +220,8 @@ impl CommitWriter {
     }
 
     fn inline_body(&mut self) -> Result<(InlineBody, Vec<u8>), WriteError> {
-        let Shared { settings, random, options, .. } = &*self.shared;
+        let settings = self.shared.settings();
+        let Shared { random, options, .. } = &*self.shared;
         let mut key = Zeroizing::new([0; 32]);
         random.fill(&mut *key);
         let wrapped = wrap(&settings.vault, Purpose::Commit, &settings.data_recipient, &key, &**random)?;
@@ -250,12 +251,14 @@ impl CommitWriter {
         let shared = &self.shared;
         let mut head = shared.head(&self.source)?;
         let mut overtaken_by = 0;
+        shared.vault.refresh_keys()?;
         loop {
             let earliest = head.vault_time.map_or(Moment::from_micros(i64::MIN), |time| time.plus_micros(1));
             envelope.vault_time = shared.clock.now().max(earliest);
             envelope.retention_days = shared.lock_days();
             envelope.locked_until = retention::retained_until(envelope.vault_time, envelope.retention_days);
             envelope.sequence = head.sequence + 1;
+            shared.check_signer(&self.source, envelope.sequence)?;
             envelope.previous = head.hash;
             self.lock_all(&envelope)?;
             let (bytes, hash) = log::assemble(&envelope, body, &shared.signer)?;
@@ -270,6 +273,7 @@ impl CommitWriter {
                         retention_days: envelope.retention_days,
                     };
                     shared.remember_head(&self.source, own);
+                    shared.remember_commit(&self.source, own, envelope.previous);
                     return Ok(receipt(envelope, own, bytes.len() as u64, overtaken_by));
                 }
                 Err(BlobError::Exists { .. }) => {

@@ -53,7 +53,7 @@ impl PackWriter {
         }
         let builder = match &mut self.builder {
             Some(builder) => builder,
-            empty => empty.insert(PackBuilder::new(self.shared.settings, &*self.shared.random)?),
+            empty => empty.insert(PackBuilder::new(self.shared.settings(), &*self.shared.random)?),
         };
         let place = builder.add(kind, bytes);
         if builder.open_frame_bytes() >= frame_bytes_target {

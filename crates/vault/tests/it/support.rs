@@ -51,6 +51,10 @@ impl World {
         VaultReader::open(Arc::clone(&self.store), &self.keys.restore_key).unwrap()
     }
 
+    pub(crate) fn clock_lock(&self) -> Moment {
+        vault::retention::lock_until(ports::Clock::now(&*self.clock), LOCK_DAYS)
+    }
+
     pub(crate) fn bytes(&self, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.random.fill(&mut bytes);

@@ -18,6 +18,7 @@ use vault::{
     verify::{Depth, verify},
 };
 
+use crate::auditor::tree_vectors;
 use crate::support::{World, cursor, item, put, rows, shop, small_options, upserts};
 
 const PAGES: Layout = Layout::Pages { page_bytes: 8192 };
@@ -30,7 +31,7 @@ fn vectors() -> PathBuf {
     repository().join("docs/format/vectors")
 }
 
-fn python(tool: &str, arguments: &[&Path]) -> Output {
+pub(crate) fn python(tool: &str, arguments: &[&Path]) -> Output {
     let root = repository();
     let installed = Command::new(root.join("tools/install_python")).output().unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
@@ -175,6 +176,8 @@ fn both_readers_agree_on_the_primitives() {
     let committed: Value =
         serde_json::from_slice(&fs::read(vectors().join("primitives.json")).unwrap()).unwrap();
     assert_eq!(committed, primitives());
+    let tree: Value = serde_json::from_slice(&fs::read(vectors().join("tree.json")).unwrap()).unwrap();
+    assert_eq!(tree, tree_vectors());
     for text in committed["not_varint"].as_array().unwrap() {
         assert!(Decoder::new("vector", &unhex(text)).varint().is_err());
     }
@@ -260,6 +263,7 @@ fn write_vectors() {
     ports::files::create_folder(&folder).unwrap();
     let pretty = |value: &Value| format!("{value:#}\n").into_bytes();
     ports::files::replace(&folder.join("primitives.json"), &pretty(&primitives())).unwrap();
+    ports::files::replace(&folder.join("tree.json"), &pretty(&tree_vectors())).unwrap();
     let store = Arc::new(LocalStore::open(&folder.join("vault"), Protection::Plain).unwrap());
     assert!(store.list("").unwrap().is_empty(), "remove the old vault first");
     let world = World::in_store(store, 61);
