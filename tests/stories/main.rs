@@ -23,5 +23,6 @@ mod push;
 mod refusals;
 mod rehearsals;
 mod retention;
+mod sieges;
 mod undo;
 mod unwipe;

@@ -201,7 +201,7 @@ fn with_mirror(
     Ok(match (seen, ground.has_mirror()) {
         (Some(seen), true) => Outcome::detected(format!("the mirror's next run: {}", seen.problem)),
         (Some(_), false) => Outcome::not_held(
-            "a log cannot tell alone that its end is missing; a mirror can, and none is configured",
+            "a log cannot tell alone that its end is missing; a mirror or a witness can, and no mirror is configured",
             "the copy verifies; a mirror of it would have seen it",
         ),
         (None, _) => Outcome::not_held("nothing saw it", "the copy verifies, and so does its mirror"),
