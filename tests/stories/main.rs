@@ -17,6 +17,7 @@ mod heads;
 mod keys;
 mod kills;
 mod mirrors;
+mod object_lock;
 mod outages;
 mod production;
 mod push;

@@ -9,6 +9,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    comeback::Comeback,
     production::{Production, newest_major},
     unwipe::{Running, Unwipe, exit, wait_until},
 };
@@ -35,6 +36,8 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
     assert_eq!(fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
     let (server, url) = serve(&host);
     let enrolment = host.argument("shop.enrolment");
+    let plain = ["vault", "enrol", "shop", "--url", "http://127.0.0.1:1", "--out", &enrolment];
+    host.run(&plain).refused(exit::USAGE, "no address of a vault server");
     let enrolled = host.json(&["vault", "enrol", "shop", "--url", &url, "--out", &enrolment]);
 
     let postgres = Production::start(newest_major());
@@ -60,6 +63,26 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
     let status = production.json(&["vault", "status"]);
     assert_eq!(status["capability"], "capture/shop");
     assert!(status["sources"][0]["objects_today"].as_u64().unwrap() >= 2, "{status}");
+
+    // A third host restores through the server, with a certificate that reads and the restore key.
+    let third = Unwipe::nowhere();
+    fs::create_dir(third.home()).unwrap();
+    host.json(&["vault", "authority", "issue", "restore", "--out", &third.argument("home")]);
+    fs::copy(host.home().join("keys/restore.key"), third.home().join("reading.key")).unwrap();
+    fs::copy(host.home().join("authority/authority.crt"), third.home().join("authority.crt")).unwrap();
+    let configuration = format!(
+        "[vault]\ncapture_key = \"file:none\"\n[vault.place]\nkind = \"server\"\nurl = \"{url}\"\n\
+         certificate = \"file:restore.crt\"\nkey = \"file:restore.key\"\nauthority = \"file:authority.crt\"\n\
+         [restore]\nkey = \"file:reading.key\"\n[sources.shop]\nkind = \"postgres\"\n[sources.shop.settings]\n\
+         url = \"postgresql://nobody@127.0.0.1/postgres\"\n"
+    );
+    fs::write(third.home().join("unwipe.toml"), configuration).unwrap();
+    let verified = third.json(&["verify", "--read-data"]);
+    assert_eq!((&verified["sound"], &verified["with_key"]), (&true.into(), &true.into()));
+    let before = postgres.content(&["customers", "orders"]);
+    let comeback = Comeback::to(&third, "latest", "back");
+    assert_eq!(crate::production::content(comeback.url(), &["customers", "orders"]), before);
+    comeback.stop();
 
     // A revoked certificate adds nothing more.
     host.json(&["vault", "authority", "revoke", enrolled["serial"].as_str().unwrap()]);

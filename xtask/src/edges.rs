@@ -31,7 +31,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Attacks on a vault of the user's own: its decoys, and copies of its structure.
     ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
+    ("buckets", &[]),
     ("tenants", &["model", "ports"]),
+    // Simulation drives the real engine; parsers are taken from everywhere to be fuzzed in one place.
+    ("world", &["model", "ports", "blobs", "vault", "catalog", "capture", "connect"]),
+    (
+        "parsers",
+        &[
+            "model",
+            "ports",
+            "blobs",
+            "vault",
+            "connect",
+            "postgres-wire",
+            "postgres-wal",
+            "postgres-server",
+            "postgres-recovery",
+            "source-postgres",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -65,6 +65,14 @@ pub enum BlobError {
         #[source]
         source: io::Error,
     },
+    /// The store took the object and does not lock it: nothing may rest on it.
+    #[error("the store does not lock object {name}: {detail}")]
+    Unlocked {
+        /// The object concerned.
+        name: BlobName,
+        /// What the store shows.
+        detail: String,
+    },
     /// A name that no vault writes.
     #[error("{text:?} is no valid object name")]
     Name {

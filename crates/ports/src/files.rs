@@ -46,9 +46,20 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(|e| FileError::new("read", path, e))
 }
 
-/// Creates a folder with its parents.
+/// Creates a folder with its parents, and makes those that are new durable: a synced file in a folder that a power cut
+/// takes away would be no more durable than the folder.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
-    fs::create_dir_all(path).map_err(|e| FileError::new("create folder", path, e))
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
+    fs::create_dir_all(path).map_err(|e| FileError::new("create folder", path, e))?;
+    for folder in missing.into_iter().rev() {
+        match folder.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new("."))?,
+            Some(parent) => sync_folder(parent)?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes the entries of a folder durable.

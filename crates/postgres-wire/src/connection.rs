@@ -18,7 +18,7 @@ use crate::{
 
 mod authentication;
 mod cancel;
-mod startup;
+pub(crate) mod startup;
 #[cfg(test)]
 mod tests;
 
@@ -79,11 +79,11 @@ pub struct Connection {
     pub(crate) session: Session,
     pub(crate) limits: Limits,
     pub(crate) usable: bool,
-    settings: ConnectionSettings,
-    parameters: BTreeMap<String, String>,
-    notices: VecDeque<ServerError>,
-    backend_key: Option<(i32, i32)>,
-    major: u32,
+    pub(crate) settings: ConnectionSettings,
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) notices: VecDeque<ServerError>,
+    pub(crate) backend_key: Option<(i32, i32)>,
+    pub(crate) major: u32,
 }
 
 impl Connection {

@@ -29,6 +29,7 @@ mod channel;
 pub mod connection;
 pub mod copy;
 pub mod error;
+pub mod fuzzing;
 mod quote;
 pub mod replication;
 pub mod settings;

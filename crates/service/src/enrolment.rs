@@ -143,21 +143,18 @@ impl Installation {
         environment: Environment<'_>,
     ) -> Result<Option<blobs::remote::protocol::Status>, ServiceError> {
         let secrets = Secrets::new(self.home(), environment);
-        let clock = std::sync::Arc::clone(&self.ports().clock);
-        let around = Surroundings { home: self.home(), secrets: &secrets, clock };
+        let Ports { clock, random } = self.ports().clone();
+        let around = Surroundings { home: self.home(), secrets: &secrets, clock, random };
         Ok(self.config().vault.place.server_status(&around)?)
     }
 
     /// Makes a home folder on a host that only captures, out of an enrolment. There is no restore key in it.
-    pub fn join(
-        home: &Path,
-        enrolment: &Enrolment,
-        ports: &Ports,
-        environment: Environment<'_>,
-    ) -> Result<Standing, ServiceError> {
+    pub fn join(home: &Path, enrolment: &Enrolment, ports: &Ports) -> Result<Standing, ServiceError> {
         if home.join(FILE_NAME).exists() {
             return Err(EnrolmentError::Exists.into());
         }
+        // Tried before anything is written, so that a server that is not there leaves nothing half made.
+        let standing = enrolment.measure(home, ports)?;
         files::create_folder(&home.join("keys"))?;
         let kept = [
             ("keys/capture.key", enrolment.capture_key.expose()),
@@ -168,14 +165,15 @@ impl Installation {
         for (name, text) in kept {
             files::create_new(&home.join(name), text.as_bytes(), PRIVATE_MODE)?;
         }
-        let place = Place::Server {
-            url: enrolment.url.clone(),
-            certificate: "file:keys/server.crt".to_owned(),
-            key: "file:keys/server.key".to_owned(),
-            authority: "file:keys/authority.crt".to_owned(),
-        };
         let config = Config {
-            vault: VaultConfig { capture_key: "file:keys/capture.key".to_owned(), place: place.clone() },
+            vault: VaultConfig {
+                capture_key: "file:keys/capture.key".to_owned(),
+                place: enrolment.place(
+                    "file:keys/server.crt",
+                    "file:keys/server.key",
+                    "file:keys/authority.crt",
+                ),
+            },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
             mirrors: BTreeMap::new(),
@@ -183,9 +181,32 @@ impl Installation {
             sources: BTreeMap::new(),
         };
         config.write(home)?;
-        let secrets = Secrets::new(home, environment);
-        let around = Surroundings { home, secrets: &secrets, clock: std::sync::Arc::clone(&ports.clock) };
-        Ok(place.measure(&around)?)
+        Ok(standing)
+    }
+}
+
+impl Enrolment {
+    fn place(&self, certificate: &str, key: &str, authority: &str) -> Place {
+        Place::Server {
+            url: self.url.clone(),
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            authority: authority.to_owned(),
+        }
+    }
+
+    /// Finds out what the server enforces, with the credentials of the enrolment, which are in no file yet.
+    fn measure(&self, home: &Path, ports: &Ports) -> Result<Standing, ServiceError> {
+        let credential = |name: &str| match name {
+            "certificate" => Some(self.certificate.clone()),
+            "key" => Some(self.key.expose().clone()),
+            "authority" => Some(self.authority.clone()),
+            _ => None,
+        };
+        let secrets = Secrets::new(home, &credential);
+        let Ports { clock, random } = ports.clone();
+        let around = Surroundings { home, secrets: &secrets, clock, random };
+        Ok(self.place("env:certificate", "env:key", "env:authority").measure(&around)?)
     }
 }
 

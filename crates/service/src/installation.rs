@@ -193,7 +193,10 @@ impl Installation {
     ) -> Result<Initialised, ServiceError> {
         files::create_folder(&home.join("keys"))?;
         let secrets = Secrets::new(home, environment);
-        let around = Surroundings { home, secrets: &secrets, clock: Arc::clone(&ports.clock) };
+        let (clock, random) = (Arc::clone(&ports.clock), Arc::clone(&ports.random));
+        let around = Surroundings { home, secrets: &secrets, clock, random };
+        let protection = request.place.measure(&around)?;
+        protection.admit()?;
         let store = request.place.open(&around)?;
         let options = InitOptions { lock_days: request.lock_days };
         let new = vault::init(&*store, options, &*ports.clock, &*ports.random)?;
@@ -214,7 +217,7 @@ impl Installation {
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
-        Ok(Initialised { config, kit: new.recovery_kit, protection: request.place.measure(&around)? })
+        Ok(Initialised { config, kit: new.recovery_kit, protection })
     }
 
     /// Opens a home folder.
@@ -314,7 +317,8 @@ impl Installation {
     }
 
     pub(crate) fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
-        Surroundings { home: &self.home, secrets, clock: Arc::clone(&self.ports.clock) }
+        let Ports { clock, random } = self.ports.clone();
+        Surroundings { home: &self.home, secrets, clock, random }
     }
 
     /// Opens the vault as it can be seen without a key.

@@ -1,5 +1,8 @@
 //! Where a vault lies, and what that place really enforces.
 
+mod bucket;
+mod server;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -7,16 +10,17 @@ use std::{
 
 use blobs::{
     LocalReaper, LocalStore, Protection, RemoteError, RemoteSettings, RemoteStore, SealerClient,
-    SealerReaper, remote::protocol::Status,
+    SealerReaper, remote::protocol::Status, s3::SettingsError,
 };
 use connect::Finding;
-use ports::{BlobError, BlobName, BlobStore, Clock, LapsedBlobs, TimeSource, files::FileError};
+use ports::{BlobError, BlobName, BlobStore, Clock, LapsedBlobs, Random, TimeSource, files::FileError};
 use serde::{Deserialize, Serialize};
 use vault::reap::Lapsed;
 
-use crate::{SecretError, Secrets};
+pub use blobs::s3::Addressing;
 
-mod server;
+pub use self::bucket::Bucket;
+use crate::{SecretError, Secrets};
 
 /// Where a vault, or a mirror of one, lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub enum Place {
         /// The authority whose word counts for the server's certificate, by reference.
         authority: String,
     },
+    /// A bucket with Object Lock.
+    S3(Box<Bucket>),
 }
 
 /// Why a place cannot be used.
@@ -62,12 +68,26 @@ pub enum PlaceError {
     /// The vault server's address or certificates cannot be used.
     #[error("the vault server cannot be used")]
     Remote(#[from] RemoteError),
-    /// Nothing is ever removed over the network.
-    #[error("a vault server removes nothing for its clients")]
-    NoReaper,
+    /// Nothing is removed there with what this installation has.
+    #[error("nothing can be removed there from here")]
+    NoReaper {
+        /// What a person can do.
+        remedy: &'static str,
+    },
     /// The place did not answer while it was measured.
     #[error("the vault's place cannot be measured")]
     Store(#[from] BlobError),
+    /// The bucket cannot be spoken to.
+    #[error("the vault's bucket cannot be used")]
+    Bucket(#[from] SettingsError),
+    /// The place was examined and would lose what it is given.
+    #[error("the vault's place cannot be trusted: {subject} ({evidence})")]
+    NotTrusted {
+        /// What should be true of it.
+        subject: String,
+        /// What was seen.
+        evidence: String,
+    },
 }
 
 impl PlaceError {
@@ -78,8 +98,15 @@ impl PlaceError {
             Self::Remote(_) => {
                 Some("unwipe vault enrol SOURCE, on the vault's host, makes a new enrolment".to_owned())
             }
-            Self::NoReaper => Some("run unwipe retention reap on the vault's own host".to_owned()),
-            Self::File(_) | Self::Store(_) => None,
+            Self::NoReaper { remedy } => Some((*remedy).to_owned()),
+            Self::Bucket(SettingsError::Endpoint { .. }) => {
+                Some("unwipe init --s3 https://HOST/BUCKET/PREFIX".to_owned())
+            }
+            Self::NotTrusted { .. } => Some(
+                "make the bucket with Object Lock, or use another store: docs/guide/object-lock.md"
+                    .to_owned(),
+            ),
+            Self::File(_) | Self::Bucket(_) | Self::Store(_) => None,
         }
     }
 }
@@ -96,6 +123,18 @@ pub struct Standing {
     pub findings: Vec<Finding>,
 }
 
+impl Standing {
+    /// Refuses a place in which something bad was found.
+    pub fn admit(&self) -> Result<(), PlaceError> {
+        match self.findings.iter().find(|finding| finding.standing == connect::Standing::Bad) {
+            None => Ok(()),
+            Some(Finding { subject, evidence, .. }) => {
+                Err(PlaceError::NotTrusted { subject: subject.clone(), evidence: evidence.clone() })
+            }
+        }
+    }
+}
+
 /// What opening a place needs besides its own settings.
 pub struct Surroundings<'a> {
     /// The home folder, where relative paths start.
@@ -104,6 +143,8 @@ pub struct Surroundings<'a> {
     pub secrets: &'a Secrets<'a>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
 }
 
 impl Place {
@@ -115,6 +156,7 @@ impl Place {
             }
             Self::SealedFolder { path, socket } => Ok(Arc::new(sealed(around, path, socket)?)),
             Self::Server { .. } => Ok(Arc::new(self.remote(around)?)),
+            Self::S3(bucket) => Ok(bucket.open(around)?),
         }
     }
 
@@ -131,6 +173,7 @@ impl Place {
                 Ok(standing)
             }
             Self::Server { .. } => server::measure(&self.remote(around)?),
+            Self::S3(bucket) => bucket.measure(around),
         }
     }
 
@@ -138,7 +181,7 @@ impl Place {
     pub fn folder(&self, home: &Path) -> Option<PathBuf> {
         match self {
             Self::Folder { path, .. } | Self::SealedFolder { path, .. } => Some(home.join(path)),
-            Self::Server { .. } => None,
+            Self::Server { .. } | Self::S3(_) => None,
         }
     }
 
@@ -147,6 +190,7 @@ impl Place {
         match self {
             Self::Folder { .. } | Self::SealedFolder { .. } => Ok(None),
             Self::Server { .. } => Ok(Some(Arc::new(self.remote(around)?))),
+            Self::S3(bucket) => Ok(Some(bucket.open(around)?)),
         }
     }
 
@@ -157,7 +201,10 @@ impl Place {
                 Ok(Box::new(LocalReaper::new(&around.home.join(path), Arc::clone(&around.clock))))
             }
             Self::SealedFolder { socket, .. } => Ok(Box::new(SealerReaper::new(&around.home.join(socket)))),
-            Self::Server { .. } => Err(PlaceError::NoReaper),
+            Self::S3(bucket) => bucket.reaper(around),
+            Self::Server { .. } => {
+                Err(PlaceError::NoReaper { remedy: "run unwipe retention reap on the vault's own host" })
+            }
         }
     }
 
@@ -168,6 +215,7 @@ impl Place {
                 home.join(path).display().to_string()
             }
             Self::Server { url, .. } => url.clone(),
+            Self::S3(bucket) => bucket.describe(),
         }
     }
 
@@ -175,7 +223,7 @@ impl Place {
     pub fn server_status(&self, around: &Surroundings<'_>) -> Result<Option<Status>, PlaceError> {
         match self {
             Self::Server { .. } => Ok(Some(self.remote(around)?.status()?)),
-            Self::Folder { .. } | Self::SealedFolder { .. } => Ok(None),
+            Self::Folder { .. } | Self::SealedFolder { .. } | Self::S3(_) => Ok(None),
         }
     }
 

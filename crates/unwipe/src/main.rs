@@ -42,7 +42,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
     }
     let context = Context::new(arguments.home, arguments.mirror, output)?;
     match arguments.verb {
-        Verb::Init(options) => commands::init::run(&context, options),
+        Verb::Init(options) => commands::init::run(&context, &options),
         Verb::Protect(options) => commands::protect::run(&context, options),
         Verb::Guard(options) => commands::guard::run(&context, options),
         Verb::Capture(options) => commands::capture::run(&context, &options),

@@ -17,7 +17,11 @@ use std::{
 use blobs::sealer::{LINE_BYTES_MAX, SealerAnswer, SealerRequest};
 use model::Moment;
 use ports::{BlobName, Clock, files};
-use rustix::net::sockopt::socket_peercred;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::sockopt::socket_peercred,
+};
 
 use crate::{Sealer, SealerError, sealer::OBJECT_BYTES_MAX};
 
@@ -52,13 +56,14 @@ pub enum SocketError {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(50);
+/// How long a stopped sealer goes on waiting at most.
+const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// How many requests are carried out at once; each is in memory as a whole.
 const REQUESTS_MAX: usize = 8;
 /// The socket's folder decides who reaches it; the user ids decide who is answered.
 const SOCKET_MODE: u32 = 0o666;
-/// How often the floor of time is written down, in rounds of [`POLL`].
-const ROUNDS_PER_SAVE: u32 = 1200;
+/// How often the floor of time is written down.
+const SAVE_INTERVAL: Duration = Duration::from_mins(1);
 
 impl SealerSocket {
     /// Makes the socket; what a sealer that was killed left there is replaced.
@@ -79,9 +84,17 @@ impl SealerSocket {
     /// Answers until asked to stop.
     pub fn serve(&self, sealer: &Sealer, clock: &dyn Clock, stop: &AtomicBool) -> Result<(), SocketError> {
         let running = Arc::new(AtomicUsize::new(0));
-        let mut rounds = 0_u32;
+        let mut saved = clock.elapsed();
         std::thread::scope(|scope| {
             while !stop.load(Ordering::SeqCst) {
+                if clock.elapsed().saturating_sub(saved) >= SAVE_INTERVAL {
+                    saved = clock.elapsed();
+                    // The floor that was written before stays good: it is a floor.
+                    drop(sealer.save_floor());
+                }
+                if !self.is_asked()? {
+                    continue;
+                }
                 match self.listener.accept() {
                     Ok((stream, _)) if running.load(Ordering::SeqCst) < REQUESTS_MAX => {
                         let running = Arc::clone(&running);
@@ -98,19 +111,23 @@ impl SealerSocket {
                             &SealerAnswer::Failed { reason: "too many requests".to_owned() },
                         ));
                     }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        clock.sleep(POLL);
-                        rounds += 1;
-                        if rounds.is_multiple_of(ROUNDS_PER_SAVE) {
-                            // The floor that was written before stays good: it is a floor.
-                            drop(sealer.save_floor());
-                        }
-                    }
+                    // Whoever knocked is gone again.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => return Err(SocketError::Accept(error)),
                 }
             }
             Ok(())
         })
+    }
+
+    /// Waits until somebody knocks, or a while.
+    fn is_asked(&self) -> Result<bool, SocketError> {
+        let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
+        match poll(&mut listener, Some(&STOP_CHECK)) {
+            Ok(count) => Ok(count > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(SocketError::Accept(error.into())),
+        }
     }
 
     fn converse(&self, stream: &UnixStream, sealer: &Sealer) -> io::Result<()> {

@@ -361,6 +361,7 @@ impl Keeper {
             now: now.as_micros(),
             vault: self.vault.manifest().vault.to_string(),
             capability: capability.to_string(),
+            certificate_expires: None,
             free_bytes: self.free_bytes(),
             sources: accounts.iter().map(|account| self.quotas.usage(account, now)).collect(),
         }

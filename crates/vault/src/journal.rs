@@ -5,6 +5,7 @@
 //! The files are filled with zeros beforehand, so that a sync has no metadata to write.
 
 mod file;
+pub(crate) mod fuzzing;
 
 use std::{
     collections::{BTreeMap, VecDeque},

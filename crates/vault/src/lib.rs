@@ -6,6 +6,7 @@
 
 pub mod content;
 pub mod encoding;
+pub mod fuzzing;
 mod id;
 pub mod init;
 pub mod journal;

@@ -21,6 +21,7 @@ pub use log::{
     ForeignRecord, Hold, Released, RetentionLog, RetentionLogError, confirm_question, lift_question,
     people_question,
 };
+pub(crate) use record::seal_document;
 pub use record::{Record, RecordError, Statement, Surveyed};
 pub use renewal::{FloorStanding, LockFloor, RenewalFailure, RenewalOptions, RenewalReport, renew};
 pub use survey::{NoSuccession, SourceSurvey, Succession, Survey, Suspicion};

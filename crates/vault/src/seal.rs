@@ -115,10 +115,20 @@ impl BlockKey {
             }
         }
         sealed[1..PREFIX_BYTES].copy_from_slice(&raw_length.to_le_bytes());
+        self.seal_plain(label, number, sealed)
+    }
+
+    /// Seals bytes as they are: codec, length and payload.
+    pub(crate) fn seal_plain(
+        &self,
+        label: Label,
+        number: u32,
+        mut plain: Vec<u8>,
+    ) -> Result<Vec<u8>, SealError> {
         self.key
-            .seal_in_place_append_tag(nonce(number), self.associated(label, number), &mut sealed)
+            .seal_in_place_append_tag(nonce(number), self.associated(label, number), &mut plain)
             .map_err(|_| SealError::Size)?;
-        Ok(sealed)
+        Ok(plain)
     }
 
     /// Opens a block; the result has at most `raw_bytes_max` bytes.

@@ -91,6 +91,8 @@ pub struct Status {
     pub vault: String,
     /// What the asking certificate may do: `capture/shop`, `restore`, `mirror`.
     pub capability: String,
+    /// Until when the asking certificate counts, in microseconds since 1970.
+    pub certificate_expires: Option<i64>,
     /// Free space above the reserve that no source may take; absent where the store does not know.
     pub free_bytes: Option<u64>,
     /// The sources: all for `restore` and `mirror`, its own for `capture`.

@@ -52,6 +52,14 @@ pub(super) fn connect(
     })
 }
 
+/// Goes through the start-up with a peer that is connected already.
+pub(crate) fn admit(connection: &mut Connection, clock: Arc<dyn Clock>) -> Result<(), WireError> {
+    let (settings, limits) = (connection.settings.clone(), connection.limits.clone());
+    let deadline = clock.elapsed() + limits.connect_timeout;
+    let (settings, limits) = (&settings, &limits);
+    Attempt { settings, mode: Mode::Sql, limits, deadline, clock }.admit(connection)
+}
+
 struct Attempt<'a> {
     settings: &'a ConnectionSettings,
     mode: Mode,
@@ -81,10 +89,7 @@ impl Attempt<'_> {
             backend_key: None,
             major: 0,
         };
-        self.introduce(&mut connection)?;
-        authentication::authenticate(&mut connection, self.settings, |connection| self.receive(connection))?;
-        self.await_readiness(&mut connection)?;
-        connection.major = read_major(&connection)?;
+        self.admit(&mut connection)?;
         connection.channel.set_message_bytes_max(self.limits.message_bytes_max);
         connection
             .channel
@@ -94,6 +99,14 @@ impl Attempt<'_> {
             .map_err(|error| WireError::Closed { source: Some(error) })?;
         connection.end_exchange();
         Ok(connection)
+    }
+
+    fn admit(&self, connection: &mut Connection) -> Result<(), WireError> {
+        self.introduce(connection)?;
+        authentication::authenticate(connection, self.settings, |connection| self.receive(connection))?;
+        self.await_readiness(connection)?;
+        connection.major = read_major(connection)?;
+        Ok(())
     }
 
     fn database(&self) -> &str {

@@ -87,7 +87,7 @@ fn a_production_host_captures_with_an_enrolment_and_can_read_nothing() {
     let production = tempfile::tempdir().unwrap();
     let home = production.path().join("home");
     let enrolment = Enrolment::load(&path).unwrap();
-    let standing = Installation::join(&home, &enrolment, &host.ports, NOWHERE).unwrap();
+    let standing = Installation::join(&home, &enrolment, &host.ports).unwrap();
     assert_eq!(standing.tier, 2, "{standing:?}");
 
     let installation = Installation::open(&home, host.ports.clone()).unwrap();
@@ -97,6 +97,8 @@ fn a_production_host_captures_with_an_enrolment_and_can_read_nothing() {
         installation.capture(&shop, &mut Shop, NOWHERE, &Stop::default()).unwrap();
     }
     let standing = installation.measure(NOWHERE).unwrap();
+    let certificate = standing.findings.iter().find(|finding| finding.subject.contains("certificate"));
+    assert_eq!(certificate.unwrap().standing, connect::Standing::Advice, "nine days are soon");
     assert!(standing.findings.iter().any(|finding| finding.subject.contains("read what is stored")));
     assert_eq!(standing.tier, 2, "{standing:?}");
     // The keys of the vault's host open it; the production host has none, and may not fetch what they open.
@@ -114,7 +116,7 @@ fn a_production_host_captures_with_an_enrolment_and_can_read_nothing() {
 fn an_enrolment_is_for_one_source() {
     let host = Host::new();
     let production = tempfile::tempdir().unwrap();
-    Installation::join(production.path(), &host.enrol("shop"), &host.ports, NOWHERE).unwrap();
+    Installation::join(production.path(), &host.enrol("shop"), &host.ports).unwrap();
     let installation = Installation::open(production.path(), host.ports.clone()).unwrap();
     let other = SourceName::new("other").unwrap();
     assert!(installation.capture(&other, &mut Shop, NOWHERE, &Stop::default()).is_err());
@@ -130,7 +132,18 @@ fn an_enrolment_that_others_may_read_is_refused_and_a_home_is_joined_once() {
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(Enrolment::load(&path), Err(EnrolmentError::Public { .. })));
-    let again = Installation::join(host.folder.path(), &enrolment, &host.ports, NOWHERE);
+    let again = Installation::join(host.folder.path(), &enrolment, &host.ports);
     assert!(matches!(again, Err(ServiceError::Enrolment(EnrolmentError::Exists))));
     assert!(!format!("{enrolment:?}").contains("PRIVATE"));
+}
+
+#[test]
+fn a_server_that_is_not_there_leaves_nothing_half_made() {
+    let host = Host::new();
+    let production = tempfile::tempdir().unwrap();
+    let enrolment = host.enrol("shop");
+    let away = Enrolment { url: "https://127.0.0.1:1".to_owned(), ..enrolment.clone() };
+    assert!(Installation::join(production.path(), &away, &host.ports).is_err());
+    assert_eq!(std::fs::read_dir(production.path()).unwrap().count(), 0);
+    Installation::join(production.path(), &enrolment, &host.ports).unwrap();
 }

@@ -79,6 +79,8 @@ pub(super) fn unreachable(name: &str, standing: &MirrorStanding) -> PlaceStandin
 fn keeper(place: &Place) -> String {
     match place {
         Place::Folder { .. } | Place::SealedFolder { .. } => "root on this machine".to_owned(),
+        // Accounts of one endpoint share its clock and its operator.
+        Place::S3(bucket) => format!("the operator of {}", bucket.endpoint),
         Place::Server { url, .. } => format!("root on the host of {url}"),
     }
 }

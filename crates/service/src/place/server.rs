@@ -1,7 +1,12 @@
 //! What a vault server really enforces against this host.
 
-use blobs::{RemoteStore, remote::Attempt};
+use blobs::{
+    RemoteStore,
+    remote::{Attempt, protocol::Status},
+};
 use connect::Finding;
+use model::Moment;
+use vault::retention::DAY_MICROS;
 
 use super::{PlaceError, Standing};
 
@@ -14,7 +19,8 @@ pub(super) fn measure(store: &RemoteStore) -> Result<Standing, PlaceError> {
         attempts.extend(store.attempt_reading()?);
     }
     let holds = attempts.iter().all(|attempt| attempt.held);
-    let findings = attempts.iter().map(finding).collect();
+    let mut findings: Vec<Finding> = attempts.iter().map(finding).collect();
+    findings.extend(certificate(&status));
     let statement = if holds {
         format!(
             "another host, which lets this one {} and neither delete nor overwrite",
@@ -31,6 +37,20 @@ fn granted(capability: &str) -> &'static str {
         "restore" | "mirror" => "read",
         _ => "add",
     }
+}
+
+/// A certificate that has run out stops the capture: whoever may renew it should hear of it in time.
+fn certificate(status: &Status) -> Option<Finding> {
+    const SOON_DAYS: i64 = 30;
+    let expires = Moment::from_micros(status.certificate_expires?);
+    let days = expires.micros_since(Moment::from_micros(status.now)) / DAY_MICROS;
+    let subject = "this host's certificate counts for a while";
+    let evidence = format!("{}, until {expires}: {days} days", status.capability);
+    Some(if days > SOON_DAYS {
+        Finding::good(subject, evidence)
+    } else {
+        Finding::advice(subject, evidence, "unwipe vault enrol SOURCE, on the vault's host, makes a new one")
+    })
 }
 
 fn finding(attempt: &Attempt) -> Finding {

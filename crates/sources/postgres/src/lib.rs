@@ -12,6 +12,7 @@ mod chronicle;
 mod events;
 mod failure;
 mod follow;
+pub mod fuzzing;
 pub mod layout;
 mod manifest;
 mod names;

@@ -22,8 +22,43 @@ pub(crate) struct Init {
     #[arg(long, value_name = "SOCKET", requires = "vault", conflicts_with = "immutable_flags")]
     pub(crate) sealer: Option<PathBuf>,
     /// Capture into a vault on another host: the file that `unwipe vault enrol` wrote there
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["vault", "lock_days", "kit", "immutable_flags", "sealer"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vault", "lock_days", "kit", "immutable_flags", "sealer", "s3"])]
     pub(crate) enrolment: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bucket: BucketOptions,
+}
+
+/// A vault in a bucket.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "A vault in a bucket with Object Lock")]
+pub(crate) struct BucketOptions {
+    /// Put the vault into this bucket (tier 3): https://HOST/BUCKET or https://HOST/BUCKET/PREFIX
+    #[arg(long, value_name = "URL", conflicts_with_all = ["vault", "immutable_flags"])]
+    pub(crate) s3: Option<String>,
+    /// The region that requests are signed for
+    #[arg(long, default_value = "us-east-1", value_name = "REGION")]
+    pub(crate) s3_region: String,
+    /// The access key of the writer, by reference: file:PATH, env:NAME or exec:COMMAND
+    #[arg(long, default_value = "env:AWS_ACCESS_KEY_ID", value_name = "REFERENCE")]
+    pub(crate) s3_access_key: String,
+    /// Its secret, by reference
+    #[arg(long, default_value = "env:AWS_SECRET_ACCESS_KEY", value_name = "REFERENCE")]
+    pub(crate) s3_secret_key: String,
+    /// Its session token, by reference
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) s3_session_token: Option<String>,
+    /// Write the bucket's name into the host's name: https://BUCKET.HOST
+    #[arg(long)]
+    pub(crate) s3_virtual_host: bool,
+    /// Trust the certificates in this file in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) s3_certificates: Option<PathBuf>,
+    /// The most powerful access key that can be lent, by reference: doctor attacks throw-away objects with it
+    #[arg(long, value_name = "REFERENCE", requires = "s3_attest_secret_key")]
+    pub(crate) s3_attest_access_key: Option<String>,
+    /// Its secret, by reference
+    #[arg(long, value_name = "REFERENCE", requires = "s3_attest_access_key")]
+    pub(crate) s3_attest_secret_key: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use serde::Serialize;
-use service::{Enrolment, Installation, Place, ServiceError, installation::InitRequest};
+use service::{
+    Enrolment, Installation, Place, ServiceError,
+    installation::InitRequest,
+    place::{Addressing, Bucket},
+};
 
 use crate::{
     arguments::Init,
@@ -32,14 +36,11 @@ struct Joined {
     protection: String,
 }
 
-pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, options: &Init) -> Result<Exit, Failure> {
     if let Some(path) = &options.enrolment {
         return join(context, path);
     }
-    let path = match options.vault {
-        Some(folder) => std::path::absolute(folder)?,
-        None => "vault".into(),
-    };
+    let place = place(options)?;
     let json = context.output.format == crate::output::Format::Json;
     if json && options.kit.is_none() {
         return Err(Failure::new(
@@ -48,10 +49,6 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
         )
         .hint("unwipe init --json --kit kit.txt"));
     }
-    let place = match options.sealer {
-        Some(socket) => Place::SealedFolder { path, socket: std::path::absolute(socket)? },
-        None => Place::Folder { path, immutable_flags: options.immutable_flags },
-    };
     let request = InitRequest { place, lock_days: options.lock_days };
     let made = Installation::init(&context.home, &request, &context.ports, &environment)?;
     let kit_failed = |error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error);
@@ -94,7 +91,7 @@ pub(crate) fn run(context: &Context, options: Init) -> Result<Exit, Failure> {
 /// Makes the home folder of a host that only captures, into a vault on another host.
 fn join(context: &Context, path: &Path) -> Result<Exit, Failure> {
     let enrolment = Enrolment::load(path).map_err(ServiceError::from)?;
-    let standing = Installation::join(&context.home, &enrolment, &context.ports, &environment)?;
+    let standing = Installation::join(&context.home, &enrolment, &context.ports)?;
     let joined = Joined {
         home: context.home.display().to_string(),
         vault: enrolment.url,
@@ -114,4 +111,46 @@ fn join(context: &Context, path: &Path) -> Result<Exit, Failure> {
         joined.source
     ));
     Ok(if joined.tier == 0 { Exit::Failed } else { Exit::Done })
+}
+
+/// Returns where the vault is to lie.
+fn place(options: &Init) -> Result<Place, Failure> {
+    let bucket = &options.bucket;
+    let Some(url) = &bucket.s3 else {
+        let path = match &options.vault {
+            Some(folder) => std::path::absolute(folder)?,
+            None => "vault".into(),
+        };
+        return Ok(match &options.sealer {
+            Some(socket) => Place::SealedFolder { path, socket: std::path::absolute(socket)? },
+            None => Place::Folder { path, immutable_flags: options.immutable_flags },
+        });
+    };
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (host, path) = rest.split_once('/')?;
+        let path = path.trim_matches('/');
+        let (name, prefix) = path.split_once('/').unwrap_or((path, ""));
+        (!name.is_empty()).then(|| (format!("{scheme}://{host}"), name.to_owned(), prefix.to_owned()))
+    });
+    let Some((endpoint, name, prefix)) = parts else {
+        return Err(Failure::new(Exit::Usage, format!("{url:?} names no bucket"))
+            .hint("unwipe init --s3 https://s3.eu-central-1.amazonaws.com/BUCKET/PREFIX"));
+    };
+    let addressing = if bucket.s3_virtual_host { Addressing::VirtualHost } else { Addressing::Path };
+    let certificate_authorities = bucket.s3_certificates.as_ref().map(std::path::absolute).transpose()?;
+    Ok(Place::S3(Box::new(Bucket {
+        endpoint,
+        region: bucket.s3_region.clone(),
+        bucket: name,
+        prefix,
+        addressing,
+        certificate_authorities,
+        access_key: bucket.s3_access_key.clone(),
+        secret_key: bucket.s3_secret_key.clone(),
+        session_token: bucket.s3_session_token.clone(),
+        attest_access_key: bucket.s3_attest_access_key.clone(),
+        attest_secret_key: bucket.s3_attest_secret_key.clone(),
+        reaper_access_key: None,
+        reaper_secret_key: None,
+    })))
 }

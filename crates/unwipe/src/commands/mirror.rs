@@ -118,7 +118,12 @@ fn pull(context: &Context, options: &MirrorPull) -> Result<Exit, Failure> {
     // Relative folders are the caller's: there is no home folder here.
     let here = std::path::absolute(".")?;
     let secrets = Secrets::new(&here, &environment);
-    let around = Surroundings { home: &here, secrets: &secrets, clock: context.clock() };
+    let around = Surroundings {
+        home: &here,
+        secrets: &secrets,
+        clock: context.clock(),
+        random: std::sync::Arc::clone(&context.ports.random),
+    };
     let expected = options.fingerprint.as_deref().map(str::parse).transpose();
     let expected = expected.map_err(|error: vault::manifest::ManifestError| {
         Failure::because(Exit::Usage, "the fingerprint is not 64 hexadecimal digits", error)

@@ -89,8 +89,38 @@ mod tests {
         }
     }
 
+    /// Every kind of place, with nothing absent.
+    fn places() -> Vec<service::Place> {
+        let some = |text: &str| Some(text.to_owned());
+        vec![
+            service::Place::Folder { path: "vault".into(), immutable_flags: true },
+            service::Place::S3(Box::new(service::place::Bucket {
+                endpoint: "https://s3.example.org".to_owned(),
+                region: "us-east-1".to_owned(),
+                bucket: "vault".to_owned(),
+                prefix: "shop".to_owned(),
+                addressing: service::place::Addressing::VirtualHost,
+                certificate_authorities: Some("ca.pem".into()),
+                access_key: "env:A".to_owned(),
+                secret_key: "env:S".to_owned(),
+                session_token: some("env:T"),
+                attest_access_key: some("env:R"),
+                attest_secret_key: some("env:Q"),
+                reaper_access_key: some("env:P"),
+                reaper_secret_key: some("env:O"),
+            })),
+            service::Place::SealedFolder { path: "vault".into(), socket: "sealer.socket".into() },
+            service::Place::Server {
+                url: "https://vault.internal:8750".to_owned(),
+                certificate: "file:c".to_owned(),
+                key: "file:k".to_owned(),
+                authority: "file:a".to_owned(),
+            },
+        ]
+    }
+
     /// A configuration in which nothing is absent. No field is left to a default: a new one must be added here.
-    fn full() -> Config {
+    fn full(place: service::Place) -> Config {
         let some = |text: &str| Some(text.to_owned());
         let shop = PostgresConfig {
             url: "postgresql://unwipe@db/postgres".to_owned(),
@@ -109,10 +139,7 @@ mod tests {
             lock_days: Some(60),
         };
         Config {
-            vault: VaultConfig {
-                capture_key: "file:k".to_owned(),
-                place: service::Place::Folder { path: "vault".into(), immutable_flags: true },
-            },
+            vault: VaultConfig { capture_key: "file:k".to_owned(), place },
             restore: RestoreConfig {
                 key: some("file:r"),
                 server_folders: vec![PathBuf::from("/opt")],
@@ -144,8 +171,10 @@ mod tests {
     #[test]
     fn every_key_of_the_configuration_is_on_its_page() {
         let mut found = Vec::new();
-        keys(&toml::Table::try_from(full()).unwrap(), "", &mut found);
-        assert!(found.len() >= 16, "{found:?}");
+        for place in places() {
+            keys(&toml::Table::try_from(full(place)).unwrap(), "", &mut found);
+        }
+        assert!(found.len() >= 40, "{found:?}");
         let page = page("configuration.md");
         for key in found {
             assert!(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use blobs::remote::protocol::{LOCKED_UNTIL, SIZE_BYTES, Time};
+use blobs::remote::protocol::{LOCKED_UNTIL, SIZE_BYTES, Status, Time};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -98,8 +98,9 @@ async fn carry_out(
         }
         Request::Time => Answer::json(&Time { now: keeper.now().as_micros() }),
         Request::Status => {
+            let expires = Some(identity.expires.as_micros());
             let status = blocking(move || Ok(keeper.status(&identity.capability))).await?;
-            Answer::json(&status)
+            Answer::json(&Status { certificate_expires: expires, ..status })
         }
     };
     drop(turn);

@@ -6,6 +6,7 @@ mod capabilities;
 mod capture;
 mod certificates;
 mod content;
+mod histories;
 mod protocol;
 mod quotas;
 mod support;

@@ -51,12 +51,12 @@ pub(super) struct Scan {
     header: Header,
 }
 
-struct Header {
-    vault: VaultId,
-    number: u64,
-    first_sequence: u64,
-    salt: [u8; 32],
-    wrapped: [u8; WRAPPED_BYTES],
+pub(super) struct Header {
+    pub(super) vault: VaultId,
+    pub(super) number: u64,
+    pub(super) first_sequence: u64,
+    pub(super) salt: [u8; 32],
+    pub(super) wrapped: [u8; WRAPPED_BYTES],
 }
 
 const MAGIC: &[u8; 8] = b"UNWJRNL\0";
@@ -88,7 +88,7 @@ impl Record {
 }
 
 impl Header {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new();
         to.raw(MAGIC).u16(VERSION).u16(0).raw(&self.vault.0).u64(self.number).u64(self.first_sequence);
         to.raw(&self.salt).raw(&self.wrapped);
@@ -116,6 +116,9 @@ impl JournalFile {
         let wrapped =
             wrap(&keys.vault, Purpose::Journal, &keys.data_recipient, &key, random).map_err(sealed)?;
         let header = Header { vault: keys.vault, number, first_sequence, salt, wrapped };
+        // A used file that became a spare may still have its old name on the disk. Under that name it must not be found
+        // with the new header: it would look like a damaged file in the middle of the journal.
+        path.parent().map_or(Ok(()), files::sync_folder).map_err(JournalError::new)?;
         let take = || -> io::Result<(File, u64)> {
             let file = OpenOptions::new().read(true).write(true).open(spare)?;
             file.write_all_at(&header.encode(), 0)?;
@@ -285,18 +288,18 @@ fn file_key(keys: &FileKeys, salt: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(*blake3::keyed_hash(&keys.journal_key, &input).as_bytes())
 }
 
-fn aead_key(key: &[u8; 32]) -> Result<aead::LessSafeKey, SealError> {
+pub(super) fn aead_key(key: &[u8; 32]) -> Result<aead::LessSafeKey, SealError> {
     let key = aead::UnboundKey::new(&aead::AES_256_GCM, key).map_err(|_| SealError::Seal)?;
     Ok(aead::LessSafeKey::new(key))
 }
 
-fn nonce(number: u32) -> aead::Nonce {
+pub(super) fn nonce(number: u32) -> aead::Nonce {
     let mut bytes = [0; 12];
     bytes[..4].copy_from_slice(&number.to_le_bytes());
     aead::Nonce::assume_unique_for_key(bytes)
 }
 
-fn associated(vault: VaultId, file: u64, number: u32, length: u32) -> aead::Aad<Vec<u8>> {
+pub(super) fn associated(vault: VaultId, file: u64, number: u32, length: u32) -> aead::Aad<Vec<u8>> {
     aead::Aad::from(
         [LABEL, &vault.0, &file.to_le_bytes(), &number.to_le_bytes(), &length.to_le_bytes()].concat(),
     )

@@ -121,7 +121,7 @@ const ENVELOPE_BYTES_MAX: usize = 64 << 20;
 const CURSOR_BYTES_MAX: usize = 1 << 20;
 
 impl Envelope {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut to = Encoder::new();
         to.raw(&self.vault.0).text(self.source.as_str()).varint(self.sequence);
         to.raw(&self.previous.0).raw(&self.signer);
@@ -141,7 +141,7 @@ impl Envelope {
         to.into_bytes()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut from = Decoder::new("commit", bytes);
         let envelope = Self {
             vault: VaultId(from.array()?),

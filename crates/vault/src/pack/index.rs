@@ -99,7 +99,7 @@ impl PackIndex {
         self.chunks.push(chunk);
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::new();
         encoder.varint(self.frames.len() as u64);
         for frame in &self.frames {

@@ -20,7 +20,7 @@ pub struct ReaperMemory {
     seen: Seen,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seen {
     entries: u64,
@@ -70,6 +70,12 @@ impl ReaperMemory {
     /// Makes a memory that is kept nowhere, for simulations.
     pub fn in_memory() -> Self {
         Self { path: None, seen: Seen::default() }
+    }
+
+    /// Returns what is remembered so far as a memory that is kept nowhere, for simulations that branch.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self { path: None, seen: self.seen.clone() }
     }
 
     /// Notes what is new, durably. A log that became shorter is an error: something was taken out of it.

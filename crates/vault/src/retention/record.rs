@@ -138,13 +138,7 @@ impl Record {
         if document.len() > DOCUMENT_BYTES_MAX {
             return Err(RecordError::Document { reason: "it is too long".to_owned() });
         }
-        let mut encoder = Encoder::new();
-        encoder.raw(MAGIC).u16(VERSION).u16(0).u32(document.len() as u32).raw(&document);
-        let mut bytes = encoder.into_bytes();
-        let signature = signer.sign(&[SIGNATURE_LABEL, &bytes].concat());
-        bytes.extend_from_slice(signature.as_ref());
-        let hash = *blake3::hash(&bytes).as_bytes();
-        Ok((bytes, hash))
+        Ok(seal_document(&document, signer))
     }
 
     /// Returns whether the vault's owner signed it.
@@ -185,6 +179,17 @@ impl Record {
             .map_err(|_| RecordError::Signature)?;
         Ok((record, *blake3::hash(bytes).as_bytes()))
     }
+}
+
+/// Signs a document as an entry.
+pub(crate) fn seal_document(document: &[u8], signer: &Ed25519KeyPair) -> (Vec<u8>, RecordHash) {
+    let mut encoder = Encoder::new();
+    encoder.raw(MAGIC).u16(VERSION).u16(0).u32(document.len() as u32).raw(document);
+    let mut bytes = encoder.into_bytes();
+    let signature = signer.sign(&[SIGNATURE_LABEL, &bytes].concat());
+    bytes.extend_from_slice(signature.as_ref());
+    let hash = *blake3::hash(&bytes).as_bytes();
+    (bytes, hash)
 }
 
 /// Returns the public half of a signing key in hexadecimal.

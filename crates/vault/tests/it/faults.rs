@@ -1,4 +1,4 @@
-//! A store that fails at its first, second, … call: nothing is acknowledged in vain, and the next commit works.
+//! A store that fails: nothing is acknowledged in vain, and the next commit works. `sim/world` fails it at every single call.
 
 use std::sync::{Arc, Barrier};
 
@@ -8,56 +8,13 @@ use vault::{
     verify::{Depth, verify},
 };
 
-use crate::support::{World, cursor, item, put, rows, shop, small_options, upserts};
+use crate::support::{World, cursor, item, put, rows, shop, upserts};
 
 fn commit_something(writer: &VaultWriter, seed: u64) -> Result<CommitReceipt, WriteError> {
     let mut commit = writer.begin(&shop());
     let content = commit.store_bytes(Layout::Pages { page_bytes: 8192 }, &rows(9000, seed))?;
     commit.upsert(item("base", &seed.to_string()), content)?;
     commit.finish(&cursor(&seed.to_string()))
-}
-
-#[test]
-fn the_store_fails_at_every_single_call() {
-    for fault in [Fault::Fail, Fault::FailAfter, Fault::Full] {
-        let mut call = 0;
-        loop {
-            call += 1;
-            let memory = Arc::new(MemoryStore::new());
-            let world = World::in_store(memory.clone(), 21);
-            let faulty = Arc::new(FaultStore::new(memory));
-            let writer = world.writer_on(faulty.clone(), small_options()).unwrap();
-            let first = commit_something(&writer, 1).unwrap();
-            // From this call on nothing works, as when the process dies there.
-            faulty.fail_from(call, None, fault);
-            let second = commit_something(&writer, 2);
-            let reached = faulty.calls() >= call;
-            faulty.heal();
-
-            let reader = world.reader();
-            let report = verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap();
-            assert!(report.is_sound(), "{fault:?} at {call}: {:?}", report.findings);
-            let head = reader.vault().head(&shop()).unwrap().unwrap();
-            match &second {
-                Ok(receipt) => assert_eq!(head.hash, receipt.hash),
-                // Only the very last call can have taken effect without being heard of.
-                Err(error) => {
-                    assert!(head.hash == first.hash || fault == Fault::FailAfter, "{error}");
-                    assert_eq!(error.is_full(), fault == Fault::Full, "{error:?}");
-                }
-            }
-            // Both the same writer and a new one go on.
-            let third = commit_something(&writer, 3).unwrap();
-            let fourth = commit_something(&world.writer(), 4).unwrap();
-            assert_eq!(fourth.previous, third.hash);
-            let report = verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap();
-            assert!(report.is_sound(), "{:?}", report.findings);
-            if !reached {
-                assert!(second.is_ok() && call > 3);
-                break;
-            }
-        }
-    }
 }
 
 #[test]

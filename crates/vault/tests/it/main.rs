@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that goes wrong")]
 
 mod auditor;
+mod bucket;
 mod damage;
 mod faults;
 mod heads;

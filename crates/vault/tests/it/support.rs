@@ -24,7 +24,12 @@ impl World {
     }
 
     pub(crate) fn in_store(store: Arc<dyn BlobStore>, seed: u64) -> Self {
-        let clock = Arc::new(ManualClock::new(moment("2026-04-25T14:00:09Z")));
+        Self::in_store_at(store, seed, moment("2026-04-25T14:00:09Z"))
+    }
+
+    /// A vault whose clock begins at a moment: a real server refuses locks that lie in its past.
+    pub(crate) fn in_store_at(store: Arc<dyn BlobStore>, seed: u64, now: Moment) -> Self {
+        let clock = Arc::new(ManualClock::new(now));
         let random = Arc::new(SeededRandom::new(seed));
         let keys = init(&*store, InitOptions { lock_days: LOCK_DAYS }, &*clock, &*random).unwrap();
         Self { store, clock, random, keys }

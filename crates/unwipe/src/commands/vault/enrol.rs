@@ -1,5 +1,6 @@
 //! `unwipe vault enrol`
 
+use blobs::{RemoteSettings, RemoteStore};
 use model::SourceName;
 use serde::Serialize;
 use service::{Enrolment, ServiceError};
@@ -37,6 +38,15 @@ pub(super) fn run(context: &Context, options: &VaultEnrol) -> Result<Exit, Failu
         key: issued.key,
         capture_key: installation.capture_key_text(&environment)?,
     };
+    // What production could not use is found out here.
+    let settings = RemoteSettings {
+        url: enrolment.url.clone(),
+        certificate: enrolment.certificate.clone(),
+        key: enrolment.key.clone(),
+        authority: enrolment.authority.clone(),
+    };
+    RemoteStore::open(&settings, context.clock())
+        .map_err(|error| Failure::because(Exit::Usage, "the source is not enrolled", error))?;
     let path = std::path::absolute(&options.out)?;
     enrolment.save(&path).map_err(ServiceError::from)?;
     let enrolled = Enrolled {
