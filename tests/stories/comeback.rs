@@ -22,7 +22,12 @@ pub(crate) struct Comeback {
 impl Comeback {
     /// Brings a moment of `shop` back into a folder of this name, and serves it.
     pub(crate) fn to(unwipe: &Unwipe, moment: &str, name: &str) -> Self {
-        let account = Self::attempt(unwipe, moment, name).expect(exit::DONE).document();
+        Self::of(Self::attempt(unwipe, moment, name), unwipe, name)
+    }
+
+    /// Takes over what a command brought back into a folder of this name.
+    pub(crate) fn of(outcome: Outcome, unwipe: &Unwipe, name: &str) -> Self {
+        let account = outcome.expect(exit::DONE).document();
         let url = account["running"].as_str().expect("the restored server serves").to_owned();
         Self { data_dir: unwipe.path(name), url, account }
     }

@@ -11,19 +11,19 @@ use crate::{
 };
 
 /// A small file system in memory. Dropping it unmounts it.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     at: PathBuf,
 }
 
 impl SmallDisk {
-    fn mount(at: PathBuf, size: &str) -> Self {
+    pub(crate) fn mount(at: PathBuf, size: &str) -> Self {
         std::fs::create_dir(&at).unwrap();
         let disk = Self { at };
         disk.run(&["mount", "-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "tmpfs"]);
         disk
     }
 
-    fn grow(&self, size: &str) {
+    pub(crate) fn grow(&self, size: &str) {
         self.run(&["mount", "-o", &format!("remount,size={size}")]);
     }
 

@@ -31,6 +31,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("source-files", &["model", "ports", "connect"]),
     ("files-recovery", &["model", "ports", "connect", "source-files"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture"]),
+    // Attacks on a vault of the user's own: its decoys, and copies of its structure.
+    ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     ("buckets", &[]),
     ("tenants", &["model", "ports"]),

@@ -246,11 +246,16 @@ fn claim(path: &Path) -> io::Result<File> {
 fn fill(mut file: &File, path: &Path, content: &[u8], locked_until: Moment) -> io::Result<()> {
     file.write_all(content)?;
     let date = locked_until.as_micros().to_string();
-    if rustix::fs::fsetxattr(file, LOCK_ATTRIBUTE, date.as_bytes(), XattrFlags::empty()).is_err() {
+    let attribute = rustix::fs::fsetxattr(file, LOCK_ATTRIBUTE, date.as_bytes(), XattrFlags::empty());
+    if attribute.is_err() {
         files::replace(&record_path(path), date.as_bytes()).map_err(|e| e.source)?;
     }
     // Only now: an owner who is not root may set attributes on writable files alone.
-    rustix::fs::fchmod(file, OBJECT_MODE)?;
+    match rustix::fs::fchmod(file, OBJECT_MODE) {
+        // The file systems of removable disks (FAT, exFAT) know neither attributes nor modes.
+        Err(rustix::io::Errno::PERM | rustix::io::Errno::OPNOTSUPP) if attribute.is_err() => {}
+        other => other?,
+    }
     file.sync_all()
 }
 

@@ -9,7 +9,7 @@ use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
-use crate::Place;
+use crate::{Place, mirrors::MirrorConfig};
 
 /// The file's name in the home folder.
 pub const FILE_NAME: &str = "unwipe.toml";
@@ -44,6 +44,26 @@ pub enum ConfigError {
         /// Its name.
         name: SourceName,
     },
+    /// The mirror is configured already.
+    #[error("mirror {name} is configured already")]
+    MirrorTaken {
+        /// Its name.
+        name: String,
+    },
+    /// The mirror's name cannot be used.
+    #[error("{name:?} cannot be a mirror's name: lower-case letters, digits and hyphens")]
+    MirrorName {
+        /// The refused name.
+        name: String,
+    },
+    /// No such mirror is configured.
+    #[error("there is no mirror {name}; configured: {}", if known.is_empty() { "none" } else { known })]
+    UnknownMirror {
+        /// The name asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// No such source is configured.
     #[error("there is no source {name}; configured: {known}")]
     UnknownSource {
@@ -60,6 +80,7 @@ impl ConfigError {
         match self {
             Self::Missing { .. } => Some("unwipe init".to_owned()),
             Self::UnknownSource { .. } => Some("unwipe sources".to_owned()),
+            Self::UnknownMirror { .. } => Some("unwipe mirror status".to_owned()),
             _ => None,
         }
     }
@@ -77,6 +98,9 @@ pub struct Config {
     /// Whose signatures count on plans, by name: 64 hexadecimal digits of an Ed25519 public key each.
     #[serde(default)]
     pub approvers: BTreeMap<String, String>,
+    /// The vault's mirrors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, MirrorConfig>,
     /// Other machines that cosign tree heads, by name.
     #[serde(default)]
     pub witnesses: BTreeMap<String, WitnessConfig>,
@@ -155,6 +179,17 @@ impl Config {
         Ok(())
     }
 
+    /// Adds a mirror.
+    pub fn add_mirror(&mut self, name: &str, mirror: MirrorConfig) -> Result<(), ConfigError> {
+        // The name is a file name and an argument: the rules of source names fit.
+        SourceName::new(name).map_err(|_| ConfigError::MirrorName { name: name.to_owned() })?;
+        if self.mirrors.contains_key(name) {
+            return Err(ConfigError::MirrorTaken { name: name.to_owned() });
+        }
+        self.mirrors.insert(name.to_owned(), mirror);
+        Ok(())
+    }
+
     /// Finds a source by what a person typed.
     pub fn source(&self, name: &str) -> Result<(SourceName, &SourceConfig), ConfigError> {
         let unknown = || ConfigError::UnknownSource {
@@ -182,6 +217,7 @@ mod tests {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             sources: BTreeMap::new(),
         }

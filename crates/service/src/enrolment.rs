@@ -176,6 +176,7 @@ impl Installation {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             sources: BTreeMap::new(),
         };

@@ -84,6 +84,22 @@ pub enum ServiceError {
         #[source]
         source: CaptureError,
     },
+    /// A mirror was not copied or not repaired from.
+    #[error("the mirror's run ended")]
+    Mirror(#[from] vault::mirror::MirrorError),
+    /// The disk of an offline copy is not there.
+    #[error("the disk of mirror {name} is not plugged in at {}", path.display())]
+    NotPluggedIn {
+        /// The mirror.
+        name: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// When it was there last.
+        last_seen: Option<model::Moment>,
+    },
+    /// Only a folder can be an offline copy.
+    #[error("an offline copy must be a folder of a removable disk")]
+    OfflineNeedsFolder,
     /// The key of a configured witness is none.
     #[error("the key of witness {name} cannot be used")]
     WitnessKey {
@@ -117,6 +133,11 @@ impl ServiceError {
             Self::Capture { source, .. } => source.hint(),
             Self::Busy { .. } => Some("stop the other process, or let it go on: one is enough".to_owned()),
             Self::Catalog(error) => error.hint(),
+            Self::Mirror(error) => error.hint(),
+            Self::NotPluggedIn { name, .. } => {
+                Some(format!("plug it in and mount it there, then: unwipe mirror run {name}"))
+            }
+            Self::OfflineNeedsFolder => Some("unwipe mirror add NAME --folder PATH --offline".to_owned()),
             Self::WitnessKey { .. } => Some("unwipe witness key, on the witness, prints it".to_owned()),
             Self::ShareFile { source, .. } => source.hint(),
             Self::Init(_) | Self::Cosignature(_) | Self::File(_) => None,
@@ -158,6 +179,8 @@ pub struct Installation {
     home: PathBuf,
     config: Config,
     ports: Ports,
+    /// The mirror that is read in place of the vault.
+    read_from: Option<String>,
 }
 
 impl Installation {
@@ -189,6 +212,7 @@ impl Installation {
                 ..RestoreConfig::default()
             },
             approvers: std::collections::BTreeMap::new(),
+            mirrors: std::collections::BTreeMap::new(),
             witnesses: std::collections::BTreeMap::new(),
             sources: std::collections::BTreeMap::new(),
         };
@@ -198,7 +222,20 @@ impl Installation {
 
     /// Opens a home folder.
     pub fn open(home: &Path, ports: Ports) -> Result<Self, ServiceError> {
-        Ok(Self { home: home.to_owned(), config: Config::read(home)?, ports })
+        Ok(Self { home: home.to_owned(), config: Config::read(home)?, ports, read_from: None })
+    }
+
+    /// Reads from a mirror in place of the vault, whose own place is then not even opened. What is written still goes
+    /// to the vault.
+    pub fn reading_from(mut self, mirror: &str) -> Result<Self, ServiceError> {
+        self.mirror(mirror)?;
+        self.read_from = Some(mirror.to_owned());
+        Ok(self)
+    }
+
+    /// Returns the mirror that is read in place of the vault.
+    pub fn reads_from(&self) -> Option<&str> {
+        self.read_from.as_deref()
     }
 
     /// Returns the home folder.
@@ -238,8 +275,16 @@ impl Installation {
         self.home.join(self.config.restore.scratch.as_deref().unwrap_or_else(|| Path::new("scratch")))
     }
 
-    /// Opens the vault's store.
+    /// Opens the store that is read: the vault's, or the chosen mirror's.
     pub fn store(&self, environment: Environment<'_>) -> Result<Arc<dyn BlobStore>, ServiceError> {
+        match &self.read_from {
+            Some(mirror) => self.mirror_store(mirror, environment),
+            None => self.origin_store(environment),
+        }
+    }
+
+    /// Opens the store in which the vault is written.
+    pub fn origin_store(&self, environment: Environment<'_>) -> Result<Arc<dyn BlobStore>, ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         Ok(self.config.vault.place.open(&self.surroundings(&secrets))?)
     }
@@ -271,7 +316,7 @@ impl Installation {
         Ok(self.config.vault.place.reaper(&self.surroundings(&secrets))?)
     }
 
-    fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
+    pub(crate) fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
         let Ports { clock, random } = self.ports.clone();
         Surroundings { home: &self.home, secrets, clock, random }
     }
@@ -288,7 +333,7 @@ impl Installation {
     ) -> Result<(Arc<VaultWriter>, CaptureKey), ServiceError> {
         let secrets = Secrets::new(&self.home, environment);
         let key = CaptureKey::parse(secrets.resolve(&self.config.vault.capture_key)?.expose())?;
-        let store = self.store(environment)?;
+        let store = self.origin_store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
         let key = key.following(writer.vault());
@@ -306,6 +351,15 @@ impl Installation {
         let (key, _) = crate::keys::resolve(reference, &secrets)?;
         let store = self.store(environment)?;
         Ok(VaultReader::open(store, &key)?)
+    }
+
+    /// A mirror has a catalog of its own: it may be behind the vault, and what it lacks must not be offered from it.
+    fn catalog_path(&self, source: &SourceName) -> PathBuf {
+        let file = match &self.read_from {
+            Some(mirror) => format!("catalog-{mirror}.sqlite"),
+            None => "catalog.sqlite".to_owned(),
+        };
+        self.state_folder(source).join(file)
     }
 
     /// Returns the key drills in the operation log, oldest first; reading them needs the configured restore key.
@@ -327,9 +381,8 @@ impl Installation {
 
     /// Opens a source's catalog as it is; one that is of no more use is moved aside and begun anew.
     pub fn catalog(&self, source: &SourceName) -> Result<Catalog, ServiceError> {
-        let folder = self.state_folder(source);
-        files::create_folder(&folder)?;
-        let path = folder.join("catalog.sqlite");
+        files::create_folder(&self.state_folder(source))?;
+        let path = self.catalog_path(source);
         match Catalog::open(&path) {
             Err(error) if error.needs_rebuild() => {
                 move_aside(&path)?;
@@ -364,7 +417,7 @@ impl Installation {
         let mut catalog = self.catalog(source)?;
         if !is_of_vault(&catalog, source, reader)? {
             drop(catalog);
-            move_aside(&self.state_folder(source).join("catalog.sqlite"))?;
+            move_aside(&self.catalog_path(source))?;
             catalog = self.catalog(source)?;
         }
         catch_up(&mut catalog, source, reader, progress)?;

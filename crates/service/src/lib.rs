@@ -8,6 +8,7 @@ pub mod heads;
 pub mod history;
 pub mod installation;
 pub mod keys;
+pub mod mirrors;
 pub mod operations;
 pub mod place;
 pub mod retention;

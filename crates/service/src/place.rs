@@ -177,6 +177,14 @@ impl Place {
         }
     }
 
+    /// Returns the folder, where the place is one of this machine.
+    pub fn folder(&self, home: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Folder { path, .. } | Self::SealedFolder { path, .. } => Some(home.join(path)),
+            Self::Server { .. } | Self::S3(_) => None,
+        }
+    }
+
     /// Returns the clock that is kept there, where it is not this machine's own.
     pub fn time_source(&self, around: &Surroundings<'_>) -> Result<Option<Arc<dyn TimeSource>>, PlaceError> {
         match self {

@@ -6,10 +6,12 @@ mod files;
 mod head;
 mod keys;
 mod look;
+mod mirror;
 mod recover;
 mod rehearse;
 mod retention;
 mod setup;
+mod siege;
 mod vault;
 mod witness;
 
@@ -18,8 +20,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, files::*, head::*, keys::*, look::*, recover::*, rehearse::*, retention::*,
-    setup::*, vault::*, witness::*,
+    capture::*, drill::*, files::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*,
+    retention::*, setup::*, siege::*, vault::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -49,6 +51,10 @@ pub(crate) struct Arguments {
     /// Print results and errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+
+    /// Read from this mirror in place of the vault
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) mirror: Option<String>,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -93,6 +99,9 @@ pub(crate) enum Verb {
     Witness(Witness),
     /// Check the vault: chain, signatures, tree heads, and with --read-data every byte
     Verify(Verify),
+    /// Keep copies of the vault in other places, and on disks that are unplugged
+    #[command(subcommand_required = true)]
+    Mirror(Mirror),
     /// For how long things stay: locks, holds, releases, and what people decide
     Retention(Retention),
     /// Keep a vault for other hosts: serve it, enrol sources, guard its files
@@ -102,6 +111,8 @@ pub(crate) enum Verb {
     Keys(Keys),
     /// Check this installation and its sources
     Doctor,
+    /// Attack this vault with everything at hand, harmlessly, and show what held
+    Siege(Siege),
     /// Show what was committed to the vault
     Log(Log),
     /// Replay an incident on this machine and undo it
@@ -122,4 +133,21 @@ pub(crate) enum Verb {
         /// The folder
         folder: PathBuf,
     },
+}
+
+impl Verb {
+    /// Returns whether the verb only reads the vault, so that a mirror can stand in for it.
+    pub(crate) const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Sources
+                | Self::Timeline(_)
+                | Self::Show(_)
+                | Self::Rewind(_)
+                | Self::Export(_)
+                | Self::Drill(_)
+                | Self::Verify(_)
+                | Self::Log(_)
+        )
+    }
 }

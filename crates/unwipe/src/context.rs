@@ -26,6 +26,8 @@ pub(crate) struct Context {
     pub(crate) home: PathBuf,
     pub(crate) output: Output,
     pub(crate) ports: Ports,
+    /// The mirror that is read in place of the vault.
+    mirror: Option<String>,
 }
 
 /// Looks a name up in the environment of the process.
@@ -36,19 +38,32 @@ pub(crate) fn environment(name: &str) -> Option<String> {
 
 impl Context {
     /// Makes a context from the global arguments.
-    pub(crate) fn new(home: Option<PathBuf>, output: Output) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        home: Option<PathBuf>,
+        mirror: Option<String>,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let home = match home {
             Some(home) => home,
             None => default_home()?,
         };
         let home = std::path::absolute(home)?;
         let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
-        Ok(Self { home, output, ports })
+        Ok(Self { home, output, ports, mirror })
+    }
+
+    /// Makes a context for another home folder, with the same output and ports.
+    pub(crate) fn elsewhere(&self, home: PathBuf) -> Self {
+        Self { home, output: self.output, ports: self.ports.clone(), mirror: None }
     }
 
     /// Opens the installation in the home folder.
     pub(crate) fn installation(&self) -> Result<Installation, Failure> {
-        Ok(Installation::open(&self.home, self.ports.clone())?)
+        let installation = Installation::open(&self.home, self.ports.clone())?;
+        match &self.mirror {
+            Some(mirror) => Ok(installation.reading_from(mirror)?),
+            None => Ok(installation),
+        }
     }
 
     /// Returns the clock.

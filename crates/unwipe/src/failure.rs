@@ -191,11 +191,14 @@ impl From<service::retention::RetentionError> for Failure {
 /// Chooses the exit code of what the engine answered.
 fn exit_of(error: &service::ServiceError) -> Exit {
     use service::{ConfigError, ServiceError};
-    use vault::{VaultError, WriteError};
+    use vault::{VaultError, WriteError, mirror::MirrorError};
 
     match error {
         ServiceError::Config(ConfigError::Missing { .. }) => Exit::NoVault,
-        ServiceError::Config(_) | ServiceError::Secret(_) | ServiceError::WitnessKey { .. } => Exit::Usage,
+        ServiceError::Config(_)
+        | ServiceError::Secret(_)
+        | ServiceError::OfflineNeedsFolder
+        | ServiceError::WitnessKey { .. } => Exit::Usage,
         ServiceError::NoRestoreKey => Exit::Authentication,
         ServiceError::Key(_) => Exit::WrongKey,
         ServiceError::Vault(error) | ServiceError::Write(WriteError::Vault(error)) => match error {
@@ -204,6 +207,8 @@ fn exit_of(error: &service::ServiceError) -> Exit {
             error if error.is_tampering() => Exit::Tampering,
             _ => Exit::Failed,
         },
+        ServiceError::Mirror(error) if error.is_tampering() => Exit::Tampering,
+        ServiceError::Mirror(MirrorError::NoVault) => Exit::NoVault,
         ServiceError::Write(WriteError::Fork { .. } | WriteError::HeadFork { .. }) => Exit::Tampering,
         _ => Exit::Failed,
     }

@@ -36,7 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
-    let context = Context::new(arguments.home, output)?;
+    if arguments.mirror.is_some() && !arguments.verb.only_reads() {
+        return Err(Failure::new(Exit::Usage, "--mirror is for commands that only read the vault")
+            .hint("unwipe mirror --help"));
+    }
+    let context = Context::new(arguments.home, arguments.mirror, output)?;
     match arguments.verb {
         Verb::Init(options) => commands::init::run(&context, &options),
         Verb::Protect(options) => commands::protect::run(&context, options),
@@ -53,10 +57,12 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Head(options) => commands::head::run(&context, &options),
         Verb::Witness(options) => commands::witness::run(&context, &options),
         Verb::Verify(options) => commands::verify::run(&context, &options),
+        Verb::Mirror(options) => commands::mirror::run(&context, options),
         Verb::Retention(options) => commands::retention::run(&context, options.action),
         Verb::Vault(options) => commands::vault::run(&context, options),
         Verb::Keys(options) => commands::keys::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
+        Verb::Siege(options) => commands::siege::run(&context, &options),
         Verb::Log(options) => commands::log::run(&context, &options),
         Verb::Rehearse(options) => rehearse::run(&context, &options),
         Verb::Export(options) => commands::export::run(&context, &options),

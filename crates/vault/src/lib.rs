@@ -14,6 +14,7 @@ pub mod journal;
 pub mod keys;
 pub mod log;
 pub mod manifest;
+pub mod mirror;
 mod names;
 pub mod object;
 pub mod pack;

@@ -24,7 +24,7 @@ struct Protected {
 pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> {
     let name = SourceName::new(options.source)
         .map_err(|error| Failure::because(Exit::Usage, "the source cannot be called so", error))?;
-    if name.as_str() == operations::SOURCE {
+    if [operations::SOURCE, siege::DECOY_SOURCE].contains(&name.as_str()) {
         return Err(
             Failure::new(Exit::Usage, "unwipe keeps its own log under this name").hint("choose another name")
         );

@@ -133,6 +133,11 @@ mod tests {
             max_rate_kb: Some(1),
             superuser: some("postgres"),
         };
+        let mirror = service::mirrors::MirrorConfig {
+            place: service::Place::Folder { path: "/mnt/second".into(), immutable_flags: false },
+            offline: true,
+            lock_days: Some(60),
+        };
         Config {
             vault: VaultConfig { capture_key: "file:k".to_owned(), place },
             restore: RestoreConfig {
@@ -141,6 +146,7 @@ mod tests {
                 scratch: Some("scratch".into()),
             },
             approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
+            mirrors: BTreeMap::from([("second".to_owned(), mirror)]),
             witnesses: BTreeMap::from([(
                 "anna".to_owned(),
                 WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
@@ -152,7 +158,8 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let name = if ["approvers", "sources", "witnesses"].contains(&path) { "NAME" } else { name };
+            let named = ["approvers", "mirrors", "sources", "witnesses"];
+            let name = if named.contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {
                 toml::Value::Table(inner) => keys(inner, &here, found),

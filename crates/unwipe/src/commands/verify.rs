@@ -5,7 +5,7 @@ use std::path::Path;
 use connect::Progress;
 use model::Moment;
 use serde::Serialize;
-use service::ServiceError;
+use service::{Installation, ServiceError};
 use vault::{
     Vault, VaultError,
     keys::KeyError,
@@ -59,7 +59,15 @@ struct Found {
 const CONSISTENT: &str = "consistent";
 
 pub(crate) fn run(context: &Context, options: &Verify) -> Result<Exit, Failure> {
-    let installation = context.installation()?;
+    verify(context, &context.installation()?, options)
+}
+
+/// Checks the vault, or the mirror, that an installation reads.
+pub(crate) fn verify(
+    context: &Context,
+    installation: &Installation,
+    options: &Verify,
+) -> Result<Exit, Failure> {
     let depth = if options.read_data { Depth::ReadData } else { Depth::Structure };
     let reference = options.reading.key.as_deref().or(installation.config().restore.key.as_deref());
     let reader = match reference.map(|reference| installation.reader(Some(reference), &environment)) {

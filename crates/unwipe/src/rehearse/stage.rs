@@ -63,11 +63,7 @@ impl Stage {
             })?;
         let superuser_url = running.url("postgres", "postgres");
         let stage = Self {
-            context: Context {
-                home: folder.join("unwipe"),
-                output: outer.output,
-                ports: outer.ports.clone(),
-            },
+            context: outer.elsewhere(folder.join("unwipe")),
             source: SourceName::new(SOURCE)
                 .map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
             production: Arc::new(Mutex::new(Some(running))),
@@ -150,11 +146,7 @@ impl Stage {
     /// Starts capturing on a thread of its own, and returns once the base is in the vault and WAL is followed.
     pub(crate) fn start_capture(&self) -> Result<Capturing, Failure> {
         let stop = Stop::default();
-        let context = Context {
-            home: self.context.home.clone(),
-            output: self.context.output,
-            ports: self.context.ports.clone(),
-        };
+        let context = self.context.elsewhere(self.context.home.clone());
         let (name, its_stop) = (self.source.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let installation = context.installation()?;

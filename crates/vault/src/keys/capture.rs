@@ -58,6 +58,11 @@ impl CaptureKey {
         self.vault
     }
 
+    /// Returns the fingerprint of the manifest that the key was made with.
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// Returns the key with the data key that is in force in its vault now; the file names the one at its making.
     #[must_use]
     pub fn following(self, vault: &crate::Vault) -> Self {

@@ -10,6 +10,7 @@ mod heads;
 mod keys;
 mod locks;
 mod measurement;
+mod mirror;
 mod owner;
 mod retention;
 mod round_trip;

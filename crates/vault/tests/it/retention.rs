@@ -3,19 +3,22 @@
 mod histories;
 mod scene;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use blobs::MemoryStore;
 use model::SourceName;
 use ports::{BlobName, BlobStore, Clock};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use vault::{
     Layout,
+    mirror::{MirrorOptions, MirrorWatch, Pair, pull},
     quorum::{Answer, PURPOSE, Question, Quorum},
     reap::{ReapError, ReaperMemory, ReaperMemoryError},
     retention::{
         DAY_MICROS, FloorStanding, MARGIN_DAYS, RetentionLogError, Statement, Stays, Suspicion,
         confirm_question, lift_question,
     },
+    verify::{Depth, verify},
 };
 
 use self::scene::{Scene, WINDOW_DAYS};
@@ -91,6 +94,43 @@ fn what_was_replaced_is_reaped_after_its_window_and_not_before() {
     assert_eq!(scene.restore("a"), Some(3));
     assert_eq!(scene.restore("b"), None);
     assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn what_was_reaped_is_no_loss_to_an_old_mirror_and_no_hole_in_a_new_one() {
+    let scene = Scene::new(64);
+    scene.commit(&[("a", Some(1)), ("b", Some(2))]);
+    let pair = || Pair {
+        origin: scene.world.store.clone(),
+        mirror: Arc::new(MemoryStore::new()),
+        clock: scene.world.clock.clone(),
+    };
+    let run = |pair: &Pair| pull(pair, &MirrorOptions::default(), MirrorWatch::IDLE).unwrap();
+    let old = pair();
+    run(&old);
+    scene.pass_days(1);
+    scene.commit(&[("a", Some(3)), ("b", None)]);
+    let mut memory = ReaperMemory::in_memory();
+    let mut reaped = 0;
+    for _ in 0..WINDOW_DAYS {
+        scene.renew();
+        scene.release().unwrap();
+        reaped += scene.reap(&mut memory).unwrap().reaped.len();
+        let report = run(&old);
+        assert!(report.complete && report.differences.is_empty(), "{report:?}");
+        assert!(report.floors.values().all(|f| f.standing(scene.now(), WINDOW_DAYS) == FloorStanding::Good));
+        scene.pass_days(3);
+    }
+    assert!(reaped > 0);
+    assert!(run(&old).lapsed_objects > 0);
+    let new = pair();
+    let report = run(&new);
+    assert!(report.complete && report.differences.is_empty(), "{report:?}");
+    for mirror in [old.mirror, new.mirror] {
+        let reader = vault::VaultReader::open(mirror, &scene.world.keys.restore_key).unwrap();
+        let report = verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap();
+        assert!(report.is_sound(), "{:?}", report.findings);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod files;
 mod network;
 
-pub use files::{AttackError, Attacker, attack_vault, copy_decoy};
+pub use files::{AttackError, Attacker, attack_targets, attack_vault, copy_decoy};
 pub use network::{attack_database, attack_listeners};
 
 use serde::Serialize;

@@ -38,6 +38,8 @@ pub enum AttackError {
 pub enum Attacker {
     /// The user of this very process.
     Myself,
+    /// The user of this very process without the capability to set or clear file flags; only root can give it up.
+    WithoutFlagCapability,
     /// Another user; only root can become one.
     User {
         /// How to call that user.
@@ -62,18 +64,33 @@ impl Attacker {
     fn name(&self) -> String {
         match self {
             Self::Myself => format!("the user of this process (uid {})", rustix::process::geteuid()),
+            Self::WithoutFlagCapability => "root without CAP_LINUX_IMMUTABLE".to_owned(),
             Self::User { name, uid, .. } => format!("{name} (uid {uid})"),
         }
     }
 
     fn command(&self, script: &str, target: &Path) -> Option<Command> {
-        let mut command = Command::new("/bin/sh");
+        let mut command = match self {
+            Self::WithoutFlagCapability => {
+                let mut command = Command::new("/usr/bin/setpriv");
+                command.args([
+                    "--bounding-set",
+                    "-linux_immutable",
+                    "--inh-caps",
+                    "-linux_immutable",
+                    "/bin/sh",
+                ]);
+                command
+            }
+            Self::Myself | Self::User { .. } => Command::new("/bin/sh"),
+        };
+        let root = rustix::process::geteuid().is_root();
+        if !root && !matches!(self, Self::Myself) {
+            return None;
+        }
         command.args(["-c", script, "sh"]).arg(target).env_clear().env("PATH", "/usr/bin:/bin");
         command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
         if let Self::User { uid, gid, .. } = self {
-            if !rustix::process::geteuid().is_root() {
-                return None;
-            }
             command.uid(*uid).gid(*gid);
         }
         Some(command)
@@ -92,7 +109,7 @@ const ON_FLAGS: Method = Method {
     script: r#"chattr -i -a -- "$1""#,
     lost: "the flag, and with it everything that the flag held",
 };
-const ON_FILES: [Method; 8] = [
+const ON_FILES: [Method; 10] = [
     Method { name: "unlink", script: r#"rm -f -- "$1""#, lost: "the object" },
     Method { name: "overwrite", script: r#"printf '{"forged":true}' 1<>"$1""#, lost: "the object's content" },
     Method { name: "truncate", script: r#": > "$1""#, lost: "the object's content" },
@@ -107,6 +124,16 @@ const ON_FILES: [Method; 8] = [
         name: "replace by a symbolic link",
         script: r#"ln -s /dev/null "$1.link" && mv -fT -- "$1.link" "$1""#,
         lost: "the object",
+    },
+    Method {
+        name: "replace by another file",
+        script: r#"printf forged > "$1.link" && mv -fT -- "$1.link" "$1""#,
+        lost: "the object",
+    },
+    Method {
+        name: "write through a hard link",
+        script: r#"ln -- "$1" "$1.link" && printf forged > "$1.link""#,
+        lost: "the object's content",
     },
     Method {
         name: "set the time back",
@@ -130,23 +157,42 @@ const CONTENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 pub fn attack_vault(vault: &Path, attackers: &[Attacker]) -> Result<Vec<Attack>, AttackError> {
     check_mark(vault)?;
     let (objects, folders) = targets(vault)?;
+    attack_targets(vault, &objects, &folders, attackers, &mut |_| true)
+}
+
+/// Attacks these objects and folders of a vault, once for every attacker, without looking for the scratch mark: the
+/// caller made what is attacked, and nothing else is touched. `go_on` hears of each attempt once its damage is made good.
+pub fn attack_targets(
+    vault: &Path,
+    objects: &[PathBuf],
+    folders: &[PathBuf],
+    attackers: &[Attacker],
+    go_on: &mut dyn FnMut(&Attack) -> bool,
+) -> Result<Vec<Attack>, AttackError> {
     let mut attacks = Vec::new();
     for attacker in attackers {
-        for target in &objects {
-            for method in &ON_FILES {
+        for target in objects {
+            let flagged = flag(target).is_some();
+            for method in ON_FILES.iter().chain(flagged.then_some(&ON_FLAGS)) {
                 attacks.push(attack(vault, attacker, method, target)?);
-            }
-            if flag(target).is_some() {
-                attacks.push(attack(vault, attacker, &ON_FLAGS, target)?);
+                if !attacks.last().is_some_and(&mut *go_on) {
+                    return Ok(attacks);
+                }
             }
         }
-        for target in &folders {
+        for target in folders {
             for method in &ON_FOLDERS {
                 attacks.push(attack(vault, attacker, method, target)?);
+                if !attacks.last().is_some_and(&mut *go_on) {
+                    return Ok(attacks);
+                }
             }
         }
         for log in folders.iter().filter(|folder| folder.strip_prefix(vault).is_ok_and(is_log)) {
             attacks.push(forge_commit(vault, attacker, log)?);
+            if !attacks.last().is_some_and(&mut *go_on) {
+                return Ok(attacks);
+            }
         }
     }
     Ok(attacks)
@@ -290,6 +336,15 @@ impl Before {
     }
 }
 
+/// Removes what an attempt that got no further than its first step left beside its target.
+fn remove_link(target: &Path) -> Result<(), FileError> {
+    let link = suffixed(target, ".link");
+    if fs::symlink_metadata(&link).is_ok() {
+        fs::remove_file(&link).map_err(|source| FileError::new("remove", &link, source))?;
+    }
+    Ok(())
+}
+
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut text = path.as_os_str().to_owned();
     text.push(suffix);
@@ -302,6 +357,7 @@ fn attack(vault: &Path, attacker: &Attacker, method: &Method, target: &Path) -> 
         Ran::Impossible(why) => Outcome::NotTried { why },
         Ran::Done { complaint } => {
             if before.is_intact(target)? {
+                remove_link(target)?;
                 Outcome::Held { by: refusal(target, &before.meta, &complaint) }
             } else {
                 before.put_back(target)?;
