@@ -8,7 +8,7 @@ use std::{
 use capture::{CaptureError, CaptureReport, Session, SessionOptions};
 use catalog::{Applied, Catalog, CatalogError};
 use connect::{Progress, ReadEnd, SourceReader, Stop};
-use model::SourceName;
+use model::{Moment, SourceName};
 use ports::{
     BlobStore, Clock, LapsedBlobs, Random, TimeSource,
     files::{self, FileError},
@@ -24,6 +24,7 @@ use crate::{
     config::{RestoreConfig, VaultConfig},
     keys::KeyDrill,
     place::{Place, PlaceError, Standing, Surroundings},
+    retention::{Retention, RetentionError},
     secret::Environment,
 };
 
@@ -336,8 +337,20 @@ impl Installation {
         let store = self.origin_store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
+        writer.note_time(self.latest_time(environment)?);
         let key = key.following(writer.vault());
         Ok((Arc::new(writer), key))
+    }
+
+    /// Returns the latest time that any known clock tells; without any, this machine's.
+    fn latest_time(&self, environment: Environment<'_>) -> Result<Moment, ServiceError> {
+        let time = Retention::open(self, environment).and_then(|retention| retention.time());
+        match time {
+            Ok(reading) => Ok(reading.latest),
+            Err(RetentionError::Service(error)) => Err(error),
+            // Retention itself says what is wrong with its memory; writing goes on by this machine's clock.
+            Err(_) => Ok(self.ports.clock.now()),
+        }
     }
 
     /// Opens the vault for reading, with the given key or the configured one.

@@ -115,6 +115,9 @@ impl VaultReader {
 
     /// Reads a whole content into memory and checks its digest.
     pub fn read_all(&self, content: &Content) -> Result<Vec<u8>, VaultError> {
+        if content.length > READ_ALL_BYTES_MAX {
+            return Err(VaultError::TooLarge { length: content.length });
+        }
         let bytes = self.read_range(content, 0, content.length)?;
         let mut digest = self.hasher.begin();
         for leaf in bytes.chunks(content.leaf_bytes as usize) {
@@ -153,6 +156,9 @@ impl VaultReader {
         Ok(pack)
     }
 }
+
+/// What is read at once must fit into memory, whatever a content that somebody planted claims to be.
+const READ_ALL_BYTES_MAX: u64 = 1 << 30;
 
 /// Tries the owner's changes, newest first, then all wrapped keys: some may be for other identities, damaged, or planted.
 pub(crate) fn unlock(vault: &Vault, key: &RestoreKey) -> Result<DataKeys, VaultError> {

@@ -86,6 +86,12 @@ pub enum VaultError {
     /// A content refers to a pack that was never written.
     #[error(transparent)]
     UnwrittenPack(#[from] crate::content::UnwrittenPack),
+    /// The content is too large to be read at once.
+    #[error("the content has {length} bytes, too many to be read at once")]
+    TooLarge {
+        /// How many it has.
+        length: u64,
+    },
     /// The content's places give other bytes than were stored.
     #[error("the content does not have the digest that the commit promises")]
     Digest,
@@ -105,7 +111,9 @@ impl VaultError {
                 Some(name.to_string())
             }
             Self::Store(BlobError::Unavailable { name, .. }) => Some(name.clone()),
-            Self::Store(_) | Self::Key(_) | Self::UnwrittenPack(_) | Self::Digest => None,
+            Self::Store(_) | Self::Key(_) | Self::UnwrittenPack(_) | Self::TooLarge { .. } | Self::Digest => {
+                None
+            }
         }
     }
 

@@ -281,6 +281,14 @@ impl VaultWriter {
         &self.shared.vault
     }
 
+    /// Takes note that it is at least this late: locks of what is stored from now on are counted from it.
+    ///
+    /// A host whose own clock is slow would otherwise make locks that lapse too early.
+    pub fn note_time(&self, latest: Moment) {
+        let mut state = self.shared.state();
+        state.latest = state.latest.max(latest);
+    }
+
     /// Returns where the last commit of a source left off.
     pub fn cursor(&self, source: &SourceName) -> Result<Option<Cursor>, WriteError> {
         Ok(self.shared.vault.head(source)?.map(|head| Cursor(head.envelope.cursor)))

@@ -7,9 +7,11 @@ use model::SourceName;
 use serde::Serialize;
 use service::{
     Installation, Secrets,
+    mirrors::MirrorRun,
     retention::{Retention, RetentionStatus},
 };
 use source_postgres::slot;
+use vault::mirror::MirrorWatch;
 
 use crate::{
     arguments::{Capture, Serve},
@@ -21,6 +23,7 @@ use crate::{
 };
 
 const STOP_CHECK: Duration = Duration::from_millis(200);
+const MIRROR_THREADS: usize = 2;
 const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
 
 #[derive(Serialize)]
@@ -48,6 +51,7 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
                 .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
                 .collect();
             scope.spawn(move || keep_renewing(context, installation, stop));
+            scope.spawn(move || keep_mirroring(context, installation, stop));
             threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
         })
     });
@@ -96,6 +100,31 @@ fn keep_renewing(context: &Context, installation: &Installation, stop: &Stop) {
                 }
             }
             Err(failure) => context.output.say(format!("retention: {}", failure.lines().join(" "))),
+        }
+        let until = context.clock().elapsed() + RENEWAL_INTERVAL;
+        while context.clock().elapsed() < until && !stop.is_requested() {
+            context.clock().sleep(STOP_CHECK);
+        }
+    }
+}
+
+/// Brings every mirror that can be reached up to date every hour.
+fn keep_mirroring(context: &Context, installation: &Installation, stop: &Stop) {
+    while !stop.is_requested() {
+        for (name, mirror) in &installation.config().mirrors {
+            if mirror.offline {
+                continue;
+            }
+            let asked_to_stop = || stop.is_requested();
+            let watch = MirrorWatch { progress: &|_| {}, stop: &asked_to_stop };
+            let run = MirrorRun { threads: MIRROR_THREADS, thorough: false };
+            match installation.run_mirror(name, run, &environment, watch).map_err(Failure::from) {
+                Ok(report) if report.shows_loss() => context.output.say(format!(
+                    "mirror {name}: the vault lost or changed something; see unwipe mirror status"
+                )),
+                Ok(_) => {}
+                Err(failure) => context.output.say(format!("mirror {name}: {}", failure.lines().join(" "))),
+            }
         }
         let until = context.clock().elapsed() + RENEWAL_INTERVAL;
         while context.clock().elapsed() < until && !stop.is_requested() {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use connect::{Finding, ReadError, StoredError};
 use model::{Moment, SourceName, StreamName};
 use serde::{Deserialize, Serialize};
-use service::{Installation, StoredSource, config::SourceConfig, place::Place};
+use service::{Installation, StoredSource, config::SourceConfig};
 use source_files::{CHECKPOINT_CHANGES, FilesReader, FilesSettings, Pattern};
 
 use crate::{
@@ -73,10 +73,7 @@ impl FilesConfig {
         once: bool,
     ) -> Result<FilesReader, Failure> {
         let mut own_folders = vec![installation.home().to_owned()];
-        #[allow(irrefutable_let_patterns, reason = "other places have no folder on this machine")]
-        if let Place::Folder { path, .. } = &installation.config().vault.place {
-            own_folders.push(installation.home().join(path));
-        }
+        own_folders.extend(installation.config().vault.place.folder(installation.home()));
         let settings = FilesSettings {
             root: self.path.clone(),
             excludes: self.exclude.iter().map(|text| Pattern::new(text)).collect(),

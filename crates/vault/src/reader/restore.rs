@@ -111,6 +111,29 @@ struct Unit {
     number: u64,
 }
 
+/// All stretches of all jobs, one after the other, without a list of them: a content may claim to be endless.
+struct Units {
+    /// The number of the first stretch after each job.
+    ends: Vec<u64>,
+}
+
+impl Units {
+    fn of(jobs: &[RestoreJob]) -> Self {
+        let mut end = 0_u64;
+        let ends = jobs.iter().map(|job| {
+            end = end.saturating_add(unit_count(&job.content));
+            end
+        });
+        Self { ends: ends.collect() }
+    }
+
+    fn get(&self, number: u64) -> Option<Unit> {
+        let job = self.ends.partition_point(|end| *end <= number);
+        let start = job.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (job < self.ends.len()).then_some(Unit { job, number: number - start })
+    }
+}
+
 struct JobState {
     begun: bool,
     units_left: u64,
@@ -130,16 +153,14 @@ impl VaultReader {
         options: RestoreOptions,
         progress: &RestoreProgress<'_>,
     ) -> Vec<Result<(), RestoreError>> {
-        let units: Vec<Unit> = (0..jobs.len())
-            .flat_map(|job| (0..unit_count(&jobs[job].content)).map(move |number| Unit { job, number }))
-            .collect();
+        let units = Units::of(jobs);
         let states: Vec<Mutex<JobState>> =
             jobs.iter().map(|job| Mutex::new(JobState::new(self, &job.content))).collect();
         let next = AtomicUsize::new(0);
         let work = || {
             let mut assembler = Assembler::new(self);
             let mut buffer = Vec::new();
-            while let Some(unit) = units.get(next.fetch_add(1, Ordering::SeqCst)) {
+            while let Some(unit) = units.get(next.fetch_add(1, Ordering::SeqCst) as u64) {
                 let (job, state) = (&jobs[unit.job], &states[unit.job]);
                 let outcome = self.restore_unit(job, state, unit.number, &mut assembler, &mut buffer);
                 progress(buffer.len() as u64);

@@ -63,7 +63,7 @@ pub enum Suspicion {
 
 /// More than this share of the items (one in …) at once is no daily work.
 const SUSPICIOUS_SHARE: u64 = 2;
-/// Below this many items a share says nothing.
+/// Below this many items a share says nothing; that none is left says something always.
 const SUSPICIOUS_ITEMS_MIN: u64 = 10;
 
 /// An item by the keyed hash of its stream and key: 16 bytes, so that ten million fit into memory.
@@ -111,7 +111,8 @@ impl Survey {
                 Some(Suspicion::First)
             } else {
                 let much = pass.replaced.saturating_mul(SUSPICIOUS_SHARE) > live_then;
-                (much && live_then >= SUSPICIOUS_ITEMS_MIN)
+                let emptied = pass.live == 0 && live_then > 0;
+                (emptied || much && live_then >= SUSPICIOUS_ITEMS_MIN)
                     .then_some(Suspicion::Replaced { replaced: pass.replaced, live: live_then })
             };
             let seen = SourceSurvey {

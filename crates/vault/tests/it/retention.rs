@@ -180,6 +180,20 @@ fn a_source_that_was_emptied_releases_nothing_until_people_confirm_it() {
 }
 
 #[test]
+fn a_source_of_one_item_that_was_emptied_is_suspicious_too() {
+    let scene = Scene::new(63);
+    scene.commit(&[("only", Some(1))]);
+    scene.release().unwrap();
+    scene.commit(&[("only", None)]);
+    let report = scene.release().unwrap();
+    assert_eq!(
+        report.survey.sources()[&shop()].suspicion,
+        Some(Suspicion::Replaced { replaced: 1, live: 1 })
+    );
+    assert!(report.released.is_empty());
+}
+
+#[test]
 fn a_hold_stops_releases_until_enough_people_lift_it() {
     let scene = Scene::new(55);
     scene.commit(&[("a", Some(1))]);
