@@ -40,10 +40,11 @@ fn a_bucket_is_attested_and_holds_a_vault() {
     assert!(!configuration.contains("\"writer-secret\""), "{configuration}");
     unwipe.run(&["verify", "--read-data"]).expect(exit::DONE);
 
-    // Somebody hides the manifest: it is read all the same, and doctor tells.
+    // Somebody hides the manifest: it is read all the same, and both verify and doctor tell.
     server.plant(LockServer::BUCKET, "vaults/shop/vault.json", Planted::DeleteMarker);
-    unwipe.run(&["verify"]).expect(exit::DONE);
-    let doctor = unwipe.run(&["doctor", "--json"]).expect(exit::DONE);
+    let verified = unwipe.run(&["verify"]).expect(exit::TAMPERING);
+    assert!(verified.stdout.contains("vault.json: a delete marker"), "{}", verified.stdout);
+    let doctor = unwipe.run(&["doctor", "--json"]).expect(exit::FAILED);
     let examined: Value = serde_json::from_str(&doctor.stdout).unwrap();
     let findings = examined[0]["findings"].as_array().unwrap();
     assert!(findings.len() >= 30, "{}", findings.len());

@@ -196,8 +196,15 @@ impl Installation {
         let secrets = Secrets::new(home, environment);
         let (clock, random) = (Arc::clone(&ports.clock), Arc::clone(&ports.random));
         let around = Surroundings { home, secrets: &secrets, clock, random };
-        let protection = request.place.measure(&around)?;
-        protection.admit()?;
+        // A bucket that would lose what it is given gets nothing; a folder can be measured once there is something in it.
+        let attested = match &request.place {
+            Place::S3(_) => {
+                let attested = request.place.measure(&around)?;
+                attested.admit()?;
+                Some(attested)
+            }
+            _ => None,
+        };
         let store = request.place.open(&around)?;
         let options = InitOptions { lock_days: request.lock_days };
         let new = vault::init(&*store, options, &*ports.clock, &*ports.random)?;
@@ -218,6 +225,10 @@ impl Installation {
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
+        let protection = match attested {
+            Some(attested) => attested,
+            None => request.place.measure(&around)?,
+        };
         Ok(Initialised { config, kit: new.recovery_kit, protection })
     }
 

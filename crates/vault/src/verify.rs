@@ -70,6 +70,8 @@ pub struct Report {
     pub packs: u64,
     /// Packs whose windows have run out and that were removed; what lay in them cannot be restored any more.
     pub reaped_packs: u64,
+    /// Versions under names that writers race for, behind the one that counts. They are never read.
+    pub later_versions: u64,
     /// Packs that no commit names: what is left of writers that stopped half way.
     pub unreferenced_packs: u64,
     /// Tree heads looked at.
@@ -227,6 +229,12 @@ impl Check<'_> {
     /// Notes what somebody put where only the vault writes, or hid from it.
     fn foreign(&mut self) -> Result<(), VaultError> {
         for object in self.vault.store().foreign("")? {
+            // A store that ignores conditions keeps what a slower writer put under a name that was claimed already:
+            // nobody reads it, and nobody can tell it from an attempt to replace.
+            if object.what == LATER_VERSION && is_claimed_name(&object.name) {
+                self.report.later_versions += 1;
+                continue;
+            }
             self.find(object.name, Problem::Foreign, format!("{}: {}", object.what, object.detail));
         }
         for record in self.retention.foreign().to_vec() {
@@ -448,4 +456,12 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// How a store that keeps versions calls one that came after the one that counts.
+const LATER_VERSION: &str = "a later version";
+
+/// Returns whether writers claim names of this kind one after the other, and may race for them.
+fn is_claimed_name(name: &str) -> bool {
+    [names::LOG, names::HEADS, names::RETENTION].iter().any(|prefix| name.starts_with(prefix))
 }

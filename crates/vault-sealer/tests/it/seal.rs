@@ -87,7 +87,7 @@ fn only_what_is_what_its_name_says_is_sealed() {
     let first = store.read(&name("log/shop/0000000001")).unwrap();
     is_refused(client.seal(&name("log/shop/0000000002"), &first, far));
     is_refused(client.seal(&name("log/other/0000000001"), &first, far));
-    is_refused(client.seal(&name("proofs/1"), &vec![0; (1 << 20) + 1], far));
+    is_refused(client.seal(&name("proofs/1"), &vec![0; (2 << 20) + 1], far));
     let century = world.clock.now().plus_micros(36_500 * DAY_MICROS);
     is_refused(client.seal(&name("proofs/1"), b"x", century));
     is_refused(client.extend(&name("vault.json"), century));

@@ -64,7 +64,7 @@ fn packs_of_the_usual_size_pass() {
     let clock = world.clock.clone();
     let writer = vault::VaultWriter::open(store, &world.keys.capture_key, clock, random, options).unwrap();
     let receipt = commit(&writer, "shop", &bytes);
-    assert!(receipt.packs.iter().any(|pack| pack.size_bytes > 30_000_000), "{:?}", receipt.packs);
+    assert!(receipt.packs.iter().any(|pack| pack.size_bytes > 8_000_000), "{:?}", receipt.packs);
     let reader = world.reader(world.client("mirror"));
     assert!(verify(reader.vault(), Some(&reader), Depth::ReadData, &mut |_| {}).unwrap().is_sound());
 }

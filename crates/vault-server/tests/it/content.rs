@@ -164,9 +164,15 @@ fn names_and_sizes_that_the_format_does_not_know_are_refused() {
     refusal(client.create(&name("heads/0"), &vec![0; (2 << 20) + 1], far(&world)));
     // Heads come one by one, so that nobody takes the place of a later one.
     refusal(client.create(&name("heads/1"), b"head", far(&world)));
-    client.create(&name("heads/0"), b"head", far(&world)).unwrap();
-    refusal(client.create(&name("heads/7"), b"head", far(&world)));
-    client.create(&name("heads/1"), b"head", far(&world)).unwrap();
+    refusal(client.create(&name("heads/0"), b"head", far(&world)));
+    let writer = world.writer(Arc::clone(&client) as _);
+    commit(&writer, "shop", b"one");
+    assert_eq!(writer.advance_head().unwrap().heads, 1);
+    // The true head, once more: it continues nothing.
+    let (_, head) = object(&*world.store, "heads/");
+    refusal(client.create(&name("heads/1"), &head, far(&world)));
+    commit(&writer, "shop", b"two");
+    assert_eq!(writer.advance_head().unwrap().heads, 1);
 }
 
 /// Changes a commit's envelope and signs it anew, as somebody with the capture key could.

@@ -87,7 +87,7 @@ fn malformed_names_are_refused_as_they_are() {
 #[test]
 fn content_of_another_length_than_was_said_leaves_nothing() {
     let world = World::new();
-    let line = "PUT /v1/objects/heads/0";
+    let line = "PUT /v1/objects/proofs/0";
     let before = world.store.list("").unwrap();
 
     let mut raw = world.raw("capture/shop");
@@ -121,7 +121,7 @@ fn content_of_another_length_than_was_said_leaves_nothing() {
 
     let whole = head(line, "Content-Length: 4\r\n") + "head";
     assert_eq!(world.raw("capture/shop").ask(&whole).unwrap().0, 201);
-    assert_eq!(world.store.read(&name("heads/0")).unwrap(), b"head");
+    assert_eq!(world.store.read(&name("proofs/0")).unwrap(), b"head");
 }
 
 #[test]
