@@ -26,6 +26,8 @@ def one_round(work, corpus, names, number, with_restore=True, with_cold=False):
 
         def step(title, act):
             for name, tool in tools.items():
+                # A tool that syncs must not wait for what another one left unwritten.
+                os.sync()
                 result[name][title] = _costs(act(tool))
                 print(f"  {title:10} {name:8} {result[name][title]}", flush=True)
 
