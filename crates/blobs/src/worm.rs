@@ -5,7 +5,9 @@ use std::{
 };
 
 use model::Moment;
-use ports::{Blob, BlobError, BlobName, BlobStore, Clock, ForeignObject, LapsedBlobs, LapsedProof};
+use ports::{
+    Blob, BlobError, BlobName, BlobStore, Clock, ForeignKind, ForeignObject, LapsedBlobs, LapsedProof,
+};
 
 /// A simulator of an object store with a lock that nobody can lift: in memory, with every version kept.
 ///
@@ -27,7 +29,7 @@ struct Object {
     content: Arc<Vec<u8>>,
     locked_until: Moment,
     /// What stands over the first version: it is never read.
-    later: Vec<&'static str>,
+    later: Vec<ForeignKind>,
 }
 
 /// Something that no vault does.
@@ -96,11 +98,11 @@ impl WormStore {
             }
             // A store that keeps versions takes both at any time; neither touches what is locked.
             Deed::Hide => {
-                object.later.push("a delete marker");
+                object.later.push(ForeignKind::DeleteMarker);
                 false
             }
             Deed::Overwrite => {
-                object.later.push("a later version");
+                object.later.push(ForeignKind::LaterVersion);
                 false
             }
         };
@@ -170,14 +172,14 @@ impl BlobStore for WormStore {
     fn foreign(&self, prefix: &str) -> Result<Vec<ForeignObject>, BlobError> {
         let state = self.state();
         let wanted = state.objects.iter().filter(|(name, _)| name.as_str().starts_with(prefix));
-        let foreign = |name: &BlobName, number: usize, what: &'static str| ForeignObject {
+        let foreign = |name: &BlobName, number: usize, what: ForeignKind| ForeignObject {
             name: name.to_string(),
             what,
             detail: format!("version {}", number + 2),
         };
         Ok(wanted
             .flat_map(|(name, object)| {
-                object.later.iter().enumerate().map(move |(number, what)| foreign(name, number, what))
+                object.later.iter().enumerate().map(move |(number, what)| foreign(name, number, *what))
             })
             .collect())
     }

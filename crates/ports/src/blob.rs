@@ -26,10 +26,31 @@ pub struct Blob {
 pub struct ForeignObject {
     /// The object concerned.
     pub name: String,
-    /// What was found: `a delete marker`, `a later version`.
-    pub what: &'static str,
+    /// What was found.
+    pub what: ForeignKind,
     /// The store's own words for it: a version id, a date.
     pub detail: String,
+}
+
+/// What somebody left in a store that keeps versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignKind {
+    /// Something that hides the object from whoever asks for the newest version.
+    DeleteMarker,
+    /// A version that came after the one that counts.
+    LaterVersion,
+    /// An object whose name no vault writes.
+    Stray,
+}
+
+impl fmt::Display for ForeignKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeleteMarker => "a delete marker",
+            Self::LaterVersion => "a later version",
+            Self::Stray => "an object that no vault writes",
+        })
+    }
 }
 
 /// What a store can answer instead of doing what it was asked.

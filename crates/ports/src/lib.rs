@@ -8,6 +8,6 @@ pub mod clock;
 pub mod files;
 pub mod random;
 
-pub use blob::{Blob, BlobError, BlobName, BlobStore, ForeignObject, LapsedBlobs, LapsedProof};
+pub use blob::{Blob, BlobError, BlobName, BlobStore, ForeignKind, ForeignObject, LapsedBlobs, LapsedProof};
 pub use clock::{Boot, Clock, ManualClock, SystemClock, TimeError, TimeSource};
 pub use random::{Random, SeededRandom, SystemRandom};

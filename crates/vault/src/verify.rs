@@ -8,7 +8,7 @@ use std::{
 };
 
 use model::SourceName;
-use ports::{Blob, BlobError};
+use ports::{Blob, BlobError, ForeignKind};
 
 use crate::{
     Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, log::PackEntry, names,
@@ -231,7 +231,7 @@ impl Check<'_> {
         for object in self.vault.store().foreign("")? {
             // A store that ignores conditions keeps what a slower writer put under a name that was claimed already:
             // nobody reads it, and nobody can tell it from an attempt to replace.
-            if object.what == LATER_VERSION && is_claimed_name(&object.name) {
+            if object.what == ForeignKind::LaterVersion && is_claimed_name(&object.name) {
                 self.report.later_versions += 1;
                 continue;
             }
@@ -457,9 +457,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// How a store that keeps versions calls one that came after the one that counts.
-const LATER_VERSION: &str = "a later version";
 
 /// Returns whether writers claim names of this kind one after the other, and may race for them.
 fn is_claimed_name(name: &str) -> bool {

@@ -4,7 +4,9 @@ use std::{
 };
 
 use model::Moment;
-use ports::{Blob, BlobError, BlobName, BlobStore, Clock, ForeignObject, Random, TimeError, TimeSource};
+use ports::{
+    Blob, BlobError, BlobName, BlobStore, Clock, ForeignKind, ForeignObject, Random, TimeError, TimeSource,
+};
 
 use super::{
     LockMode, S3Credential, S3Settings, SettingsError, attest,
@@ -280,14 +282,18 @@ impl BlobStore for S3Store {
             }
             let valid = BlobName::new(key.clone()).is_ok();
             let odd = versions.original.as_ref().filter(|_| !valid);
-            foreign.extend(odd.map(|version| foreign_object(version, "an object that no vault writes", "")));
+            foreign.extend(odd.map(|version| foreign_object(version, ForeignKind::Stray, "")));
             foreign.extend(versions.others.iter().map(|version| {
                 let same = versions.original.as_ref().is_some_and(|original| {
                     !version.is_delete_marker
                         && (&original.entity_tag, original.size_bytes)
                             == (&version.entity_tag, version.size_bytes)
                 });
-                let what = if version.is_delete_marker { "a delete marker" } else { "a later version" };
+                let what = if version.is_delete_marker {
+                    ForeignKind::DeleteMarker
+                } else {
+                    ForeignKind::LaterVersion
+                };
                 foreign_object(version, what, if same { ", with the same content" } else { "" })
             }));
         }
@@ -325,7 +331,7 @@ fn by_key(versions: Vec<ListedVersion>) -> Vec<(String, KeyVersions)> {
     keys.into_iter().map(|(key, versions)| (key, KeyVersions::new(versions))).collect()
 }
 
-fn foreign_object(version: &ListedVersion, what: &'static str, note: &str) -> ForeignObject {
+fn foreign_object(version: &ListedVersion, what: ForeignKind, note: &str) -> ForeignObject {
     let when = version.modified_at.map(|at| format!(" of {at}")).unwrap_or_default();
     ForeignObject {
         name: version.key.clone(),

@@ -210,8 +210,11 @@ mod tests {
     #[test]
     fn traces_are_shown() {
         assert_eq!(foreign_finding(&[]).standing, connect::Standing::Good);
-        let marker =
-            ForeignObject { name: "keys/0".to_owned(), what: "a delete marker", detail: "v".to_owned() };
+        let marker = ForeignObject {
+            name: "keys/0".to_owned(),
+            what: ports::ForeignKind::DeleteMarker,
+            detail: "v".to_owned(),
+        };
         let finding = foreign_finding(&[marker]);
         assert_eq!(finding.standing, connect::Standing::Advice);
         assert!(finding.evidence.contains("a delete marker at keys/0"));
