@@ -62,6 +62,19 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Makes a file the sign that one process alone does something; `None` when another process holds it.
+///
+/// It is free again when the returned file is closed, also when the process is killed.
+pub fn claim(path: &Path) -> Result<Option<File>, FileError> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = opened.map_err(|e| FileError::new("open", path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(e)) => Err(FileError::new("claim", path, e)),
+    }
+}
+
 /// Makes the entries of a folder durable.
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| FileError::new("sync folder", path, e))

@@ -484,18 +484,8 @@ impl Installation {
 
 /// Makes sure that one process captures a source: two would be safe for the vault, and fight for the slot.
 fn claim(source: &SourceName, folder: &Path) -> Result<std::fs::File, ServiceError> {
-    let path = folder.join("capture.claim");
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| FileError::new("open", &path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(ServiceError::Busy { name: source.clone() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(FileError::new("claim", &path, error).into()),
-    }
+    let claimed = files::claim(&folder.join("capture.claim"))?;
+    claimed.ok_or_else(|| ServiceError::Busy { name: source.clone() })
 }
 
 /// Applies the commits that a catalog does not know yet.

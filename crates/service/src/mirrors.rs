@@ -122,6 +122,15 @@ impl Installation {
         Err(ServiceError::NotPluggedIn { name: name.to_owned(), path, last_seen })
     }
 
+    /// Opens the vault and one of its mirrors.
+    fn pair(&self, name: &str, environment: Environment<'_>) -> Result<Pair, ServiceError> {
+        Ok(Pair {
+            mirror: self.mirror_store(name, environment)?,
+            origin: self.origin_store(environment)?,
+            clock: Arc::clone(&self.ports().clock),
+        })
+    }
+
     /// Copies into a mirror what the vault has and the mirror has not.
     pub fn run_mirror(
         &self,
@@ -131,11 +140,7 @@ impl Installation {
         watch: MirrorWatch<'_>,
     ) -> Result<PullReport, ServiceError> {
         let mirror = self.mirror(name)?;
-        let pair = Pair {
-            mirror: self.mirror_store(name, environment)?,
-            origin: self.origin_store(environment)?,
-            clock: Arc::clone(&self.ports().clock),
-        };
+        let pair = self.pair(name, environment)?;
         let secrets = Secrets::new(self.home(), environment);
         let key = secrets.resolve(&self.config().vault.capture_key).ok();
         let key = key.and_then(|text| CaptureKey::parse(text.expose()).ok());
@@ -161,11 +166,7 @@ impl Installation {
         environment: Environment<'_>,
         watch: MirrorWatch<'_>,
     ) -> Result<RepairReport, ServiceError> {
-        let pair = Pair {
-            mirror: self.mirror_store(name, environment)?,
-            origin: self.origin_store(environment)?,
-            clock: Arc::clone(&self.ports().clock),
-        };
+        let pair = self.pair(name, environment)?;
         Ok(repair(&pair, &MirrorOptions::default(), create, watch)?)
     }
 

@@ -10,6 +10,7 @@ use ports::{
     files::{self, FileError},
 };
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use vault::hex;
 
 /// Why a signing key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +91,6 @@ pub fn is_public_key(text: &str) -> bool {
 
 fn bound(purpose: &str, message: &[u8]) -> Vec<u8> {
     [purpose.as_bytes(), &[0], message].concat()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {

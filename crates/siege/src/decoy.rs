@@ -96,7 +96,10 @@ pub(crate) fn first_lost(reader: &VaultReader, last: u64) -> Result<Option<Strin
             Ok(bytes) if bytes == content(sequence) => {}
             Ok(_) => return Ok(Some(format!("version {sequence} came back with other bytes"))),
             Err(error) => {
-                return Ok(Some(format!("version {sequence} does not come back: {}", chain(&error))));
+                return Ok(Some(format!(
+                    "version {sequence} does not come back: {}",
+                    vault::error_text(&error)
+                )));
             }
         }
     }
@@ -121,14 +124,4 @@ pub(crate) fn read_version(
         }
     }
     Err(SiegeError::Untried("the commit has no such item".to_owned()))
-}
-
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -61,7 +61,7 @@ impl<'a> Ground<'a> {
         }
         let mut token = [0; 6];
         installation.ports().random.fill(&mut token);
-        let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = vault::hex(&token);
         let scratch = installation.home().join(format!("siege/scratch-{token}"));
         files::create_scratch(&scratch)?;
         let ground = Self {

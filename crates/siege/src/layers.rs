@@ -15,7 +15,7 @@ mod time;
 
 use connect::Progress;
 
-use crate::{Attack, Attempt, Ground, Layer, Outcome, Promise, SiegeError, decoy::chain};
+use crate::{Attack, Attempt, Ground, Layer, Outcome, Promise, SiegeError};
 
 /// A layer's attacks.
 pub(crate) struct Table {
@@ -54,7 +54,7 @@ pub(crate) fn run_all(
                 return Ok(attempts);
             }
             let outcome = (attack.run)(ground).unwrap_or_else(|error| {
-                Outcome::not_possible(format!("it could not be tried: {}", chain(&error)))
+                Outcome::not_possible(format!("it could not be tried: {}", vault::error_text(&error)))
             });
             let attempt = Attempt {
                 number: attack.number,

@@ -226,7 +226,7 @@ fn params(name: &str, now: Moment, days: u32) -> Result<CertificateParams, Autho
 }
 
 fn hexadecimal(serial: &SerialNumber) -> String {
-    serial.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    vault::hex(&serial.to_bytes())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "made to be given to `map_err`")]

@@ -112,7 +112,7 @@ impl Identity {
         Ok(Self {
             capability: capability.parse()?,
             expires: Moment::from_micros(seconds.saturating_mul(1_000_000)),
-            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: vault::hex(certificate.raw_serial()),
         })
     }
 }

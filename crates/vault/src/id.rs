@@ -105,7 +105,8 @@ impl LeafHash {
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Writes bytes in lower-case hexadecimal, as the format does everywhere.
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()

@@ -7,6 +7,7 @@
 pub mod base64_text;
 pub mod content;
 pub mod encoding;
+mod error_text;
 pub mod fuzzing;
 mod id;
 pub mod init;
@@ -31,7 +32,8 @@ pub mod writer;
 
 pub use base64_text::{LineEnding, LineShape};
 pub use content::{Content, Extent, Layout, Leaves, PackRef, Place};
-pub use id::{ChunkId, CommitHash, HeadHash, LeafHash, PackId, TreeHash, VaultId};
+pub use error_text::error_text;
+pub use id::{ChunkId, CommitHash, HeadHash, LeafHash, PackId, TreeHash, VaultId, hex};
 pub use init::{InitOptions, NewVault, init};
 pub use keys::{CaptureKey, RecoveryKit, RestoreKey};
 pub use log::{Change, Commit, Envelope};

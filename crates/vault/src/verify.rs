@@ -11,8 +11,8 @@ use model::SourceName;
 use ports::{Blob, BlobError, ForeignKind};
 
 use crate::{
-    Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, log::PackEntry, names,
-    pack::PACK_BYTES_MAX, retention::RetentionLog, tree::TreeHead, verify::heads::LogHashes,
+    Change, Commit, Extent, PackId, PackRef, Vault, VaultError, VaultReader, error_text, log::PackEntry,
+    names, pack::PACK_BYTES_MAX, retention::RetentionLog, tree::TreeHead, verify::heads::LogHashes,
 };
 
 /// How wrapped keys begin.
@@ -443,19 +443,9 @@ impl Check<'_> {
         // One object has one finding of a kind; the first says what is wrong, the rest follows from it.
         let known = |finding: &Finding| finding.object == object && finding.problem == problem;
         if !self.report.findings.iter().any(known) {
-            self.find(object, problem, chain(error));
+            self.find(object, problem, error_text(error));
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// Returns whether writers claim names of this kind one after the other, and may race for them.

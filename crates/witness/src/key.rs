@@ -47,7 +47,7 @@ impl WitnessKey {
         let mut seed = Zeroizing::new([0; 32]);
         random.fill(&mut *seed);
         let signer = NoteSigner::from_seed(name, Algorithm::CosignatureV1, &seed)?;
-        let id: String = signer.key().id().iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = vault::hex(&signer.key().id());
         let secret = Zeroizing::new([&[ALGORITHM][..], &*seed].concat());
         let text = Zeroizing::new(format!("{PREFIX}{name}+{id}+{}\n", STANDARD.encode(&*secret)));
         files::create_new(path, text.as_bytes(), MODE)?;
@@ -73,7 +73,7 @@ impl WitnessKey {
         let (algorithm, seed) = secret.split_first()?;
         let seed = Zeroizing::new(<[u8; 32]>::try_from(seed).ok()?);
         let signer = NoteSigner::from_seed(name, Algorithm::CosignatureV1, &seed).ok()?;
-        let found: String = signer.key().id().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = vault::hex(&signer.key().id());
         (*algorithm == ALGORITHM && found == id).then_some(Self { signer })
     }
 

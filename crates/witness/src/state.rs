@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    fs::{File, TryLockError},
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -322,16 +322,5 @@ fn read(folder: &Path) -> Result<Option<State>, WitnessError> {
 }
 
 fn claim(folder: &Path) -> Result<File, WitnessError> {
-    let path = folder.join(LOCK_FILE);
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|error| FileError::new("open", &path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(WitnessError::Busy { folder: folder.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(FileError::new("lock", &path, error).into()),
-    }
+    files::claim(&folder.join(LOCK_FILE))?.ok_or_else(|| WitnessError::Busy { folder: folder.to_owned() })
 }

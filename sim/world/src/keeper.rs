@@ -316,7 +316,7 @@ impl World {
         error: &dyn std::error::Error,
         excused: bool,
     ) -> Result<(), Violation> {
-        let error = chain(error);
+        let error = vault::error_text(error);
         self.trace.note(format_args!("     not done: {error}"));
         let frozen = error.contains("frozen");
         // Bytes of somebody else under the name of a commit or of an entry: nobody knows what they would need.
@@ -326,11 +326,6 @@ impl World {
         }
         Err(Violation::new(invariant, error))
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn quorum() -> Quorum {
@@ -343,16 +338,12 @@ fn person() -> Ed25519KeyPair {
 }
 
 fn public() -> String {
-    hex(person().public_key().as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    vault::hex(person().public_key().as_ref())
 }
 
 fn answer(vault: &vault::VaultId, question: &Question) -> Answer {
     let message = [PURPOSE.as_bytes(), &[0], &question.message(vault)].concat();
-    Answer { public: public(), signature: hex(person().sign(&message).as_ref()) }
+    Answer { public: public(), signature: vault::hex(person().sign(&message).as_ref()) }
 }
 
 fn consent(vault: &Vault, question: &Question) -> Result<Consent, Violation> {

@@ -52,7 +52,7 @@ pub(super) const TABLE: Table = Table {
 };
 
 fn failed(error: impl std::error::Error) -> SiegeError {
-    SiegeError::Untried(decoy::chain(&error))
+    SiegeError::Untried(vault::error_text(&error))
 }
 
 fn path(ground: &Ground<'_>, name: &str) -> Result<PathBuf, SiegeError> {
@@ -94,7 +94,7 @@ fn overwritten(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
         Err(error) if error.needs_rebuild() => {
             Outcome::held("noise is no catalog: it is moved aside and made anew")
         }
-        Err(error) => Outcome::not_held("the catalog stands in the way", decoy::chain(&error)),
+        Err(error) => Outcome::not_held("the catalog stands in the way", vault::error_text(&error)),
         Ok(_) => Outcome::not_held("noise was taken for a catalog", "it opened"),
     })
 }
@@ -182,7 +182,7 @@ fn journal_flipped(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
         }
     });
     Ok(match (wrong, read) {
-        (0, Err(error)) => Outcome::detected(format!("the journal: {}", decoy::chain(&error))),
+        (0, Err(error)) => Outcome::detected(format!("the journal: {}", vault::error_text(&error))),
         (0, Ok(())) => Outcome::held(format!(
             "records are sealed one by one: a changed one ends its file ({right} of 8 came back), and what it held is read again from the source's slot"
         )),

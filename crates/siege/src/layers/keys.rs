@@ -6,7 +6,7 @@ use ports::{BlobName, BlobStore};
 use vault::{CaptureKey, RestoreKey, verify::Depth};
 
 use super::{Table, log::on_copy};
-use crate::{Attack, Ground, Layer, Outcome, Promise, Scene, SiegeError, decoy, miniature::Miniature};
+use crate::{Attack, Ground, Layer, Outcome, Promise, Scene, SiegeError, miniature::Miniature};
 
 pub(super) const TABLE: Table = Table {
     layer: Layer::Keys,
@@ -104,7 +104,7 @@ fn damaged(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
         bytes[last] ^= 1;
     });
     Ok(match copy.reader() {
-        Err(error) => Outcome::detected(format!("opening the vault: {}", decoy::chain(&error))),
+        Err(error) => Outcome::detected(format!("opening the vault: {}", vault::error_text(&error))),
         Ok(_) => Outcome::not_held("damaged keys were used", "the vault opened"),
     })
 }
@@ -132,7 +132,7 @@ fn edited(ground: &Ground<'_>, edit: impl FnOnce(&mut serde_json::Value)) -> Res
     let refusals = [copy.writer().err(), copy.reader().err()];
     Ok(match refusals {
         [Some(writer), Some(_)] => {
-            Outcome::held(format!("the keys know the manifest's fingerprint: {}", decoy::chain(&writer)))
+            Outcome::held(format!("the keys know the manifest's fingerprint: {}", vault::error_text(&writer)))
         }
         [None, _] => {
             Outcome::not_held("the capture took the edited manifest", "a commit would have been made")
@@ -171,7 +171,7 @@ fn planted_keys(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let others = std::sync::Arc::new(blobs::MemoryStore::new());
     let random = ports::SeededRandom::new(7);
     vault::init(&*others, vault::InitOptions { lock_days: 1 }, &*copy.clock, &random)
-        .map_err(|error| SiegeError::Untried(decoy::chain(&error)))?;
+        .map_err(|error| SiegeError::Untried(vault::error_text(&error)))?;
     let foreign = others.read(&BlobName::new(KEYS)?)?;
     let taken = copy.store.list("keys/")?.len();
     copy.plant(&BlobName::new(format!("keys/{taken}"))?, &foreign)?;
@@ -183,7 +183,7 @@ fn no_manifest(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let copy: Miniature = ground.miniature()?;
     copy.remove(&BlobName::new(MANIFEST)?);
     Ok(match (copy.writer(), copy.reader()) {
-        (Err(error), Err(_)) => Outcome::detected(format!("every command: {}", decoy::chain(&error))),
+        (Err(error), Err(_)) => Outcome::detected(format!("every command: {}", vault::error_text(&error))),
         _ => Outcome::not_held("a vault without manifest was used", "a key opened it"),
     })
 }

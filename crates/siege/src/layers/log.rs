@@ -189,7 +189,7 @@ fn with_mirror(
     };
     let run = || {
         pull(&pair, &MirrorOptions::default(), MirrorWatch::IDLE)
-            .map_err(|error| SiegeError::Untried(decoy::chain(&error)))
+            .map_err(|error| SiegeError::Untried(vault::error_text(&error)))
     };
     run()?;
     harm(&copy)?;
@@ -260,7 +260,7 @@ fn foreign_vault(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let other = Arc::new(blobs::MemoryStore::new());
     let random = Arc::new(SeededRandom::new(copy.last));
     let new = vault::init(&*other, InitOptions { lock_days: 1 }, &*copy.clock, &*random)
-        .map_err(|error| SiegeError::Untried(decoy::chain(&error)))?;
+        .map_err(|error| SiegeError::Untried(vault::error_text(&error)))?;
     let store: Arc<dyn BlobStore> = Arc::<blobs::MemoryStore>::clone(&other);
     let writer = copy.writer_on(store, &new.capture_key, Arc::<ManualClock>::clone(&copy.clock))?;
     decoy::commit_next(&writer, &copy.source)?;
@@ -279,11 +279,11 @@ fn foreign_signer(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let writer = match copy.writer_with(&forged, clock) {
         Ok(writer) => writer,
         Err(error) => {
-            return Ok(Outcome::held(format!("the writer refuses the key: {}", decoy::chain(&error))));
+            return Ok(Outcome::held(format!("the writer refuses the key: {}", vault::error_text(&error))));
         }
     };
     if let Err(error) = decoy::commit_next(&writer, &copy.source) {
-        return Ok(Outcome::held(format!("the writer refuses: {}", decoy::chain(&error))));
+        return Ok(Outcome::held(format!("the writer refuses: {}", vault::error_text(&error))));
     }
     copy.seen(Depth::Structure)
 }

@@ -69,7 +69,7 @@ impl Mirrored {
 
     fn run(&self) -> Result<PullReport, SiegeError> {
         pull(&self.pair, &MirrorOptions::default(), MirrorWatch::IDLE)
-            .map_err(|error| SiegeError::Untried(decoy::chain(&error)))
+            .map_err(|error| SiegeError::Untried(vault::error_text(&error)))
     }
 
     fn keeps_all(&self) -> Result<bool, SiegeError> {
@@ -110,7 +110,7 @@ fn exchanged(ground: &Ground<'_>) -> Result<Outcome, SiegeError> {
     let other = Arc::new(blobs::MemoryStore::new());
     let random = ports::SeededRandom::new(3);
     vault::init(&*other, vault::InitOptions { lock_days: 1 }, &*mirrored.copy.clock, &random)
-        .map_err(|error| SiegeError::Untried(decoy::chain(&error)))?;
+        .map_err(|error| SiegeError::Untried(vault::error_text(&error)))?;
     let pair = Pair {
         origin: other,
         mirror: Arc::<blobs::MemoryStore>::clone(&mirrored.mirror),

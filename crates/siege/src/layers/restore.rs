@@ -111,7 +111,7 @@ fn restore_to(copy: &Miniature, path: &std::path::Path) -> Result<Option<String>
     let sink = Box::new(FileSink::new(path, 0o600));
     let jobs = [RestoreJob { content: first_content(copy)?, sink }];
     let results = copy.reader()?.restore(&jobs, RestoreOptions { threads: 1 }, &|_| {});
-    Ok(results.into_iter().find_map(Result::err).map(|error| decoy::chain(&error)))
+    Ok(results.into_iter().find_map(Result::err).map(|error| vault::error_text(&error)))
 }
 
 fn target(ground: &Ground<'_>, name: &str) -> Result<PathBuf, SiegeError> {

@@ -99,7 +99,7 @@ impl Reaping {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.copy.clock);
         let least = self.log()?.last_at();
         let vault_clock = VaultClock::new(clock, Vec::new(), Box::new(self.time.clone()));
-        vault_clock.read(least).map_err(|error| SiegeError::Untried(decoy::chain(&error)))
+        vault_clock.read(least).map_err(|error| SiegeError::Untried(vault::error_text(&error)))
     }
 
     fn log(&self) -> Result<RetentionLog, SiegeError> {
@@ -113,15 +113,15 @@ impl Reaping {
         renew(reader.vault(), &self.log()?, time.latest, options, &|_, _| {})?;
         let reaper = match Reaper::new(&reader, &time) {
             Ok(reaper) => reaper,
-            Err(error) => return Err(SiegeError::Untried(decoy::chain(&error))),
+            Err(error) => return Err(SiegeError::Untried(vault::error_text(&error))),
         };
         if let Err(error) = reaper.release(&mut NoSuccession, &mut |_| {}) {
-            return Ok(Err(decoy::chain(&error)));
+            return Ok(Err(vault::error_text(&error)));
         }
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.store_clock);
         let blobs = MemoryReaper::new(Arc::clone(&self.copy.store), clock);
         let reaped = reaper.reap_lapsed(&blobs, &mut self.memory, &mut NoSuccession, &mut |_| {});
-        Ok(reaped.map(|report| report.reaped.len()).map_err(|error| decoy::chain(&error)))
+        Ok(reaped.map(|report| report.reaped.len()).map_err(|error| vault::error_text(&error)))
     }
 
     fn pass_days(&self, days: u32) {

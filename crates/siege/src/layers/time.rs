@@ -13,7 +13,7 @@ use vault::{
 };
 
 use super::{Table, log::on_copy};
-use crate::{Attack, Ground, Layer, Outcome, Promise, Scene, SiegeError, decoy};
+use crate::{Attack, Ground, Layer, Outcome, Promise, Scene, SiegeError};
 
 pub(super) const TABLE: Table = Table {
     layer: Layer::Time,
@@ -107,7 +107,7 @@ impl Clocks {
     }
 
     fn read(&self, least: Option<Moment>) -> Result<TimeReading, SiegeError> {
-        self.vault.read(least).map_err(|error| SiegeError::Untried(decoy::chain(&error)))
+        self.vault.read(least).map_err(|error| SiegeError::Untried(vault::error_text(&error)))
     }
 
     fn lie(&self, micros: i64) {

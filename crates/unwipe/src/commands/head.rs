@@ -161,12 +161,7 @@ fn submit(context: &Context, installation: &Installation) -> Result<Exit, Failur
 }
 
 fn remark(context: &Context, name: &str, error: &SubmitError) {
-    let mut text = format!("witness {name}: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
+    let mut text = format!("witness {name}: {}", vault::error_text(error));
     if let Some(hint) = error.hint() {
         text = format!("{text}\nhint: {hint}");
     }

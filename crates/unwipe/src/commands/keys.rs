@@ -112,7 +112,7 @@ fn list(context: &Context, installation: &Installation) -> Result<Exit, Failure>
     let drills = installation.key_drills(&environment).unwrap_or_default();
     let proven = |age: &str| drills.iter().filter(|drill| drill.recipient == age).map(|drill| drill.at).max();
     let signer = |signer: &Signer| ListedSigner {
-        signer: signer.key.iter().map(|byte| format!("{byte:02x}")).collect(),
+        signer: vault::hex(&signer.key),
         source: signer.source.clone(),
         retired: signer.retired.is_some(),
     };

@@ -24,7 +24,7 @@ use crate::{
 
 const STOP_CHECK: Duration = Duration::from_millis(200);
 const MIRROR_THREADS: usize = 2;
-const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_hours(1);
 
 #[derive(Serialize)]
 struct Served {
@@ -79,12 +79,17 @@ fn keep_capturing(
         }
         restarts += 1;
         spare_production(context, installation, name);
-        let until = context.clock().elapsed() + retry;
-        while context.clock().elapsed() < until && !stop.is_requested() {
-            context.clock().sleep(STOP_CHECK);
-        }
+        pause(context, retry, stop);
     }
     restarts
+}
+
+/// Waits, but no longer than until somebody asks to stop.
+fn pause(context: &Context, interval: Duration, stop: &Stop) {
+    let until = context.clock().elapsed() + interval;
+    while context.clock().elapsed() < until && !stop.is_requested() {
+        context.clock().sleep(STOP_CHECK);
+    }
 }
 
 /// Renews locks every hour, and says so when the floor of a source sinks or a clock is wrong.
@@ -101,10 +106,7 @@ fn keep_renewing(context: &Context, installation: &Installation, stop: &Stop) {
             }
             Err(failure) => context.output.say(format!("retention: {}", failure.lines().join(" "))),
         }
-        let until = context.clock().elapsed() + RENEWAL_INTERVAL;
-        while context.clock().elapsed() < until && !stop.is_requested() {
-            context.clock().sleep(STOP_CHECK);
-        }
+        pause(context, HOUSEKEEPING_INTERVAL, stop);
     }
 }
 
@@ -126,10 +128,7 @@ fn keep_mirroring(context: &Context, installation: &Installation, stop: &Stop) {
                 Err(failure) => context.output.say(format!("mirror {name}: {}", failure.lines().join(" "))),
             }
         }
-        let until = context.clock().elapsed() + RENEWAL_INTERVAL;
-        while context.clock().elapsed() < until && !stop.is_requested() {
-            context.clock().sleep(STOP_CHECK);
-        }
+        pause(context, HOUSEKEEPING_INTERVAL, stop);
     }
 }
 

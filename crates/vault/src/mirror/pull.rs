@@ -8,7 +8,7 @@ use super::{
     HEADS, LockPolicy, MirrorError, MirrorOptions, MirrorProblem, MirrorProgress, MirrorWatch, PROOFS, Pair,
     PullReport, bytes_max,
 };
-use crate::{Manifest, PackId, keys::KeyState, manifest::Fingerprint, names};
+use crate::{Manifest, PackId, error_text, keys::KeyState, manifest::Fingerprint, names};
 
 /// How often the origin may fail to give an object before a run ends: beyond it is not a bad sector, it is away.
 const UNREADABLE_MAX: usize = 16;
@@ -185,7 +185,7 @@ impl Pull<'_> {
         if self.unreadable > UNREADABLE_MAX {
             return Err(MirrorError::Origin(error));
         }
-        self.report.find(name.as_str(), MirrorProblem::Unreadable, chain(&error));
+        self.report.find(name.as_str(), MirrorProblem::Unreadable, error_text(&error));
         Ok(())
     }
 
@@ -297,14 +297,4 @@ pub(super) fn listing(store: &dyn BlobStore) -> Result<BTreeMap<BlobName, Blob>,
 
 fn by_name(blobs: Vec<Blob>) -> BTreeMap<BlobName, Blob> {
     blobs.into_iter().map(|blob| (blob.name.clone(), blob)).collect()
-}
-
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

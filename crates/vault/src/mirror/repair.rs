@@ -10,12 +10,9 @@ use ports::{Blob, BlobError, BlobName};
 
 use super::{
     Difference, LockPolicy, MirrorError, MirrorOptions, MirrorProblem, MirrorProgress, MirrorWatch, Pair,
-    bytes_max,
-    logs::sequences,
-    pull::{chain, listing},
-    renewal::of_mirror,
+    bytes_max, logs::sequences, pull::listing, renewal::of_mirror,
 };
-use crate::{Commit, Manifest, Vault, keys::KeyState, names};
+use crate::{Commit, Manifest, Vault, error_text, keys::KeyState, names};
 
 /// An object that the origin lost and the mirror has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +156,7 @@ impl Repair<'_> {
         let bytes = match self.pair.mirror.read(name) {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.refuse(name.as_str(), MirrorProblem::MirrorDamaged, chain(&error));
+                self.refuse(name.as_str(), MirrorProblem::MirrorDamaged, error_text(&error));
                 return Ok(());
             }
         };
@@ -197,7 +194,7 @@ impl Repair<'_> {
         }
         if let Some(place) = names::parse_commit(name) {
             let commit =
-                Commit::parse(bytes, self.manifest.vault, &self.keys).map_err(|error| chain(&error))?;
+                Commit::parse(bytes, self.manifest.vault, &self.keys).map_err(|error| error_text(&error))?;
             if (commit.envelope.source, commit.envelope.sequence) != place {
                 return Err("it stands under another name than it says".to_owned());
             }
