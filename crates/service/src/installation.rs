@@ -348,14 +348,15 @@ impl Installation {
         let store = self.origin_store(environment)?;
         let Ports { clock, random } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
-        writer.note_time(self.latest_time(environment)?);
+        writer.note_time(self.latest_time(writer.vault(), environment)?);
         let key = key.following(writer.vault());
         Ok((Arc::new(writer), key))
     }
 
     /// Returns the latest time that any known clock tells; without any, this machine's.
-    fn latest_time(&self, environment: Environment<'_>) -> Result<Moment, ServiceError> {
-        let time = Retention::open(self, environment).and_then(|retention| retention.time());
+    fn latest_time(&self, vault: &Vault, environment: Environment<'_>) -> Result<Moment, ServiceError> {
+        let time =
+            Retention::of_vault(self, vault.clone(), environment).and_then(|retention| retention.time());
         match time {
             Ok(reading) => Ok(reading.latest),
             Err(RetentionError::Service(error)) => Err(error),

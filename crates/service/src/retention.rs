@@ -15,9 +15,8 @@ use vault::{
     quorum::{Answer, Consent, PURPOSE, Question, Quorum, QuorumError},
     reap::{ReapError, ReapReport, Reaper, ReaperMemory, ReaperMemoryError, ReleaseReport},
     retention::{
-        FloorStanding, Hold, LockFloor, PackUses, RenewalOptions, RenewalReport, RetentionLog,
-        RetentionLogError, Statement, Succession, confirm_question, lift_question, lock_until,
-        people_question, renew,
+        FloorStanding, Hold, LockFloor, RenewalOptions, RenewalReport, RetentionLog, RetentionLogError,
+        Statement, Succession, confirm_question, lift_question, lock_until, people_question, renew,
     },
     time::{Freeze, TimeFile, TimeReading, VaultClock, VaultTimeError},
 };
@@ -187,7 +186,15 @@ impl<'a> Retention<'a> {
         installation: &'a Installation,
         environment: Environment<'a>,
     ) -> Result<Self, RetentionError> {
-        let vault = installation.vault(environment)?;
+        Self::of_vault(installation, installation.vault(environment)?, environment)
+    }
+
+    /// Does the same for a vault that is open already.
+    pub(crate) fn of_vault(
+        installation: &'a Installation,
+        vault: Vault,
+        environment: Environment<'a>,
+    ) -> Result<Self, RetentionError> {
         let record = Box::new(TimeFile::new(&installation.home().join("state/vault-time.json")));
         let sources = installation.time_sources(environment)?;
         let clock = VaultClock::new(Arc::clone(&installation.ports().clock), sources, record);
@@ -200,28 +207,30 @@ impl<'a> Retention<'a> {
 
     /// Reads all clocks.
     pub fn time(&self) -> Result<TimeReading, RetentionError> {
-        Ok(self.clock.read(self.log()?.last_at())?)
+        self.time_after(&self.log()?)
+    }
+
+    fn time_after(&self, log: &RetentionLog) -> Result<TimeReading, RetentionError> {
+        Ok(self.clock.read(log.last_at())?)
     }
 
     /// Shows how retention stands, without changing anything.
     pub fn status(&self, progress: &dyn Progress) -> Result<RetentionStatus, RetentionError> {
-        let (report, time, lock_days) = self.pass(true, progress)?;
-        self.describe(&report, &time, lock_days)
+        Ok(self.pass(true, progress)?.1)
     }
 
     /// Extends the locks of all that must stay.
     pub fn renew(&self, progress: &dyn Progress) -> Result<(RenewalReport, RetentionStatus), RetentionError> {
-        let (report, time, lock_days) = self.pass(false, progress)?;
-        let status = self.describe(&report, &time, lock_days)?;
-        Ok((report, status))
+        self.pass(false, progress)
     }
 
     fn pass(
         &self,
         look_only: bool,
         progress: &dyn Progress,
-    ) -> Result<(RenewalReport, TimeReading, u32), RetentionError> {
-        let (log, time) = (self.log()?, self.time()?);
+    ) -> Result<(RenewalReport, RetentionStatus), RetentionError> {
+        let log = self.log()?;
+        let time = self.time_after(&log)?;
         let options = RenewalOptions { look_only, ..RenewalOptions::default() };
         let title = if look_only { "looking at locks" } else { "renewing locks" };
         let advance = |units: u64, total: Option<u64>| match total {
@@ -229,8 +238,8 @@ impl<'a> Retention<'a> {
             None => progress.advance(units),
         };
         let report = renew(&self.vault, &log, time.latest, options, &advance).map_err(ServiceError::from)?;
-        let lock_days = self.lock_days()?;
-        Ok((report, time, lock_days))
+        let status = describe(&report, &log, &time, self.lock_days()?);
+        Ok((report, status))
     }
 
     /// Returns the retention in force: the largest that the manifest or any newest commit states.
@@ -242,40 +251,6 @@ impl<'a> Retention<'a> {
             }
         }
         Ok(days)
-    }
-
-    fn describe(
-        &self,
-        report: &RenewalReport,
-        time: &TimeReading,
-        lock_days: u32,
-    ) -> Result<RetentionStatus, RetentionError> {
-        let log = self.log()?;
-        let mut alarms: Vec<String> = time.alarms.iter().map(ToString::to_string).collect();
-        if log.is_broken() {
-            alarms.push("signed entries of the log of retention are missing".to_owned());
-        }
-        alarms.extend(
-            log.foreign().iter().map(|entry| format!("{} is foreign: {}", entry.object, entry.error)),
-        );
-        alarms
-            .extend(report.failures.iter().map(|failure| format!("{}: {}", failure.object, failure.reason)));
-        let floors: BTreeMap<_, _> = report
-            .floors
-            .iter()
-            .map(|(source, floor)| (source.clone(), FloorStatus::of(floor, time.latest, lock_days)))
-            .collect();
-        Ok(RetentionStatus {
-            lock_days,
-            vault_time: time.now,
-            frozen: time.frozen.clone(),
-            alarms,
-            floors,
-            objects: report.objects,
-            released_packs: report.released,
-            holds: log.holds().iter().map(|(number, hold)| (*number, hold.into())).collect(),
-            people: log.people().cloned(),
-        })
     }
 
     /// Stops releasing and reaping of one source, or of all. Anybody who captures may do so.
@@ -290,9 +265,10 @@ impl<'a> Retention<'a> {
         signer: &ring::signature::Ed25519KeyPair,
         statement: Statement,
     ) -> Result<u64, RetentionError> {
-        let time = self.time()?;
+        let mut log = self.log()?;
+        let time = self.time_after(&log)?;
         let until = lock_until(time.latest, self.lock_days()?);
-        Ok(self.log()?.append(&self.vault, signer, time.now, until, statement)?)
+        Ok(log.append(&self.vault, signer, time.now, until, statement)?)
     }
 
     /// Looks what no live version needs any more, and lets its window begin to run out.
@@ -397,14 +373,39 @@ impl<'a> Retention<'a> {
         Ok(())
     }
 
-    /// Returns how many commits and packs there are to look at.
-    pub fn uses(&self) -> Result<PackUses, RetentionError> {
-        Ok(PackUses::read(&self.vault, &mut |_| {}).map_err(ServiceError::from)?)
-    }
-
     fn answers_folder(&self, question: &Question) -> PathBuf {
         let hash = blake3::hash(&question.message(&self.vault.manifest().vault)).to_hex();
         self.installation.home().join("state/answers").join(&hash[..16])
+    }
+}
+
+fn describe(
+    report: &RenewalReport,
+    log: &RetentionLog,
+    time: &TimeReading,
+    lock_days: u32,
+) -> RetentionStatus {
+    let mut alarms: Vec<String> = time.alarms.iter().map(ToString::to_string).collect();
+    if log.is_broken() {
+        alarms.push("signed entries of the log of retention are missing".to_owned());
+    }
+    alarms.extend(log.foreign().iter().map(|entry| format!("{} is foreign: {}", entry.object, entry.error)));
+    alarms.extend(report.failures.iter().map(|failure| format!("{}: {}", failure.object, failure.reason)));
+    let floors: BTreeMap<_, _> = report
+        .floors
+        .iter()
+        .map(|(source, floor)| (source.clone(), FloorStatus::of(floor, time.latest, lock_days)))
+        .collect();
+    RetentionStatus {
+        lock_days,
+        vault_time: time.now,
+        frozen: time.frozen.clone(),
+        alarms,
+        floors,
+        objects: report.objects,
+        released_packs: report.released,
+        holds: log.holds().iter().map(|(number, hold)| (*number, hold.into())).collect(),
+        people: log.people().cloned(),
     }
 }
 

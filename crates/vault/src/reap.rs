@@ -116,9 +116,9 @@ impl<'a> Reaper<'a> {
         advance: &mut dyn FnMut(u64),
     ) -> Result<ReleaseReport, ReapError> {
         let mut log = self.log()?;
+        self.check_thawed(&log)?;
         let (uses, survey) = self.look(&log, succession, advance)?;
         let world = self.circumstances(&log, &uses);
-        self.check_thawed(&log)?;
         let mut report = ReleaseReport::default();
         for pack in log.released().keys() {
             let again = survey.needs(pack, &uses) || log.release_of(pack, &uses).is_none();
@@ -143,7 +143,6 @@ impl<'a> Reaper<'a> {
                 .store()
                 .extend_lock(&names::pack(pack)?, retained_until(self.time.latest, world.lock_days))?;
         }
-        let entry = |statement| (self.time.now, until, statement);
         let recalls =
             report.recalled.chunks(PACKS_EACH_MAX).map(|packs| Statement::Recall { packs: packs.to_vec() });
         let surveyed = surveyed(&survey);
@@ -156,8 +155,8 @@ impl<'a> Reaper<'a> {
             // Also a look that found nothing counts: the next one is compared with it.
             releases.push(Statement::Release { packs: Vec::new(), surveyed });
         }
-        for (at, until, statement) in recalls.chain(releases).map(entry).collect::<Vec<_>>() {
-            log.append(vault, &self.owner, at, until, statement)?;
+        for statement in recalls.chain(releases).collect::<Vec<_>>() {
+            log.append(vault, &self.owner, self.time.now, until, statement)?;
         }
         report.survey = survey;
         Ok(report)

@@ -149,7 +149,11 @@ impl Vault {
             other => other?,
         };
         let manifest = Manifest::parse(&bytes)?;
-        let keys = Arc::new(Mutex::new(SeenKeys { state: KeyState::of(&manifest), numbers: Vec::new() }));
+        let keys = Arc::new(Mutex::new(SeenKeys {
+            state: KeyState::of(&manifest),
+            owners: manifest.owner.into_iter().collect(),
+            numbers: Vec::new(),
+        }));
         let vault = Self { manifest: Arc::new(manifest), store, keys };
         vault.refresh_keys()?;
         Ok(vault)
@@ -174,10 +178,10 @@ impl Vault {
         let changes = self.key_changes()?;
         let mut seen = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         // A listing that lost objects must not bring retired signers or an old data key back.
-        if let Some(last) =
-            changes.into_iter().last().filter(|last| last.state.sequence >= seen.state.sequence)
-        {
-            seen.state = last.state;
+        if let Some(last) = changes.last().filter(|last| last.state.sequence >= seen.state.sequence) {
+            seen.state = last.state.clone();
+            let changed = changes.iter().filter_map(|change| change.state.owner);
+            seen.owners = self.manifest.owner.into_iter().chain(changed).collect();
         }
         seen.numbers = numbers;
         Ok(())
@@ -185,8 +189,8 @@ impl Vault {
 
     /// Returns every key that was the owner's at some time: what it signed then still counts.
     pub(crate) fn owners(&self) -> Result<Vec<[u8; 32]>, VaultError> {
-        let changed = self.key_changes()?.into_iter().filter_map(|change| change.state.owner);
-        Ok(self.manifest.owner.into_iter().chain(changed).collect())
+        self.refresh_keys()?;
+        Ok(self.keys.lock().unwrap_or_else(PoisonError::into_inner).owners.clone())
     }
 
     pub(crate) fn key_numbers(&self) -> Result<Vec<u64>, VaultError> {
@@ -283,6 +287,8 @@ impl Vault {
 
 struct SeenKeys {
     state: KeyState,
+    /// Every key that was the owner's at some time.
+    owners: Vec<[u8; 32]>,
     /// The objects that were there when it was read: as long as there are no others, it is not read again.
     numbers: Vec<u64>,
 }

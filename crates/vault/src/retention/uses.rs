@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Moment, SourceName};
+use model::SourceName;
 use ports::BlobName;
 
 use crate::{PackId, Vault, VaultError, names};
@@ -12,7 +12,6 @@ pub struct PackUses {
     packs: HashMap<PackId, PackUse>,
     heads: BTreeMap<SourceName, u64>,
     lock_days: u32,
-    newest: Option<Moment>,
     unsound: Vec<String>,
 }
 
@@ -46,7 +45,6 @@ impl PackUses {
                 };
                 let envelope = &commit.envelope;
                 uses.lock_days = uses.lock_days.max(envelope.retention_days);
-                uses.newest = uses.newest.max(Some(envelope.vault_time));
                 let own = envelope.packs.iter().map(|entry| entry.id);
                 for id in own.chain(envelope.earlier_packs.iter().copied()) {
                     uses.note(id, number, sequence);
@@ -97,11 +95,6 @@ impl PackUses {
     /// Returns the retention in force.
     pub const fn lock_days(&self) -> u32 {
         self.lock_days
-    }
-
-    /// Returns the latest vault time of all commits.
-    pub const fn newest(&self) -> Option<Moment> {
-        self.newest
     }
 
     /// Lists the commits that are damaged or forged: what they need is not known.
