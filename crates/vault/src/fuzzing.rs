@@ -222,7 +222,7 @@ fn known(signers: &[[u8; 32]]) -> KeyState {
     }
 }
 
-/// Returns the document of an entry that [`retention`] accepts once it is signed.
+/// Returns the document of an entry that [`retention()`] accepts once it is signed.
 pub fn retention_seed() -> Vec<u8> {
     let Ok(pair) = Ed25519KeyPair::from_seed_unchecked(&[8; 32]) else { return Vec::new() };
     let pack = PackId([9; 32]);

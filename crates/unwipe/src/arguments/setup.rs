@@ -47,7 +47,7 @@ pub(crate) struct BucketOptions {
     /// Its session token, by reference
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) s3_session_token: Option<String>,
-    /// Write the bucket's name into the host's name: https://BUCKET.HOST
+    /// Write the bucket's name into the host's name: `https://BUCKET.HOST`
     #[arg(long)]
     pub(crate) s3_virtual_host: bool,
     /// Trust the certificates in this file in place of the system's
