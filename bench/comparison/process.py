@@ -35,11 +35,16 @@ def as_server_account():
 
 
 def run(command, *, account=None, environment=None, accept=(0,), cwd="/"):
-    """Runs a program to its end and returns what it cost."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    """Runs a program to its end and returns what it cost.
+
+    Between this process and the program stands `time`: the kernel counts the memory of whoever starts a program as the
+    program's own, and this process has more than some of them.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.NamedTemporaryFile("r") as peak:
+        os.chmod(peak.name, 0o666)
         began = time.monotonic()
         child = subprocess.Popen(
-            [str(part) for part in command],
+            ["/usr/bin/time", "--quiet", "--format", "%M", "--output", peak.name, *(str(part) for part in command)],
             stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
             env={**os.environ, **(environment or {})},
             **(as_server_account() if account == SERVER_ACCOUNT else {}),
@@ -50,10 +55,11 @@ def run(command, *, account=None, environment=None, accept=(0,), cwd="/"):
         out.seek(0)
         err.seek(0)
         output, complaint = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+        peak_kib = int(peak.read().split()[-1])
     if child.returncode not in accept:
         words = " ".join(str(part) for part in command)
         raise Failed(f"{words}\nended with {child.returncode}\n{complaint[-4000:]}{output[-2000:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, peak_kib / 1024, output)
 
 
 class Background:

@@ -50,11 +50,11 @@ impl Pipeline {
             return content.chunks(LARGE_BLOCK_BYTES).try_for_each(|block| self.add(block, level));
         }
         let level = self.options.small_compression_level;
-        let (mut position, mut decoded) = (0, Vec::new());
+        let (mut position, mut decoder) = (0, base64_text::RunDecoder::default());
         for run in base64_text::find_runs(content) {
-            if base64_text::decode(content, &run, &mut decoded).is_some() {
+            if let Some(decoded) = decoder.decode(content, &run) {
                 self.add(&content[position..run.start], level)?;
-                self.add(&decoded, level)?;
+                self.add(decoded, level)?;
                 position = run.start + run.length;
             }
         }

@@ -355,7 +355,11 @@ impl ChangeSink for Session {
         self.journal.sync().map_err(journal_error)?;
         self.commit_writer();
         let Current { writer, chunks, logs, events, .. } = std::mem::take(&mut self.current);
-        let Some(writer) = writer else { return Ok(()) };
+        let Some(mut writer) = writer else { return Ok(()) };
+        if logs.is_empty() {
+            // Nothing more comes into its pack, which need not wait in memory while earlier commits are finished.
+            writer.end_pack().map_err(sink_error)?;
+        }
         self.batches += 1;
         self.journal_marks.push_back((self.batches, self.ends.clone()));
         let batch = Batch {

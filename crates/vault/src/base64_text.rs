@@ -1,7 +1,7 @@
 //! Runs of base64 in lines, as mail carries attachments: found in text, decoded, and written again byte for byte
 //! (format §6).
 
-use base64::{Engine, engine::GeneralPurpose, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 
 use crate::encoding::{DecodeError, Decoder, Encoder};
 
@@ -47,8 +47,6 @@ const DECODED_BYTES_TARGET: usize = 1 << 20;
 /// A run is looked for at every so many bytes, so none that has twice as many is overlooked.
 const STRIDE: usize = 512;
 const RUN_BYTES_MIN: usize = 2 * STRIDE;
-
-const ENGINE: GeneralPurpose = STANDARD;
 
 impl LineEnding {
     const fn text(self) -> &'static [u8] {
@@ -98,14 +96,12 @@ impl LineShape {
         // Only the lines that are asked for are encoded.
         let first = (skip / line_bytes) as usize;
         let last = ((skip + length).div_ceil(line_bytes) as usize).max(first);
+        let asked = decoded.len().min(first * decoded_per_line)..decoded.len().min(last * decoded_per_line);
+        let characters = STANDARD.encode_to_string(&decoded[asked]);
         let start = to.len();
-        let lines = decoded.chunks(decoded_per_line).skip(first).take(last - first);
         to.reserve((last - first) * line_bytes as usize);
-        for line in lines {
-            let at = to.len();
-            to.resize(at + line.len().div_ceil(3) * 4, 0);
-            let written = ENGINE.encode_slice(line, &mut to[at..]).unwrap_or(0);
-            to.truncate(at + written);
+        for line in characters.as_bytes().chunks(usize::from(self.width)) {
+            to.extend_from_slice(line);
             to.extend_from_slice(self.ending.text());
         }
         let before = (skip - first as u64 * line_bytes) as usize;
@@ -131,24 +127,36 @@ pub fn find_runs(text: &[u8]) -> Vec<Run> {
     runs
 }
 
-/// Decodes a run; `None` unless encoding it again gives the same text.
-pub fn decode(text: &[u8], run: &Run, decoded: &mut Vec<u8>) -> Option<()> {
-    let text = text.get(run.start..run.start + run.length)?;
-    let ending = run.shape.ending.text();
-    let line_bytes = run.shape.line_bytes() as usize;
-    let mut characters = Vec::with_capacity(text.len());
-    for line in text.chunks(line_bytes) {
-        characters.extend_from_slice(line.strip_suffix(ending)?);
+/// Decodes runs, in buffers that are used again.
+#[derive(Debug, Default)]
+pub struct RunDecoder {
+    /// The characters of all lines, then what they decode to.
+    decoded: Vec<u8>,
+    encoded: Vec<u8>,
+}
+
+impl RunDecoder {
+    /// Decodes a run; `None` unless encoding it again gives the same text.
+    pub fn decode(&mut self, text: &[u8], run: &Run) -> Option<&[u8]> {
+        let text = text.get(run.start..run.start + run.length)?;
+        let Self { decoded, encoded } = self;
+        let lines = || text.chunks(run.shape.line_bytes() as usize);
+        decoded.clear();
+        for line in lines() {
+            let line = line.strip_suffix(run.shape.ending.text())?;
+            if line.is_empty() {
+                return None;
+            }
+            decoded.extend_from_slice(line);
+        }
+        let decoded = STANDARD.decode_inplace(decoded).ok()?;
+        encoded.clear();
+        STANDARD.encode_append(&*decoded, encoded);
+        // The lines are of the shape, as was seen above, so the text comes back where its characters do.
+        let mut again = encoded.chunks(usize::from(run.shape.width));
+        let same = lines().all(|line| line.strip_suffix(run.shape.ending.text()) == again.next());
+        (same && again.next().is_none() && decoded.len() == run.decoded_length).then_some(&*decoded)
     }
-    decoded.clear();
-    decoded.resize(run.decoded_length, 0);
-    let length = ENGINE.decode_slice(&characters, decoded).ok()?;
-    if length != run.decoded_length {
-        return None;
-    }
-    characters.clear();
-    run.shape.write(decoded, 0, run.length as u64, &mut characters);
-    (characters == text).then_some(())
 }
 
 /// Looks whether a place lies in a run, and how far that goes to both sides.
@@ -176,7 +184,8 @@ fn run_around(text: &[u8], position: usize, floor: usize) -> Option<(usize, Line
     let is_full = |line: &[u8]| {
         line.len() == line_bytes
             && line.ends_with(ending.text())
-            && line[..width].iter().all(|b| is_base64(*b))
+            && line[width - 1] != b'='
+            && STANDARD.check(&line[..width]).is_ok()
     };
     let mut end = first + 1;
     let mut start = end;

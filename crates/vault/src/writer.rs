@@ -6,10 +6,12 @@ mod commit;
 mod content;
 mod packs;
 mod pool;
+mod unstored;
 
 use std::{
     collections::{BTreeMap, HashMap},
     io,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,7 +23,7 @@ pub use chunks::{KnownChunks, MemoryChunks, NoChunks};
 pub use commit::CommitWriter;
 pub use content::ContentWriter;
 
-use self::{buffers::Buffers, pool::SealPool};
+use self::{buffers::Buffers, pool::SealPool, unstored::Unstored};
 use crate::{
     CaptureKey, CommitHash, PackId, Vault, VaultError,
     content::{ContentHasher, UnwrittenPack},
@@ -35,6 +37,9 @@ use crate::{
     tree::{OWN_COMMITS_MAX, TreeState},
     vault::Head,
 };
+
+/// A pack grows while another one is stored; a third one may wait for the end of its commit.
+const PACK_BUFFERS: usize = 3;
 
 /// How a writer works.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +64,7 @@ impl Default for WriterOptions {
             compression_level: 3,
             small_compression_level: 1,
             threads: 2,
-            pack_bytes_target: 8 << 20,
+            pack_bytes_target: 6 << 20,
             page_frame_bytes: 512 << 10,
             frame_bytes: 512 << 10,
         }
@@ -218,6 +223,7 @@ pub(crate) struct Shared {
     pub(crate) options: WriterOptions,
     pub(crate) pool: SealPool,
     pub(crate) pack_buffers: Buffers,
+    unstored: Mutex<HashMap<SourceName, Arc<Unstored>>>,
     state: Mutex<State>,
     /// Held while heads are made, which may take long; commits go on meanwhile.
     pub(crate) tree: Mutex<TreeState>,
@@ -267,8 +273,8 @@ impl VaultWriter {
             random,
             options,
             pool: SealPool::new(options.threads),
-            // One grows while another one is stored.
-            pack_buffers: Buffers::new(2),
+            pack_buffers: Buffers::new(PACK_BUFFERS),
+            unstored: Mutex::default(),
             state: Mutex::new(state),
             tree: Mutex::new(TreeState::default()),
             vault,
@@ -347,6 +353,12 @@ impl Shared {
         let state = self.state();
         // A clock that stands behind what was seen already must not make locks too short.
         retention::lock_until(self.clock.now().max(state.latest), state.lock_days)
+    }
+
+    /// Returns the count of a source's packs that wait for storage.
+    pub(crate) fn unstored(&self, source: &SourceName) -> Arc<Unstored> {
+        let mut all = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(source.clone()).or_insert_with(|| Arc::new(Unstored::new(NonZeroUsize::MIN))))
     }
 
     pub(crate) fn lock_days(&self) -> u32 {

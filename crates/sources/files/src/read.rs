@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags},
     io::Errno,
 };
@@ -122,18 +123,16 @@ fn small_file(folder: &Folder, name: &[u8], entry: &mut Entry, content: &mut Vec
 fn read_up_to(descriptor: &OwnedFd, expected: usize, content: &mut Vec<u8>) -> Result<bool, Errno> {
     let start = content.len();
     loop {
-        let filled = content.len();
         // One byte more than expected, so that the end is seen with the first read.
-        let wanted = (start + expected + 1).saturating_sub(filled).max(4096);
-        content.resize(filled + wanted, 0);
-        let read = match rustix::io::read(descriptor, &mut content[filled..]) {
-            Err(Errno::INTR) => Ok(None),
-            other => other.map(Some),
+        let wanted = (start + expected + 1).saturating_sub(content.len()).max(4096);
+        content.reserve(wanted);
+        let room = content.capacity() - content.len();
+        let count = match rustix::io::read(descriptor, spare_capacity(content)) {
+            Err(Errno::INTR) => continue,
+            other => other?,
         };
-        content.truncate(filled + read.as_ref().ok().copied().flatten().unwrap_or(0));
-        let Some(count) = read? else { continue };
         // A short read of a regular file is its end.
-        if count < wanted && content.len() - start >= expected || count == 0 {
+        if count < room && content.len() - start >= expected || count == 0 {
             return Ok(true);
         }
         if (content.len() - start) as u64 > READ_AHEAD_BYTES_MAX {

@@ -66,7 +66,7 @@ struct Walker {
     segments: SyncSender<Pending>,
 }
 
-const SEGMENTS_AHEAD: usize = 48;
+const SEGMENTS_AHEAD: usize = 20;
 const SEGMENT_NAMES_MAX: usize = 512;
 const LISTING_BUFFER_BYTES: usize = 64 << 10;
 

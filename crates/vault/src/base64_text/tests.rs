@@ -11,15 +11,13 @@ fn text(decoded: &[u8], width: u16, ending: LineEnding) -> Vec<u8> {
 
 /// Puts a text together again from what its runs decode to; returns it and how many bytes came from runs.
 fn round_trip(input: &[u8]) -> (Vec<u8>, usize) {
-    let (mut out, mut position, mut covered, mut decoded) = (Vec::new(), 0, 0, Vec::new());
+    let (mut out, mut position, mut covered, mut decoder) = (Vec::new(), 0, 0, RunDecoder::default());
     for run in find_runs(input) {
         assert!(run.start >= position, "runs overlap");
-        if decode(input, &run, &mut decoded).is_none() {
-            continue;
-        }
+        let Some(decoded) = decoder.decode(input, &run) else { continue };
         out.extend_from_slice(&input[position..run.start]);
         assert_eq!(run.shape.text_length(decoded.len() as u64), run.length as u64);
-        run.shape.write(&decoded, 0, run.length as u64, &mut out);
+        run.shape.write(decoded, 0, run.length as u64, &mut out);
         covered += run.length;
         position = run.start + run.length;
     }
@@ -121,4 +119,34 @@ proptest! {
         let (again, _) = round_trip(&input);
         prop_assert!(again == input);
     }
+}
+
+#[test]
+fn a_run_that_would_come_back_otherwise_is_not_decoded() {
+    let body = text(&[7; 3000], 76, LineEnding::CrLf);
+    let run = find_runs(&body).remove(0);
+    let mut decoder = RunDecoder::default();
+    assert_eq!(decoder.decode(&body, &run), Some(&[7; 3000][..]));
+    let refused = |change: &dyn Fn(&mut Vec<u8>, &mut Run)| {
+        let (mut body, mut run) = (body.clone(), run.clone());
+        change(&mut body, &mut run);
+        RunDecoder::default().decode(&body, &run).is_none()
+    };
+    assert!(refused(&|body, _| body[76] = b'A'), "a line that does not end");
+    assert!(refused(&|body, _| body[10] = b'-'), "a character of another alphabet");
+    assert!(refused(&|body, _| body[75] = b'='), "padding inside");
+    assert!(refused(&|_, run| run.decoded_length -= 1), "another length");
+    assert!(refused(&|_, run| run.length += 1), "more than there is");
+    assert!(refused(&|_, run| run.shape.width = 72), "other lines");
+    // An empty last line would not be written again, nor would bits that nothing stands for.
+    let (mut longer, mut longer_run) = (body.clone(), run.clone());
+    longer.extend_from_slice(b"\r\n");
+    longer_run.length += 2;
+    assert!(RunDecoder::default().decode(&longer, &longer_run).is_none());
+    let mut loose = text(&[7; 3001], 76, LineEnding::CrLf);
+    let loose_run = find_runs(&loose).remove(0);
+    let last = loose.iter().rposition(|byte| *byte == b'=').unwrap() - 2;
+    assert!(decoder.decode(&loose, &loose_run).is_some());
+    loose[last] += 1;
+    assert!(decoder.decode(&loose, &loose_run).is_none());
 }

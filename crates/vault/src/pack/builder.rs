@@ -34,7 +34,10 @@ pub struct PackBuilder {
     open_level: i32,
     raw_length: u64,
     frames_cut: u32,
+    /// Bytes before compression of the frames that were cut and have not come back.
     cut_raw_bytes: usize,
+    /// Bytes before compression of the frames that have come back.
+    appended_raw_bytes: u64,
 }
 
 /// How a chunk's frame is to be: how large before compression, and how hard it is compressed.
@@ -73,14 +76,15 @@ const INDEX_RESERVE_BYTES: u64 = 2 << 20;
 impl PackBuilder {
     /// Begins a pack under a fresh key.
     pub fn new(settings: PackSettings, random: &dyn Random) -> Result<Self, SealError> {
-        Self::in_buffer(settings, random, Vec::new())
+        Self::in_buffers(settings, random, Vec::new(), Vec::new())
     }
 
-    /// Begins a pack that grows in an empty buffer.
-    pub(crate) fn in_buffer(
+    /// Begins a pack that grows in an empty buffer, and its first frame in another one.
+    pub(crate) fn in_buffers(
         settings: PackSettings,
         random: &dyn Random,
         mut bytes: Vec<u8>,
+        open_frame: Vec<u8>,
     ) -> Result<Self, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(&mut *key);
@@ -92,11 +96,12 @@ impl PackBuilder {
             reference: PackRef::unwritten(),
             bytes,
             index: PackIndex::default(),
-            open_frame: Vec::new(),
+            open_frame,
             open_level: settings.compression_level,
             raw_length: 0,
             frames_cut: 0,
             cut_raw_bytes: 0,
+            appended_raw_bytes: 0,
         })
     }
 
@@ -131,18 +136,21 @@ impl PackBuilder {
         self.bytes_max() + raw_bytes as u64 + INDEX_RESERVE_BYTES < PACK_BYTES_MAX
     }
 
-    /// Returns how many bytes are sealed already.
-    pub(crate) fn sealed_bytes(&self) -> u64 {
-        self.bytes.len() as u64
+    /// Returns how large the pack will be with all frames that were cut, if those compress like the ones before them.
+    pub(crate) fn expected_bytes(&self) -> u64 {
+        let (sealed, pending) = (self.bytes.len() as u64, self.cut_raw_bytes as u64);
+        if self.appended_raw_bytes == 0 {
+            return sealed + pending;
+        }
+        sealed + (pending * sealed / self.appended_raw_bytes).min(pending)
     }
 
-    /// Cuts the open frame off; its sealed bytes must come back through [`PackBuilder::append`], in order.
-    pub(crate) fn cut(&mut self, next: impl FnOnce(usize) -> Vec<u8>) -> Option<Frame> {
+    /// Cuts the open frame off and goes on in the next buffer; its sealed bytes must come back through [`PackBuilder::append`], in order.
+    pub(crate) fn cut(&mut self, next: impl FnOnce() -> Vec<u8>) -> Option<Frame> {
         if self.open_frame.is_empty() {
             return None;
         }
-        let next = next(self.open_frame.len());
-        let raw = std::mem::replace(&mut self.open_frame, next);
+        let raw = std::mem::replace(&mut self.open_frame, next());
         self.cut_raw_bytes += raw.len();
         let number = self.frames_cut;
         self.frames_cut += 1;
@@ -150,9 +158,16 @@ impl PackBuilder {
         Some(Frame { raw, sealer: FrameSealer { key: Arc::clone(&self.key), number, level } })
     }
 
+    /// Takes the buffer of the open frame, which must be empty, before the pack is finished.
+    pub(crate) fn take_frame_buffer(&mut self) -> Vec<u8> {
+        debug_assert!(self.open_frame.is_empty(), "an open frame would be lost");
+        std::mem::take(&mut self.open_frame)
+    }
+
     /// Appends the next sealed frame.
     pub(crate) fn append(&mut self, sealed: &[u8], raw_length: usize) {
         self.cut_raw_bytes -= raw_length.min(self.cut_raw_bytes);
+        self.appended_raw_bytes += raw_length as u64;
         self.bytes.extend_from_slice(sealed);
         self.index.push_frame(sealed.len() as u32, raw_length as u32);
     }

@@ -52,7 +52,7 @@ fn a_pack_of_incompressible_frames_stays_below_the_limit() {
     ports::Random::fill(&random, &mut page);
     while builder.has_room_for(page.len()) {
         builder.add(ChunkKind::Plain, &page, 3);
-        let frame = builder.cut(Vec::with_capacity).unwrap();
+        let frame = builder.cut(Vec::new).unwrap();
         builder.append(&frame.sealer.seal(&frame.raw, Vec::new()).unwrap(), frame.raw.len());
     }
     let pack = builder.finish().unwrap();

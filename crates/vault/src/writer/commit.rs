@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{CommitReceipt, ContentWriter, Cursor, KnownChunks, Shared, WriteError, packs::PackWriter};
 use crate::{
     Content, Extent, Layout, PackId, PackRef,
+    base64_text::RunDecoder,
     content::{PackKey, Place, UnwrittenPack},
     log::{self, BlockBuilder, Change, EncodeError, Envelope, InlineBody, OpenBlock, PackEntry},
     names,
@@ -26,6 +27,7 @@ pub struct CommitWriter {
     source: SourceName,
     known: Box<dyn KnownChunks>,
     packs: PackWriter,
+    run_decoder: RunDecoder,
     blocks: BlockBuilder,
     waiting: VecDeque<OpenBlock>,
     waiting_bytes: usize,
@@ -46,10 +48,11 @@ const READ_BYTES: usize = 1 << 20;
 impl CommitWriter {
     pub(super) fn new(shared: Arc<Shared>, source: SourceName, known: Box<dyn KnownChunks>) -> Self {
         Self {
-            packs: PackWriter::new(Arc::clone(&shared)),
+            packs: PackWriter::new(Arc::clone(&shared), shared.unstored(&source)),
             shared,
             source,
             known,
+            run_decoder: RunDecoder::default(),
             blocks: BlockBuilder::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -70,6 +73,10 @@ impl CommitWriter {
         &mut *self.known
     }
 
+    pub(super) const fn run_decoder(&mut self) -> &mut RunDecoder {
+        &mut self.run_decoder
+    }
+
     pub(super) fn add(
         &mut self,
         kind: ChunkKind,
@@ -79,6 +86,10 @@ impl CommitWriter {
         let place = self.packs.add(kind, bytes, frame);
         self.broken |= place.is_err();
         place
+    }
+
+    fn new_packs(&self) -> PackWriter {
+        PackWriter::new(Arc::clone(&self.shared), self.shared.unstored(&self.source))
     }
 
     /// Begins a content that is handed over piece by piece.
@@ -108,6 +119,13 @@ impl CommitWriter {
     /// Ends the open compression frame, for instance where another kind of item begins.
     pub fn end_frame(&mut self) -> Result<(), WriteError> {
         self.packs.cut()
+    }
+
+    /// Ends the pack that grows and begins to store it, for a commit that has to wait before it is finished.
+    pub fn end_pack(&mut self) -> Result<(), WriteError> {
+        let ended = self.packs.close();
+        self.broken |= ended.is_err();
+        ended
     }
 
     /// Notes an item with its content.
@@ -171,7 +189,8 @@ impl CommitWriter {
             return Err(WriteError::Broken);
         }
         let ledger = self.balanced_ledger()?;
-        let packs = std::mem::replace(&mut self.packs, PackWriter::new(Arc::clone(&self.shared))).finish()?;
+        let next = self.new_packs();
+        let packs = std::mem::replace(&mut self.packs, next).finish()?;
         if let Some(block) = std::mem::take(&mut self.blocks).finish() {
             self.waiting_bytes += block.length();
             self.waiting.push_back(block);
@@ -220,8 +239,11 @@ impl CommitWriter {
         if self.body_packs.is_none() && self.waiting_bytes <= INLINE_BODY_BYTES_MAX {
             return Ok(());
         }
-        let shared = &self.shared;
-        let packs = self.body_packs.get_or_insert_with(|| PackWriter::new(Arc::clone(shared)));
+        let shared = Arc::clone(&self.shared);
+        if self.body_packs.is_none() {
+            self.body_packs = Some(self.new_packs());
+        }
+        let Some(packs) = &mut self.body_packs else { return Ok(()) };
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
             let frame = FrameShape { bytes: 1, level: shared.options.compression_level };

@@ -181,14 +181,13 @@ impl<'a> ContentWriter<'a> {
 
     /// Stores what base64 text stands for, and the text between as it is.
     fn text_with_base64(&mut self, text: &[u8], runs: &[Run]) -> Result<(), WriteError> {
-        let (mut position, mut decoded) = (0, Vec::new());
+        let mut position = 0;
+        let mut decoder = std::mem::take(self.commit.run_decoder());
         for run in runs {
             // What would not come back byte for byte stays text.
-            if base64_text::decode(text, run, &mut decoded).is_none() {
-                continue;
-            }
+            let Some(decoded) = decoder.decode(text, run) else { continue };
             self.piece(&text[position..run.start])?;
-            let Extent::Data { place, .. } = self.stored(&decoded)? else { return Err(WriteError::Page) };
+            let Extent::Data { place, .. } = self.stored(decoded)? else { return Err(WriteError::Page) };
             self.push(Extent::Base64 {
                 place,
                 decoded_length: run.decoded_length as u64,
@@ -198,6 +197,7 @@ impl<'a> ContentWriter<'a> {
             });
             position = run.start + run.length;
         }
+        *self.commit.run_decoder() = decoder;
         self.piece(&text[position..])
     }
 

@@ -9,7 +9,11 @@ use std::{
 
 use ports::BlobError;
 
-use super::{Shared, WriteError, pool::PendingFrame};
+use super::{
+    Shared, WriteError, WriterOptions,
+    pool::PendingFrame,
+    unstored::{Unstored, UnstoredPack},
+};
 use crate::{
     content::Place,
     log::PackEntry,
@@ -20,6 +24,7 @@ use crate::{
 /// Turns chunks into stored packs: frames are sealed by the pool, packs are stored by a thread of their own.
 pub(crate) struct PackWriter {
     shared: Arc<Shared>,
+    unstored: Arc<Unstored>,
     builder: Option<PackBuilder>,
     pending: VecDeque<PendingFrame>,
     storage: Storage,
@@ -28,13 +33,16 @@ pub(crate) struct PackWriter {
 enum Storage {
     Inline(Vec<PackEntry>),
     Idle,
-    Thread { packs: SyncSender<SealedPack>, thread: JoinHandle<Result<Vec<PackEntry>, BlobError>> },
+    Thread {
+        packs: SyncSender<(SealedPack, UnstoredPack)>,
+        thread: JoinHandle<Result<Vec<PackEntry>, BlobError>>,
+    },
 }
 
 impl PackWriter {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, unstored: Arc<Unstored>) -> Self {
         let storage = if shared.options.threads == 0 { Storage::Inline(Vec::new()) } else { Storage::Idle };
-        Self { shared, builder: None, pending: VecDeque::new(), storage }
+        Self { shared, unstored, builder: None, pending: VecDeque::new(), storage }
     }
 
     /// Adds a chunk and returns where it will be.
@@ -45,7 +53,7 @@ impl PackWriter {
         frame: FrameShape,
     ) -> Result<Place, WriteError> {
         let full = self.builder.as_ref().is_some_and(|builder| {
-            let target_reached = builder.sealed_bytes() >= self.shared.options.pack_bytes_target;
+            let target_reached = builder.expected_bytes() >= self.shared.options.pack_bytes_target;
             !builder.is_empty() && (target_reached || !builder.has_room_for(bytes.len()))
         });
         if full {
@@ -53,15 +61,17 @@ impl PackWriter {
         }
         // A large chunk behind a nearly full frame would make a much larger one, and all buffers grow to the largest.
         let open_bytes = self.builder.as_ref().map_or(0, PackBuilder::open_frame_bytes);
-        if open_bytes > 0 && open_bytes + bytes.len() > frame.bytes.saturating_mul(3) / 2 {
+        if open_bytes > 0 && open_bytes + bytes.len() > frame_bytes_max(frame.bytes) {
             self.cut()?;
         }
         let builder = match &mut self.builder {
             Some(builder) => builder,
             empty => {
+                self.unstored.wait_for_room();
                 let Shared { random, options, pack_buffers, .. } = &*self.shared;
                 let bytes = pack_buffers.take(options.pack_bytes_target as usize + PACK_MARGIN_BYTES);
-                empty.insert(PackBuilder::in_buffer(self.shared.settings(), &**random, bytes)?)
+                let frame = frame_buffer(&self.shared);
+                empty.insert(PackBuilder::in_buffers(self.shared.settings(), &**random, bytes, frame)?)
             }
         };
         let place = builder.add(kind, bytes, frame.level);
@@ -73,13 +83,8 @@ impl PackWriter {
 
     /// Ends the open frame, so that what follows is compressed on its own.
     pub(crate) fn cut(&mut self) -> Result<(), WriteError> {
-        let Some(frame) = self
-            .builder
-            .as_mut()
-            .and_then(|builder| builder.cut(|bytes| self.shared.pool.buffers().take(bytes)))
-        else {
-            return Ok(());
-        };
+        let Some(builder) = &mut self.builder else { return Ok(()) };
+        let Some(frame) = builder.cut(|| frame_buffer(&self.shared)) else { return Ok(()) };
         self.pending.push_back(self.shared.pool.submit(frame)?);
         while self.pending.len() > self.shared.pool.depth() {
             self.take_sealed()?;
@@ -110,18 +115,23 @@ impl PackWriter {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), WriteError> {
+    /// Ends the pack that grows and hands it to storage.
+    pub(crate) fn close(&mut self) -> Result<(), WriteError> {
         self.cut()?;
         while !self.pending.is_empty() {
             self.take_sealed()?;
         }
         match self.builder.take() {
-            Some(builder) if !builder.is_empty() => self.store(builder.finish()?),
+            Some(mut builder) if !builder.is_empty() => {
+                self.shared.pool.buffers().give(builder.take_frame_buffer());
+                self.store(builder.finish()?)
+            }
             _ => Ok(()),
         }
     }
 
     fn store(&mut self, pack: SealedPack) -> Result<(), WriteError> {
+        let counted = self.unstored.count();
         match &mut self.storage {
             Storage::Inline(entries) => {
                 entries.push(store_pack(&self.shared, pack)?);
@@ -129,17 +139,18 @@ impl PackWriter {
             }
             Storage::Idle => {
                 // No queue: at most one pack is being stored while the next one grows.
-                let (packs, incoming) = sync_channel::<SealedPack>(0);
+                let (packs, incoming) = sync_channel::<(SealedPack, UnstoredPack)>(0);
                 let shared = Arc::clone(&self.shared);
                 let thread = std::thread::spawn(move || {
-                    incoming.iter().map(|pack| store_pack(&shared, pack)).collect()
+                    let store = |(pack, _counted)| store_pack(&shared, pack);
+                    incoming.iter().map(store).collect()
                 });
                 self.storage = Storage::Thread { packs, thread };
             }
             Storage::Thread { .. } => {}
         }
         let Storage::Thread { packs, .. } = &self.storage else { return Err(WriteError::Thread) };
-        if packs.send(pack).is_ok() {
+        if packs.send((pack, counted)).is_ok() {
             return Ok(());
         }
         // The thread ended early: it has met an error, and this is it.
@@ -153,8 +164,19 @@ impl PackWriter {
     }
 }
 
-/// What a pack may have beyond its target: its last frame and its index.
-const PACK_MARGIN_BYTES: usize = 1 << 20;
+/// What a pack may have beyond its target: its last frames and its index. What is not written to costs no memory.
+const PACK_MARGIN_BYTES: usize = 4 << 20;
+
+/// A chunk that would make the open frame larger than this begins another one.
+const fn frame_bytes_max(frame_bytes: usize) -> usize {
+    frame_bytes.saturating_mul(3) / 2
+}
+
+/// Returns an empty buffer that a frame of any layout fits in, unless one chunk is larger.
+fn frame_buffer(shared: &Shared) -> Vec<u8> {
+    let WriterOptions { frame_bytes, page_frame_bytes, .. } = shared.options;
+    shared.pool.buffers().take(frame_bytes_max(frame_bytes.max(page_frame_bytes)))
+}
 
 fn store_pack(shared: &Shared, pack: SealedPack) -> Result<PackEntry, BlobError> {
     let entry = PackEntry { id: pack.id, size_bytes: pack.bytes.len() as u64 };

@@ -55,7 +55,9 @@ enum InFlight {
     Asked(Answer<Batch>),
 }
 
-const IN_FLIGHT_MAX: usize = 5;
+const IN_FLIGHT_MAX: usize = 3;
+/// A batch with a large file in it must not make its buffer large for good.
+const SPARE_BYTES_MAX: usize = 384 << 10;
 /// A commit is made after so many bytes, too.
 const CHECKPOINT_BYTES: u64 = 1 << 30;
 /// File systems keep times as coarsely as this.
@@ -277,6 +279,7 @@ impl<'a> Pass<'a> {
         // Buffers are used again: they go from thread to thread, and an allocator keeps what each of them once had.
         let mut content = batch.content;
         content.clear();
+        content.shrink_to(SPARE_BYTES_MAX);
         self.spare.push(content);
         Ok(())
     }
