@@ -67,3 +67,48 @@ fn a_bucket_without_locks_is_refused() {
     assert!(refused.stderr.contains("cannot be trusted"), "{}", refused.stderr);
     assert!(!unwipe.home().join("unwipe.toml").exists());
 }
+
+#[test]
+fn a_vault_in_a_bucket_is_mirrored_into_a_folder_and_another_bucket_and_besieged() {
+    let (unwipe, server) = (Unwipe::nowhere(), LockServer::start());
+    init(&unwipe, &server, LockServer::BUCKET, "root").expect(exit::DONE);
+    std::fs::create_dir(unwipe.path("documents")).unwrap();
+    for number in 0..50 {
+        std::fs::write(unwipe.path(&format!("documents/{number}.txt")), format!("contract {number}")).unwrap();
+    }
+    unwipe.json(&["protect", "docs", "files", "--path", &unwipe.argument("documents")]);
+    unwipe.json(&["capture", "docs", "--once"]);
+
+    server.make_bucket("other", true);
+    let other = format!(
+        "{{ kind = 's3', endpoint = '{}', region = '{}', bucket = 'other', prefix = 'copies', \
+         access_key = 'exec:printf writer', secret_key = 'exec:printf writer-secret' }}",
+        server.endpoint(),
+        LockServer::REGION,
+    );
+    unwipe.json(&["mirror", "add", "second", "--folder", &unwipe.argument("second")]);
+    unwipe.json(&["mirror", "add", "third", "--place", &other]);
+    for mirror in ["second", "third"] {
+        let ran = unwipe.json(&["mirror", "run", mirror]);
+        assert_eq!(ran[0]["complete"], true, "{ran}");
+        assert_eq!(unwipe.json(&["mirror", "verify", mirror, "--read-data"])["sound"], true);
+        assert_eq!(unwipe.json(&["mirror", "run", mirror])[0]["copied_objects"], 0);
+        let folder = unwipe.argument(&format!("restored-from-{mirror}"));
+        unwipe.json(&["rewind", "docs@latest", "--to", &folder, "--mirror", mirror]);
+        let restored = unwipe.path(&format!("restored-from-{mirror}/49.txt"));
+        assert_eq!(std::fs::read_to_string(restored).unwrap(), "contract 49");
+    }
+    // From the bucket back into a folder of a host that has nothing else.
+    let from_bucket = unwipe.json(&["mirror", "pull", "--from", &other, "--into", &unwipe.argument("fourth")]);
+    assert_eq!(from_bucket["complete"], true, "{from_bucket}");
+
+    let report = unwipe.json(&["siege", "--yes"]);
+    assert_eq!((&report["tier"], &report["broken_promises"]), (&3.into(), &0.into()), "{report}");
+    let attempts = report["attempts"].as_array().unwrap();
+    let on_place = |outcome: &str| {
+        let of_place = attempts.iter().filter(|attempt| attempt["layer"] == "place");
+        of_place.filter(|attempt| attempt["outcome"] == outcome).count()
+    };
+    assert!(on_place("held") >= 25, "{report}");
+    assert_eq!(on_place("not-held"), 0, "{report}");
+}

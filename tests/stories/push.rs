@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -25,6 +26,24 @@ fn serve(host: &Unwipe) -> (Running, String) {
     wait_until("the vault's server", || address().is_some());
     let address = address().unwrap();
     (server, format!("https://{address}"))
+}
+
+/// Lists the packs and commits of a vault's folder.
+fn objects(vault: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![vault.join("data"), vault.join("log")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(vault).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 #[test]
@@ -84,7 +103,30 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
     assert_eq!(crate::production::content(comeback.url(), &["customers", "orders"]), before);
     comeback.stop();
 
-    // A revoked certificate adds nothing more.
+    // A third host mirrors what the server has, with a certificate that adds nothing but proofs.
+    let third = Unwipe::nowhere();
+    let issued = host.json(&["vault", "authority", "issue", "mirror", "--out", &host.argument("mirror")]);
+    let file = |path: &str| format!("'file:{path}'");
+    let place = format!(
+        "{{ kind = 'server', url = '{url}', certificate = {}, key = {}, authority = {} }}",
+        file(issued["certificate"].as_str().unwrap()),
+        file(issued["key"].as_str().unwrap()),
+        file(&host.argument("home/authority/authority.crt")),
+    );
+    let copy = third.argument("copy");
+    let pulled = third.json(&["mirror", "pull", "--from", &place, "--into", &copy]);
+    assert_eq!(pulled["complete"], true, "{pulled}");
+    let again = third.json(&["mirror", "pull", "--from", &place, "--into", &copy]);
+    assert_eq!(again["copied_objects"], 0, "{again}");
+    assert_eq!(objects(&third.path("copy")), objects(&host.path("home/vault")));
+    third.run(&["mirror", "pull", "--from", &copy, "--into", &place]).not_done();
+
+    // The vault knows the key that production signs with, and that it counts for this source alone. Retired or revoked,
+    // it adds nothing more.
+    let listed = host.json(&["keys", "list"]);
+    let signers = listed["signers"].as_array().unwrap();
+    let bound = signers.iter().find(|signer| signer["signer"] == enrolled["signer"]).unwrap();
+    assert_eq!(bound["source"], "shop");
     host.json(&["vault", "authority", "revoke", enrolled["serial"].as_str().unwrap()]);
     production.run(&["capture", "shop", "--once"]).not_done();
     server.end(Signal::TERM).expect(exit::DONE);

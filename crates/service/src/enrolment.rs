@@ -28,7 +28,7 @@ pub struct Enrolment {
     pub certificate: String,
     /// Its key, as PEM.
     pub key: Redacted<String>,
-    /// The text of the put-only capture key.
+    /// The text of a put-only capture key that counts for this source alone.
     pub capture_key: Redacted<String>,
 }
 
@@ -131,12 +131,6 @@ impl Enrolment {
 }
 
 impl Installation {
-    /// Returns the text of the key that adds to the vault, to be given to a host that captures.
-    pub fn capture_key_text(&self, environment: Environment<'_>) -> Result<Redacted<String>, ServiceError> {
-        let secrets = Secrets::new(self.home(), environment);
-        Ok(secrets.resolve(&self.config().vault.capture_key)?)
-    }
-
     /// Asks the vault's server for this host's quota; `None` when the vault lies on this machine.
     pub fn server_status(
         &self,

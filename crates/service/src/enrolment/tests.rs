@@ -2,6 +2,7 @@ use std::{net::TcpListener, os::unix::fs::PermissionsExt, sync::Arc};
 
 use connect::{ChangeSink, Cursor, ReadEnd, ReadError, Silent, SourceReader, Stop, Stored};
 use model::{Item, Layout, StreamName};
+use vault::{RestoreKey, keys::KeyRing};
 use ports::{Clock, ManualClock, SeededRandom, SystemClock};
 use vault_server::{Authority, Capability, Keeper, Policy, Server, ServerSettings, server::PATIENCE};
 
@@ -68,13 +69,19 @@ impl Host {
         let source = SourceName::new(source).unwrap();
         let capability = Capability::Capture(source.clone());
         let issued = self.authority.issue_client(&capability, 9, self.ports.clock.now()).unwrap();
+        let store = self.installation.store(NOWHERE).unwrap();
+        let owner = RestoreKey::load(&self.folder.path().join("keys/restore.key")).unwrap();
+        let (clock, random) = (&*self.ports.clock, &*self.ports.random);
+        let bound = Some(source.clone());
+        let capture_key =
+            KeyRing::open(store, &owner).unwrap().issue_capture_key(bound, clock, random).unwrap();
         Enrolment {
             source,
             url: format!("https://{}", self.server.address()),
             authority: self.authority.certificate().unwrap(),
             certificate: issued.certificate,
             key: issued.key,
-            capture_key: self.installation.capture_key_text(NOWHERE).unwrap(),
+            capture_key: Redacted::new(capture_key.to_text().unwrap().to_string()),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::KeysOwner;
+
 #[derive(Debug, Args)]
 pub(crate) struct Vault {
     #[command(subcommand)]
@@ -96,6 +98,8 @@ pub(crate) struct VaultEnrol {
     /// Let its certificate count for this many days
     #[arg(long, default_value_t = 398, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub(crate) days: u32,
+    #[command(flatten)]
+    pub(crate) owner: KeysOwner,
 }
 
 #[derive(Debug, Args)]

@@ -217,7 +217,7 @@ fn key(installation: &Installation, reference: &str) -> Result<(RestoreKey, Opti
     Ok(keys::resolve(reference, &Secrets::new(installation.home(), &environment))?)
 }
 
-fn open(installation: &Installation, owner: &KeysOwner) -> Result<KeyRing, Failure> {
+pub(super) fn open(installation: &Installation, owner: &KeysOwner) -> Result<KeyRing, Failure> {
     let reference = owner
         .key
         .as_deref()
@@ -240,17 +240,17 @@ fn signer_key(text: &str) -> Result<[u8; 32], Failure> {
 }
 
 /// Looked at before the vault is changed: a key that cannot be written down would be lost.
-fn refuse_existing(path: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_existing(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Err(Failure::new(Exit::Usage, format!("{} exists already", path.display())));
     }
     Ok(())
 }
 
-fn vault_failure(error: vault::VaultError) -> Failure {
+pub(super) fn vault_failure(error: vault::VaultError) -> Failure {
     service::ServiceError::Vault(error).into()
 }
 
-fn key_failure(error: vault::keys::KeyError) -> Failure {
+pub(super) fn key_failure(error: vault::keys::KeyError) -> Failure {
     service::ServiceError::Key(error).into()
 }

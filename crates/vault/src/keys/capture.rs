@@ -127,7 +127,8 @@ impl CaptureKey {
             .map_err(|_| KeyError::Damaged { reason: "the signing seed is refused".to_owned() })
     }
 
-    pub(crate) fn signer_public(&self) -> Result<[u8; 32], KeyError> {
+    /// Returns the public half of the signing key, by which the vault knows it.
+    pub fn signer_public(&self) -> Result<[u8; 32], KeyError> {
         let pair = self.signer()?;
         pair.public_key()
             .as_ref()
