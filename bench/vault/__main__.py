@@ -44,6 +44,7 @@ def limit(options, corpus):
     for _ in range(options.rounds):
         output = corpus.folder.parent / "limit"
         output.unlink(missing_ok=True)
+        corpus.cache()
         cost = run([_PROGRAMS / "limit", corpus.folder, output])
         rounds.append({"wall_s": round(cost.wall_s, 3), "cpu_s": round(cost.cpu_s, 3), "output_bytes": output.stat().st_size})
         print(json.dumps(rounds[-1]), flush=True)

@@ -74,7 +74,8 @@ fn a_vault_in_a_bucket_is_mirrored_into_a_folder_and_another_bucket_and_besieged
     init(&unwipe, &server, LockServer::BUCKET, "root").expect(exit::DONE);
     std::fs::create_dir(unwipe.path("documents")).unwrap();
     for number in 0..50 {
-        std::fs::write(unwipe.path(&format!("documents/{number}.txt")), format!("contract {number}")).unwrap();
+        std::fs::write(unwipe.path(&format!("documents/{number}.txt")), format!("contract {number}"))
+            .unwrap();
     }
     unwipe.json(&["protect", "docs", "files", "--path", &unwipe.argument("documents")]);
     unwipe.json(&["capture", "docs", "--once"]);
@@ -99,7 +100,8 @@ fn a_vault_in_a_bucket_is_mirrored_into_a_folder_and_another_bucket_and_besieged
         assert_eq!(std::fs::read_to_string(restored).unwrap(), "contract 49");
     }
     // From the bucket back into a folder of a host that has nothing else.
-    let from_bucket = unwipe.json(&["mirror", "pull", "--from", &other, "--into", &unwipe.argument("fourth")]);
+    let from_bucket =
+        unwipe.json(&["mirror", "pull", "--from", &other, "--into", &unwipe.argument("fourth")]);
     assert_eq!(from_bucket["complete"], true, "{from_bucket}");
 
     let report = unwipe.json(&["siege", "--yes"]);

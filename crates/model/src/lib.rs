@@ -7,9 +7,11 @@ mod item;
 mod moment;
 mod name;
 mod redacted;
+mod zeros;
 
 pub use event::{Actor, Attribution, Effect, Event, Severity, Verb};
 pub use item::{Completeness, Item, Layout, Ledger, UnreadableReason};
 pub use moment::{Moment, MomentParseError};
 pub use name::{NameError, SourceName, StreamName};
 pub use redacted::Redacted;
+pub use zeros::is_zero;

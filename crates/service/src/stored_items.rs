@@ -18,7 +18,9 @@ use crate::stored::{StoredSource, catalog_failed, content_failed, stored_item};
 /// Content up to this size is read at once, with its neighbours.
 const SMALL_BYTES: u64 = 4 << 20;
 const PAGE_ROWS: u32 = 256;
-const PART_ROWS: i64 = 2048;
+const PART_ROWS_MAX: i64 = 2048;
+/// Few items are most often large ones: so many parts for each thread keep all of them busy to the end.
+const PARTS_PER_THREAD: i64 = 32;
 const THREADS: usize = 2;
 
 impl StoredSource {
@@ -68,12 +70,19 @@ impl StoredSource {
 struct Parts {
     next: AtomicI64,
     end: i64,
+    rows: i64,
 }
 
 impl Parts {
+    /// Shares out all rows before one.
+    fn before(end: i64) -> Self {
+        let rows = (end / (THREADS as i64 * PARTS_PER_THREAD)).clamp(1, PART_ROWS_MAX);
+        Self { next: AtomicI64::new(0), end, rows }
+    }
+
     fn next(&self) -> Option<Range<i64>> {
-        let start = self.next.fetch_add(PART_ROWS, Ordering::SeqCst);
-        (start < self.end).then(|| start..self.end.min(start + PART_ROWS))
+        let start = self.next.fetch_add(self.rows, Ordering::SeqCst);
+        (start < self.end).then(|| start..self.end.min(start + self.rows))
     }
 
     /// Lets the others end soon.
@@ -108,7 +117,7 @@ impl StoredItems for StoredSource {
         progress: &dyn Progress,
     ) -> Result<(), StoredError> {
         let last = self.catalog().last_row().map_err(|error| catalog_failed(stream.as_str(), error))?;
-        let parts = Parts { next: AtomicI64::new(0), end: last + 1 };
+        let parts = Parts::before(last + 1);
         std::thread::scope(|scope| {
             let work = || {
                 let result = self.take_parts(stream, at, &parts, take, progress);

@@ -181,6 +181,9 @@ pub enum MirrorError {
         /// One of the objects.
         object: String,
     },
+    /// Without its keys a vault is none, so no mirror is begun.
+    #[error("the origin gives no keys, so no mirror is begun")]
+    NoKeys,
     /// The manifest cannot be used.
     #[error("the vault's manifest cannot be used")]
     Manifest(#[from] ManifestError),
@@ -219,6 +222,9 @@ impl MirrorError {
                 Some("give the mirror a new, empty place".to_owned())
             }
             Self::NoVault => Some("unwipe init makes one".to_owned()),
+            Self::NoKeys => {
+                Some("run it again; unwipe verify shows whether the vault has lost them".to_owned())
+            }
             _ => None,
         }
     }

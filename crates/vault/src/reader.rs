@@ -82,7 +82,7 @@ impl VaultReader {
         for entry in &envelope.body_packs {
             let pack = self.pack(&entry.id)?;
             for number in 0..pack.frames().len() {
-                let raw = pack.read_frames(&**self.vault.store(), number..number + 1)?;
+                let raw = pack.read_frames(&**self.vault.store(), number..number + 1, Vec::new)?;
                 each(ChangeBlock::parse(&raw.concat()).map_err(unsound)?)?;
             }
         }

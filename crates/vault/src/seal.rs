@@ -151,20 +151,33 @@ impl BlockKey {
         mut sealed: Vec<u8>,
         raw_bytes_max: usize,
     ) -> Result<Vec<u8>, SealError> {
+        self.open_into(label, number, &mut sealed, raw_bytes_max, Vec::new())
+    }
+
+    /// Opens a block where it lies, into a buffer whose content does not matter.
+    pub(crate) fn open_into(
+        &self,
+        label: Label,
+        number: u32,
+        sealed: &mut [u8],
+        raw_bytes_max: usize,
+        mut raw: Vec<u8>,
+    ) -> Result<Vec<u8>, SealError> {
         let plain = self
             .key
-            .open_in_place(nonce(number), self.associated(label, number), &mut sealed)
+            .open_in_place(nonce(number), self.associated(label, number), sealed)
             .map_err(|_| SealError::Seal)?;
         let (prefix, payload) = plain.split_first_chunk::<PREFIX_BYTES>().ok_or(SealError::Compression)?;
         let raw_length = u32::from_le_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
         if raw_length > raw_bytes_max {
             return Err(SealError::Size);
         }
-        let raw = match prefix[0] {
-            CODEC_RAW => payload.to_vec(),
-            CODEC_ZSTD => decompress(payload, raw_length)?,
+        raw.clear();
+        match prefix[0] {
+            CODEC_RAW => raw.extend_from_slice(payload),
+            CODEC_ZSTD => decompress(payload, raw_length, &mut raw)?,
             _ => return Err(SealError::Compression),
-        };
+        }
         if raw.len() == raw_length { Ok(raw) } else { Err(SealError::Compression) }
     }
 
@@ -272,13 +285,15 @@ fn compress(level: i32, raw: &[u8], target: &mut [u8]) -> Option<usize> {
     })
 }
 
-fn decompress(payload: &[u8], raw_length: usize) -> Result<Vec<u8>, SealError> {
+fn decompress(payload: &[u8], raw_length: usize, raw: &mut Vec<u8>) -> Result<(), SealError> {
+    raw.reserve_exact(raw_length);
     DECOMPRESSOR.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = zstd::bulk::Decompressor::new().ok();
         }
         let decompressor = slot.as_mut().ok_or(SealError::Compression)?;
-        decompressor.decompress(payload, raw_length).map_err(|_| SealError::Compression)
+        decompressor.decompress_to_buffer(payload, raw).map_err(|_| SealError::Compression)?;
+        Ok(())
     })
 }
 

@@ -79,6 +79,22 @@ pub enum Action {
     },
     /// People end a freeze, and confirm that sources have really changed that much.
     Agree,
+    /// The mirror copies what it lacks.
+    Mirror {
+        /// Where something goes wrong.
+        side: MirrorSide,
+        /// What goes wrong.
+        trouble: Option<Trouble>,
+    },
+}
+
+/// One of the two stores of a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirrorSide {
+    /// Where the vault is written.
+    Origin,
+    /// Where its mirror lies.
+    Mirror,
 }
 
 /// One commit to be made.
@@ -153,7 +169,11 @@ pub fn draw(seed: u64, step: u64) -> Action {
     let random = &SeededRandom::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (step << 20));
     random.next_u64();
     match random.below(100) {
-        0..=34 => Action::Commit(draw_commit(random)),
+        0..=30 => Action::Commit(draw_commit(random)),
+        31..=34 => {
+            let side = if random.below(2) == 0 { MirrorSide::Origin } else { MirrorSide::Mirror };
+            Action::Mirror { side, trouble: draw_trouble(random, 2, 80) }
+        }
         35..=37 => Action::Release { trouble: draw_trouble(random, 3, 40) },
         38..=41 => {
             let racing = (random.below(2) == 0).then(|| Commit {
@@ -294,6 +314,7 @@ impl fmt::Display for Action {
                 write!(f, "reap{} against commit {commit}", show(*trouble))
             }
             Self::Agree => write!(f, "people agree"),
+            Self::Mirror { side, trouble } => write!(f, "mirror, {side:?} troubled{}", show(*trouble)),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod crash;
 pub mod invariants;
 mod keeper;
 mod known;
+mod mirror;
 pub mod reference;
 mod rogue;
 pub mod runner;

@@ -10,7 +10,7 @@ use vault::verify::Depth;
 
 use crate::{
     Violation, World,
-    action::{Action, Commit, Trouble},
+    action::{Action, Commit, MirrorSide, Trouble},
     reference::Change,
 };
 
@@ -31,6 +31,10 @@ pub enum Operation {
     Reap,
     /// Lengthening the retention.
     Lengthen,
+    /// Copying into a mirror, while the origin fails.
+    MirrorFrom,
+    /// Copying into a mirror that fails.
+    MirrorInto,
 }
 
 /// What a sweep did.
@@ -44,8 +48,17 @@ pub struct Swept {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Commit, Self::Restore, Self::Verify, Self::Renew, Self::Release, Self::Reap, Self::Lengthen];
+    pub const ALL: [Self; 9] = [
+        Self::Commit,
+        Self::Restore,
+        Self::Verify,
+        Self::Renew,
+        Self::Release,
+        Self::Reap,
+        Self::Lengthen,
+        Self::MirrorFrom,
+        Self::MirrorInto,
+    ];
 
     fn action(self, trouble: Option<Trouble>) -> Option<Action> {
         Some(match self {
@@ -59,6 +72,8 @@ impl Operation {
                 let Action::Commit(racing) = commit(&[("again", 24)], None)? else { return None };
                 Action::Reap { trouble, racing: Some(racing) }
             }
+            Self::MirrorFrom => Action::Mirror { side: MirrorSide::Origin, trouble },
+            Self::MirrorInto => Action::Mirror { side: MirrorSide::Mirror, trouble },
             Self::Lengthen => return None,
         })
     }
@@ -183,6 +198,12 @@ mod tests {
     fn a_renewal_survives_every_fault_at_every_call() {
         holds(Operation::Renew, 5);
         holds(Operation::Lengthen, 5);
+    }
+
+    #[test]
+    fn a_mirror_survives_every_fault_at_every_call_of_either_store() {
+        holds(Operation::MirrorFrom, 15);
+        holds(Operation::MirrorInto, 15);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
     invariants,
     keeper::Keeper,
     known::Known,
+    mirror::Mirror,
     reference::{Reference, Version},
 };
 
@@ -70,6 +71,7 @@ pub struct World {
     pub(crate) keys: Arc<NewVault>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) keeper: Keeper,
+    pub(crate) mirror: Mirror,
     pub(crate) reference: Reference,
     /// Names that a rogue took before the vault did.
     pub(crate) planted: BTreeSet<String>,
@@ -89,6 +91,12 @@ pub struct World {
     pub trace: Trace,
     /// How often each thing happened, for people.
     pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Returns what a slow call does: time passes.
+pub(crate) fn slow(truth: &Arc<Truth>) -> impl Fn() + Send + Sync + use<> {
+    let truth = Arc::clone(truth);
+    move || truth.pass(SLOW_MICROS)
 }
 
 impl World {
@@ -116,6 +124,7 @@ impl World {
             host.known = other.known.fork();
         }
         world.keeper = self.keeper.fork(&world.truth);
+        world.mirror = self.mirror.fork(&world.truth);
         world.reference.clone_from(&self.reference);
         world.planted.clone_from(&self.planted);
         world.destroyed.clone_from(&self.destroyed);
@@ -136,12 +145,12 @@ impl World {
             writer: None,
             known: Known::default(),
         };
-        let delay = Arc::clone(&truth);
         Self {
             hosts: (0..HOSTS).map(|_| host()).collect(),
             renewed_day: truth.now().as_micros() / DAY,
             keeper: Keeper::new(&truth),
-            faults: Arc::new(FaultStore::with_delay(store.clone(), move || delay.pass(SLOW_MICROS))),
+            mirror: Mirror::new(&truth),
+            faults: Arc::new(FaultStore::with_delay(store.clone(), slow(&truth))),
             truth,
             random,
             store,
@@ -219,6 +228,7 @@ impl World {
             Action::Release { trouble } => self.release(*trouble),
             Action::Reap { trouble, racing } => self.reap_lapsed(*trouble, racing.as_ref()),
             Action::Agree => self.agree(),
+            Action::Mirror { side, trouble } => self.mirror(*side, *trouble),
         }
     }
 
@@ -233,10 +243,14 @@ impl World {
     }
 
     pub(crate) fn set(&self, trouble: Option<Trouble>) {
+        Self::disturb(&self.faults, trouble);
+    }
+
+    pub(crate) fn disturb(store: &FaultStore, trouble: Option<Trouble>) {
         match trouble {
-            None => self.faults.heal(),
-            Some(Trouble { call, fault, lasting: false }) => self.faults.fail_at(call, None, fault),
-            Some(Trouble { call, fault, lasting: true }) => self.faults.fail_from(call, None, fault),
+            None => store.heal(),
+            Some(Trouble { call, fault, lasting: false }) => store.fail_at(call, None, fault),
+            Some(Trouble { call, fault, lasting: true }) => store.fail_from(call, None, fault),
         }
     }
 

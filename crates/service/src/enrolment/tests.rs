@@ -2,8 +2,8 @@ use std::{net::TcpListener, os::unix::fs::PermissionsExt, sync::Arc};
 
 use connect::{ChangeSink, Cursor, ReadEnd, ReadError, Silent, SourceReader, Stop, Stored};
 use model::{Item, Layout, StreamName};
-use vault::{RestoreKey, keys::KeyRing};
 use ports::{Clock, ManualClock, SeededRandom, SystemClock};
+use vault::{RestoreKey, keys::KeyRing};
 use vault_server::{Authority, Capability, Keeper, Policy, Server, ServerSettings, server::PATIENCE};
 
 use super::*;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use connect::{Progress, StoredBody, StoredError, StoredItem, StoredItems};
-use model::StreamName;
+use model::{StreamName, is_zero};
 use ports::files::{self, FileError};
 use rustix::{
     fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid},
@@ -271,30 +271,39 @@ impl Writer {
     }
 }
 
-/// Writes a content; long runs of zeros become holes.
+/// Writes a content; long runs of zeros become holes. What lies between holes is written in one call.
 fn write_body(key: &str, file: &OwnedFd, body: &mut dyn StoredBody) -> Result<u64, StoredError> {
     let failed = |error: Errno| write_failed(key, error.into());
+    let is_hole = |piece: &[u8]| piece.len() == HOLE_BYTES && is_zero(piece);
     let (mut position, mut written) = (0_u64, 0_u64);
     while let Some(portion) = body.next_portion()? {
-        for piece in portion.chunks(HOLE_BYTES) {
-            let hole = piece.len() == HOLE_BYTES && piece.iter().all(|byte| *byte == 0);
-            let mut rest = if hole { &[][..] } else { piece };
-            let mut at = position;
-            while !rest.is_empty() {
-                let count = rustix::io::pwrite(file, rest, at).map_err(failed)?;
-                rest = &rest[count..];
-                at += count as u64;
-            }
-            position += piece.len() as u64;
+        let mut rest = portion;
+        while !rest.is_empty() {
+            let mut pieces = rest.chunks(HOLE_BYTES);
+            let hole = pieces.next().is_some_and(is_hole);
+            let alike = 1 + pieces.take_while(|piece| is_hole(piece) == hole).count();
+            let (run, after) = rest.split_at(rest.len().min(alike * HOLE_BYTES));
             if !hole {
-                written = position;
+                write_at(file, run, position).map_err(failed)?;
+                written = position + run.len() as u64;
             }
+            position += run.len() as u64;
+            rest = after;
         }
     }
     if written < position {
         rustix::fs::ftruncate(file, position).map_err(failed)?;
     }
     Ok(position)
+}
+
+fn write_at(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let count = rustix::io::pwrite(file, bytes, at)?;
+        bytes = &bytes[count..];
+        at += count as u64;
+    }
+    Ok(())
 }
 
 fn owner(attributes: &Attributes) -> (Option<Uid>, Option<Gid>) {

@@ -112,12 +112,20 @@ impl Pull<'_> {
         });
     }
 
-    /// Copies the manifest into a mirror that has none.
+    /// Copies the manifest into a mirror that has none: from then on it is a vault, so its keys must be there.
     fn own_manifest(&mut self) -> Result<(), MirrorError> {
         let name = names::manifest()?;
         if self.here.contains_key(&name) {
             self.report.present_objects += 1;
             return Ok(());
+        }
+        let is_key = |object: &str| object.starts_with(names::KEYS);
+        let unread =
+            self.report.differences.iter().any(|difference| {
+                is_key(&difference.object) && difference.problem == MirrorProblem::Unreadable
+            });
+        if unread || !self.here.keys().any(|name| is_key(name.as_str())) {
+            return Err(MirrorError::NoKeys);
         }
         let bytes = self.pair.origin.read(&name).map_err(MirrorError::Origin)?;
         if Manifest::parse(&bytes)? != self.manifest {

@@ -11,6 +11,8 @@ pub(crate) struct Assembler<'a> {
     reader: &'a VaultReader,
     frames: HashMap<(PackId, usize), CachedFrame>,
     cached_bytes: usize,
+    /// Buffers of frames that were dropped: making them anew costs more than opening a frame.
+    spare: Vec<Vec<u8>>,
     turn: u64,
 }
 
@@ -20,13 +22,14 @@ struct CachedFrame {
 }
 
 /// Frames are dropped, least recently used first, when they take more than this.
-const CACHE_BYTES_MAX: usize = 24 << 20;
+const CACHE_BYTES_MAX: usize = 12 << 20;
+const SPARE_MAX: usize = 16;
 /// Neighbouring frames are read together up to this many.
 const FRAMES_PER_READ_MAX: usize = 64;
 
 impl<'a> Assembler<'a> {
     pub(crate) fn new(reader: &'a VaultReader) -> Self {
-        Self { reader, frames: HashMap::new(), cached_bytes: 0, turn: 0 }
+        Self { reader, frames: HashMap::new(), cached_bytes: 0, spare: Vec::new(), turn: 0 }
     }
 
     /// Appends the bytes of the extents to `target`.
@@ -75,7 +78,9 @@ impl<'a> Assembler<'a> {
         for run in wanted.chunk_by(neighbours).flat_map(|run| run.chunks(FRAMES_PER_READ_MAX)) {
             let [(id, first), ..] = run else { continue };
             let pack = self.reader.pack(id)?;
-            let raws = pack.read_frames(&**self.reader.vault.store(), *first..*first + run.len())?;
+            let spare = || self.spare.pop().unwrap_or_default();
+            let store = &**self.reader.vault.store();
+            let raws = pack.read_frames(store, *first..*first + run.len(), spare)?;
             for (key, raw) in run.iter().zip(raws) {
                 self.cached_bytes += raw.len();
                 self.frames.insert(*key, CachedFrame { raw, used: self.turn });
@@ -158,7 +163,11 @@ impl<'a> Assembler<'a> {
         let median = ages[ages.len() / 2];
         // At least what the last turn did not use goes, so that each call makes room.
         let oldest_kept = (median + 1).min(self.turn);
-        self.frames.retain(|_, frame| frame.used >= oldest_kept);
+        for (_, frame) in self.frames.extract_if(|_, frame| frame.used < oldest_kept) {
+            if self.spare.len() < SPARE_MAX {
+                self.spare.push(frame.raw);
+            }
+        }
         self.cached_bytes = self.frames.values().map(|frame| frame.raw.len()).sum();
     }
 }

@@ -56,27 +56,29 @@ impl OpenPack {
         self.index.frame_at(raw_offset).map_err(|source| pack_error(&self.id, source))
     }
 
-    /// Reads and opens neighbouring frames with one read.
+    /// Reads and opens neighbouring frames with one read; `buffer` gives the buffers that they are opened into.
     pub(crate) fn read_frames(
         &self,
         store: &dyn BlobStore,
         numbers: Range<usize>,
+        mut buffer: impl FnMut() -> Vec<u8>,
     ) -> Result<Vec<Vec<u8>>, VaultError> {
         let frames = &self.frames()[numbers.clone()];
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(Vec::new()) };
         let length = last.sealed_offset + u64::from(last.sealed_length) - first.sealed_offset;
-        let bytes = store.read_range(&names::pack(&self.id)?, first.sealed_offset, length)?;
-        let mut rest = bytes.as_slice();
+        let mut bytes = store.read_range(&names::pack(&self.id)?, first.sealed_offset, length)?;
+        let mut rest = bytes.as_mut_slice();
         let mut opened = Vec::with_capacity(frames.len());
         for (number, frame) in numbers.zip(frames) {
             let what = || format!("frame {number} at byte {}", frame.sealed_offset);
             let closed = |source| pack_error(&self.id, PackError::Seal { what: what(), source });
-            let (sealed, after) =
-                rest.split_at_checked(frame.sealed_length as usize).ok_or_else(|| closed(SealError::Seal))?;
+            let (sealed, after) = rest
+                .split_at_mut_checked(frame.sealed_length as usize)
+                .ok_or_else(|| closed(SealError::Seal))?;
             rest = after;
             let raw = self
                 .key
-                .open(Label::Frame, number as u32, sealed.to_vec(), BLOCK_BYTES_MAX)
+                .open_into(Label::Frame, number as u32, sealed, BLOCK_BYTES_MAX, buffer())
                 .map_err(closed)?;
             if raw.len() != frame.raw_length as usize {
                 return Err(closed(SealError::Compression));

@@ -1,3 +1,5 @@
+use model::is_zero;
+
 use super::{CommitWriter, WriteError};
 use crate::{
     Content, Extent, Layout, LeafHash,
@@ -251,8 +253,4 @@ impl<'a> ContentWriter<'a> {
         };
         FrameShape { bytes, level }
     }
-}
-
-fn is_zero(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
 }

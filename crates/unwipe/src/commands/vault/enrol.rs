@@ -7,13 +7,7 @@ use service::{Enrolment, ServiceError};
 use vault_server::{Authority, Capability};
 
 use super::{AUTHORITY, authority_failed};
-use crate::{
-    arguments::VaultEnrol,
-    commands::keys,
-    context::Context,
-    exit::Exit,
-    failure::Failure,
-};
+use crate::{arguments::VaultEnrol, commands::keys, context::Context, exit::Exit, failure::Failure};
 
 #[derive(Serialize)]
 struct Enrolled {
