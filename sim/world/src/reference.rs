@@ -143,6 +143,13 @@ impl Reference {
         self.logs.values_mut().flatten().for_each(|committed| committed.weak = false);
     }
 
+    /// Notes that a source's newest commit was locked by a clock that was behind.
+    pub(crate) fn weaken_last(&mut self, source: &SourceName) {
+        if let Some(committed) = self.logs.get_mut(source).and_then(|log| log.last_mut()) {
+            committed.weak = true;
+        }
+    }
+
     /// Takes note that something was destroyed whose lock had ended.
     pub fn destroyed(&mut self) {
         for committed in self.logs.values_mut().flatten() {

@@ -7,7 +7,7 @@ use ports::{BlobError, BlobStore, Clock, Random};
 use crate::{
     Violation, World,
     action::{Commit, Plant, Rogue},
-    clock::{ClockEvent, DAY, HostClock},
+    clock::{ClockEvent, DAY, HOUR, HostClock},
     reference::Change,
 };
 
@@ -115,6 +115,11 @@ impl World {
         let outcome = self
             .open_writer(clock, self.store.clone())
             .and_then(|writer| self.fill(&writer, &commit)?.finish(&cursor));
-        self.settle(&commit, &cursor, outcome)
+        let before = self.reference.log(source).len();
+        self.settle(&commit, &cursor, outcome)?;
+        if off_micros < -HOUR && self.reference.log(source).len() > before {
+            self.reference.weaken_last(source);
+        }
+        Ok(())
     }
 }
