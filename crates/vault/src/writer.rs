@@ -11,7 +11,6 @@ mod unstored;
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -358,7 +357,7 @@ impl Shared {
     /// Returns the count of a source's packs that wait for storage.
     pub(crate) fn unstored(&self, source: &SourceName) -> Arc<Unstored> {
         let mut all = self.unstored.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(source.clone()).or_insert_with(|| Arc::new(Unstored::new(NonZeroUsize::MIN))))
+        Arc::clone(all.entry(source.clone()).or_default())
     }
 
     pub(crate) fn lock_days(&self) -> u32 {

@@ -88,10 +88,6 @@ impl CommitWriter {
         place
     }
 
-    fn new_packs(&self) -> PackWriter {
-        PackWriter::new(Arc::clone(&self.shared), self.shared.unstored(&self.source))
-    }
-
     /// Begins a content that is handed over piece by piece.
     pub fn content(&mut self, layout: Layout) -> Result<ContentWriter<'_>, WriteError> {
         ContentWriter::new(self, layout)
@@ -189,7 +185,7 @@ impl CommitWriter {
             return Err(WriteError::Broken);
         }
         let ledger = self.balanced_ledger()?;
-        let next = self.new_packs();
+        let next = self.packs.another();
         let packs = std::mem::replace(&mut self.packs, next).finish()?;
         if let Some(block) = std::mem::take(&mut self.blocks).finish() {
             self.waiting_bytes += block.length();
@@ -239,11 +235,8 @@ impl CommitWriter {
         if self.body_packs.is_none() && self.waiting_bytes <= INLINE_BODY_BYTES_MAX {
             return Ok(());
         }
-        let shared = Arc::clone(&self.shared);
-        if self.body_packs.is_none() {
-            self.body_packs = Some(self.new_packs());
-        }
-        let Some(packs) = &mut self.body_packs else { return Ok(()) };
+        let shared = &self.shared;
+        let packs = self.body_packs.get_or_insert_with(|| self.packs.another());
         while let Some(block) = self.waiting.pop_front_if(|block| block.is_ready()) {
             self.waiting_bytes -= block.length();
             let frame = FrameShape { bytes: 1, level: shared.options.compression_level };

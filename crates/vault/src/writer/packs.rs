@@ -45,6 +45,11 @@ impl PackWriter {
         Self { shared, unstored, builder: None, pending: VecDeque::new(), storage }
     }
 
+    /// Returns an empty one for the same source.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.shared), Arc::clone(&self.unstored))
+    }
+
     /// Adds a chunk and returns where it will be.
     pub(crate) fn add(
         &mut self,

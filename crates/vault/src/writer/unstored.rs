@@ -1,29 +1,23 @@
-use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Counts the packs of one source that are sealed and not stored yet, in all of its commits.
 ///
 /// Each holds megabytes. Whoever begins another one waits here; waiting ends, since what is sealed needs nothing more to
 /// be stored.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Unstored {
     count: Mutex<usize>,
     fewer: Condvar,
-    max: NonZeroUsize,
 }
+
+/// While no more than this many wait, another pack may be begun.
+const WAITING_MAX: usize = 1;
 
 /// A pack that counts until it is dropped: stored, or given up.
 #[derive(Debug)]
 pub(crate) struct UnstoredPack(Arc<Unstored>);
 
 impl Unstored {
-    /// Lets another pack be begun while no more than this many wait.
-    pub(crate) const fn new(max: NonZeroUsize) -> Self {
-        Self { count: Mutex::new(0), fewer: Condvar::new(), max }
-    }
-
     /// Counts one more pack as sealed.
     pub(crate) fn count(self: &Arc<Self>) -> UnstoredPack {
         *self.lock() += 1;
@@ -32,7 +26,7 @@ impl Unstored {
 
     /// Waits until another pack may be begun.
     pub(crate) fn wait_for_room(&self) {
-        let too_many = |count: &mut usize| *count > self.max.get();
+        let too_many = |count: &mut usize| *count > WAITING_MAX;
         drop(self.fewer.wait_while(self.lock(), too_many).unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -56,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_third_pack_is_begun_only_when_one_of_two_is_stored() {
-        let unstored = Arc::new(Unstored::new(NonZeroUsize::MIN));
+        let unstored = Arc::new(Unstored::default());
         unstored.wait_for_room();
         let first = unstored.count();
         unstored.wait_for_room();
