@@ -2,11 +2,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::Read,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use catalog::Catalog;
-use connect::{ChangeSink, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+use catalog::{Catalog, CatalogError};
+use connect::{ChangeSink, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
 use vault::{
     CaptureKey, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
@@ -74,6 +74,9 @@ impl CaptureError {
 /// How many bytes of logs are held in memory; a reader that proposes no commit for longer fills packs ahead of it.
 const LOG_BYTES_MAX: usize = 32 << 20;
 
+/// The newest commit, whatever its number.
+const NEWEST: u64 = u64::MAX;
+
 /// What a session needs to know.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -104,6 +107,7 @@ pub struct CaptureReport {
 pub struct Session {
     writer: Arc<VaultWriter>,
     source: SourceName,
+    catalog: Arc<Mutex<Catalog>>,
     journal: JournalKeeper,
     committer: Committer,
     chunks: ChunkCache,
@@ -147,8 +151,9 @@ impl Session {
         let vault = writer.vault().manifest().vault;
         let chunks = ChunkCache::open(&options.state_folder.join("chunks.sqlite"), vault);
         let mut session = Self {
-            committer: Committer::start(Arc::clone(&writer), catalog, chunks.clone())
+            committer: Committer::start(Arc::clone(&writer), Arc::clone(&catalog), chunks.clone())
                 .map_err(CaptureError::Thread)?,
+            catalog,
             chunks,
             current: Current::default(),
             writer,
@@ -241,6 +246,19 @@ impl Session {
         Ok(())
     }
 
+    /// Asks the catalog about what earlier commits hold. It is a cache: one that fails knows nothing.
+    fn ask<T: Default>(
+        &mut self,
+        question: impl FnOnce(&Catalog) -> Result<T, CatalogError>,
+    ) -> Result<T, SinkError> {
+        self.drain(true).map_err(sink_error)?;
+        let catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(question(&catalog).unwrap_or_else(|error| {
+            self.report.catalog_stale.get_or_insert_with(|| error.to_string());
+            T::default()
+        }))
+    }
+
     /// Takes results of finished commits in; their bytes may then leave the journal.
     fn drain(&mut self, wait: bool) -> Result<(), WriteError> {
         while let Some(done) = self.committer.result(wait)? {
@@ -296,6 +314,35 @@ impl ChangeSink for Session {
         let writer = self.commit_writer();
         let content = writer.store_bytes(layout.into(), bytes).map_err(sink_error)?;
         writer.upsert(item, content).map_err(sink_error)
+    }
+
+    fn known(&mut self, stream: &StreamName, key: &str) -> Result<Option<KnownItem>, SinkError> {
+        let version = self.ask(|catalog| catalog.live_item(stream, key))?;
+        Ok(version.map(|version| KnownItem {
+            has_content: version.content.is_some(),
+            attributes: version.item.attributes,
+        }))
+    }
+
+    fn known_keys(
+        &mut self,
+        stream: &StreamName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, SinkError> {
+        let page = self.ask(|catalog| catalog.listed_at(stream, NEWEST, after, limit))?;
+        Ok(page.into_iter().map(|(item, _)| item.key).collect())
+    }
+
+    fn failed_keys(&mut self, stream: &StreamName, limit: u32) -> Result<Vec<String>, SinkError> {
+        self.ask(|catalog| catalog.failed(stream, limit))
+    }
+
+    fn upsert_attributes(&mut self, item: Item) -> Result<bool, SinkError> {
+        let version = self.ask(|catalog| catalog.live_item(&item.stream, &item.key))?;
+        let Some(content) = version.and_then(|version| version.content) else { return Ok(false) };
+        self.commit_writer().upsert(item, content).map_err(sink_error)?;
+        Ok(true)
     }
 
     fn unchanged(&mut self, count: u64) -> Result<(), SinkError> {

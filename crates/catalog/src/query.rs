@@ -144,6 +144,17 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Lists the live keys whose reading failed for a cause that may have passed.
+    pub fn failed(&self, stream: &StreamName, limit: u32) -> Result<Vec<String>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT v.key FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND v.until_sequence IS NULL AND v.content IS NULL
+               AND json_extract(v.reason, '$.reason') = 'failed' ORDER BY v.key LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![stream.as_str(), limit], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Returns the newest commit no later than a moment.
     pub fn commit_at(&self, moment: Moment) -> Result<Option<u64>, CatalogError> {
         let newest: Option<i64> = self.database.query_row(

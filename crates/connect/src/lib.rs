@@ -9,8 +9,10 @@ mod read;
 mod report;
 mod stored;
 mod stored_items;
+pub mod testing;
+pub mod units;
 
-pub use read::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+pub use read::{ChangeSink, Cursor, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};
 pub use stored::{LogRange, Stored, StoredError, StoredItem};
 pub use stored_items::{StoredBody, StoredItems, TakeItem};

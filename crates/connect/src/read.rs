@@ -112,6 +112,15 @@ pub struct LogTail {
     pub bytes: Vec<u8>,
 }
 
+/// What the newest version of an item is, as far as the capturing host remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownItem {
+    /// The attributes that its connector gave it.
+    pub attributes: String,
+    /// Whether its content is held; it is not when the item was unreadable.
+    pub has_content: bool,
+}
+
 /// Takes what a reader sees. Everything before a returned `sync` or `checkpoint` survives a power cut.
 pub trait ChangeSink {
     /// Returns what an earlier run synced and did not commit; a reader goes on after it, not after its cursor.
@@ -125,6 +134,36 @@ pub trait ChangeSink {
     /// Takes an item whose content is in memory.
     fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
         self.upsert(item, layout, &mut &*bytes)
+    }
+
+    /// Tells what the newest version of an item is, as of the last checkpoint; `None` when it is not known here.
+    ///
+    /// What was handed over since then is the reader's own knowledge. A host that has lost its memory knows nothing: the
+    /// reader then fetches everything, and the vault stores it once.
+    fn known(&mut self, _stream: &StreamName, _key: &str) -> Result<Option<KnownItem>, SinkError> {
+        Ok(None)
+    }
+
+    /// Lists the keys of a stream that are live as of the last checkpoint, in order, from behind a key on; so many at
+    /// most. An empty answer means that there are no more.
+    fn known_keys(
+        &mut self,
+        _stream: &StreamName,
+        _after: Option<&str>,
+        _limit: u32,
+    ) -> Result<Vec<String>, SinkError> {
+        Ok(Vec::new())
+    }
+
+    /// Lists the keys of a stream whose reading failed for a cause that may have passed; so many at most.
+    fn failed_keys(&mut self, _stream: &StreamName, _limit: u32) -> Result<Vec<String>, SinkError> {
+        Ok(Vec::new())
+    }
+
+    /// Takes new attributes of an item whose content is still that of its newest version. Returns false when that
+    /// content is not known here: the reader must then hand it over.
+    fn upsert_attributes(&mut self, _item: Item) -> Result<bool, SinkError> {
+        Ok(false)
     }
 
     /// Counts items that were listed and are as an earlier commit holds them.

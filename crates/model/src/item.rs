@@ -46,8 +46,13 @@ pub enum UnreadableReason {
         /// The source's own words.
         detail: String,
     },
-    /// Reading failed although it was tried again.
+    /// Reading failed although it was tried again; a later capture tries it again.
     Failed {
+        /// The source's own words.
+        detail: String,
+    },
+    /// A whole part of the source cannot be seen, so nobody knows what is in it. Nothing in it is taken for deleted.
+    Blinded {
         /// The source's own words.
         detail: String,
     },

@@ -41,6 +41,38 @@ fn items_runs_and_events_land_in_one_commit_and_in_the_catalog() {
 }
 
 #[test]
+fn what_commits_hold_is_known_and_is_stored_again_by_its_attributes_alone() {
+    let world = World::new();
+    let stream = item("mail", "1").stream;
+    let labelled = |key: &str, labels: &str| Item { attributes: labels.to_owned(), ..item("mail", key) };
+    let mut reader = script(|_, sink| {
+        sink.upsert_bytes(labelled("1", "[inbox]"), Layout::Small, b"a letter")?;
+        let failed = UnreadableReason::Failed { detail: "down".to_owned() };
+        sink.unreadable(stream.clone(), "2".to_owned(), failed)?;
+        sink.unreadable(stream.clone(), "3".to_owned(), UnreadableReason::Vanished)?;
+        assert_eq!(sink.known(&stream, "1")?, None, "it is in no commit yet");
+        sink.checkpoint(&cursor("1"))?;
+        let known = sink.known(&stream, "1")?.unwrap();
+        assert_eq!((known.attributes.as_str(), known.has_content), ("[inbox]", true));
+        assert!(!sink.known(&stream, "2")?.unwrap().has_content);
+        assert_eq!(sink.failed_keys(&stream, 10)?, ["2"]);
+        assert_eq!(sink.known_keys(&stream, None, 2)?, ["1", "2"]);
+        assert_eq!(sink.known_keys(&stream, Some("2"), 2)?, ["3"]);
+        assert!(sink.upsert_attributes(labelled("1", "[trash]"))?);
+        assert!(!sink.upsert_attributes(labelled("2", "[trash]"))?, "there is no content to keep");
+        sink.checkpoint(&cursor("2"))?;
+        Ok(ReadEnd::UpToDate)
+    });
+    let (_, report) = world.session().run(&mut reader, &Stop::default()).unwrap();
+    assert_eq!(report.commits.len(), 2);
+    assert!(report.commits[1].packs.is_empty(), "the content was not stored again");
+    let live = world.catalog().live(&stream).unwrap();
+    assert_eq!(live[0].item.attributes, "[trash]");
+    assert_eq!(world.read(&live[0]), b"a letter");
+    assert_eq!(world.catalog().item_at(&stream, "1", 1).unwrap().unwrap().item.attributes, "[inbox]");
+}
+
+#[test]
 fn a_reader_goes_on_from_the_newest_commit_that_has_a_cursor() {
     let world = World::new();
     let mut first = script(|_, sink| {

@@ -1,0 +1,152 @@
+use std::{
+    io::Read,
+    sync::mpsc::{Receiver, Sender, SyncSender, channel},
+};
+
+use model::{Event, Item, Layout, StreamName, UnreadableReason};
+
+use super::{UnitError, budget::Budget};
+use crate::{KnownItem, Stop};
+
+/// The content of an item on its way to the vault.
+pub enum Body {
+    /// All of it.
+    Bytes(Vec<u8>),
+    /// To be read while it is stored: for what is too large for memory. Other units wait meanwhile.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// What a unit's thread says to the thread that stores.
+pub(super) enum Message {
+    Upsert { item: Item, layout: Layout, body: Body, taken_bytes: u64 },
+    Attributes(Item),
+    Listed(u64),
+    Unchanged(u64),
+    Removed { stream: StreamName, key: String },
+    Unreadable { stream: StreamName, key: String, reason: UnreadableReason },
+    Event(Box<Event>),
+    Advance(String),
+    Known { stream: StreamName, keys: Vec<String>, answer: Sender<Vec<Option<KnownItem>>> },
+    KnownKeys { stream: StreamName, after: Option<String>, limit: u32, answer: Sender<Vec<String>> },
+    FailedKeys { stream: StreamName, limit: u32, answer: Sender<Vec<String>> },
+    Ended(Result<(), UnitError>),
+}
+
+/// Takes what a unit sees. Every call may wait until the vault has caught up; each ends with [`UnitError::Stopped`]
+/// once the run is to end.
+pub struct UnitSink<'a> {
+    pub(super) unit: usize,
+    pub(super) outbox: SyncSender<(usize, Message)>,
+    pub(super) budget: &'a Budget,
+    pub(super) stop: &'a Stop,
+}
+
+impl UnitSink<'_> {
+    /// Returns whether the unit should end soon; long work between calls asks now and then.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_requested()
+    }
+
+    /// Returns the request to end, for what waits on its own.
+    pub const fn stop(&self) -> &Stop {
+        self.stop
+    }
+
+    /// Tells what the newest versions of some items are, in the order of the keys; see [`crate::ChangeSink::known`].
+    pub fn known(
+        &mut self,
+        stream: &StreamName,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<KnownItem>>, UnitError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(|answer| Message::Known { stream: stream.clone(), keys, answer })
+    }
+
+    /// Lists known keys behind a key, in order; an empty answer means that there are no more.
+    pub fn known_keys(
+        &mut self,
+        stream: &StreamName,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, UnitError> {
+        let after = after.map(str::to_owned);
+        self.ask(|answer| Message::KnownKeys { stream: stream.clone(), after, limit, answer })
+    }
+
+    /// Lists the keys whose reading failed for a cause that may have passed.
+    pub fn failed_keys(&mut self, stream: &StreamName, limit: u32) -> Result<Vec<String>, UnitError> {
+        self.ask(|answer| Message::FailedKeys { stream: stream.clone(), limit, answer })
+    }
+
+    /// Says that so many more items were listed. By the next [`Self::advance`] each of them must be stored, unchanged
+    /// or unreadable: a unit that loses one is an error.
+    pub fn listed(&mut self, count: u64) -> Result<(), UnitError> {
+        self.say(Message::Listed(count))
+    }
+
+    /// Takes an item with its content.
+    pub fn upsert(&mut self, item: Item, layout: Layout, body: Body) -> Result<(), UnitError> {
+        let bytes = match &body {
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::Stream(_) => 0,
+        };
+        let taken_bytes = self.budget.take(bytes).ok_or(UnitError::Stopped)?;
+        self.say(Message::Upsert { item, layout, body, taken_bytes })
+    }
+
+    /// Takes new attributes of an item whose content is known ([`KnownItem::has_content`]) and still the same.
+    pub fn upsert_attributes(&mut self, item: Item) -> Result<(), UnitError> {
+        self.say(Message::Attributes(item))
+    }
+
+    /// Counts items that are as an earlier commit holds them.
+    pub fn unchanged(&mut self, count: u64) -> Result<(), UnitError> {
+        if count == 0 { Ok(()) } else { self.say(Message::Unchanged(count)) }
+    }
+
+    /// Takes the news that an item is gone: the source said so, or a complete listing does not have it. A lost feed, a
+    /// refusal or an empty answer says no such thing.
+    pub fn removed(&mut self, stream: &StreamName, key: String) -> Result<(), UnitError> {
+        self.say(Message::Removed { stream: stream.clone(), key })
+    }
+
+    /// Takes the news that an item exists and cannot be read.
+    pub fn unreadable(
+        &mut self,
+        stream: &StreamName,
+        key: String,
+        reason: UnreadableReason,
+    ) -> Result<(), UnitError> {
+        self.say(Message::Unreadable { stream: stream.clone(), key, reason })
+    }
+
+    /// Takes something that somebody did.
+    pub fn event(&mut self, event: Event) -> Result<(), UnitError> {
+        self.say(Message::Event(Box::new(event)))
+    }
+
+    /// Says that everything before a position was handed over; a later read goes on from it.
+    pub fn advance(&mut self, position: String) -> Result<(), UnitError> {
+        self.say(Message::Advance(position))
+    }
+
+    fn ask<T>(&mut self, question: impl FnOnce(Sender<T>) -> Message) -> Result<T, UnitError> {
+        let (answer, answered) = channel();
+        self.say(question(answer))?;
+        receive(&answered)
+    }
+
+    pub(super) fn say(&mut self, message: Message) -> Result<(), UnitError> {
+        if self.stop.is_requested() && !matches!(message, Message::Ended(_)) {
+            return Err(UnitError::Stopped);
+        }
+        // Nobody listens any more when the sink failed.
+        self.outbox.send((self.unit, message)).map_err(|_| UnitError::Stopped)
+    }
+}
+
+fn receive<T>(answered: &Receiver<T>) -> Result<T, UnitError> {
+    answered.recv().map_err(|_| UnitError::Stopped)
+}
