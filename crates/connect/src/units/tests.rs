@@ -67,8 +67,8 @@ fn settings() -> UnitSettings {
     UnitSettings::new(Arc::new(ManualClock::new(Moment::from_micros(0))))
 }
 
-fn read(units: Vec<Box<dyn Unit>>, sink: &mut MemorySink) -> Result<UnitsReport, ReadError> {
-    read_units(&units, sink, &settings(), &Stop::default(), &Silent)
+fn read(units: &[Box<dyn Unit>], sink: &mut MemorySink) -> Result<UnitsReport, ReadError> {
+    read_units(units, sink, &settings(), &Stop::default(), &Silent)
 }
 
 fn numbers(count: u64, last: u64) -> Vec<Box<dyn Unit>> {
@@ -80,17 +80,17 @@ fn numbers(count: u64, last: u64) -> Vec<Box<dyn Unit>> {
 #[test]
 fn all_units_are_read_and_go_on_where_they_were() {
     let mut sink = MemorySink::new();
-    let report = read(numbers(20, 50), &mut sink).unwrap();
+    let report = read(&numbers(20, 50), &mut sink).unwrap();
     assert_eq!(report, UnitsReport { read: 20, ..UnitsReport::default() });
     assert_eq!(sink.held.len(), 20 * 50 + 20);
     assert_eq!(sink.stream("position")["unit/7"].attributes, "50");
     assert_eq!(sink.bodies, 20 * 50 + 20);
 
     let commits = sink.commits.len();
-    read(numbers(20, 50), &mut sink).unwrap();
+    read(&numbers(20, 50), &mut sink).unwrap();
     assert_eq!(sink.commits.len(), commits, "where nothing happened, nothing is committed");
-    read(numbers(20, 51), &mut sink).unwrap();
-    assert_eq!(sink.bodies, 2 * (20 * 50 + 20) - 20 * 49 + 0);
+    read(&numbers(20, 51), &mut sink).unwrap();
+    assert_eq!(sink.bodies, 2 * (20 * 50 + 20) - 20 * 49);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn one_unit_s_trouble_is_its_own_and_is_told() {
         Box::new(Numbers::new("c", 3)),
     ];
     let mut sink = MemorySink::new();
-    let report = read(units, &mut sink).unwrap();
+    let report = read(&units, &mut sink).unwrap();
     assert_eq!(report.read, 1);
     assert_eq!(report.blinded, [("a".to_owned(), "the user is suspended: restore the user".to_owned())]);
     assert_eq!(report.failed, [("b".to_owned(), "the service is down".to_owned())]);
@@ -148,7 +148,7 @@ fn one_unit_s_trouble_is_its_own_and_is_told() {
     assert_eq!(sink.commits[0].ledger.unreadable, 1);
 
     // Once it can be seen again, it is no longer blinded.
-    read(vec![Box::new(Numbers::new("a", 3))], &mut sink).unwrap();
+    read(&[Box::new(Numbers::new("a", 3))], &mut sink).unwrap();
     assert!(sink.stream("blinded").is_empty());
     assert_eq!(sink.stream("position")["a"].attributes, "3");
 }
@@ -164,7 +164,7 @@ fn what_concerns_all_units_ends_the_read() {
     let mut units = numbers(8, 2000);
     units.insert(0, Box::new(Numbers::ending("a", 1, UnitError::Source(broken))));
     let mut sink = MemorySink::new();
-    let error = read(units, &mut sink).unwrap_err();
+    let error = read(&units, &mut sink).unwrap_err();
     assert_eq!(error.to_string(), "the key was revoked");
 }
 
@@ -186,7 +186,7 @@ impl Unit for Losing {
 #[test]
 fn a_unit_that_loses_an_item_is_found() {
     let mut sink = MemorySink::new();
-    let error = read(vec![Box::new(Losing)], &mut sink).unwrap_err();
+    let error = read(&[Box::new(Losing)], &mut sink).unwrap_err();
     assert!(error.to_string().contains("listed 2 items and accounted for 1"), "{error}");
     assert!(sink.commits.is_empty());
 }
@@ -220,7 +220,7 @@ impl Unit for Streaming {
 #[test]
 fn a_body_that_breaks_off_is_recorded_and_can_be_tried_again() {
     let mut sink = MemorySink::new();
-    read(vec![Box::new(Streaming)], &mut sink).unwrap();
+    read(&[Box::new(Streaming)], &mut sink).unwrap();
     let held = sink.stream("streaming");
     assert_eq!(held["good"].content.as_ref().unwrap().len(), 300_000);
     let detail = "the download broke off".to_owned();
