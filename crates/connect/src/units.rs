@@ -1,7 +1,7 @@
 //! Units: parts of a source that are read on their own, several at a time, into one sink.
 //!
 //! A Workspace domain has a mailbox for each user, and each has a change feed of its own. Each of them is a [`Unit`].
-//! [`read_units`] gives them to a few threads; what they see comes through a bounded channel to the one thread that
+//! [`Units`] gives them to a few threads; what they see comes through a bounded channel to the one thread that
 //! speaks to the sink. A unit's code is straight: ask for a page, ask what is known of it, fetch what is missing, hand
 //! it over, say how far it came.
 //!
@@ -22,7 +22,7 @@ use ports::Clock;
 
 use crate::ReadError;
 
-pub use read::read_units;
+pub use read::Units;
 pub use sink::{Body, UnitSink};
 
 /// A part of a source that is read on its own.

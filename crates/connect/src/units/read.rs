@@ -22,42 +22,57 @@ const COMMIT_CHECK: Duration = Duration::from_millis(500);
 /// The cursor of a source that is read in units: which way of counting their positions follow.
 const CURSOR: &str = "units 1";
 
-/// Reads units, several at a time, and commits what they say together with how far they came.
-///
-/// A unit that fails does not end the others: it is in the report, and in the commit as blinded when it takes a person
-/// to change that. The error is the sink's, or one that concerns all units.
-pub fn read_units(
-    units: &[Box<dyn Unit>],
-    sink: &mut dyn ChangeSink,
-    settings: &UnitSettings,
-    stop: &Stop,
-    progress: &dyn Progress,
-) -> Result<UnitsReport, ReadError> {
-    let positions = positions_stream().map_err(|error| unusable(&error))?;
-    let mut known = Vec::with_capacity(units.len());
-    for unit in units {
-        known.push(sink.known(&positions, unit.name())?.map(|item| item.attributes));
+/// Reads units again and again; it remembers what it told of those that could not be read.
+pub struct Units {
+    settings: UnitSettings,
+    /// Why each unit was not read the last time; an empty text when it was.
+    told: BTreeMap<String, String>,
+}
+
+impl Units {
+    /// Makes a reader of units.
+    pub const fn new(settings: UnitSettings) -> Self {
+        Self { settings, told: BTreeMap::new() }
     }
-    let budget = Budget::new(settings.waiting_bytes);
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        let (outbox, inbox) = sync_channel(WAITING_MESSAGES);
-        for _ in 0..settings.threads.clamp(1, units.len().max(1)) {
-            let (outbox, budget, next, known) = (outbox.clone(), &budget, &next, &known);
-            scope.spawn(move || work(units, known, next, &outbox, budget, stop));
+
+    /// Reads units, several at a time, and commits what they say together with how far they came.
+    ///
+    /// A unit that fails does not end the others: it is in the report and in the commit, and the next read goes on with
+    /// it. The error is the sink's, or one that concerns all units.
+    pub fn read(
+        &mut self,
+        units: &[Box<dyn Unit>],
+        sink: &mut dyn ChangeSink,
+        stop: &Stop,
+        progress: &dyn Progress,
+    ) -> Result<UnitsReport, ReadError> {
+        let positions = positions_stream().map_err(|error| unusable(&error))?;
+        let mut known = Vec::with_capacity(units.len());
+        for unit in units {
+            known.push(sink.known(&positions, unit.name())?.map(|item| item.attributes));
         }
-        drop(outbox);
-        let mut storing = Storing::new(units, &known, sink, settings, &budget, progress, positions)?;
-        let stored = storing.take_all(&inbox);
-        // Whatever the threads still want to say, nobody listens: they end.
-        drop(inbox);
-        budget.close();
-        next.store(units.len(), Ordering::SeqCst);
-        let committed = if stored.is_ok() { storing.commit() } else { Ok(()) };
-        stored.and(committed)?;
+        let settings = self.settings.clone();
+        let budget = Budget::new(settings.waiting_bytes);
+        let next = AtomicUsize::new(0);
+        let mut storing = Storing::new(self, units, &known, sink, &budget, progress, positions)?;
+        std::thread::scope(|scope| {
+            let (outbox, inbox) = sync_channel(WAITING_MESSAGES);
+            for _ in 0..settings.threads.clamp(1, units.len().max(1)) {
+                let (outbox, budget, next, known) = (outbox.clone(), &budget, &next, &known);
+                scope.spawn(move || work(units, known, next, &outbox, budget, stop));
+            }
+            drop(outbox);
+            let stored = storing.take_all(&inbox);
+            // Whatever the threads still want to say, nobody listens: they end.
+            drop(inbox);
+            budget.close();
+            next.store(units.len(), Ordering::SeqCst);
+            let committed = if stored.is_ok() { storing.commit() } else { Ok(()) };
+            stored.and(committed)
+        })?;
         storing.report.stopped = stop.is_requested();
         Ok(storing.report)
-    })
+    }
 }
 
 fn work(
@@ -81,11 +96,12 @@ fn work(
 
 /// The side that speaks to the sink.
 struct Storing<'a> {
+    settings: &'a UnitSettings,
+    told: &'a mut BTreeMap<String, String>,
     units: &'a [Box<dyn Unit>],
     /// How far each unit came before.
     known: &'a [Option<String>],
     sink: &'a mut dyn ChangeSink,
-    settings: &'a UnitSettings,
     budget: &'a Budget,
     progress: &'a dyn Progress,
     positions: StreamName,
@@ -102,10 +118,10 @@ struct Storing<'a> {
 
 impl<'a> Storing<'a> {
     fn new(
+        reading: &'a mut Units,
         units: &'a [Box<dyn Unit>],
         known: &'a [Option<String>],
         sink: &'a mut dyn ChangeSink,
-        settings: &'a UnitSettings,
         budget: &'a Budget,
         progress: &'a dyn Progress,
         positions: StreamName,
@@ -116,7 +132,8 @@ impl<'a> Storing<'a> {
             units,
             known,
             sink,
-            settings,
+            settings: &reading.settings,
+            told: &mut reading.told,
             budget,
             progress,
             positions,
@@ -255,27 +272,46 @@ impl<'a> Storing<'a> {
             Ok(()) => {
                 self.balance(unit)?;
                 self.report.read += 1;
-                if self.sink.known(&self.blinded, &name)?.is_some() {
-                    self.changed(0);
-                    self.sink.removed(self.blinded.clone(), name)?;
-                }
+                self.clear(name)?;
             }
             Err(UnitError::Blinded { detail, hint }) => {
                 let told = hint.map_or_else(|| detail.clone(), |hint| format!("{detail}: {hint}"));
-                self.sink.enumerated(1)?;
-                self.sink.unreadable(
-                    self.blinded.clone(),
-                    name.clone(),
-                    UnreadableReason::Blinded { detail: told.clone() },
-                )?;
-                self.changed(0);
+                self.tell(&name, &told, UnreadableReason::Blinded { detail: told.clone() })?;
                 self.report.blinded.push((name, told));
             }
-            Err(UnitError::Failed { detail }) => self.report.failed.push((name, detail)),
+            Err(UnitError::Failed { detail }) => {
+                self.tell(&name, &detail, UnreadableReason::Failed { detail: detail.clone() })?;
+                self.report.failed.push((name, detail));
+            }
             Err(UnitError::Stopped) => {}
             Err(UnitError::Source(error)) => return Err(error),
         }
         self.ledgers[unit] = UnitLedger::default();
+        Ok(())
+    }
+
+    /// Notes that a unit was not read, once for each reason: a read that goes on would otherwise commit it every time.
+    fn tell(&mut self, name: &str, detail: &str, reason: UnreadableReason) -> Result<(), SinkError> {
+        if self.told.get(name).is_some_and(|told| told == detail) {
+            return Ok(());
+        }
+        self.told.insert(name.to_owned(), detail.to_owned());
+        self.sink.enumerated(1)?;
+        self.sink.unreadable(self.blinded.clone(), name.to_owned(), reason)?;
+        self.changed(0);
+        Ok(())
+    }
+
+    /// Takes back that a unit was not read, if that was said, by this run or an earlier one.
+    fn clear(&mut self, name: String) -> Result<(), SinkError> {
+        if self.told.get(&name).is_some_and(String::is_empty) {
+            return Ok(());
+        }
+        if self.sink.known(&self.blinded, &name)?.is_some() {
+            self.changed(0);
+            self.sink.removed(self.blinded.clone(), name.clone())?;
+        }
+        self.told.insert(name, String::new());
         Ok(())
     }
 

@@ -68,7 +68,7 @@ fn settings() -> UnitSettings {
 }
 
 fn read(units: &[Box<dyn Unit>], sink: &mut MemorySink) -> Result<UnitsReport, ReadError> {
-    read_units(units, sink, &settings(), &Stop::default(), &Silent)
+    Units::new(settings()).read(units, sink, &Stop::default(), &Silent)
 }
 
 fn numbers(count: u64, last: u64) -> Vec<Box<dyn Unit>> {
@@ -98,7 +98,7 @@ fn a_killed_run_fetches_nothing_twice_that_was_committed() {
     let mut sink = MemorySink::new().failing_after(150);
     let few = UnitSettings { commit_changes: 10, threads: 3, ..settings() };
     let units = numbers(5, 60);
-    read_units(&units, &mut sink, &few, &Stop::default(), &Silent).unwrap_err();
+    Units::new(few.clone()).read(&units, &mut sink, &Stop::default(), &Silent).unwrap_err();
     sink.kill();
     let committed = sink.held.keys().filter(|(stream, _)| stream.as_str().starts_with("unit/")).count();
     assert!((100..150).contains(&committed), "{committed}");
@@ -107,7 +107,7 @@ fn a_killed_run_fetches_nothing_twice_that_was_committed() {
     let units: Vec<Arc<Numbers>> = units.into_iter().map(Arc::new).collect();
     let boxed: Vec<Box<dyn Unit>> =
         units.iter().map(|unit| Box::new(Shared(Arc::clone(unit))) as Box<dyn Unit>).collect();
-    read_units(&boxed, &mut sink, &few, &Stop::default(), &Silent).unwrap();
+    Units::new(few.clone()).read(&boxed, &mut sink, &Stop::default(), &Silent).unwrap();
     let fetched: u64 = units.iter().map(|unit| unit.fetched.load(std::sync::atomic::Ordering::SeqCst)).sum();
     assert_eq!(fetched as usize, 5 * 60 - committed);
 }
@@ -145,11 +145,12 @@ fn one_unit_s_trouble_is_its_own_and_is_told() {
     assert!(matches!(told, Err(UnreadableReason::Blinded { .. })));
     assert_eq!(sink.stream("position").into_keys().collect::<Vec<_>>(), ["c"]);
     assert_eq!(sink.stream("a").len(), 3, "what it said before stands");
-    assert_eq!(sink.commits[0].ledger.unreadable, 1);
+    assert!(matches!(sink.stream("blinded")["b"].content, Err(UnreadableReason::Failed { .. })));
+    assert_eq!(sink.commits[0].ledger.unreadable, 2);
 
     // Once it can be seen again, it is no longer blinded.
     read(&[Box::new(Numbers::new("a", 3))], &mut sink).unwrap();
-    assert!(sink.stream("blinded").is_empty());
+    assert_eq!(sink.stream("blinded").into_keys().collect::<Vec<_>>(), ["b"]);
     assert_eq!(sink.stream("position")["a"].attributes, "3");
 }
 
@@ -233,7 +234,7 @@ fn a_request_to_end_is_heard_and_what_was_said_is_kept() {
     let stop = Stop::default();
     stop.request();
     let mut sink = MemorySink::new();
-    let report = read_units(&numbers(3, 10), &mut sink, &settings(), &stop, &Silent).unwrap();
+    let report = Units::new(settings()).read(&numbers(3, 10), &mut sink, &stop, &Silent).unwrap();
     assert_eq!(report, UnitsReport { stopped: true, ..UnitsReport::default() });
 }
 
@@ -241,11 +242,29 @@ fn a_request_to_end_is_heard_and_what_was_said_is_kept() {
 fn bodies_larger_than_the_budget_pass_one_at_a_time() {
     let small = UnitSettings { waiting_bytes: 4, ..settings() };
     let mut sink = MemorySink::new();
-    let report = read_units(&numbers(4, 30), &mut sink, &small, &Stop::default(), &Silent).unwrap();
+    let report =
+        Units::new(small.clone()).read(&numbers(4, 30), &mut sink, &Stop::default(), &Silent).unwrap();
     assert_eq!(report.read, 4);
     let mut by_stream: BTreeMap<&str, u64> = BTreeMap::new();
     for (stream, _) in sink.held.keys() {
         *by_stream.entry(stream.as_str()).or_default() += 1;
     }
     assert_eq!(by_stream.values().copied().collect::<Vec<_>>(), [4, 30, 30, 30, 30]);
+}
+
+#[test]
+fn a_read_that_goes_on_tells_each_trouble_once() {
+    let units = || -> Vec<Box<dyn Unit>> {
+        let error = UnitError::Blinded { detail: "suspended".to_owned(), hint: None };
+        vec![Box::new(Numbers::ending("a", 0, error))]
+    };
+    let mut sink = MemorySink::new();
+    let mut reading = Units::new(settings());
+    for _ in 0..3 {
+        let report = reading.read(&units(), &mut sink, &Stop::default(), &Silent).unwrap();
+        assert_eq!(report.blinded.len(), 1, "each report says it");
+    }
+    assert_eq!(sink.commits.len(), 1);
+    read(&units(), &mut sink).unwrap();
+    assert_eq!(sink.commits.len(), 2, "another run says it again");
 }
