@@ -1,0 +1,220 @@
+//! Quota: what calls cost, and waiting until they may be made.
+//!
+//! A call is charged to several pools at once: the tenant's and the user's, say. Each pool is a bucket that fills at
+//! its rate up to its burst. A call goes ahead at the first time at which all its charges fit together without
+//! delaying anyone who came before; whoever waits for one pool does not hold up others in another.
+
+mod bucket;
+mod schedule;
+#[cfg(test)]
+pub(crate) mod simulation;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ports::Clock;
+use serde::{Deserialize, Serialize};
+
+use self::{
+    bucket::{duration, picoseconds},
+    schedule::{Schedule, Standing},
+};
+use crate::pause::{SLICE, pause, whole_micros};
+
+/// The rate of a pool. Every subject of the pool has a bucket of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSettings {
+    /// How many units come back in each span of `per`.
+    pub units: u64,
+    /// The span of time.
+    pub per: Duration,
+    /// How many units may be used at once after a rest. Within any span no more than this and the rate are used.
+    pub burst: u64,
+    /// How many calls may run at once; absent: any number.
+    pub concurrent: Option<u32>,
+}
+
+impl PoolSettings {
+    /// Tells whether the pool gives anything at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.units == 0 || self.per.is_zero() || matches!(self.concurrent, Some(0))
+    }
+}
+
+/// The settings of all pools by their names.
+pub type Pools = BTreeMap<String, PoolSettings>;
+
+/// One bucket: a pool, and whose part of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolKey {
+    /// The pool's name in the settings.
+    pub pool: String,
+    /// Whose bucket; absent: the one that all share.
+    pub subject: Option<String>,
+}
+
+impl fmt::Display for PoolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Some(subject) => write!(f, "{}/{subject}", self.pool),
+            None => f.write_str(&self.pool),
+        }
+    }
+}
+
+/// What one call costs in one bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The bucket.
+    pub key: PoolKey,
+    /// The units. None are fine: then the call only counts among those that run at once.
+    pub units: u64,
+}
+
+impl Charge {
+    /// Makes a charge to the bucket that all share.
+    pub fn shared(pool: impl Into<String>, units: u64) -> Self {
+        Self { key: PoolKey { pool: pool.into(), subject: None }, units }
+    }
+
+    /// Makes a charge to a subject's own bucket.
+    pub fn of(pool: impl Into<String>, subject: impl Into<String>, units: u64) -> Self {
+        Self { key: PoolKey { pool: pool.into(), subject: Some(subject.into()) }, units }
+    }
+}
+
+/// Why a call may not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaError {
+    /// The pool gives nothing: waiting would not end.
+    #[error("the quota of {pool} is zero")]
+    Zero {
+        /// The pool's name.
+        pool: String,
+    },
+    /// Nobody said how large the pool is.
+    #[error("there is no quota named {pool}")]
+    Unknown {
+        /// The pool's name.
+        pool: String,
+    },
+    /// Somebody asked to end while the call waited.
+    #[error("the call was stopped while it waited for quota")]
+    Stopped,
+}
+
+/// The buckets of a source. Clones share them.
+#[derive(Clone)]
+pub struct Quota {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    schedule: Mutex<Schedule>,
+    /// Somebody else's change may have made room.
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("quota")
+    }
+}
+
+impl Quota {
+    /// Makes buckets, full at first, on their first use.
+    pub fn new(pools: Pools, clock: Arc<dyn Clock>) -> Self {
+        let schedule = Mutex::new(Schedule::new(pools));
+        Self { shared: Arc::new(Shared { clock, schedule, changed: Condvar::new() }) }
+    }
+
+    /// Waits until all charges fit at once, and takes them.
+    ///
+    /// A price above a pool's burst waits for as long as its units take to come back. What was taken is not given
+    /// back, whatever becomes of the call.
+    pub fn acquire(&self, charges: &[Charge], stop: &dyn Fn() -> bool) -> Result<Permit, QuotaError> {
+        let ticket = self.shared.lock().arrive(charges)?;
+        loop {
+            if stop() {
+                self.shared.lock().leave(ticket);
+                self.shared.changed.notify_all();
+                return Err(QuotaError::Stopped);
+            }
+            let mut schedule = self.shared.lock();
+            let now = picoseconds(self.shared.clock.elapsed());
+            if schedule.advance(now) > 1 {
+                // Others go ahead as well; those that wait for a place do not look by themselves.
+                self.shared.changed.notify_all();
+            }
+            match schedule.standing(ticket) {
+                Standing::Admitted { settle } => {
+                    let places = schedule.take(ticket);
+                    drop(schedule);
+                    let permit = Permit { shared: Arc::clone(&self.shared), places };
+                    return if pause(&*self.shared.clock, duration(settle), stop) {
+                        Ok(permit)
+                    } else {
+                        Err(QuotaError::Stopped)
+                    };
+                }
+                Standing::Waits { until } => {
+                    drop(schedule);
+                    let left = whole_micros(duration(until.saturating_sub(now)));
+                    self.shared.clock.sleep(left.min(SLICE));
+                }
+                Standing::Queues => {
+                    // No clock tells when another call ends: its end does. The limit is only there to see a stop.
+                    drop(self.shared.changed.wait_timeout(schedule, SLICE));
+                }
+            }
+        }
+    }
+
+    /// Lets nobody use a bucket for a while, and lets nothing come back to it meanwhile: its server said that it was
+    /// used too fast.
+    pub fn penalise(&self, key: &PoolKey, duration: Duration) -> Result<(), QuotaError> {
+        let now = picoseconds(self.shared.clock.elapsed());
+        self.shared.lock().penalise(key, now, picoseconds(duration))
+    }
+
+    /// Returns how many buckets are remembered; those that are full and unused are forgotten in time.
+    #[must_use]
+    pub fn buckets(&self) -> usize {
+        self.shared.lock().buckets()
+    }
+}
+
+/// The right to make one call. While it lives, the call counts among those that run at once.
+pub struct Permit {
+    shared: Arc<Shared>,
+    places: Vec<PoolKey>,
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("permit")
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.places.is_empty() {
+            self.shared.lock().release(&self.places);
+            self.shared.changed.notify_all();
+        }
+    }
+}
