@@ -1,5 +1,7 @@
 //! Making calls: quota, token, attempts, judgement.
 
+mod batch;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use connect::Stop;

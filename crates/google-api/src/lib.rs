@@ -1,1 +1,16 @@
-//! Google's APIs as reader and writer of a Workspace domain call them.
+//! Google's APIs, as the reader of a Workspace domain calls them: tokens in the name of users, quota, errors, batches.
+
+mod api;
+mod assertion;
+mod error;
+mod key;
+pub mod method;
+mod tokens;
+mod vendor;
+
+pub use api::{ApiParts, ApiSettings, Get, ReadApi};
+pub use error::{ApiError, Obstacle};
+pub use key::{KeyError, ServiceAccountKey};
+pub use method::{Method, Service, scope};
+pub use tokens::ServiceAccountTokens;
+pub use vendor::Google;

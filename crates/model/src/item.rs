@@ -30,6 +30,16 @@ pub enum Layout {
     Blocks,
 }
 
+/// Content up to this size is a small item.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+impl Layout {
+    /// Returns the layout of a content of its own shape: a message, a document, a record.
+    pub const fn of_size(bytes: u64) -> Self {
+        if bytes <= SMALL_BYTES_MAX { Self::Small } else { Self::Blocks }
+    }
+}
+
 /// Why an enumerated item has no content in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]

@@ -1,0 +1,218 @@
+//! Calls that read.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use connect::Stop;
+use connect_http::{
+    ANSWER_BYTES_MAX, Access, Call, CallError, Charge, Client, ClientParts, PoolSettings, Pools, Quota,
+    Request, Response, RetrySettings, Taking, TokenCache, Transport,
+};
+use ports::{Clock, Random};
+use serde::de::DeserializeOwned;
+
+use crate::{ApiError, Google, Method, Service};
+
+/// The largest single answer that is taken: a message of 150 MB as base64, and some more.
+const LARGE_BYTES_MAX: u64 = 256 << 20;
+
+/// A call that reads something.
+#[derive(Debug, Clone)]
+pub struct Get {
+    /// What is called.
+    pub method: &'static Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+}
+
+impl Get {
+    /// Makes a call of a method; `path` is what comes after the host, its parts escaped.
+    pub fn new(method: &'static Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), query: Vec::new() }
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+}
+
+/// What can be chosen about Google's APIs.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Where all services are in place of Google's own addresses: a simulator, a proxy.
+    pub address: Option<String>,
+    /// Prices that differ from the published ones, by the method's name.
+    pub units: BTreeMap<String, u64>,
+    /// The pools of quota: `SERVICE/project` and `SERVICE/user`. A pool that is not named is not limited.
+    pub pools: Pools,
+    /// How many calls travel in one batch.
+    pub batch_calls: usize,
+    /// How often calls are tried.
+    pub retry: RetrySettings,
+}
+
+/// Published quotas, in units a minute: of the project, of a user in it.
+const QUOTAS: [(Service, u64, u64); 5] = [
+    (Service::Gmail, 1_200_000, 6000),
+    (Service::Drive, 1_000_000, 325_000),
+    (Service::Calendar, 10_000, 600),
+    (Service::People, 3000, 90),
+    (Service::Admin, 2400, 2400),
+];
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        let pool =
+            |units| PoolSettings { units, per: Duration::from_mins(1), burst: units / 6, concurrent: None };
+        let pools = QUOTAS.iter().flat_map(|&(service, project, user)| {
+            [(project_pool(service), pool(project)), (user_pool(service), pool(user))]
+        });
+        Self {
+            address: None,
+            units: BTreeMap::new(),
+            pools: pools.collect(),
+            batch_calls: 25,
+            retry: RetrySettings::default(),
+        }
+    }
+}
+
+fn project_pool(service: Service) -> String {
+    format!("{}/project", service.name())
+}
+
+fn user_pool(service: Service) -> String {
+    format!("{}/user", service.name())
+}
+
+/// What a reading client is made of.
+pub struct ApiParts {
+    /// What carries its calls.
+    pub transport: Arc<dyn Transport>,
+    /// Where its tokens come from.
+    pub tokens: Arc<TokenCache>,
+    /// The number under which an administrator grants it scopes.
+    pub client_id: String,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// What ends every wait.
+    pub stop: Stop,
+}
+
+/// Reads in the name of users. There is no call in it that changes anything.
+pub struct ReadApi {
+    client: Client,
+    settings: ApiSettings,
+    client_id: String,
+}
+
+impl ReadApi {
+    /// Puts a client together.
+    pub fn new(parts: ApiParts, settings: ApiSettings) -> Self {
+        let client = Client::new(ClientParts {
+            transport: parts.transport,
+            vendor: Arc::new(Google),
+            quota: Quota::new(settings.pools.clone(), Arc::clone(&parts.clock)),
+            tokens: Some(parts.tokens),
+            retry: settings.retry,
+            clock: parts.clock,
+            random: parts.random,
+            stop: parts.stop,
+        });
+        Self { client, settings, client_id: parts.client_id }
+    }
+
+    /// Returns how many calls travel in one batch.
+    pub const fn batch_calls(&self) -> usize {
+        self.settings.batch_calls
+    }
+
+    /// Makes a call in the name of a user and reads its answer.
+    pub fn get<T: DeserializeOwned>(&self, subject: &str, get: &Get) -> Result<T, ApiError> {
+        self.client.json(&self.call(subject, get)).map_err(|error| self.error(error, get.method))
+    }
+
+    /// Makes calls to one service in the name of a user, in one batch. Each has an answer of its own, in the order of the
+    /// calls; the error is the batch's.
+    pub fn get_many(&self, subject: &str, gets: &[Get]) -> Result<Vec<Result<Vec<u8>, ApiError>>, ApiError> {
+        let Some(first) = gets.first() else { return Ok(Vec::new()) };
+        let service = first.method.service;
+        let calls: Vec<Call> = gets.iter().map(|get| self.call(subject, get)).collect();
+        let url = format!("{}/{}", self.address(service), service.batch_path());
+        let answers = match self.client.batch(&url, &calls) {
+            // Together they are too large for one answer.
+            Err(CallError::Body(_)) => return self.get_apart(subject, gets),
+            answers => answers.map_err(|error| self.error(error, first.method))?,
+        };
+        let answer = |(get, answer): (&Get, Result<Response, CallError>)| {
+            answer
+                .and_then(|response| response.body.bytes(ANSWER_BYTES_MAX).map_err(CallError::Body))
+                .map_err(|error| self.error(error, get.method))
+        };
+        Ok(gets.iter().zip(answers).map(answer).collect())
+    }
+
+    /// Makes calls in two smaller batches, or one of them by itself.
+    fn get_apart(&self, subject: &str, gets: &[Get]) -> Result<Vec<Result<Vec<u8>, ApiError>>, ApiError> {
+        if let [one] = gets {
+            return match self.get_bytes(subject, one) {
+                Err(ApiError::Stopped) => Err(ApiError::Stopped),
+                answer => Ok(vec![answer]),
+            };
+        }
+        let (left, right) = gets.split_at(gets.len() / 2);
+        let mut answers = self.get_many(subject, left)?;
+        answers.extend(self.get_many(subject, right)?);
+        Ok(answers)
+    }
+
+    /// Makes a call in the name of a user and returns its answer, which may be large.
+    pub fn get_bytes(&self, subject: &str, get: &Get) -> Result<Vec<u8>, ApiError> {
+        let call = self.call(subject, get).taking(Taking::Whole(LARGE_BYTES_MAX));
+        self.client
+            .call(&call)
+            .and_then(|response| response.body.bytes(LARGE_BYTES_MAX).map_err(CallError::Body))
+            .map_err(|error| self.error(error, get.method))
+    }
+
+    fn call(&self, subject: &str, get: &Get) -> Call {
+        let method = get.method;
+        let mut call = Call::new(self.request(get)).with(Access::new(subject, [method.scope]));
+        for charge in self.charges(subject, method) {
+            call = call.charged(charge);
+        }
+        call
+    }
+
+    fn request(&self, get: &Get) -> Request {
+        let address = self.address(get.method.service);
+        let request = Request::get(format!("{address}/{}", get.path));
+        get.query.iter().fold(request, |request, (name, value)| request.query(name, value))
+    }
+
+    fn address(&self, service: Service) -> &str {
+        self.settings.address.as_deref().unwrap_or_else(|| service.address())
+    }
+
+    fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
+        let units = self.settings.units.get(method.name).copied().unwrap_or(method.units);
+        let (project, user) = (project_pool(method.service), user_pool(method.service));
+        let limited = |pool: &String| self.settings.pools.contains_key(pool);
+        let mut charges = Vec::new();
+        if limited(&project) {
+            charges.push(Charge::shared(project, units));
+        }
+        if limited(&user) {
+            charges.push(Charge::of(user, subject, units));
+        }
+        charges
+    }
+
+    fn error(&self, error: CallError, method: &'static Method) -> ApiError {
+        ApiError::of(error, method.name, &self.client_id, method.scope)
+    }
+}

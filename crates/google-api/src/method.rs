@@ -1,0 +1,139 @@
+//! The methods that are called, with what they cost and which scope each needs.
+
+/// The reading scopes. Each is the least that its calls need.
+pub mod scope {
+    /// Reads mail, labels and settings.
+    pub const GMAIL_READ: &str = "https://www.googleapis.com/auth/gmail.readonly";
+    /// Reads files with their content.
+    pub const DRIVE_READ: &str = "https://www.googleapis.com/auth/drive.readonly";
+    /// Reads calendars and events.
+    pub const CALENDAR_READ: &str = "https://www.googleapis.com/auth/calendar.readonly";
+    /// Reads contacts.
+    pub const CONTACTS_READ: &str = "https://www.googleapis.com/auth/contacts.readonly";
+    /// Reads contacts that were never saved.
+    pub const OTHER_CONTACTS_READ: &str = "https://www.googleapis.com/auth/contacts.other.readonly";
+    /// Lists users.
+    pub const USERS_READ: &str = "https://www.googleapis.com/auth/admin.directory.user.readonly";
+    /// Lists groups and their members.
+    pub const GROUPS_READ: &str = "https://www.googleapis.com/auth/admin.directory.group.readonly";
+    /// Lists organizational units.
+    pub const ORGUNITS_READ: &str = "https://www.googleapis.com/auth/admin.directory.orgunit.readonly";
+    /// Lists roles and who has them.
+    pub const ROLES_READ: &str = "https://www.googleapis.com/auth/admin.directory.rolemanagement.readonly";
+    /// Reads the audit log.
+    pub const AUDIT_READ: &str = "https://www.googleapis.com/auth/admin.reports.audit.readonly";
+}
+
+/// A product with a quota and an address of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// Gmail.
+    Gmail,
+    /// Drive.
+    Drive,
+    /// Calendar.
+    Calendar,
+    /// People: contacts.
+    People,
+    /// Directory and Reports: the administrator's APIs.
+    Admin,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Gmail, Self::Drive, Self::Calendar, Self::People, Self::Admin];
+
+    /// Returns the name that its pools of quota begin with.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gmail => "gmail",
+            Self::Drive => "drive",
+            Self::Calendar => "calendar",
+            Self::People => "people",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Returns where it is.
+    pub const fn address(self) -> &'static str {
+        match self {
+            Self::Gmail => "https://gmail.googleapis.com",
+            Self::Drive | Self::Calendar => "https://www.googleapis.com",
+            Self::People => "https://people.googleapis.com",
+            Self::Admin => "https://admin.googleapis.com",
+        }
+    }
+
+    /// Returns the path at which it takes batches.
+    pub const fn batch_path(self) -> &'static str {
+        match self {
+            Self::Drive => "batch/drive/v3",
+            Self::Calendar => "batch/calendar/v3",
+            Self::Gmail | Self::People | Self::Admin => "batch",
+        }
+    }
+}
+
+/// A method of an API.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Method {
+    /// Its name in the discovery document: `gmail.users.messages.get`.
+    pub name: &'static str,
+    /// Whose it is.
+    pub service: Service,
+    /// What one call costs, in the service's own units (published for projects made since May 2026).
+    pub units: u64,
+    /// The scope that it needs.
+    pub scope: &'static str,
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $constant:ident = $service:ident $name:literal, $units:literal, $scope:ident;)*) => {
+        $($(#[$doc])* pub const $constant: Method =
+            Method { name: $name, service: Service::$service, units: $units, scope: scope::$scope };)*
+
+        /// Every reading method, for tables of prices and for tests.
+        pub const READING: &[&Method] = &[$(&$constant),*];
+    };
+}
+
+methods! {
+    /// The mailbox's size and the newest id of its history.
+    GMAIL_PROFILE = Gmail "gmail.users.getProfile", 1, GMAIL_READ;
+    /// Ids of messages, page by page.
+    GMAIL_MESSAGES_LIST = Gmail "gmail.users.messages.list", 5, GMAIL_READ;
+    /// One message.
+    GMAIL_MESSAGES_GET = Gmail "gmail.users.messages.get", 20, GMAIL_READ;
+    /// What changed.
+    GMAIL_HISTORY_LIST = Gmail "gmail.users.history.list", 2, GMAIL_READ;
+    /// All labels.
+    GMAIL_LABELS_LIST = Gmail "gmail.users.labels.list", 1, GMAIL_READ;
+    /// One of the settings.
+    GMAIL_SETTINGS_GET = Gmail "gmail.users.settings.get", 1, GMAIL_READ;
+    /// The domain's users.
+    USERS_LIST = Admin "directory.users.list", 1, USERS_READ;
+    /// The domain's groups.
+    GROUPS_LIST = Admin "directory.groups.list", 1, GROUPS_READ;
+    /// A group's members.
+    MEMBERS_LIST = Admin "directory.members.list", 1, GROUPS_READ;
+    /// The domain's organizational units.
+    ORGUNITS_LIST = Admin "directory.orgunits.list", 1, ORGUNITS_READ;
+    /// The domain's administrative roles.
+    ROLES_LIST = Admin "directory.roles.list", 1, ROLES_READ;
+    /// Who has which role.
+    ROLE_ASSIGNMENTS_LIST = Admin "directory.roleAssignments.list", 1, ROLES_READ;
+    /// What was done in the domain.
+    ACTIVITIES_LIST = Admin "reports.activities.list", 1, AUDIT_READ;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_reads_asks_for_a_scope_that_writes() {
+        for method in READING {
+            assert!(method.scope.ends_with(".readonly"), "{}: {}", method.name, method.scope);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a failed call means: for an item, for a unit, for everything.
+
+use connect::{ReadError, units::UnitError};
+use google_api::ApiError;
+use model::UnreadableReason;
+
+/// Returns what a failed call means for a unit that cannot go on without it.
+pub(crate) fn unit_error(error: &ApiError) -> UnitError {
+    match error {
+        ApiError::Stopped => UnitError::Stopped,
+        ApiError::Obstacle(obstacle) if obstacle.concerns_all() => UnitError::Source(ReadError::Source {
+            message: obstacle.to_string(),
+            hint: Some(obstacle.hint()),
+            transient: false,
+            source: None,
+        }),
+        ApiError::Obstacle(obstacle) => {
+            UnitError::Blinded { detail: obstacle.to_string(), hint: Some(obstacle.hint()) }
+        }
+        ApiError::NotFound(refusal) | ApiError::Refused(refusal) => {
+            UnitError::Blinded { detail: refusal.to_string(), hint: None }
+        }
+        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Answer { .. } => {
+            UnitError::Failed { detail: chain(error) }
+        }
+    }
+}
+
+/// Returns why an item that was listed is not there; `None` when the run is to end.
+pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
+    Some(match error {
+        ApiError::Stopped => return None,
+        ApiError::NotFound(_) => UnreadableReason::Vanished,
+        ApiError::Refused(refusal) if refusal.status.as_u16() == 403 => {
+            UnreadableReason::Denied { detail: refusal.to_string() }
+        }
+        ApiError::Refused(refusal) => UnreadableReason::Unsupported { detail: refusal.to_string() },
+        ApiError::Obstacle(obstacle) => UnreadableReason::Denied { detail: obstacle.to_string() },
+        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Answer { .. } => {
+            UnreadableReason::Failed { detail: chain(error) }
+        }
+    })
+}
+
+/// Writes an error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! A user's mailbox: messages byte for byte with their labels, label definitions, settings.
+//!
+//! A message's id is its key, its raw text its content, and its thread and labels its attributes. A message never
+//! changes but for its labels, so it is fetched once; what becomes of it later is computed from the mailbox's history.
+
+mod attributes;
+mod enumerate;
+mod follow;
+mod history;
+mod messages;
+mod settings;
+mod wire;
+
+use std::sync::Arc;
+
+use connect::units::{Unit, UnitError, UnitSink};
+use google_api::{Get, ReadApi, method};
+use model::StreamName;
+use serde::{Deserialize, Serialize};
+
+pub use attributes::MessageAttributes;
+
+use self::wire::Profile;
+use crate::{failure::unit_error, rounds::Rounds, user::User};
+
+/// The mailbox of one user.
+pub(crate) struct Mailbox {
+    api: Arc<ReadApi>,
+    rounds: Arc<Rounds>,
+    user: User,
+    name: String,
+    stream: StreamName,
+}
+
+/// How far a mailbox was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    /// The address that the stream is named after; after a change of it everything is read under the new one.
+    mailbox: String,
+    /// The id in the mailbox's history before which everything is held.
+    history: String,
+    /// Whether the mailbox was listed to its end since that id was taken.
+    listed: bool,
+    /// Whether what is held must be compared with the mailbox while it is listed, because history was lost.
+    compare: bool,
+}
+
+impl Mailbox {
+    /// Makes the unit of a user's mailbox.
+    pub(crate) fn new(api: Arc<ReadApi>, rounds: Arc<Rounds>, user: User, stream: StreamName) -> Self {
+        let name = format!("gmail/{}", user.id);
+        Self { api, rounds, user, name, stream }
+    }
+
+    /// Makes a call for something of this mailbox; `path` comes after the user.
+    fn get(method: &'static method::Method, path: &str) -> Get {
+        Get::new(method, format!("gmail/v1/users/me/{path}"))
+    }
+
+    /// Takes the id of the newest change: before anything is listed, so that what happens meanwhile is not lost.
+    fn newest_history(&self) -> Result<String, UnitError> {
+        let profile: Profile = self
+            .api
+            .get(&self.user.email, &Self::get(&method::GMAIL_PROFILE, "profile"))
+            .map_err(|error| unit_error(&error))?;
+        Ok(profile.history_id)
+    }
+
+    fn position(&self, text: Option<&str>) -> Option<Position> {
+        let position: Position = serde_json::from_str(text?).ok()?;
+        (position.mailbox == self.user.email).then_some(position)
+    }
+
+    fn advance(position: &Position, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        sink.advance(serde_json::to_string(position).unwrap_or_default())
+    }
+}
+
+impl Unit for Mailbox {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let mut position = match self.position(position) {
+            Some(position) => position,
+            None => {
+                let history = self.newest_history()?;
+                let mailbox = self.user.email.clone();
+                let position = Position { mailbox, history, listed: false, compare: false };
+                Self::advance(&position, sink)?;
+                position
+            }
+        };
+        let round = self.rounds.is_due(&self.name);
+        loop {
+            if !position.listed {
+                self.enumerate(position.compare, sink)?;
+                (position.listed, position.compare) = (true, false);
+                Self::advance(&position, sink)?;
+            }
+            if let Some(newest) = self.follow(&position.history, round, sink)? {
+                position.history = newest;
+                return Self::advance(&position, sink);
+            }
+            // The mailbox no longer knows what happened since then: this is normal after some days, and says nothing about
+            // any message.
+            position.history = self.newest_history()?;
+            (position.listed, position.compare) = (false, true);
+            Self::advance(&position, sink)?;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Fetching messages.
+
+use base64_simd::URL_SAFE_NO_PAD;
+use connect::units::{Body, UnitError, UnitSink};
+use google_api::{ApiError, method};
+use model::{Item, Layout, UnreadableReason};
+
+use super::{Mailbox, attributes::MessageAttributes, wire::RawMessage};
+use crate::failure::{as_unreadable, unit_error};
+
+/// The key of a message's item begins with it.
+pub(super) const PREFIX: &str = "message/";
+
+pub(super) fn key(id: &str) -> String {
+    format!("{PREFIX}{id}")
+}
+
+impl Mailbox {
+    /// Fetches messages and hands each over, or says why it is not there.
+    pub(super) fn fetch(&self, ids: &[String], sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let gets: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                Self::get(&method::GMAIL_MESSAGES_GET, &format!("messages/{id}")).query("format", "raw")
+            })
+            .collect();
+        for (ids, gets) in ids.chunks(self.api.batch_calls()).zip(gets.chunks(self.api.batch_calls())) {
+            let answers = self.api.get_many(&self.user.email, gets).map_err(|error| unit_error(&error))?;
+            for (id, answer) in ids.iter().zip(answers) {
+                self.take(id, answer, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &self,
+        id: &str,
+        answer: Result<Vec<u8>, ApiError>,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<(), UnitError> {
+        match answer.map_err(|error| as_unreadable(&error)).and_then(|body| self.item(&body)) {
+            Ok((item, text)) => {
+                let layout = Layout::of_size(text.len() as u64);
+                sink.upsert(item, layout, Body::Bytes(text))
+            }
+            Err(Some(reason)) => sink.unreadable(&self.stream, key(id), reason),
+            Err(None) => Err(UnitError::Stopped),
+        }
+    }
+
+    /// Makes an item of a message and its raw text.
+    fn item(&self, body: &[u8]) -> Result<(Item, Vec<u8>), Option<UnreadableReason>> {
+        let failed = |detail: String| Some(UnreadableReason::Failed { detail });
+        let message: RawMessage = serde_json::from_slice(body)
+            .map_err(|error| failed(format!("the answer is no message: {error}")))?;
+        let raw = message.raw.as_deref().ok_or_else(|| failed("the answer has no raw text".to_owned()))?;
+        let text = decode(raw).ok_or_else(|| failed("the raw text is not base64".to_owned()))?;
+        let attributes = MessageAttributes::of_message(&message, &text);
+        let item =
+            Item { stream: self.stream.clone(), key: key(&message.id), attributes: attributes.to_text() };
+        Ok((item, text))
+    }
+}
+
+/// Decodes base64 in the alphabet of URLs, with or without padding.
+fn decode(raw: &str) -> Option<Vec<u8>> {
+    let bare = raw.trim_end_matches('=');
+    URL_SAFE_NO_PAD.decode_to_vec(bare.as_bytes()).ok()
+}

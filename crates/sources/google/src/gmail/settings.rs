@@ -1,0 +1,95 @@
+//! Labels and settings, which no history tells of: they are read again in each round.
+
+use std::collections::BTreeSet;
+
+use connect::units::{UnitError, UnitSink};
+use google_api::{ApiError, Get, method};
+use model::UnreadableReason;
+use serde_json::Value;
+
+use super::{Mailbox, wire::LabelList};
+use crate::{
+    failure::{as_unreadable, unit_error},
+    records::{self, Record},
+};
+
+/// The settings of a mailbox: the item's name, and what comes after `settings/` in the address.
+const SETTINGS: [&str; 9] = [
+    "filters",
+    "forwardingAddresses",
+    "delegates",
+    "sendAs",
+    "autoForwarding",
+    "imap",
+    "pop",
+    "language",
+    "vacation",
+];
+
+const LABEL: &str = "label/";
+
+impl Mailbox {
+    /// Returns the calls of one round: the labels first, then the settings.
+    pub(super) fn round_calls() -> Vec<Get> {
+        let settings =
+            SETTINGS.iter().map(|name| Self::get(&method::GMAIL_SETTINGS_GET, &format!("settings/{name}")));
+        std::iter::once(Self::get(&method::GMAIL_LABELS_LIST, "labels")).chain(settings).collect()
+    }
+
+    /// Takes the answers of a round, in the order of its calls.
+    pub(super) fn take_round(
+        &self,
+        answers: Vec<Result<Vec<u8>, ApiError>>,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<(), UnitError> {
+        let mut answers = answers.into_iter();
+        if let Some(labels) = answers.next() {
+            let labels = labels.map_err(|error| unit_error(&error))?;
+            self.take_labels(&labels, sink)?;
+        }
+        for (name, answer) in SETTINGS.iter().zip(answers) {
+            let key = format!("settings/{name}");
+            let document = answer.map_err(|error| as_unreadable(&error)).and_then(|body| {
+                serde_json::from_slice::<Value>(&body)
+                    .map_err(|error| Some(UnreadableReason::Failed { detail: error.to_string() }))
+            });
+            match document {
+                Ok(document) => records::store(&self.stream, vec![Record::new(key, None, document)], sink)?,
+                Err(Some(reason)) => self.unreadable_setting(key, reason, sink)?,
+                Err(None) => return Err(UnitError::Stopped),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says once that a setting cannot be read, not in every round.
+    fn unreadable_setting(
+        &self,
+        key: String,
+        reason: UnreadableReason,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<(), UnitError> {
+        let known = sink.known(&self.stream, vec![key.clone()])?;
+        if known.into_iter().flatten().any(|known| !known.has_content) {
+            return Ok(());
+        }
+        sink.unreadable(&self.stream, key, reason)
+    }
+
+    fn take_labels(&self, body: &[u8], sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let list: LabelList = serde_json::from_slice(body).map_err(|error| UnitError::Failed {
+            detail: format!("the list of labels is not understood: {error}"),
+        })?;
+        let mut listed = BTreeSet::new();
+        let mut labels = Vec::new();
+        for label in list.labels {
+            let Some(id) = label["id"].as_str() else { continue };
+            let key = format!("{LABEL}{id}");
+            listed.insert(key.clone());
+            let name = label["name"].as_str().map(str::to_owned);
+            labels.push(Record::new(key, name.as_deref(), label));
+        }
+        records::store(&self.stream, labels, sink)?;
+        records::remove_others(&self.stream, LABEL, &listed, sink).map(drop)
+    }
+}

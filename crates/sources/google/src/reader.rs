@@ -1,0 +1,242 @@
+//! The reader of a Workspace domain.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use connect::{
+    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
+    units::{Unit, UnitError, UnitSettings, UnitSink, Units},
+};
+use connect_http::{TokenCache, Transport};
+use google_api::{ApiError, ApiParts, ApiSettings, ReadApi, ServiceAccountKey, ServiceAccountTokens};
+use model::{NameError, StreamName};
+use ports::{Clock, Random};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    directory, directory::Directory, failure::unit_error, gmail::Mailbox, rounds::Rounds, user::User,
+};
+
+/// Settings, labels and what failed are looked at again after so long.
+const ROUND: Duration = Duration::from_hours(1);
+/// The directory is listed again after so long.
+const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
+/// Tokens are renewed so long before their end.
+const TOKEN_MARGIN: Duration = Duration::from_mins(5);
+const STOP_CHECK: Duration = Duration::from_millis(200);
+
+/// What of a user is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Users, groups, organizational units, roles.
+    Directory,
+    /// Mail.
+    Gmail,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Directory, Self::Gmail];
+}
+
+/// How a domain is read.
+#[derive(Clone)]
+pub struct GoogleSettings {
+    /// The administrator in whose name the directory is read.
+    pub admin: String,
+    /// What is read.
+    pub parts: BTreeSet<Part>,
+    /// Addresses of the only users that are read; empty for all.
+    pub users: BTreeSet<String>,
+    /// How Google is called.
+    pub api: ApiSettings,
+    /// How many units are read at a time.
+    pub threads: usize,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+/// Reads a Workspace domain with a service account that may only read.
+pub struct GoogleReader {
+    settings: GoogleSettings,
+    client_id: String,
+    transport: Arc<dyn Transport>,
+    tokens: Arc<TokenCache>,
+    progress: Arc<dyn Progress>,
+    units: Units,
+    rounds: Arc<Rounds>,
+    directory_rounds: Rounds,
+    every: Option<Duration>,
+}
+
+impl GoogleReader {
+    /// Makes a reader that reads once.
+    pub fn new(
+        key: ServiceAccountKey,
+        transport: Arc<dyn Transport>,
+        settings: GoogleSettings,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        let clock = Arc::clone(&settings.clock);
+        let client_id = key.client_id.clone();
+        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), Arc::clone(&clock));
+        let tokens = Arc::new(TokenCache::new(Arc::new(source), Arc::clone(&clock), TOKEN_MARGIN));
+        let units = UnitSettings { threads: settings.threads, ..UnitSettings::new(Arc::clone(&clock)) };
+        Self {
+            rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
+            directory_rounds: Rounds::new(clock, DIRECTORY_ROUND),
+            units: Units::new(units),
+            settings,
+            client_id,
+            transport,
+            tokens,
+            progress,
+            every: None,
+        }
+    }
+
+    /// Lets it read again and again, with so much time in between.
+    #[must_use]
+    pub const fn every(mut self, pause: Duration) -> Self {
+        self.every = Some(pause);
+        self
+    }
+
+    fn api(&self, stop: &Stop) -> Arc<ReadApi> {
+        let parts = ApiParts {
+            transport: Arc::clone(&self.transport),
+            tokens: Arc::clone(&self.tokens),
+            client_id: self.client_id.clone(),
+            clock: Arc::clone(&self.settings.clock),
+            random: Arc::clone(&self.settings.random),
+            stop: stop.clone(),
+        };
+        Arc::new(ReadApi::new(parts, self.settings.api.clone()))
+    }
+
+    fn pass(
+        &mut self,
+        api: &Arc<ReadApi>,
+        sink: &mut dyn ChangeSink,
+        stop: &Stop,
+        users: &mut Vec<User>,
+    ) -> Result<(), ReadError> {
+        let mut units: Vec<Box<dyn Unit>> = Vec::new();
+        if self.directory_rounds.is_due("directory") || users.is_empty() {
+            let documents =
+                directory::list_users(api, &self.settings.admin).map_err(|error| read_error(&error))?;
+            let wanted =
+                |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
+            *users = documents.iter().filter_map(User::of).filter(wanted).collect();
+            if self.settings.parts.contains(&Part::Directory) {
+                let (admin, stream) = (self.settings.admin.clone(), stream("directory")?);
+                units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
+            }
+        }
+        for user in users.iter() {
+            if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
+                let mailbox = stream(&format!("gmail/{}", user.email))?;
+                units.push(self.unit(
+                    user,
+                    Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
+                ));
+            }
+        }
+        self.progress.phase("reading the domain", Some(units.len() as u64));
+        self.units.read(&units, sink, stop, &*self.progress)?;
+        Ok(())
+    }
+
+    /// Puts something else in place of the unit of a user in whose name nobody may act: asking for a token every time
+    /// would end the same way.
+    fn unit(&self, user: &User, unit: impl Unit + 'static) -> Box<dyn Unit> {
+        if user.is_suspended { Box::new(Suspended(unit.name().to_owned())) } else { Box::new(unit) }
+    }
+
+    /// Finds out whether the domain can be read: each scope is tried with a call that reads as little as possible.
+    pub fn check(&self) -> Vec<Finding> {
+        crate::check::check(&self.api(&Stop::default()), &self.settings)
+    }
+
+    fn wait(&self, pause: Duration, stop: &Stop) {
+        let clock = &self.settings.clock;
+        let until = clock.elapsed() + pause;
+        while clock.elapsed() < until && !stop.is_requested() {
+            clock.sleep(STOP_CHECK.min(pause));
+        }
+    }
+}
+
+impl SourceReader for GoogleReader {
+    fn changes(
+        &mut self,
+        _cursor: Option<&Cursor>,
+        sink: &mut dyn ChangeSink,
+        stop: &Stop,
+    ) -> Result<ReadEnd, ReadError> {
+        let api = self.api(stop);
+        let mut users = Vec::new();
+        loop {
+            self.pass(&api, sink, stop, &mut users)?;
+            match self.every {
+                Some(pause) if !stop.is_requested() => self.wait(pause, stop),
+                None if !stop.is_requested() => return Ok(ReadEnd::UpToDate),
+                _ => {}
+            }
+            if stop.is_requested() {
+                return Ok(ReadEnd::Stopped);
+            }
+        }
+    }
+}
+
+/// A unit of a suspended user.
+struct Suspended(String);
+
+impl Unit for Suspended {
+    fn name(&self) -> &str {
+        &self.0
+    }
+
+    fn read(&self, _position: Option<&str>, _sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        Err(UnitError::Blinded {
+            detail: "the account is suspended".to_owned(),
+            hint: Some("what was captured before stays; to capture again, restore the account".to_owned()),
+        })
+    }
+}
+
+fn stream(name: &str) -> Result<StreamName, ReadError> {
+    StreamName::new(name).map_err(|error: NameError| ReadError::Source {
+        message: format!("the stream {name:?} cannot be named"),
+        hint: None,
+        transient: false,
+        source: Some(Box::new(error)),
+    })
+}
+
+fn read_error(error: &ApiError) -> ReadError {
+    match unit_error(error) {
+        UnitError::Source(error) => error,
+        UnitError::Blinded { detail, hint } => ReadError::Source {
+            message: format!("the domain's users cannot be listed: {detail}"),
+            hint,
+            transient: false,
+            source: None,
+        },
+        UnitError::Failed { detail } => ReadError::Source {
+            message: format!("the domain's users cannot be listed: {detail}"),
+            hint: None,
+            transient: true,
+            source: None,
+        },
+        UnitError::Stopped => ReadError::Source {
+            message: "the read was asked to end".to_owned(),
+            hint: None,
+            transient: true,
+            source: None,
+        },
+    }
+}

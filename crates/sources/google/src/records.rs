@@ -1,0 +1,96 @@
+//! Small items whose content is a document of the source: settings, labels, users, groups.
+//!
+//! Their attributes carry a hash of the document, so that one that is as it was is not stored again.
+
+use connect::units::{Body, UnitError, UnitSink};
+use model::{Item, Layout, StreamName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is kept of a document beside itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordAttributes {
+    /// What people call it: a name, an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The first half of the BLAKE3 hash of the document, in hexadecimal.
+    pub hash: String,
+}
+
+/// A document with its key.
+pub(crate) struct Record {
+    pub(crate) key: String,
+    pub(crate) name: Option<String>,
+    pub(crate) document: Value,
+}
+
+/// Members that change with every reading or say nothing about the thing itself.
+const NOISE: [&str; 1] = ["etag"];
+
+impl Record {
+    pub(crate) fn new(key: impl Into<String>, name: Option<&str>, mut document: Value) -> Self {
+        if let Value::Object(members) = &mut document {
+            NOISE.iter().for_each(|noise| drop(members.remove(*noise)));
+        }
+        Self { key: key.into(), name: name.map(str::to_owned), document }
+    }
+
+    fn content(&self) -> Vec<u8> {
+        // Members are sorted by the map, so that the same document is the same bytes.
+        serde_json::to_vec_pretty(&self.document).unwrap_or_default()
+    }
+}
+
+/// How many keys are asked for at a time.
+const PAGE: usize = 500;
+const KNOWN_PAGE: u32 = 1000;
+
+/// Stores those of some records that are new or changed.
+pub(crate) fn store(
+    stream: &StreamName,
+    records: Vec<Record>,
+    sink: &mut UnitSink<'_>,
+) -> Result<(), UnitError> {
+    for page in records.chunks(PAGE) {
+        sink.listed(page.len() as u64)?;
+        let known = sink.known(stream, page.iter().map(|record| record.key.clone()).collect())?;
+        let mut unchanged = 0;
+        for (record, known) in page.iter().zip(known) {
+            let content = record.content();
+            let hash = blake3::hash(&content).to_hex()[..32].to_owned();
+            let attributes = RecordAttributes { name: record.name.clone(), hash };
+            let attributes = serde_json::to_string(&attributes).unwrap_or_default();
+            if known.is_some_and(|known| known.has_content && known.attributes == attributes) {
+                unchanged += 1;
+                continue;
+            }
+            let item = Item { stream: stream.clone(), key: record.key.clone(), attributes };
+            sink.upsert(item, Layout::of_size(content.len() as u64), Body::Bytes(content))?;
+        }
+        sink.unchanged(unchanged)?;
+    }
+    Ok(())
+}
+
+/// Tells what is held below a prefix and is not among the listed keys: the listing is complete.
+pub(crate) fn remove_others(
+    stream: &StreamName,
+    prefix: &str,
+    listed: &std::collections::BTreeSet<String>,
+    sink: &mut UnitSink<'_>,
+) -> Result<u64, UnitError> {
+    let (mut after, mut gone) = (prefix.to_owned(), 0);
+    loop {
+        let page = sink.known_keys(stream, Some(&after), KNOWN_PAGE)?;
+        for key in page.iter().take_while(|key| key.starts_with(prefix)) {
+            if !listed.contains(key) {
+                gone += 1;
+                sink.removed(stream, key.clone())?;
+            }
+        }
+        match page.last() {
+            Some(last) if last.starts_with(prefix) => after.clone_from(last),
+            _ => return Ok(gone),
+        }
+    }
+}

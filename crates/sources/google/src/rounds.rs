@@ -1,0 +1,31 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ports::Clock;
+
+/// Remembers when something was last looked at that no feed tells of.
+pub(crate) struct Rounds {
+    clock: Arc<dyn Clock>,
+    period: Duration,
+    last: Mutex<BTreeMap<String, Duration>>,
+}
+
+impl Rounds {
+    pub(crate) const fn new(clock: Arc<dyn Clock>, period: Duration) -> Self {
+        Self { clock, period, last: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Tells whether it is time to look again, and counts from now if so.
+    pub(crate) fn is_due(&self, name: &str) -> bool {
+        let now = self.clock.elapsed();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.get(name).is_none_or(|then| now.saturating_sub(*then) >= self.period);
+        if due {
+            last.insert(name.to_owned(), now);
+        }
+        due
+    }
+}
