@@ -3,6 +3,7 @@
 mod capture;
 mod drill;
 mod files;
+mod google;
 mod head;
 mod keys;
 mod look;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, files::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*,
+    capture::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*,
     retention::*, setup::*, siege::*, vault::*, witness::*,
 };
 

@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod files;
+pub(crate) mod google;
 pub(crate) mod guard;
 pub(crate) mod head;
 pub(crate) mod init;

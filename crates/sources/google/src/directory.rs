@@ -182,7 +182,7 @@ impl Directory {
                 all.push(Record::new(key, called.as_deref(), document));
             }
         }
-        records::store(&self.stream, all, sink)?;
+        records::store(&self.stream, &all, sink)?;
         records::remove_others(&self.stream, prefix, &listed, sink).map(drop)
     }
 }

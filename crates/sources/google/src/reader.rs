@@ -138,7 +138,7 @@ impl GoogleReader {
         for user in users.iter() {
             if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
                 let mailbox = stream(&format!("gmail/{}", user.email))?;
-                units.push(self.unit(
+                units.push(Self::unit(
                     user,
                     Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
                 ));
@@ -151,7 +151,7 @@ impl GoogleReader {
 
     /// Puts something else in place of the unit of a user in whose name nobody may act: asking for a token every time
     /// would end the same way.
-    fn unit(&self, user: &User, unit: impl Unit + 'static) -> Box<dyn Unit> {
+    fn unit(user: &User, unit: impl Unit + 'static) -> Box<dyn Unit> {
         if user.is_suspended { Box::new(Suspended(unit.name().to_owned())) } else { Box::new(unit) }
     }
 

@@ -30,7 +30,9 @@ const NOISE: [&str; 1] = ["etag"];
 impl Record {
     pub(crate) fn new(key: impl Into<String>, name: Option<&str>, mut document: Value) -> Self {
         if let Value::Object(members) = &mut document {
-            NOISE.iter().for_each(|noise| drop(members.remove(*noise)));
+            for noise in NOISE {
+                members.remove(noise);
+            }
         }
         Self { key: key.into(), name: name.map(str::to_owned), document }
     }
@@ -48,7 +50,7 @@ const KNOWN_PAGE: u32 = 1000;
 /// Stores those of some records that are new or changed.
 pub(crate) fn store(
     stream: &StreamName,
-    records: Vec<Record>,
+    records: &[Record],
     sink: &mut UnitSink<'_>,
 ) -> Result<(), UnitError> {
     for page in records.chunks(PAGE) {

@@ -75,6 +75,8 @@ pub(crate) enum ProtectKind {
     Postgres(ProtectPostgres),
     /// A folder with all that is in it
     Files(super::ProtectFiles),
+    /// A Google Workspace domain: its directory and everybody's mail
+    Google(super::ProtectGoogle),
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use source_postgres::layout;
 use crate::{
     arguments::Capture,
     commands::head::while_witnessed,
-    connectors::{files::FilesConfig, postgres::PostgresConfig},
+    connectors::{files::FilesConfig, google::GoogleConfig, postgres::PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -60,6 +60,9 @@ pub(crate) fn reader(
         return Ok(Box::new(files.reader(context, installation, name, options.once)?));
     }
     let secrets = Secrets::new(installation.home(), &environment);
+    if let Some(google) = GoogleConfig::of(name, source)? {
+        return Ok(Box::new(google.reader(context, &secrets, options.once)?));
+    }
     let reader =
         PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())?;
     let mut reader = reader.with_known_relations(known_relations(installation, name)?);

@@ -45,6 +45,11 @@ pub(crate) fn run(context: &Context, options: Protect) -> Result<Exit, Failure> 
             let (config, findings) = crate::commands::files::protect(files)?;
             (config.to_source()?, findings, false)
         }
+        ProtectKind::Google(google) => {
+            let force = google.force;
+            let (config, findings) = crate::commands::google::protect(context, installation.home(), google)?;
+            (config.to_source()?, findings, force)
+        }
     };
     let blocked = findings.iter().any(|finding| finding.standing == Standing::Bad);
     let added = !blocked || force;

@@ -1,10 +1,15 @@
-use mail_parser::MessageParser;
+use std::sync::LazyLock;
+
+use mail_parser::{HeaderName, MessageParser};
 use serde::{Deserialize, Serialize};
 
 use super::wire::RawMessage;
 
 /// Of a header so many characters are kept for people to find a message by.
 const HEADER_CHARACTERS_MAX: usize = 200;
+
+static HEADERS: LazyLock<MessageParser> =
+    LazyLock::new(|| MessageParser::new().with_minimal_headers().header_id(HeaderName::MessageId));
 
 /// What is kept of a message beside its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +47,7 @@ impl MessageAttributes {
         let mut labels = message.label_ids.clone();
         labels.sort_unstable();
         labels.dedup();
-        let parsed = MessageParser::new().with_minimal_headers().parse_headers(text);
+        let parsed = HEADERS.parse_headers(text);
         let parsed = parsed.as_ref();
         Self {
             thread: message.thread_id.clone(),

@@ -54,7 +54,7 @@ impl Mailbox {
                     .map_err(|error| Some(UnreadableReason::Failed { detail: error.to_string() }))
             });
             match document {
-                Ok(document) => records::store(&self.stream, vec![Record::new(key, None, document)], sink)?,
+                Ok(document) => records::store(&self.stream, &[Record::new(key, None, document)], sink)?,
                 Err(Some(reason)) => self.unreadable_setting(key, reason, sink)?,
                 Err(None) => return Err(UnitError::Stopped),
             }
@@ -89,7 +89,7 @@ impl Mailbox {
             let name = label["name"].as_str().map(str::to_owned);
             labels.push(Record::new(key, name.as_deref(), label));
         }
-        records::store(&self.stream, labels, sink)?;
+        records::store(&self.stream, &labels, sink)?;
         records::remove_others(&self.stream, LABEL, &listed, sink).map(drop)
     }
 }

@@ -1,0 +1,132 @@
+//! Google Workspace: settings from the configuration, the reader with its key.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use connect_http::{HttpSettings, HttpTransport};
+use google_api::{ApiSettings, ServiceAccountKey};
+use model::SourceName;
+use serde::{Deserialize, Serialize};
+use service::{Secrets, config::SourceConfig};
+use source_google::{GoogleReader, GoogleSettings, Part};
+
+use crate::{context::Context, exit::Exit, failure::Failure};
+
+/// The kind of source that this connector protects, as the configuration names it.
+pub(crate) const KIND: &str = "google";
+
+/// What the configuration says about one domain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GoogleConfig {
+    /// The service account's key file, by reference.
+    pub(crate) key: String,
+    /// The administrator in whose name the directory is read.
+    pub(crate) admin: String,
+    /// What is read; everything if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<Part>,
+    /// Addresses of the only users that are read; all if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) users: Vec<String>,
+    /// The pause between two looks of a capture that goes on.
+    #[serde(default = "default_every_s")]
+    pub(crate) every_s: u64,
+    /// How many units are read at a time.
+    #[serde(default = "default_threads")]
+    pub(crate) threads: usize,
+    /// Where Google's services are, in place of their own addresses: a simulator or a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// PEM file of the certificates that are trusted in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificates: Option<PathBuf>,
+    /// Quotas that differ from the published ones, in units a minute, by pool: `gmail/user = 15000`; 0 for none.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub(crate) quota: std::collections::BTreeMap<String, u64>,
+    /// Prices that differ from the published ones, in units, by the method's name.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub(crate) units: std::collections::BTreeMap<String, u64>,
+}
+
+pub(crate) const fn default_every_s() -> u64 {
+    5
+}
+
+pub(crate) const fn default_threads() -> usize {
+    8
+}
+
+impl GoogleConfig {
+    /// Reads the settings of a source; `None` when it is of another kind.
+    pub(crate) fn of(name: &SourceName, source: &SourceConfig) -> Result<Option<Self>, Failure> {
+        if source.kind != KIND {
+            return Ok(None);
+        }
+        source.settings.clone().try_into().map(Some).map_err(|error: toml::de::Error| {
+            Failure::because(Exit::Usage, format!("the settings of source {name} are not valid"), error)
+        })
+    }
+
+    /// Returns the source's configuration.
+    pub(crate) fn to_source(&self) -> Result<SourceConfig, Failure> {
+        let settings = toml::Table::try_from(self)
+            .map_err(|error| Failure::because(Exit::Failed, "the settings cannot be written", error))?;
+        Ok(SourceConfig { kind: KIND.to_owned(), settings })
+    }
+
+    /// Makes the reader; one that is not to end after one look goes on until it is stopped.
+    pub(crate) fn reader(
+        &self,
+        context: &Context,
+        secrets: &Secrets<'_>,
+        once: bool,
+    ) -> Result<GoogleReader, Failure> {
+        let text = secrets.resolve(&self.key).map_err(|error| {
+            let hint = error.hint();
+            Failure::because(Exit::Authentication, "the service account's key cannot be read", error)
+                .hint_opt(hint)
+        })?;
+        let key = ServiceAccountKey::of_json(&text).map_err(|error| {
+            let hint = error.hint();
+            Failure::because(Exit::Authentication, "the service account's key cannot be used", error)
+                .hint(hint)
+        })?;
+        let transport = HttpTransport::new(HttpSettings {
+            connections: self.threads,
+            certificates: self.certificates.clone(),
+            ..HttpSettings::default()
+        })
+        .map_err(|error| Failure::because(Exit::Usage, "Google cannot be spoken to", error))?;
+        let settings = GoogleSettings {
+            admin: self.admin.clone(),
+            parts: if self.parts.is_empty() {
+                Part::ALL.into()
+            } else {
+                self.parts.iter().copied().collect()
+            },
+            users: self.users.iter().map(|user| user.to_lowercase()).collect::<BTreeSet<_>>(),
+            api: self.api(),
+            threads: self.threads,
+            clock: context.clock(),
+            random: Arc::clone(&context.ports.random),
+        };
+        let reader = GoogleReader::new(key, Arc::new(transport), settings, context.progress());
+        Ok(if once { reader } else { reader.every(Duration::from_secs(self.every_s)) })
+    }
+
+    fn api(&self) -> ApiSettings {
+        let mut settings = ApiSettings {
+            address: self.address.clone(),
+            units: self.units.clone(),
+            ..ApiSettings::default()
+        };
+        for (pool, &units) in &self.quota {
+            if units == 0 {
+                settings.pools.remove(pool);
+            } else if let Some(known) = settings.pools.get_mut(pool) {
+                (known.units, known.burst) = (units, (units / 6).max(1));
+            }
+        }
+        settings
+    }
+}
