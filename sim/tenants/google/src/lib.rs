@@ -1,1 +1,70 @@
-//! A simulated Google Workspace domain.
+//! A simulated Google Workspace domain: stateful, in memory, one process, never the real service.
+//!
+//! It answers as the vendor's discovery documents describe: Directory, Gmail, batches, uploads, service-account tokens
+//! with domain-wide delegation, quotas in units. Every answer carries the header `x-simulator: google`. What the
+//! documents leave open is decided here and can be changed in [`Settings`].
+//!
+//! A service is a module with its part of [`Tenant`] and one table of routes; `routes.rs` says how to add one.
+
+mod audit;
+mod batch;
+mod call;
+mod directory;
+mod dispatch;
+mod faults;
+mod fields;
+mod oauth;
+mod page;
+mod quota;
+mod refusal;
+mod routes;
+mod seed;
+mod server;
+mod settings;
+mod stamp;
+mod tenant;
+mod text;
+mod traffic;
+
+use std::{io, sync::Arc};
+
+use ports::{Clock, Random};
+
+pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
+pub use directory::User;
+pub use faults::{Effect, Fault, When};
+pub use oauth::{App, Grant, ServiceAccount, scopes};
+pub use quota::{Overrun, Pool, QuotaSettings};
+pub use server::Running;
+pub use settings::{HistoryLimits, Settings, Size};
+pub use tenant::Tenant;
+pub use traffic::Traffic;
+
+/// Why the simulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or there is no thread.
+    #[error("the simulated domain cannot listen")]
+    Listen(#[source] io::Error),
+    /// Its certificate cannot be made.
+    #[error("the simulated domain has no certificate: {0}")]
+    Certificate(String),
+}
+
+/// The simulator.
+#[derive(Debug)]
+pub struct GoogleTenant;
+
+impl GoogleTenant {
+    /// Starts a domain that is furnished as the settings say, on threads of its own.
+    ///
+    /// `clock` is the time of everything in it. `random` makes secrets only: what the domain contains comes from
+    /// [`Settings::seed`].
+    pub fn start(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Running, StartError> {
+        server::start(settings, clock, random)
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything that is in a simulated domain.
+
+use std::{fmt, sync::Arc};
+
+use model::Moment;
+use ports::{Clock, Random};
+
+use crate::{
+    Activity, Fault, Settings, Traffic,
+    audit::{Audit, Parameter},
+    call::Call,
+    directory::Directory,
+    faults::Faults,
+    oauth::Oauth,
+    quota::Quota,
+    seed,
+};
+
+/// The simulated domain. What is public here looks into it, or changes it behind the API's back.
+pub struct Tenant {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    /// The simulator's address, without a slash at its end.
+    pub(crate) url: String,
+    /// What has happened before the simulator was started has happened before this.
+    pub(crate) anchor: Moment,
+    pub(crate) oauth: Oauth,
+    pub(crate) quota: Quota,
+    pub(crate) faults: Faults,
+    pub(crate) audit: Audit,
+    pub(crate) traffic: Traffic,
+    pub(crate) directory: Directory,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenant")
+            .field("url", &self.url)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tenant {
+    /// Makes a domain and furnishes it.
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        url: String,
+    ) -> Self {
+        let anchor = settings.anchor.unwrap_or_else(|| clock.now());
+        let mut tenant = Self {
+            directory: Directory::new(&settings),
+            settings,
+            clock,
+            random,
+            url,
+            anchor,
+            oauth: Oauth::default(),
+            quota: Quota::default(),
+            faults: Faults::default(),
+            audit: Audit::default(),
+            traffic: Traffic::default(),
+        };
+        seed::furnish(&mut tenant);
+        tenant
+    }
+
+    /// Returns the time in the domain.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Returns the settings; changes take effect with the next call.
+    pub const fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    /// Adds a fault and returns its number, by which [`Tenant::faults_served_by`] counts.
+    pub fn fault(&mut self, fault: Fault) -> usize {
+        self.faults.add(fault)
+    }
+
+    /// Lifts all faults; their counts stay.
+    pub fn lift_faults(&mut self) {
+        self.faults.lift();
+    }
+
+    /// Returns how many calls met this fault.
+    pub fn faults_served_by(&self, number: usize) -> u64 {
+        self.faults.served_by(number)
+    }
+
+    /// Returns how many calls met any fault.
+    pub const fn faults_served(&self) -> u64 {
+        self.faults.served()
+    }
+
+    /// Returns what was asked so far.
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Forgets what was asked so far.
+    pub fn clear_traffic(&mut self) {
+        self.traffic.clear();
+    }
+
+    /// Returns how many units of quota a user has spent with a service: `gmail`.
+    pub fn spent(&self, service: &str, user: &str) -> u64 {
+        self.directory.user(user).map_or(0, |user| self.quota.spent(service, &user.id))
+    }
+
+    /// Returns how many calls were refused for want of quota.
+    pub const fn quota_refusals(&self) -> u64 {
+        self.quota.refusals()
+    }
+
+    /// Returns everything that was done, whether the audit log shows it already or not, in order.
+    pub fn activities(&self) -> impl Iterator<Item = &Activity> {
+        self.audit.all()
+    }
+
+    /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.
+    pub(crate) fn note(
+        &mut self,
+        call: &Call,
+        application: &'static str,
+        kind: &'static str,
+        name: &'static str,
+        parameters: Vec<Parameter>,
+    ) {
+        let activity = Activity {
+            time: call.now,
+            qualifier: 0,
+            application,
+            actor: Arc::clone(&call.caller.email),
+            profile: Arc::clone(&call.caller.user),
+            client_id: Some(Arc::clone(&call.caller.client_id)),
+            client_name: Some(Arc::clone(&call.caller.client_name)),
+            impersonation: call.caller.impersonation,
+            address: call.address,
+            kind,
+            name,
+            parameters,
+        };
+        self.audit.add(&self.settings.audit, self.settings.seed, activity);
+    }
+}
