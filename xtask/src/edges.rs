@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("connect-http", &["model", "ports", "connect"]),
     ("google-api", &["model", "ports", "connect", "connect-http"]),
     ("source-google", &["model", "ports", "connect", "connect-http", "google-api"]),
+    ("google-recovery", &["model", "ports", "connect", "connect-http", "google-api", "source-google"]),
     ("buckets", &[]),
     ("tenants", &["model", "ports"]),
     ("google-tenant", &["model", "ports"]),

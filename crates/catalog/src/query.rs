@@ -144,6 +144,36 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Lists the keys that came, changed or went after one commit and no later than another, in order.
+    pub fn changed(&self, stream: &StreamName, after: u64, until: u64) -> Result<Vec<String>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT DISTINCT v.key FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND (v.from_sequence > ?2 AND v.from_sequence <= ?3
+                                    OR v.until_sequence > ?2 AND v.until_sequence <= ?3) ORDER BY v.key",
+        )?;
+        let rows = statement
+            .query_map(params![stream.as_str(), sequence(after), sequence(until)], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Lists the versions of one item that came after one commit and no later than another, oldest first.
+    pub fn versions_of(
+        &self,
+        stream: &StreamName,
+        key: &str,
+        after: u64,
+        until: u64,
+    ) -> Result<Vec<Version>, CatalogError> {
+        let mut statement = self.database.prepare_cached(&format!(
+            "SELECT {VERSION_COLUMNS} FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE s.name = ?1 AND v.key = ?2 AND v.from_sequence > ?3 AND v.from_sequence <= ?4
+             ORDER BY v.from_sequence"
+        ))?;
+        let values = params![stream.as_str(), key, sequence(after), sequence(until)];
+        let rows = statement.query_map(values, |row| Ok(read_version(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
     /// Lists the live keys whose reading failed for a cause that may have passed.
     pub fn failed(&self, stream: &StreamName, limit: u32) -> Result<Vec<String>, CatalogError> {
         let mut statement = self.database.prepare_cached(

@@ -4,6 +4,7 @@
 //! [`ChangeSink`]. It knows neither the vault nor the catalog: what is stored comes back to it as [`Stored`].
 //! Writing to a source is another type, made from another credential, in the restoring part of the connector.
 
+pub mod fidelity;
 pub mod plan;
 mod read;
 mod report;
@@ -15,4 +16,4 @@ pub mod units;
 pub use read::{ChangeSink, Cursor, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};
 pub use stored::{LogRange, Stored, StoredError, StoredItem};
-pub use stored_items::{StoredBody, StoredItems, TakeItem};
+pub use stored_items::{StoredBody, StoredHistory, StoredItems, StoredVersion, TakeItem};

@@ -13,7 +13,7 @@ use model::Moment;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Progress;
+use crate::{Progress, fidelity::Fidelity};
 
 mod canonical;
 mod folder;
@@ -172,6 +172,12 @@ pub struct Plan {
     pub counts: Counts,
     /// The files that belong to the plan.
     pub attachments: Vec<Attachment>,
+    /// What comes back how, for each kind of item and way that the plan uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fidelity: Vec<Fidelity>,
+    /// How long applying and verifying it takes, by the source's quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u64>,
 }
 
 impl Plan {
@@ -296,7 +302,8 @@ pub trait Attachments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplyMode {
-    /// Everything is done and then undone; the report tells what would happen.
+    /// Everything is done and then undone, or, where the source has no transactions, only checked; the report tells what
+    /// would happen.
     Rehearsal,
     /// What is done stays.
     Lasting,
@@ -398,7 +405,8 @@ pub enum WriteError {
     /// The connection was lost while the end was being made permanent: it may or may not have happened.
     #[error("the connection was lost during the commit; verify before anything else")]
     Unknown(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The source answered with an error; everything was rolled back.
+    /// The source answered with an error. Everything was rolled back or, where the source has no transactions, what was
+    /// done stays and applying again goes on from there.
     #[error("{message}")]
     Source {
         /// What failed, in the words of the connector.

@@ -28,3 +28,42 @@ pub trait StoredItems: Send + Sync {
     /// Lists the items that were listed but could not be read, as of commit `at`; so many at most.
     fn unread(&self, stream: &StreamName, at: u64, limit: u32) -> Result<Vec<String>, StoredError>;
 }
+
+/// One item as it was after a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The item, with the attributes that its connector gave it.
+    pub item: StoredItem,
+    /// Whether its content is held; it is not when the item could not be read.
+    pub has_content: bool,
+}
+
+/// What a planner may read of a source's past: what changed between two commits, and how each item was at any of them.
+pub trait StoredHistory: Send + Sync {
+    /// Lists the keys of a stream that came, changed or went after one commit and no later than another, in order.
+    fn changed(&self, stream: &StreamName, after: u64, until: u64) -> Result<Vec<String>, StoredError>;
+
+    /// Lists the keys of a stream that were live after commit `at`, in order, from behind a key on; so many at most.
+    fn live_keys(
+        &self,
+        stream: &StreamName,
+        at: u64,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoredError>;
+
+    /// Returns an item as it was after commit `at`; `None` when it was not there.
+    fn version(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<StoredVersion>, StoredError>;
+
+    /// Lists what an item became after one commit and no later than another, oldest first; its end is no version.
+    fn versions(
+        &self,
+        stream: &StreamName,
+        key: &str,
+        after: u64,
+        until: u64,
+    ) -> Result<Vec<StoredVersion>, StoredError>;
+
+    /// Reads the content that an item had after commit `at`.
+    fn content(&self, stream: &StreamName, key: &str, at: u64) -> Result<Vec<u8>, StoredError>;
+}

@@ -87,6 +87,22 @@ fn user_pool(service: Service) -> String {
     format!("{}/user", service.name())
 }
 
+impl ApiSettings {
+    pub(crate) fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
+        let units = self.units.get(method.name).copied().unwrap_or(method.units);
+        let (project, user) = (project_pool(method.service), user_pool(method.service));
+        let limited = |pool: &String| self.pools.contains_key(pool);
+        let mut charges = Vec::new();
+        if limited(&project) {
+            charges.push(Charge::shared(project, units));
+        }
+        if limited(&user) {
+            charges.push(Charge::of(user, subject, units));
+        }
+        charges
+    }
+}
+
 /// What a reading client is made of.
 pub struct ApiParts {
     /// What carries its calls.
@@ -105,8 +121,8 @@ pub struct ApiParts {
 
 /// Reads in the name of users. There is no call in it that changes anything.
 pub struct ReadApi {
-    client: Client,
-    settings: ApiSettings,
+    pub(crate) client: Client,
+    pub(crate) settings: ApiSettings,
     client_id: String,
 }
 
@@ -182,37 +198,26 @@ impl ReadApi {
     fn call(&self, subject: &str, get: &Get) -> Call {
         let method = get.method;
         let mut call = Call::new(self.request(get)).with(Access::new(subject, [method.scope]));
-        for charge in self.charges(subject, method) {
+        for charge in self.settings.charges(subject, method) {
             call = call.charged(charge);
         }
         call
     }
 
     fn request(&self, get: &Get) -> Request {
-        let address = self.address(get.method.service);
-        let request = Request::get(format!("{address}/{}", get.path));
+        let request = Request::get(self.url(get.method.service, &get.path));
         get.query.iter().fold(request, |request, (name, value)| request.query(name, value))
+    }
+
+    pub(crate) fn url(&self, service: Service, path: &str) -> String {
+        format!("{}/{path}", self.address(service))
     }
 
     fn address(&self, service: Service) -> &str {
         self.settings.address.as_deref().unwrap_or_else(|| service.address())
     }
 
-    fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
-        let units = self.settings.units.get(method.name).copied().unwrap_or(method.units);
-        let (project, user) = (project_pool(method.service), user_pool(method.service));
-        let limited = |pool: &String| self.settings.pools.contains_key(pool);
-        let mut charges = Vec::new();
-        if limited(&project) {
-            charges.push(Charge::shared(project, units));
-        }
-        if limited(&user) {
-            charges.push(Charge::of(user, subject, units));
-        }
-        charges
-    }
-
-    fn error(&self, error: CallError, method: &'static Method) -> ApiError {
+    pub(crate) fn error(&self, error: CallError, method: &'static Method) -> ApiError {
         ApiError::of(error, method.name, &self.client_id, method.scope)
     }
 }

@@ -84,6 +84,9 @@ pub enum ApiError {
     /// It failed although it was tried again; it may work later.
     #[error("{0}")]
     Passing(#[source] CallError),
+    /// It was sent and may have been done; it must not be made twice. Look before trying again.
+    #[error("{0}")]
+    Unknown(#[source] CallError),
     /// The answer is not understood, or is too large.
     #[error("the answer of {method} is not understood")]
     Answer {
@@ -111,6 +114,7 @@ impl ApiError {
                 Self::Obstacle(obstacle(subject, &reason, message, client_id, scope))
             }
             CallError::Token(TokenError::Credential { detail }) => Self::Obstacle(Obstacle::Key { detail }),
+            CallError::Unknown { .. } => Self::Unknown(error),
             CallError::Body(source) => Self::Answer { method, source: Box::new(source) },
             other => Self::Passing(other),
         }

@@ -7,6 +7,7 @@ mod key;
 pub mod method;
 mod tokens;
 mod vendor;
+mod write_api;
 
 pub use api::{ApiParts, ApiSettings, Get, ReadApi};
 pub use error::{ApiError, Obstacle};
@@ -14,3 +15,4 @@ pub use key::{KeyError, ServiceAccountKey};
 pub use method::{Method, Service, scope};
 pub use tokens::ServiceAccountTokens;
 pub use vendor::Google;
+pub use write_api::{Change, PlannedCalls, WriteApi};

@@ -24,6 +24,16 @@ pub mod scope {
     pub const AUDIT_READ: &str = "https://www.googleapis.com/auth/admin.reports.audit.readonly";
 }
 
+/// The scopes of a restore. None of them can delete anything for good.
+pub mod restore_scope {
+    /// Reads mail and changes its labels; moves into the trash and out of it.
+    pub const GMAIL_MODIFY: &str = "https://www.googleapis.com/auth/gmail.modify";
+    /// Puts messages into a mailbox.
+    pub const GMAIL_INSERT: &str = "https://www.googleapis.com/auth/gmail.insert";
+    /// Makes labels.
+    pub const GMAIL_LABELS: &str = "https://www.googleapis.com/auth/gmail.labels";
+}
+
 /// A product with a quota and an address of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
@@ -88,16 +98,18 @@ pub struct Method {
 }
 
 macro_rules! methods {
-    ($($(#[$doc:meta])* $constant:ident = $service:ident $name:literal, $units:literal, $scope:ident;)*) => {
+    ($(#[$list_doc:meta])* $list:ident, $scopes:ident:
+     $($(#[$doc:meta])* $constant:ident = $service:ident $name:literal, $units:literal, $scope:ident;)*) => {
         $($(#[$doc])* pub const $constant: Method =
-            Method { name: $name, service: Service::$service, units: $units, scope: scope::$scope };)*
+            Method { name: $name, service: Service::$service, units: $units, scope: $scopes::$scope };)*
 
-        /// Every reading method, for tables of prices and for tests.
-        pub const READING: &[&Method] = &[$(&$constant),*];
+        $(#[$list_doc])* pub const $list: &[&Method] = &[$(&$constant),*];
     };
 }
 
 methods! {
+    /// Every reading method, for tables of prices and for tests.
+    READING, scope:
     /// The mailbox's size and the newest id of its history.
     GMAIL_PROFILE = Gmail "gmail.users.getProfile", 1, GMAIL_READ;
     /// Ids of messages, page by page.
@@ -126,6 +138,27 @@ methods! {
     ACTIVITIES_LIST = Admin "reports.activities.list", 1, AUDIT_READ;
 }
 
+methods! {
+    /// Every method of a restore: those that write, and those that read with the writing identity.
+    RESTORING, restore_scope:
+    /// One message, read again before and after it is changed.
+    RESTORE_MESSAGES_GET = Gmail "gmail.users.messages.get", 20, GMAIL_MODIFY;
+    /// Messages by a search.
+    RESTORE_MESSAGES_LIST = Gmail "gmail.users.messages.list", 5, GMAIL_MODIFY;
+    /// What changed since the plan was made.
+    RESTORE_HISTORY_LIST = Gmail "gmail.users.history.list", 2, GMAIL_MODIFY;
+    /// All labels.
+    RESTORE_LABELS_LIST = Gmail "gmail.users.labels.list", 1, GMAIL_LABELS;
+    /// A label that is gone.
+    RESTORE_LABELS_CREATE = Gmail "gmail.users.labels.create", 5, GMAIL_LABELS;
+    /// Other labels for up to 1,000 messages.
+    RESTORE_BATCH_MODIFY = Gmail "gmail.users.messages.batchModify", 50, GMAIL_MODIFY;
+    /// A draft, as it was.
+    RESTORE_DRAFTS_CREATE = Gmail "gmail.users.drafts.create", 10, GMAIL_MODIFY;
+    /// A message, as it was.
+    RESTORE_INSERT = Gmail "gmail.users.messages.insert", 25, GMAIL_INSERT;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +167,14 @@ mod tests {
     fn nothing_that_reads_asks_for_a_scope_that_writes() {
         for method in READING {
             assert!(method.scope.ends_with(".readonly"), "{}: {}", method.name, method.scope);
+        }
+    }
+
+    #[test]
+    fn nothing_that_restores_could_delete_for_good() {
+        let may_delete = ["https://mail.google.com/"];
+        for method in RESTORING {
+            assert!(!may_delete.contains(&method.scope), "{}", method.name);
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod retention;
 pub mod secret;
 pub mod signature;
 mod stored;
+mod stored_history;
 mod stored_items;
 
 pub use config::{Config, ConfigError};

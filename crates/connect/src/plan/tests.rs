@@ -27,6 +27,8 @@ fn plan() -> Plan {
         notes: Vec::new(),
         counts: Counts::default(),
         attachments: Vec::new(),
+        fidelity: Vec::new(),
+        duration_s: None,
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn unit_error(error: &ApiError) -> UnitError {
         ApiError::NotFound(refusal) | ApiError::Refused(refusal) => {
             UnitError::Blinded { detail: refusal.to_string(), hint: None }
         }
-        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Answer { .. } => {
+        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Unknown(_) | ApiError::Answer { .. } => {
             UnitError::Failed { detail: chain(error) }
         }
     }
@@ -36,14 +36,14 @@ pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
         }
         ApiError::Refused(refusal) => UnreadableReason::Unsupported { detail: refusal.to_string() },
         ApiError::Obstacle(obstacle) => UnreadableReason::Denied { detail: obstacle.to_string() },
-        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Answer { .. } => {
+        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Unknown(_) | ApiError::Answer { .. } => {
             UnreadableReason::Failed { detail: chain(error) }
         }
     })
 }
 
 /// Writes an error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,10 +15,16 @@ use std::sync::Arc;
 
 use connect::units::{Unit, UnitError, UnitSink};
 use google_api::{Get, ReadApi, method};
-use model::StreamName;
+use model::{NameError, StreamName};
 use serde::{Deserialize, Serialize};
 
-pub use attributes::MessageAttributes;
+pub use self::{
+    attributes::MessageAttributes,
+    history::{Fates, MessageFate, Sums, TRASH},
+    messages::{PREFIX as MESSAGE_PREFIX, decode as decode_raw, key as message_key},
+    settings::LABEL as LABEL_PREFIX,
+    wire::{HistoryPage, HistoryRecord, LabelChange, LabelList, MessageChange, MessagePage, Reference},
+};
 
 use self::wire::Profile;
 use crate::{failure::unit_error, rounds::Rounds, user::User};
@@ -35,21 +41,31 @@ pub(crate) struct Mailbox {
 /// How far a mailbox was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Position {
+pub struct MailboxPosition {
     /// The address that the stream is named after; after a change of it everything is read under the new one.
-    mailbox: String,
+    pub mailbox: String,
     /// The id in the mailbox's history before which everything is held.
-    history: String,
+    pub history: String,
     /// Whether the mailbox was listed to its end since that id was taken.
-    listed: bool,
+    pub listed: bool,
     /// Whether what is held must be compared with the mailbox while it is listed, because history was lost.
-    compare: bool,
+    pub compare: bool,
+}
+
+/// Returns the name of a mailbox's stream.
+pub fn mailbox_stream(email: &str) -> Result<StreamName, NameError> {
+    StreamName::new(format!("gmail/{email}"))
+}
+
+/// Returns the key under which a mailbox's position is kept.
+pub fn mailbox_unit(user_id: &str) -> String {
+    format!("gmail/{user_id}")
 }
 
 impl Mailbox {
     /// Makes the unit of a user's mailbox.
     pub(crate) fn new(api: Arc<ReadApi>, rounds: Arc<Rounds>, user: User, stream: StreamName) -> Self {
-        let name = format!("gmail/{}", user.id);
+        let name = mailbox_unit(&user.id);
         Self { api, rounds, user, name, stream }
     }
 
@@ -67,12 +83,12 @@ impl Mailbox {
         Ok(profile.history_id)
     }
 
-    fn position(&self, text: Option<&str>) -> Option<Position> {
-        let position: Position = serde_json::from_str(text?).ok()?;
+    fn position(&self, text: Option<&str>) -> Option<MailboxPosition> {
+        let position: MailboxPosition = serde_json::from_str(text?).ok()?;
         (position.mailbox == self.user.email).then_some(position)
     }
 
-    fn advance(position: &Position, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+    fn advance(position: &MailboxPosition, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         sink.advance(serde_json::to_string(position).unwrap_or_default())
     }
 }
@@ -88,7 +104,7 @@ impl Unit for Mailbox {
             None => {
                 let history = self.newest_history()?;
                 let mailbox = self.user.email.clone();
-                let position = Position { mailbox, history, listed: false, compare: false };
+                let position = MailboxPosition { mailbox, history, listed: false, compare: false };
                 Self::advance(&position, sink)?;
                 position
             }

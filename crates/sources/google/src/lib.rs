@@ -6,12 +6,11 @@
 mod check;
 mod directory;
 mod failure;
-mod gmail;
+pub mod gmail;
 mod reader;
 mod records;
 mod rounds;
 mod user;
 
-pub use gmail::MessageAttributes;
 pub use reader::{GoogleReader, GoogleSettings, Part};
 pub use records::RecordAttributes;

@@ -13,7 +13,12 @@ use ports::{Clock, Random};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    directory, directory::Directory, failure::unit_error, gmail::Mailbox, rounds::Rounds, user::User,
+    directory,
+    directory::Directory,
+    failure::unit_error,
+    gmail::{Mailbox, mailbox_stream},
+    rounds::Rounds,
+    user::User,
 };
 
 /// Settings, labels and what failed are looked at again after so long.
@@ -137,7 +142,7 @@ impl GoogleReader {
         }
         for user in users.iter() {
             if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
-                let mailbox = stream(&format!("gmail/{}", user.email))?;
+                let mailbox = mailbox_stream(&user.email).map_err(|error| unnamed(&user.email, error))?;
                 units.push(Self::unit(
                     user,
                     Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
@@ -209,12 +214,16 @@ impl Unit for Suspended {
 }
 
 fn stream(name: &str) -> Result<StreamName, ReadError> {
-    StreamName::new(name).map_err(|error: NameError| ReadError::Source {
-        message: format!("the stream {name:?} cannot be named"),
+    StreamName::new(name).map_err(|error| unnamed(name, error))
+}
+
+fn unnamed(name: &str, error: NameError) -> ReadError {
+    ReadError::Source {
+        message: format!("the stream of {name:?} cannot be named"),
         hint: None,
         transient: false,
         source: Some(Box::new(error)),
-    })
+    }
 }
 
 fn read_error(error: &ApiError) -> ReadError {

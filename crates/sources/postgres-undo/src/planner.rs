@@ -418,6 +418,8 @@ impl<'p> Planning<'p> {
             notes: self.notes,
             counts,
             attachments: std::mem::take(&mut self.collected.attachments),
+            fidelity: Vec::new(),
+            duration_s: None,
         };
         self.scratch.end_reading()?;
         self.production.end_reading()?;

@@ -5,23 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::wire::HistoryRecord;
 
 /// The label of what lies in the trash.
-pub(super) const TRASH: &str = "TRASH";
+pub const TRASH: &str = "TRASH";
 
 /// What became of one message.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct MessageFate {
+pub struct MessageFate {
     /// It came into being.
-    pub(super) added: bool,
+    pub added: bool,
     /// It was deleted for good.
-    pub(super) deleted: bool,
+    pub deleted: bool,
     /// Each label that was put on (true) or taken off, by the last word on it.
-    pub(super) labels: BTreeMap<String, bool>,
+    pub labels: BTreeMap<String, bool>,
 }
 
 impl MessageFate {
     /// Returns a message's labels after these changes. Applying them again, in order, changes nothing: it does not matter
     /// whether the labels were read before or after some of them.
-    pub(super) fn apply(&self, labels: &[String]) -> Vec<String> {
+    pub fn apply(&self, labels: &[String]) -> Vec<String> {
         let mut after: BTreeSet<&str> = labels.iter().map(String::as_str).collect();
         for (label, is_on) in &self.labels {
             if *is_on {
@@ -36,24 +36,31 @@ impl MessageFate {
 
 /// The fates of all messages in a run of history, by their ids.
 #[derive(Debug, Default)]
-pub(super) struct Fates {
-    pub(super) of: BTreeMap<String, MessageFate>,
-    /// How many messages went into the trash, came out of it, were deleted, came into being.
-    pub(super) sums: Sums,
+pub struct Fates {
+    /// What became of each message.
+    pub of: BTreeMap<String, MessageFate>,
+    /// What all of it comes to.
+    pub sums: Sums,
 }
 
+/// What a run of history comes to altogether.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sums {
-    pub(super) trashed: u64,
-    pub(super) restored: u64,
-    pub(super) deleted: u64,
-    pub(super) added: u64,
-    pub(super) relabelled: u64,
+pub struct Sums {
+    /// Messages that went into the trash.
+    pub trashed: u64,
+    /// Messages that came out of the trash.
+    pub restored: u64,
+    /// Messages that were deleted for good.
+    pub deleted: u64,
+    /// Messages that came into being.
+    pub added: u64,
+    /// Other changes of labels.
+    pub relabelled: u64,
 }
 
 impl Fates {
     /// Takes the next record; they come in the order in which they happened.
-    pub(super) fn take(&mut self, record: HistoryRecord) {
+    pub fn take(&mut self, record: HistoryRecord) {
         for change in record.messages_added {
             self.of.entry(change.message.id).or_default().added = true;
             self.sums.added += 1;

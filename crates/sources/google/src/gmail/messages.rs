@@ -9,9 +9,10 @@ use super::{Mailbox, attributes::MessageAttributes, wire::RawMessage};
 use crate::failure::{as_unreadable, unit_error};
 
 /// The key of a message's item begins with it.
-pub(super) const PREFIX: &str = "message/";
+pub const PREFIX: &str = "message/";
 
-pub(super) fn key(id: &str) -> String {
+/// Returns the key of a message's item.
+pub fn key(id: &str) -> String {
     format!("{PREFIX}{id}")
 }
 
@@ -64,7 +65,7 @@ impl Mailbox {
 }
 
 /// Decodes base64 in the alphabet of URLs, with or without padding.
-fn decode(raw: &str) -> Option<Vec<u8>> {
+pub fn decode(raw: &str) -> Option<Vec<u8>> {
     let bare = raw.trim_end_matches('=');
     URL_SAFE_NO_PAD.decode_to_vec(bare.as_bytes()).ok()
 }

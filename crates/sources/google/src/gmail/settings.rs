@@ -26,7 +26,8 @@ const SETTINGS: [&str; 9] = [
     "vacation",
 ];
 
-const LABEL: &str = "label/";
+/// The key of a label's item begins with it.
+pub const LABEL: &str = "label/";
 
 impl Mailbox {
     /// Returns the calls of one round: the labels first, then the settings.

@@ -13,17 +13,23 @@ pub(super) struct Profile {
 /// A message's id with its thread's, as lists and the history carry them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Reference {
-    pub(super) id: String,
+pub struct Reference {
+    /// The message's id.
+    pub id: String,
+    /// The thread's id.
+    #[serde(default)]
+    pub thread_id: String,
 }
 
 /// `users.messages.list`
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MessagePage {
+pub struct MessagePage {
+    /// The messages' ids.
     #[serde(default)]
-    pub(super) messages: Vec<Reference>,
-    pub(super) next_page_token: Option<String>,
+    pub messages: Vec<Reference>,
+    /// Where the next page begins, if there is one.
+    pub next_page_token: Option<String>,
 }
 
 /// `users.messages.get` in the format `raw`
@@ -43,40 +49,53 @@ pub(super) struct RawMessage {
 
 /// `users.labels.list`
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct LabelList {
+pub struct LabelList {
+    /// The labels as the API has them.
     #[serde(default)]
-    pub(super) labels: Vec<Value>,
+    pub labels: Vec<Value>,
 }
 
 /// `users.history.list`
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct HistoryPage {
+pub struct HistoryPage {
+    /// What changed, in the order in which it did.
     #[serde(default)]
-    pub(super) history: Vec<HistoryRecord>,
-    pub(super) next_page_token: Option<String>,
-    pub(super) history_id: String,
+    pub history: Vec<HistoryRecord>,
+    /// Where the next page begins, if there is one.
+    pub next_page_token: Option<String>,
+    /// The newest id of the history.
+    pub history_id: String,
 }
 
 /// One change of a mailbox. The typed lists say what happened; `messages` repeats them and is not read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct HistoryRecord {
-    pub(super) messages_added: Vec<MessageChange>,
-    pub(super) messages_deleted: Vec<MessageChange>,
-    pub(super) labels_added: Vec<LabelChange>,
-    pub(super) labels_removed: Vec<LabelChange>,
+pub struct HistoryRecord {
+    /// Messages that came into being.
+    pub messages_added: Vec<MessageChange>,
+    /// Messages that were deleted for good.
+    pub messages_deleted: Vec<MessageChange>,
+    /// Labels that were put on.
+    pub labels_added: Vec<LabelChange>,
+    /// Labels that were taken off.
+    pub labels_removed: Vec<LabelChange>,
 }
 
+/// A message that came or went.
 #[derive(Debug, Deserialize)]
-pub(super) struct MessageChange {
-    pub(super) message: Reference,
+pub struct MessageChange {
+    /// The message.
+    pub message: Reference,
 }
 
+/// Labels of one message that were put on or taken off.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LabelChange {
-    pub(super) message: Reference,
+pub struct LabelChange {
+    /// The message.
+    pub message: Reference,
+    /// The labels' ids.
     #[serde(default)]
-    pub(super) label_ids: Vec<String>,
+    pub label_ids: Vec<String>,
 }

@@ -1,0 +1,151 @@
+//! Calls that change something. The reader of a domain has no access to them.
+
+use std::time::Duration;
+
+use connect_http::{
+    Access, Call, Client, QuotaError, Request, Workload, estimate,
+    http::{HeaderValue, Method as Verb, header::CONTENT_TYPE},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{ApiError, ApiParts, ApiSettings, Method, ReadApi};
+
+/// Parts the metadata of an upload from its content; no message holds it by chance.
+const BOUNDARY: &str = "unwipe-6f0c8a52b1d94f1e9d7c";
+
+/// A call that changes something.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What is called.
+    pub method: &'static Method,
+    verb: Verb,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Value,
+    media: Option<(&'static str, Vec<u8>)>,
+    idempotent: bool,
+}
+
+impl Change {
+    /// Makes a POST that does the same when it is made twice.
+    pub fn post(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
+        let (path, query) = (path.into(), Vec::new());
+        Self { method, verb: Verb::POST, path, query, body, media: None, idempotent: true }
+    }
+
+    /// Sends a content along with the body, which describes it.
+    #[must_use]
+    pub fn with_media(mut self, media_type: &'static str, content: Vec<u8>) -> Self {
+        self.media = Some((media_type, content));
+        self.query("uploadType", "multipart")
+    }
+
+    /// Says that making it twice makes two things.
+    #[must_use]
+    pub const fn once(mut self) -> Self {
+        self.idempotent = false;
+        self
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+}
+
+/// Changes things in the name of users, with an identity of its own that may write.
+pub struct WriteApi {
+    reading: ReadApi,
+}
+
+impl WriteApi {
+    /// Puts a client together.
+    pub fn new(parts: ApiParts, settings: ApiSettings) -> Self {
+        Self { reading: ReadApi::new(parts, settings) }
+    }
+
+    /// Returns what reads with the same identity.
+    pub const fn reading(&self) -> &ReadApi {
+        &self.reading
+    }
+
+    /// Makes a call in the name of a user and reads its answer.
+    pub fn send<T: DeserializeOwned>(&self, subject: &str, change: &Change) -> Result<T, ApiError> {
+        let call = self.call(subject, change)?;
+        self.client().json(&call).map_err(|error| self.reading.error(error, change.method))
+    }
+
+    /// Makes a call whose answer says nothing.
+    pub fn send_only(&self, subject: &str, change: &Change) -> Result<(), ApiError> {
+        let call = self.call(subject, change)?;
+        self.client().call(&call).map(drop).map_err(|error| self.reading.error(error, change.method))
+    }
+
+    fn client(&self) -> &Client {
+        &self.reading.client
+    }
+
+    fn call(&self, subject: &str, change: &Change) -> Result<Call, ApiError> {
+        let method = change.method;
+        let mut request = Request::new(change.verb.clone(), self.reading.url(method.service, &change.path));
+        for (name, value) in &change.query {
+            request = request.query(name, value);
+        }
+        request = match &change.media {
+            Some((media_type, content)) => multipart(request, &change.body, media_type, content),
+            None => request
+                .json(&change.body)
+                .map_err(|source| ApiError::Answer { method: method.name, source: Box::new(source) })?,
+        };
+        let mut call = Call::new(request).with(Access::new(subject, [method.scope]));
+        for charge in self.reading.settings.charges(subject, method) {
+            call = call.charged(charge);
+        }
+        Ok(if change.idempotent { call } else { call.once() })
+    }
+}
+
+/// Puts a description and a content into one body, as Google's uploads take it.
+fn multipart(request: Request, description: &Value, media_type: &str, content: &[u8]) -> Request {
+    let mut body = format!(
+        "--{BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n\
+         --{BOUNDARY}\r\nContent-Type: {media_type}\r\n\r\n"
+    )
+    .into_bytes();
+    body.extend_from_slice(content);
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    let kind = HeaderValue::from_static("multipart/related; boundary=unwipe-6f0c8a52b1d94f1e9d7c");
+    let mut request = request.header(CONTENT_TYPE, kind);
+    request.body = body;
+    request
+}
+
+/// So many calls of one method, for one user.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedCalls {
+    /// What is called.
+    pub method: &'static Method,
+    /// How often.
+    pub count: u64,
+}
+
+impl ApiSettings {
+    /// Returns how long some calls in the name of one user take, by the pools of quota and by what a call takes when
+    /// there is quota: so many at a time. A pool that gives nothing is an error.
+    pub fn duration(
+        &self,
+        subject: &str,
+        calls: &[PlannedCalls],
+        threads: u32,
+        per_call: Duration,
+    ) -> Result<Duration, QuotaError> {
+        let mut workload = Workload::default();
+        for planned in calls {
+            workload.add(&self.charges(subject, planned.method), planned.count);
+        }
+        estimate(&self.pools, &workload, threads, per_call.as_secs_f64())
+    }
+}

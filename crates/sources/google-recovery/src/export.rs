@@ -1,0 +1,1 @@
+//! Writing mail to files that any program reads.
