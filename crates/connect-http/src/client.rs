@@ -66,6 +66,12 @@ pub(crate) enum Failure {
     Answered { status: StatusCode, verdict: Verdict },
 }
 
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        Self::Silent(error)
+    }
+}
+
 impl Client {
     /// Puts a client together.
     #[must_use]
@@ -262,5 +268,7 @@ fn give_up(failure: Failure, attempts: u32, after: Option<Duration>) -> CallErro
     }
 }
 
+#[cfg(test)]
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;

@@ -116,6 +116,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
         #[test]
         fn a_run_takes_as_long_as_was_said(
             tenant in (20..400u64, 1..40u64),

@@ -1,6 +1,7 @@
 //! The transport over sockets: HTTP/1.1 with kept connections.
 
 mod inflate;
+mod reach;
 mod redirect;
 
 use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -15,7 +16,10 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use self::inflate::Inflated;
+use self::{
+    inflate::Inflated,
+    reach::{Connect, Lookup, Unreached},
+};
 use crate::transport::{Body, Request, Response, Transport, TransportError};
 
 /// How connections are made and when they are given up.
@@ -121,7 +125,8 @@ impl HttpTransport {
             .timeout_per_read(Some(settings.idle.max(settings.first_byte)))
             .timeout_per_write(Some(settings.idle))
             .tls_config(tls(&settings)?);
-        Ok(Self { agent: configuration.build().new_agent(), settings: Arc::new(settings) })
+        let agent = Agent::with_parts(configuration.build(), Connect::default(), Lookup::default());
+        Ok(Self { agent, settings: Arc::new(settings) })
     }
 
     fn send_once(&self, request: &Request) -> Result<Response, TransportError> {
@@ -260,27 +265,15 @@ impl io::Read for Honest {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader
             .read(buffer)
-            .map_err(|error| after_sending(classify(ureq::Error::from(error), self.headers_max)).into_io())
-    }
-}
-
-/// While a body is read, everything was sent, whatever the error looks like.
-fn after_sending(error: TransportError) -> TransportError {
-    match error {
-        TransportError::Unreachable { source } => TransportError::Broken { source },
-        other => other,
+            .map_err(|error| classify(ureq::Error::from(error), self.headers_max).into_io())
     }
 }
 
 fn classify(error: ureq::Error, headers_max: usize) -> TransportError {
     match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
-        | ureq::Error::Tls(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Rustls(_) => TransportError::Unreachable { source: Box::new(error) },
-        ureq::Error::Io(error) if is_unsent(&error) => {
+        ureq::Error::Other(error) if error.is::<Unreached>() => TransportError::Unreachable { source: error },
+        // These come before a connection is asked for.
+        ureq::Error::HostNotFound | ureq::Error::TlsRequired => {
             TransportError::Unreachable { source: Box::new(error) }
         }
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -296,16 +289,6 @@ fn classify(error: ureq::Error, headers_max: usize) -> TransportError {
         }
         other => TransportError::broken(other),
     }
-}
-
-/// Tells whether the connection failed before it was one: refused, no way to the host, no trust in it.
-fn is_unsent(error: &io::Error) -> bool {
-    let kind = matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
-    );
-    let certificate = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    kind || matches!(certificate, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 #[cfg(test)]

@@ -1,83 +1,12 @@
-use std::{
-    io::Read,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::time::Duration;
 
-use model::Moment;
-use ports::{ManualClock, SeededRandom};
 use ureq::http::header::AUTHORIZATION;
 
-use super::*;
-use crate::{
-    quota::{Charge, PoolSettings, Pools},
-    testing::{Scripted, answer},
-    token::{Access, Token, TokenSource},
+use super::{
+    stage::{broken, call, cut, stage},
+    *,
 };
-
-struct Plain;
-
-impl Vendor for Plain {
-    fn verdict(&self, status: StatusCode, _: &HeaderMap, body: &[u8]) -> Verdict {
-        let reason = String::from_utf8_lossy(body).into_owned();
-        match status.as_u16() {
-            429 => Verdict::Throttled { after: None, pool: Some("user".to_owned()), reason },
-            401 => Verdict::Unauthorized { reason, message: String::new() },
-            503 => Verdict::Transient { undone: true, reason },
-            500.. => Verdict::Transient { undone: false, reason },
-            _ => Verdict::Refused { kind: RefusalKind::NotFound, reason, message: String::new() },
-        }
-    }
-}
-
-#[derive(Default)]
-struct Counting(AtomicU64);
-
-impl TokenSource for Counting {
-    fn fetch(&self, subject: &str, _: &[String]) -> Result<Token, TokenError> {
-        let number = self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(Token { secret: Redacted::new(format!("{subject}-{number}")), valid_for: Duration::from_hours(1) })
-    }
-}
-
-struct Stage {
-    client: Client,
-    clock: Arc<ManualClock>,
-    transport: Arc<Scripted>,
-    stop: Stop,
-}
-
-fn stage(
-    script: impl Fn(&Request, usize) -> Result<Response, TransportError> + Send + Sync + 'static,
-) -> Stage {
-    let clock = Arc::new(ManualClock::new(Moment::from_micros(0)));
-    let transport = Arc::new(Scripted::new(script));
-    let stop = Stop::default();
-    let user = PoolSettings { units: 10, per: Duration::from_secs(1), burst: 10, concurrent: Some(1) };
-    let pools = Pools::from([("user".to_owned(), user)]);
-    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-    let tokens = TokenCache::new(Arc::new(Counting::default()), Arc::clone(&shared), Duration::from_mins(1));
-    let client = Client::new(ClientParts {
-        transport: Arc::clone(&transport) as Arc<dyn Transport>,
-        vendor: Arc::new(Plain),
-        quota: Quota::new(pools, Arc::clone(&shared)),
-        tokens: Some(Arc::new(tokens)),
-        retry: RetrySettings { attempts: 4, ..RetrySettings::default() },
-        clock: shared,
-        random: Arc::new(SeededRandom::new(5)),
-        stop: stop.clone(),
-    });
-    Stage { client, clock, transport, stop }
-}
-
-fn call() -> Call {
-    Call::new(Request::get("https://api.example.org/a"))
-        .charged(Charge::of("user", "anna", 1))
-        .with(Access::new("anna", ["read"]))
-}
-
-fn broken() -> Result<Response, TransportError> {
-    Err(TransportError::broken("reset"))
-}
+use crate::{quota::Charge, testing::answer};
 
 #[test]
 fn a_call_carries_its_token_and_reads_its_answer() {
@@ -101,28 +30,17 @@ fn what_passes_is_waited_out() {
     assert_eq!(stage.client.call(&call()).unwrap().body.text(10).unwrap(), "ok");
     assert!(stage.clock.elapsed() > Duration::ZERO);
     // One call is not tried more often than settings say.
-    let stage = self::stage(|_, _| Ok(answer(502, &[], "bad gateway")));
+    let stage = super::stage::stage(|_, _| Ok(answer(502, &[], "bad gateway")));
     let error = stage.client.call(&call()).unwrap_err();
     assert!(matches!(error, CallError::Failing { attempts: 4, .. }) && error.is_passing(), "{error}");
     assert_eq!(stage.transport.sent().len(), 4);
 }
 
-/// Reads as it is told once, and then ends.
-struct Then(Option<std::io::Result<usize>>);
-
-impl Read for Then {
-    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        self.0.take().unwrap_or(Ok(0))
-    }
-}
-
 #[test]
 fn a_body_that_breaks_off_is_asked_for_again() {
     let stage = stage(|_, number| {
-        let mut response = answer(200, &[], "");
-        let end = if number == 0 { Err(TransportError::broken("cut").into_io()) } else { Ok(0) };
-        response.body = Body::from_reader(std::io::Cursor::new(b"abc").chain(Then(Some(end))));
-        Ok(response)
+        let whole = answer(200, &[], "abc");
+        Ok(if number == 0 { cut(whole, b"ab") } else { whole })
     });
     assert_eq!(stage.client.call(&call()).unwrap().body.text(10).unwrap(), "abc");
     assert_eq!(stage.transport.sent().len(), 2);
@@ -177,7 +95,7 @@ fn a_token_that_is_not_taken_is_replaced_once() {
     });
     assert!(stage.client.call(&call()).is_ok());
     assert_eq!(stage.transport.sent().len(), 2);
-    let stage = self::stage(|_, _| Ok(answer(401, &[], "no")));
+    let stage = super::stage::stage(|_, _| Ok(answer(401, &[], "no")));
     assert!(stage.client.call(&call()).unwrap_err().is(RefusalKind::Unauthorized));
     assert_eq!(stage.transport.sent().len(), 2);
 }

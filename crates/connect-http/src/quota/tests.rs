@@ -185,6 +185,8 @@ fn workload() -> impl Strategy<Value = (Pools, Vec<Vec<Charge>>, usize, f64)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn no_pool_is_ever_overdrawn_and_every_call_is_made((settings, calls, threads, seconds) in workload()) {
         let run = run(&settings, &calls, threads, seconds);
@@ -201,7 +203,7 @@ proptest! {
     ) {
         let settings = pools(&[("tenant", pool(units, 1, burst))]);
         let calls: Vec<_> =
-            (0..600).map(|index| vec![Charge::shared("tenant", prices[index % prices.len()])]).collect();
+            (0..400).map(|index| vec![Charge::shared("tenant", prices[index % prices.len()])]).collect();
         let total: u64 = calls.iter().map(|charges| charges[0].units).sum();
         let run = run(&settings, &calls, threads, 0.0);
         let least = (total - burst) as f64 / units as f64;
