@@ -205,6 +205,26 @@ impl Catalog {
         rows.map(|row| row?).collect()
     }
 
+    /// Returns the vault time of a commit.
+    pub fn time_of(&self, at: u64) -> Result<Option<Moment>, CatalogError> {
+        let mut statement =
+            self.database.prepare_cached("SELECT vault_time FROM commits WHERE sequence = ?1")?;
+        let mut rows = statement.query_map([sequence(at)], |row| row.get(0))?;
+        Ok(rows.next().transpose()?.map(Moment::from_micros))
+    }
+
+    /// Lists the streams that held anything after commit `at`, in name order, with how many items each held.
+    pub fn counts_at(&self, at: u64) -> Result<Vec<(String, u64)>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT s.name, count(*) FROM versions v JOIN streams s ON s.id = v.stream
+             WHERE v.from_sequence <= ?1 AND (v.until_sequence IS NULL OR v.until_sequence > ?1)
+             GROUP BY s.name ORDER BY s.name",
+        )?;
+        let rows =
+            statement.query_map([sequence(at)], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Lists the streams that hold anything, in name order.
     pub fn streams(&self) -> Result<Vec<String>, CatalogError> {
         let mut statement = self.database.prepare_cached("SELECT name FROM streams ORDER BY name")?;

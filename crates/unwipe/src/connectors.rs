@@ -5,4 +5,5 @@ pub(crate) mod google;
 pub(crate) mod postgres;
 pub(crate) mod recovery;
 pub(crate) mod rolled;
+pub(crate) mod selector;
 pub(crate) mod succession;

@@ -9,7 +9,7 @@ use super::Reading;
 #[derive(Debug, Args)]
 pub(crate) struct Rewind {
     /// The source, with a moment where one is needed: shop@2026-04-25T14:00:08Z, shop@before-transaction:7569,
-    /// shop@before:0/5F3C9850, shop@latest
+    /// shop@before:0/5F3C9850, shop@latest, acme/gmail/anna@example.org@2026-04-25T14:00:08Z
     pub(crate) what: String,
     /// Bring the whole cluster or folder tree back into this new folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["undo", "table"])]
@@ -34,6 +34,9 @@ pub(crate) struct Rewind {
     pub(crate) changed: bool,
     #[command(flatten)]
     pub(crate) files: super::FilesBack,
+    /// Undo only what happened until this moment; what came later stays (default: until now)
+    #[arg(long, value_name = "MOMENT", conflicts_with_all = ["to", "undo", "table"])]
+    pub(crate) until: Option<String>,
     /// Write the plan into this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) plan: Option<PathBuf>,
@@ -70,11 +73,16 @@ pub(crate) struct Approve {
 pub(crate) struct Apply {
     /// The plan's folder
     pub(crate) plan: PathBuf,
-    /// Do everything, show the result, and roll back
+    /// Do everything, show the result, and roll back; where the source has no transactions, only check
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) production: Production,
+    /// Google: the key of a service account that may write, a file or a reference; never the capturing one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credential: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, Args)]

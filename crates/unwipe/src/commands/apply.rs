@@ -1,12 +1,13 @@
 //! `unwipe apply`
 
-use connect::plan::{AppliedReport, ApplyMode, PlanFolder, SourceWriter, Verification, WriteError};
+use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter, Verification, WriteError};
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
-use service::{approval, operations};
+use service::{Installation, approval, operations};
 
 use crate::{
     arguments::Apply,
+    connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -30,19 +31,12 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
         ApplyMode::Rehearsal => Vec::new(),
         ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
     };
-    let mut settings = crate::context::production(&installation, &options.production)?;
-    settings.database = Some(plan.destination.clone());
-    let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock())
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
-        })?;
-    let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
-    let progress = context.progress();
-    let applied = writer.apply(&plan, &folder, mode, &*progress).map_err(refused)?;
-    let verification = match mode {
-        ApplyMode::Rehearsal => None,
-        ApplyMode::Lasting => Some(writer.verify(&plan, &folder, &*progress).map_err(refused)?),
+    let (name, source) = installation.config().source(&plan.source)?;
+    let Done { applied, verification } = match GoogleConfig::of(&name, source)? {
+        Some(google) => {
+            crate::commands::google::apply(context, &installation, &name, &google, options, &plan, mode)?
+        }
+        None => apply_to_cluster(context, &installation, options, &plan, mode)?,
     };
     let outcome = Outcome { approvers, applied, verification };
     if mode == ApplyMode::Lasting {
@@ -52,6 +46,37 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     let output = context.output;
     output.result(&outcome, || outcome_text(output, &outcome))?;
     Ok(exit_of(&outcome))
+}
+
+/// What applying a plan came to.
+pub(crate) struct Done {
+    pub(crate) applied: AppliedReport,
+    pub(crate) verification: Option<Verification>,
+}
+
+fn apply_to_cluster(
+    context: &Context,
+    installation: &Installation,
+    options: &Apply,
+    plan: &Plan,
+    mode: ApplyMode,
+) -> Result<Done, Failure> {
+    let folder = PlanFolder::new(&options.plan);
+    let mut settings = crate::context::production(installation, &options.production)?;
+    settings.database = Some(plan.destination.clone());
+    let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock())
+        .map_err(|error| {
+            let hint = error.hint();
+            Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
+        })?;
+    let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
+    let progress = context.progress();
+    let applied = writer.apply(plan, &folder, mode, &*progress).map_err(refused)?;
+    let verification = match mode {
+        ApplyMode::Rehearsal => None,
+        ApplyMode::Lasting => Some(writer.verify(plan, &folder, &*progress).map_err(refused)?),
+    };
+    Ok(Done { applied, verification })
 }
 
 fn exit_of(outcome: &Outcome) -> Exit {
@@ -64,7 +89,7 @@ fn exit_of(outcome: &Outcome) -> Exit {
     }
 }
 
-fn refused(error: WriteError) -> Failure {
+pub(crate) fn refused(error: WriteError) -> Failure {
     let hint = error.hint();
     let exit =
         if matches!(error, WriteError::Privilege { .. }) { Exit::Authentication } else { Exit::Failed };

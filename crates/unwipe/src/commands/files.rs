@@ -9,6 +9,7 @@ use connect::{Finding, StoredItems};
 use files_recovery::{RestoreError, RestoreOptions, restore_tree};
 use model::Moment;
 use serde::Serialize;
+use service::StoredSource;
 use source_files::{Attributes, Kind, Pattern, bytes_of_key};
 
 use crate::{
@@ -147,7 +148,7 @@ pub(crate) fn show(context: &Context, tree: &StoredTree, options: &Show) -> Resu
     let attributes = Attributes::of_text(&item.item.attributes)
         .ok_or_else(|| Failure::new(Exit::Failed, "the stored attributes cannot be understood"))?;
     if let Some(out) = &options.out {
-        write_content(tree, key, &content, out)?;
+        write_content(&tree.stored, key, &content, out)?;
     }
     let shown = Shown {
         key: key.clone(),
@@ -175,7 +176,12 @@ pub(crate) fn show(context: &Context, tree: &StoredTree, options: &Show) -> Resu
     Ok(Exit::Done)
 }
 
-fn write_content(tree: &StoredTree, key: &str, content: &vault::Content, out: &Path) -> Result<(), Failure> {
+pub(crate) fn write_content(
+    stored: &StoredSource,
+    key: &str,
+    content: &vault::Content,
+    out: &Path,
+) -> Result<(), Failure> {
     let mut target: Box<dyn Write> = if out == Path::new("-") {
         Box::new(std::io::stdout().lock())
     } else {
@@ -184,7 +190,7 @@ fn write_content(tree: &StoredTree, key: &str, content: &vault::Content, out: &P
                 .map_err(|error| ports::files::FileError::new("create", out, error))?,
         )
     };
-    let mut reader = tree.stored.reader().read_content(content);
+    let mut reader = stored.reader().read_content(content);
     while let Some(portion) = reader.next_portion().map_err(|error| {
         Failure::because(Exit::Failed, format!("{} cannot be read", printable(key)), error)
     })? {
@@ -244,6 +250,11 @@ pub(crate) fn find(context: &Context, tree: &StoredTree, options: &Find) -> Resu
 /// `unwipe find`
 pub(crate) fn run_find(context: &Context, options: &Find) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    if let Some(domain) =
+        crate::connectors::google::open(context, &installation, &options.what, &options.reading)?
+    {
+        return crate::commands::google::find(context, &domain, options);
+    }
     let tree = crate::connectors::files::open(context, &installation, &options.what, &options.reading)?
         .ok_or_else(|| {
             Failure::new(Exit::Usage, "only the entries of a folder tree can be listed")

@@ -33,6 +33,11 @@ pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> 
     {
         return crate::commands::files::rewind(context, &tree, options);
     }
+    if let Some(domain) =
+        crate::connectors::google::open(context, &installation, &options.what, &options.reading)?
+    {
+        return crate::commands::google::rewind(context, &installation, &domain, options);
+    }
     let (source, moment) = source_and_moment(&options.what);
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;
@@ -168,7 +173,7 @@ fn undo(
 ) -> Result<Exit, Failure> {
     let folder = plan_folder(context, options, &format!("undo-{}", options.undo[0]))?;
     let plan = plan_undo(context, cluster, &options.undo, production, &folder)?;
-    finish(context, &plan, &folder)
+    finish(context, &plan, &folder, "--url URL")
 }
 
 /// Plans the undo of transactions of one database, as if they were one; the plan's rows go into the folder.
@@ -262,7 +267,7 @@ fn rows(
     let mut sides = Sides::connect(context, cluster, &scratch, &resolution, production, &database)?;
     let plan =
         plan_rows(sides.servers(&folder, &*progress), &heading, subject, &selections).map_err(no_plan)?;
-    finish(context, &plan, &folder)
+    finish(context, &plan, &folder, "--url URL")
 }
 
 /// The connections that a plan is made over.
@@ -341,7 +346,7 @@ fn table_name(text: &str) -> Result<(String, TableName), Failure> {
     }
 }
 
-fn plan_folder(context: &Context, options: &Rewind, name: &str) -> Result<PlanFolder, Failure> {
+pub(crate) fn plan_folder(context: &Context, options: &Rewind, name: &str) -> Result<PlanFolder, Failure> {
     let path = match &options.plan {
         Some(path) => path.clone(),
         None => {
@@ -371,7 +376,12 @@ struct Planned<'p> {
     plan: &'p Plan,
 }
 
-fn finish(context: &Context, plan: &Plan, folder: &PlanFolder) -> Result<Exit, Failure> {
+pub(crate) fn finish(
+    context: &Context,
+    plan: &Plan,
+    folder: &PlanFolder,
+    with: &str,
+) -> Result<Exit, Failure> {
     let hash = folder.write(plan)?;
     let output = context.output;
     let planned = Planned { folder: folder.path().display().to_string(), hash, plan };
@@ -381,6 +391,6 @@ fn finish(context: &Context, plan: &Plan, folder: &PlanFolder) -> Result<Exit, F
         output.say("there is nothing to bring back");
         return Ok(Exit::Nothing);
     }
-    output.say(format!("next: unwipe approve {0} && unwipe apply {0} --url URL", planned.folder));
+    output.say(format!("next: unwipe approve {0} && unwipe apply {0} {with}", planned.folder));
     Ok(Exit::Done)
 }

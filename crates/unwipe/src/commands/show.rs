@@ -25,6 +25,11 @@ pub(crate) fn run(context: &Context, options: &Show) -> Result<Exit, Failure> {
     {
         return crate::commands::files::show(context, &tree, options);
     }
+    if let Some(domain) =
+        crate::connectors::google::open(context, &installation, &options.what, &options.reading)?
+    {
+        return crate::commands::google::show(context, &domain, options);
+    }
     let (source, moment) = source_and_moment(&options.what);
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;

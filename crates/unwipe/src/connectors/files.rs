@@ -3,14 +3,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use connect::{Finding, ReadError, StoredError};
-use model::{Moment, SourceName, StreamName};
+use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
 use service::{Installation, StoredSource, config::SourceConfig};
 use source_files::{CHECKPOINT_CHANGES, FilesReader, FilesSettings, Pattern};
 
 use crate::{
-    arguments::Reading, connectors::recovery::source_and_moment, context::Context, exit::Exit,
-    failure::Failure, output::count,
+    arguments::Reading,
+    connectors::selector::{Selector, commit_of},
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+    output::count,
 };
 
 /// The kind of source that this connector protects, as the configuration names it.
@@ -122,30 +126,14 @@ pub(crate) fn open(
     what: &str,
     reading: &Reading,
 ) -> Result<Option<StoredTree>, Failure> {
-    let (source, moment) = source_and_moment(what);
+    let Selector { source, moment, .. } = Selector::of(what);
     let (name, config) = installation.config().source(source)?;
     if config.kind != KIND {
         return Ok(None);
     }
     let stored = context.stored(installation, &name, reading)?;
-    let at = commit_of(&stored, &name, moment)?;
+    let at = commit_of(&stored, name.as_str(), moment)?;
     Ok(Some(StoredTree { name, stream: stream()?, stored, at }))
-}
-
-fn commit_of(stored: &StoredSource, name: &SourceName, moment: &str) -> Result<u64, Failure> {
-    let catalog = stored.catalog();
-    let nothing = || Failure::new(Exit::Nothing, format!("nothing of {name} is stored as of {moment}"));
-    if moment == "latest" {
-        return match catalog.last_sequence()? {
-            0 => Err(nothing().hint(format!("unwipe capture {name} --once"))),
-            last => Ok(last),
-        };
-    }
-    let at: Moment = moment.parse().map_err(|error| {
-        Failure::because(Exit::Usage, "the moment cannot be understood", error)
-            .hint(format!("write {name}@latest or {name}@2026-04-25T14:00:08Z"))
-    })?;
-    catalog.commit_at(at)?.ok_or_else(|| nothing().hint(format!("unwipe log {name}")))
 }
 
 pub(crate) fn failed(error: StoredError, what: &str) -> Failure {

@@ -2,14 +2,24 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use connect_http::{HttpSettings, HttpTransport};
-use google_api::{ApiSettings, ServiceAccountKey};
-use model::SourceName;
+use connect::Stop;
+use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
+use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
+use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
-use service::{Secrets, config::SourceConfig};
+use service::{Installation, Secrets, StoredSource, config::SourceConfig};
 use source_google::{GoogleReader, GoogleSettings, Part};
 
-use crate::{context::Context, exit::Exit, failure::Failure};
+use crate::{
+    arguments::Reading,
+    connectors::selector::{Selector, commit_of},
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+};
+
+/// Tokens are renewed so long before their end.
+const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "google";
@@ -81,22 +91,8 @@ impl GoogleConfig {
         secrets: &Secrets<'_>,
         once: bool,
     ) -> Result<GoogleReader, Failure> {
-        let text = secrets.resolve(&self.key).map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Authentication, "the service account's key cannot be read", error)
-                .hint_opt(hint)
-        })?;
-        let key = ServiceAccountKey::of_json(&text).map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Authentication, "the service account's key cannot be used", error)
-                .hint(hint)
-        })?;
-        let transport = HttpTransport::new(HttpSettings {
-            connections: self.threads,
-            certificates: self.certificates.clone(),
-            ..HttpSettings::default()
-        })
-        .map_err(|error| Failure::because(Exit::Usage, "Google cannot be spoken to", error))?;
+        let key = read_key(secrets, &self.key)?;
+        let transport = self.transport()?;
         let settings = GoogleSettings {
             admin: self.admin.clone(),
             parts: if self.parts.is_empty() {
@@ -114,7 +110,48 @@ impl GoogleConfig {
         Ok(if once { reader } else { reader.every(Duration::from_secs(self.every_s)) })
     }
 
-    fn api(&self) -> ApiSettings {
+    /// Makes what writes into the domain, with a service account of its own.
+    pub(crate) fn writer(
+        &self,
+        context: &Context,
+        secrets: &Secrets<'_>,
+        credential: &str,
+        stop: &Stop,
+    ) -> Result<WriteApi, Failure> {
+        let key = read_key(secrets, credential)?;
+        let capturing = read_key(secrets, &self.key)?;
+        if key.client_id == capturing.client_id {
+            return Err(Failure::new(
+                Exit::Authentication,
+                "this is the service account that captures, which may only read",
+            )
+            .hint("make another one for restores, and delete its key when the restore is done"));
+        }
+        let transport: Arc<dyn Transport> = Arc::new(self.transport()?);
+        let client_id = key.client_id.clone();
+        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), context.clock());
+        let parts = ApiParts {
+            transport,
+            tokens: Arc::new(TokenCache::new(Arc::new(source), context.clock(), TOKEN_MARGIN)),
+            client_id,
+            clock: context.clock(),
+            random: Arc::clone(&context.ports.random),
+            stop: stop.clone(),
+        };
+        Ok(WriteApi::new(parts, self.api()))
+    }
+
+    fn transport(&self) -> Result<HttpTransport, Failure> {
+        HttpTransport::new(HttpSettings {
+            connections: self.threads,
+            certificates: self.certificates.clone(),
+            ..HttpSettings::default()
+        })
+        .map_err(|error| Failure::because(Exit::Usage, "Google cannot be spoken to", error))
+    }
+
+    /// Returns how Google is called.
+    pub(crate) fn api(&self) -> ApiSettings {
         let mut settings = ApiSettings {
             address: self.address.clone(),
             units: self.units.clone(),
@@ -129,4 +166,53 @@ impl GoogleConfig {
         }
         settings
     }
+}
+
+fn read_key(secrets: &Secrets<'_>, reference: &str) -> Result<ServiceAccountKey, Failure> {
+    let text = secrets.resolve(reference).map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Authentication, "the service account's key cannot be read", error)
+            .hint_opt(hint)
+    })?;
+    ServiceAccountKey::of_json(&text).map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Authentication, "the service account's key cannot be used", error).hint(hint)
+    })
+}
+
+/// Takes a path for a reference to the file; a reference stays what it is.
+pub(crate) fn key_reference(text: &str) -> Result<String, Failure> {
+    if ["file:", "env:", "exec:"].iter().any(|kind| text.starts_with(kind)) {
+        return Ok(text.to_owned());
+    }
+    Ok(format!("file:{}", std::path::absolute(text)?.display()))
+}
+
+/// A domain, or a part of it, as it was at a moment.
+pub(crate) struct StoredDomain {
+    pub(crate) name: SourceName,
+    pub(crate) config: GoogleConfig,
+    pub(crate) stored: StoredSource,
+    /// The stream that was named.
+    pub(crate) stream: Option<StreamName>,
+    /// The commit that the moment means.
+    pub(crate) at: u64,
+}
+
+/// Opens what a person named, if it is a domain's.
+pub(crate) fn open(
+    context: &Context,
+    installation: &Installation,
+    what: &str,
+    reading: &Reading,
+) -> Result<Option<StoredDomain>, Failure> {
+    let Selector { source, stream, moment } = Selector::of(what);
+    let (name, config) = installation.config().source(source)?;
+    let Some(config) = GoogleConfig::of(&name, config)? else { return Ok(None) };
+    let stream = stream.map(StreamName::new).transpose().map_err(|error| {
+        Failure::because(Exit::Usage, "no such stream", error).hint(format!("unwipe find {name}"))
+    })?;
+    let stored = context.stored(installation, &name, reading)?;
+    let at = commit_of(&stored, name.as_str(), moment)?;
+    Ok(Some(StoredDomain { name, config, stored, stream, at }))
 }
