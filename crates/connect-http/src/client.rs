@@ -1,5 +1,7 @@
 //! Making calls: quota, token, attempts, judgement.
 
+mod batched;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use connect::Stop;
@@ -8,6 +10,7 @@ use ports::{Clock, Random};
 use serde::de::DeserializeOwned;
 use ureq::http::{HeaderMap, StatusCode};
 
+pub use self::batched::Batched;
 use crate::{
     call::{Call, CallError, Refusal, RefusalKind, Taking, Vendor, Verdict},
     pause::pause,
@@ -207,6 +210,10 @@ impl Client {
         if let Failure::Answered { verdict: Verdict::Throttled { pool: Some(pool), .. }, .. } = &failure {
             self.penalise(call, pool, wait)?;
         }
+        self.wait(wait)
+    }
+
+    fn wait(&self, wait: Duration) -> Result<(), CallError> {
         if pause(&*self.parts.clock, wait, &|| self.is_stopped()) { Ok(()) } else { Err(CallError::Stopped) }
     }
 

@@ -23,7 +23,7 @@ mod upload;
 
 pub use batch::{Batch, BatchError, PartError, decode as decode_batch};
 pub use call::{ANSWER_BYTES_MAX, Call, CallError, Refusal, RefusalKind, Taking, Vendor, Verdict};
-pub use client::{Client, ClientParts};
+pub use client::{Batched, Client, ClientParts};
 pub use digest::Digest;
 pub use download::{Download, DownloadError, Expected};
 pub use estimate::{PoolLoad, Workload, estimate};

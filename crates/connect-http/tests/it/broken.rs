@@ -189,7 +189,9 @@ fn nobody_there_means_that_nothing_was_sent() {
     let transport = transport(settings());
     let error = transport.send(&Request::post(format!("http://{free}/"))).unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }) && error.is_repeatable(false), "{error:?}");
-    let error = transport.send(&Request::get("https://does-not-exist.invalid/")).unwrap_err();
+    // A name that no resolver looks up, because it is too long to be one.
+    let nowhere = format!("https://{}.invalid/", "a".repeat(64));
+    let error = transport.send(&Request::get(nowhere)).unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }), "{error:?}");
     // A server that speaks no TLS gets no request.
     let plain = Server::start(|_, _| answer("200 OK", "", b""));

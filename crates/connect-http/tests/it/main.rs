@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
 
 mod broken;
+mod faults;
 mod server;
+mod tls;
