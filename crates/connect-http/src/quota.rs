@@ -22,7 +22,7 @@ use ports::Clock;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    bucket::{duration, picoseconds},
+    bucket::{Time, duration, picoseconds},
     schedule::{Schedule, Standing},
 };
 use crate::pause::{SLICE, pause, whole_micros};
@@ -127,6 +127,20 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn now(&self) -> Time {
+        picoseconds(self.clock.elapsed())
+    }
+
+    /// Makes a change that may let others go ahead.
+    fn change(&self, change: impl FnOnce(&mut Schedule)) {
+        let now = self.now();
+        let mut schedule = self.lock();
+        change(&mut schedule);
+        schedule.advance(now);
+        drop(schedule);
+        self.changed.notify_all();
+    }
 }
 
 impl fmt::Debug for Quota {
@@ -148,16 +162,16 @@ impl Quota {
     /// back, whatever becomes of the call.
     pub fn acquire(&self, charges: &[Charge], stop: &dyn Fn() -> bool) -> Result<Permit, QuotaError> {
         let ticket = self.shared.lock().arrive(charges)?;
+        // Whoever changes anything looks for everybody; who was only woken need not look again.
+        let mut look = true;
         loop {
             if stop() {
-                self.shared.lock().leave(ticket);
-                self.shared.changed.notify_all();
+                self.shared.change(|schedule| schedule.leave(ticket));
                 return Err(QuotaError::Stopped);
             }
+            let now = self.shared.now();
             let mut schedule = self.shared.lock();
-            let now = picoseconds(self.shared.clock.elapsed());
-            if schedule.advance(now) > 1 {
-                // Others go ahead as well; those that wait for a place do not look by themselves.
+            if look && schedule.advance(now) {
                 self.shared.changed.notify_all();
             }
             match schedule.standing(ticket) {
@@ -175,10 +189,14 @@ impl Quota {
                     drop(schedule);
                     let left = whole_micros(duration(until.saturating_sub(now)));
                     self.shared.clock.sleep(left.min(SLICE));
+                    look = true;
                 }
                 Standing::Queues => {
                     // No clock tells when another call ends: its end does. The limit is only there to see a stop.
-                    drop(self.shared.changed.wait_timeout(schedule, SLICE));
+                    let waited = self.shared.changed.wait_timeout(schedule, SLICE);
+                    let (schedule, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    drop(schedule);
+                    look = timeout.timed_out();
                 }
             }
         }
@@ -187,7 +205,7 @@ impl Quota {
     /// Lets nobody use a bucket for a while, and lets nothing come back to it meanwhile: its server said that it was
     /// used too fast.
     pub fn penalise(&self, key: &PoolKey, duration: Duration) -> Result<(), QuotaError> {
-        let now = picoseconds(self.shared.clock.elapsed());
+        let now = self.shared.now();
         self.shared.lock().penalise(key, now, picoseconds(duration))
     }
 
@@ -213,8 +231,7 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.places.is_empty() {
-            self.shared.lock().release(&self.places);
-            self.shared.changed.notify_all();
+            self.shared.change(|schedule| schedule.release(&self.places));
         }
     }
 }

@@ -95,12 +95,13 @@ impl Schedule {
         Ok(self.buckets.entry(key.clone()).or_insert_with(|| Bucket::new(settings)))
     }
 
-    /// Places everybody anew and admits those whose time has come; returns how many are admitted and not gone yet.
-    pub(super) fn advance(&mut self, now: Time) -> usize {
+    /// Places everybody anew and admits those whose time has come; returns whether there are any.
+    pub(super) fn advance(&mut self, now: Time) -> bool {
         self.now = self.now.max(now);
         let mut placed = HashMap::<PoolKey, Vec<Placement>>::new();
         let mut full = HashSet::<PoolKey>::new();
-        let mut staying = Vec::with_capacity(self.waiters.len());
+        let before = self.waiters.len();
+        let mut staying = Vec::with_capacity(before);
         for mut waiter in std::mem::take(&mut self.waiters) {
             let at = self.place(&waiter.charges, &placed);
             let queues = waiter.charges.iter().any(|(key, _)| {
@@ -126,8 +127,9 @@ impl Schedule {
             }
             staying.push(waiter);
         }
+        let admitted = staying.len() < before;
         self.waiters = staying;
-        self.admitted.len()
+        admitted
     }
 
     fn counts(&self, key: &PoolKey) -> bool {
