@@ -13,6 +13,7 @@ mod directory;
 mod dispatch;
 mod faults;
 mod fields;
+mod gmail;
 mod oauth;
 mod page;
 mod quota;
@@ -25,6 +26,7 @@ mod stamp;
 mod tenant;
 mod text;
 mod traffic;
+mod upload;
 
 use std::{io, sync::Arc};
 
@@ -33,6 +35,7 @@ use ports::{Clock, Random};
 pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
 pub use directory::User;
 pub use faults::{Effect, Fault, When};
+pub use gmail::{Letter, Notice};
 pub use oauth::{App, Grant, ServiceAccount, scopes};
 pub use quota::{Overrun, Pool, QuotaSettings};
 pub use server::Running;

@@ -1,6 +1,7 @@
 //! A believable company from a seed.
 
 mod company;
+pub(crate) mod mail;
 mod names;
 
 use crate::{oauth::scopes, tenant::Tenant};

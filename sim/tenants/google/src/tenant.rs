@@ -11,9 +11,11 @@ use crate::{
     call::Call,
     directory::Directory,
     faults::Faults,
+    gmail::Mailboxes,
     oauth::Oauth,
     quota::Quota,
     seed,
+    upload::Uploads,
 };
 
 /// The simulated domain. What is public here looks into it, or changes it behind the API's back.
@@ -31,6 +33,10 @@ pub struct Tenant {
     pub(crate) audit: Audit,
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
+    pub(crate) uploads: Uploads,
+    /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
+    pub(crate) correspondents: Arc<Vec<(String, String)>>,
+    pub(crate) mailboxes: Mailboxes,
 }
 
 impl fmt::Debug for Tenant {
@@ -63,6 +69,9 @@ impl Tenant {
             faults: Faults::default(),
             audit: Audit::default(),
             traffic: Traffic::default(),
+            uploads: Uploads::default(),
+            correspondents: Arc::default(),
+            mailboxes: Mailboxes::new(),
         };
         seed::furnish(&mut tenant);
         tenant

@@ -101,6 +101,11 @@ impl Directory {
         self.index_users();
     }
 
+    /// Returns all living users.
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|user| user.deleted.is_none())
+    }
+
     /// Makes the index anew, after addresses or deletions have changed.
     pub(crate) fn index_users(&mut self) {
         self.by_key.clear();

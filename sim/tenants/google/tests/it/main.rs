@@ -5,5 +5,8 @@
 mod batches;
 mod directory;
 mod faults;
+mod gmail;
+mod history;
 mod support;
 mod tokens;
+mod uploads;

@@ -126,8 +126,11 @@ impl Domain {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .max_redirects_will_error(false);
         let agent = ureq::Agent::new_with_config(config.build());
         let mut answer = agent.run(request.body(body).unwrap())?;
         let headers = answer
