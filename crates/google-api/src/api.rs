@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use connect::Stop;
 use connect_http::{
-    ANSWER_BYTES_MAX, Access, Call, CallError, Charge, Client, ClientParts, PoolSettings, Pools, Quota,
-    Request, Response, RetrySettings, Taking, TokenCache, Transport,
+    ANSWER_BYTES_MAX, Access, Batched, Call, CallError, Charge, Client, ClientParts, PoolSettings, Pools,
+    Quota, RefusalKind, Request, RetrySettings, Taking, TokenCache, Transport,
 };
 use ports::{Clock, Random};
 use serde::de::DeserializeOwned;
@@ -159,17 +159,28 @@ impl ReadApi {
         let service = first.method.service;
         let calls: Vec<Call> = gets.iter().map(|get| self.call(subject, get)).collect();
         let url = format!("{}/{}", self.address(service), service.batch_path());
-        let answers = match self.client.batch(&url, &calls) {
+        let envelope = Call::new(Request::post(url)).with(Access::new(subject, [first.method.scope]));
+        let Batched { answers, broke } = self.client.batch(&envelope, &calls);
+        match broke {
             // Together they are too large for one answer.
-            Err(CallError::Body(_)) => return self.get_apart(subject, gets),
-            answers => answers.map_err(|error| self.error(error, first.method))?,
-        };
-        let answer = |(get, answer): (&Get, Result<Response, CallError>)| {
-            answer
-                .and_then(|response| response.body.bytes(ANSWER_BYTES_MAX).map_err(CallError::Body))
-                .map_err(|error| self.error(error, get.method))
-        };
-        Ok(gets.iter().zip(answers).map(answer).collect())
+            Some(CallError::Body(_)) => return self.get_apart(subject, gets),
+            Some(error) => return Err(self.error(error, first.method)),
+            None => {}
+        }
+        let mut taken = Vec::with_capacity(gets.len());
+        for (get, answer) in gets.iter().zip(answers) {
+            taken.push(match answer {
+                Some(Ok(response)) => response
+                    .body
+                    .bytes(ANSWER_BYTES_MAX)
+                    .map_err(|error| self.error(CallError::Body(error), get.method)),
+                // The token ended while the batch was under way; by itself a call gets a new one.
+                Some(Err(error)) if error.is(RefusalKind::Unauthorized) => self.get_bytes(subject, get),
+                Some(Err(error)) => Err(self.error(error, get.method)),
+                None => self.get_bytes(subject, get),
+            });
+        }
+        Ok(taken)
     }
 
     /// Makes calls in two smaller batches, or one of them by itself.
