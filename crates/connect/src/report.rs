@@ -54,10 +54,15 @@ impl Finding {
 
 /// Hears how far long work has come.
 pub trait Progress: Send + Sync {
-    /// Begins a phase: what is done, and how many units there are when that is known.
+    /// Begins a phase: what is done, and how many bytes there are when that is known.
     fn phase(&self, title: &str, total: Option<u64>);
 
-    /// Adds finished units (bytes, rows, records) to the running phase.
+    /// Begins a phase whose units are no bytes: rows, messages, mailboxes.
+    fn counted_phase(&self, title: &str, total: Option<u64>) {
+        self.phase(title, total);
+    }
+
+    /// Adds finished units to the running phase.
     fn advance(&self, units: u64);
 }
 

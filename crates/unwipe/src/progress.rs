@@ -10,7 +10,7 @@ use connect::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use ports::Clock;
 
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, count};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -27,6 +27,7 @@ struct State {
     bar: Option<ProgressBar>,
     title: String,
     total: Option<u64>,
+    counted: bool,
     done: u64,
     last_line: Duration,
 }
@@ -38,11 +39,23 @@ impl Display {
         Self { output, clock, terminal, state: Mutex::default() }
     }
 
-    fn bar(&self, title: &str, total: Option<u64>) -> Option<ProgressBar> {
+    fn begin(&self, title: &str, total: Option<u64>, counted: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+        let bar = self.bar(title, total, counted);
+        let last_line = self.clock.elapsed();
+        *state = State { bar, title: title.to_owned(), total, counted, done: 0, last_line };
+    }
+
+    fn bar(&self, title: &str, total: Option<u64>, counted: bool) -> Option<ProgressBar> {
         if !self.terminal || self.output.quiet {
             return None;
         }
         let template = match total {
+            Some(_) if counted => "{msg:28} {bar:30} {human_pos:>10}/{human_len:10} {per_sec:>12} {eta:>5}",
+            None if counted => "{msg:28} {spinner} {human_pos:>10} {per_sec:>12}",
             Some(_) => "{msg:28} {bar:30} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12} {eta:>5}",
             None => "{msg:28} {spinner} {bytes:>10} {bytes_per_sec:>12}",
         };
@@ -57,12 +70,11 @@ impl Display {
 
 impl Progress for Display {
     fn phase(&self, title: &str, total: Option<u64>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bar) = state.bar.take() {
-            bar.finish_and_clear();
-        }
-        let bar = self.bar(title, total);
-        *state = State { bar, title: title.to_owned(), total, done: 0, last_line: self.clock.elapsed() };
+        self.begin(title, total, false);
+    }
+
+    fn counted_phase(&self, title: &str, total: Option<u64>) {
+        self.begin(title, total, true);
     }
 
     fn advance(&self, units: u64) {
@@ -72,8 +84,9 @@ impl Progress for Display {
             bar.inc(units);
         } else if !self.terminal && self.clock.elapsed().saturating_sub(state.last_line) >= LINE_EVERY {
             state.last_line = self.clock.elapsed();
-            let total = state.total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
-            self.output.say(format!("{}: {}{total}", state.title, bytes(state.done)));
+            let text = if state.counted { count } else { bytes };
+            let total = state.total.map(|total| format!(" of {}", text(total))).unwrap_or_default();
+            self.output.say(format!("{}: {}{total}", state.title, text(state.done)));
         }
     }
 }

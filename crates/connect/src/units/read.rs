@@ -173,7 +173,9 @@ impl<'a> Storing<'a> {
                 Ok(())
             }
             Message::Unchanged(count) => {
-                self.account(unit, count, 0)?;
+                // By itself this is no reason for a commit; the next one counts it.
+                self.ledgers[unit].account(count);
+                self.sink.enumerated(count)?;
                 Ok(self.sink.unchanged(count)?)
             }
             Message::Removed { stream, key } => {

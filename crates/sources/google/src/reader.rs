@@ -149,7 +149,7 @@ impl GoogleReader {
                 ));
             }
         }
-        self.progress.phase("reading the domain", Some(units.len() as u64));
+        self.progress.counted_phase("reading the domain", Some(units.len() as u64));
         self.units.read(&units, sink, stop, &*self.progress)?;
         Ok(())
     }

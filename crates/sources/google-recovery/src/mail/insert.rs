@@ -95,7 +95,7 @@ impl MailWriter<'_> {
         mode: ApplyMode,
         progress: &dyn Progress,
     ) -> Result<Outcome, WriteError> {
-        progress.phase("putting messages in again", Some(rows.len() as u64));
+        progress.counted_phase("putting messages in again", Some(rows.len() as u64));
         let done = self.read_journal()?;
         if mode == ApplyMode::Rehearsal {
             let unchanged = rows.iter().filter(|row| done.contains_key(&row.id)).count() as u64;

@@ -33,7 +33,7 @@ impl MailWriter<'_> {
         mode: ApplyMode,
         progress: &dyn Progress,
     ) -> Result<Outcome, WriteError> {
-        progress.phase("setting labels back", Some(rows.len() as u64));
+        progress.counted_phase("setting labels back", Some(rows.len() as u64));
         let labels = self.labels(mailbox, label_names, mode)?;
         let fates = self.changes_since(mailbox, history)?;
         let mut outcome = Outcome::default();

@@ -26,7 +26,7 @@ impl MailWriter<'_> {
         rows: &[RelabelRow],
         progress: &dyn Progress,
     ) -> Result<Check, WriteError> {
-        progress.phase("reading labels again", Some(rows.len() as u64));
+        progress.counted_phase("reading labels again", Some(rows.len() as u64));
         let labels = self.labels(mailbox, label_names, ApplyMode::Rehearsal)?;
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         let mut check = begin(step, rows.len());
@@ -55,7 +55,7 @@ impl MailWriter<'_> {
         rows: &[InsertRow],
         progress: &dyn Progress,
     ) -> Result<Check, WriteError> {
-        progress.phase("reading messages again", Some(rows.len() as u64));
+        progress.counted_phase("reading messages again", Some(rows.len() as u64));
         let labels = self.labels(&place.mailbox, &place.label_names, ApplyMode::Rehearsal)?;
         let journal = self.read_journal()?;
         let mut check = begin(step, rows.len());
