@@ -81,7 +81,7 @@ impl UnitSink<'_> {
     }
 
     /// Says that so many more items were listed. By the next [`Self::advance`] each of them must be stored, unchanged
-    /// or unreadable: a unit that loses one is an error.
+    /// or unreadable: a unit that loses one is an error. Items that a change feed names are listed by it.
     pub fn listed(&mut self, count: u64) -> Result<(), UnitError> {
         self.say(Message::Listed(count))
     }

@@ -112,6 +112,7 @@ impl Unit for Mailbox {
         let round = self.rounds.is_due(&self.name);
         loop {
             if !position.listed {
+                self.read_labels(sink)?;
                 self.enumerate(position.compare, sink)?;
                 (position.listed, position.compare) = (true, false);
                 Self::advance(&position, sink)?;

@@ -81,6 +81,7 @@ impl Mailbox {
                     _ => missing.push(id.clone()),
                 }
             }
+            sink.listed(missing.len() as u64)?;
             self.fetch(&missing, sink)?;
         }
         Ok(())
@@ -89,6 +90,7 @@ impl Mailbox {
     fn gone(&self, id: &str, is_known: bool, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         if !is_known {
             // It came and went between two looks: that it was there is all that is left of it.
+            sink.listed(1)?;
             sink.unreadable(&self.stream, key(id), UnreadableReason::Vanished)?;
         }
         sink.removed(&self.stream, key(id))
@@ -108,6 +110,7 @@ impl Mailbox {
         }
         attributes.labels = labels;
         let item = Item { stream: self.stream.clone(), key: key(id), attributes: attributes.to_text() };
+        sink.listed(1)?;
         sink.upsert_attributes(item)
     }
 
@@ -116,6 +119,7 @@ impl Mailbox {
         let failed = sink.failed_keys(&self.stream, FAILED_MAX)?;
         let ids: Vec<String> =
             failed.iter().filter_map(|key| key.strip_prefix(PREFIX)).map(str::to_owned).collect();
+        sink.listed(ids.len() as u64)?;
         self.fetch(&ids, sink)
     }
 }

@@ -74,7 +74,14 @@ impl Mailbox {
         if known.into_iter().flatten().any(|known| !known.has_content) {
             return Ok(());
         }
+        sink.listed(1)?;
         sink.unreadable(&self.stream, key, reason)
+    }
+
+    /// Reads the labels, so that what is listed next can be understood.
+    pub(super) fn read_labels(&self, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let labels = self.api.get_bytes(&self.user.email, &Self::get(&method::GMAIL_LABELS_LIST, "labels"));
+        self.take_labels(&labels.map_err(|error| unit_error(&error))?, sink)
     }
 
     fn take_labels(&self, body: &[u8], sink: &mut UnitSink<'_>) -> Result<(), UnitError> {

@@ -1,0 +1,173 @@
+//! A simulated domain, a reader of it, and an agent that changes things in it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use connect::{ReadEnd, ReadError, Silent, SourceReader, Stop, testing::MemorySink};
+use connect_http::{HttpSettings, HttpTransport, Transport};
+use google_api::{ApiSettings, ServiceAccountKey};
+use google_tenant::{App, GoogleTenant, Running, Settings, Size, scopes};
+use model::{Moment, Redacted};
+use ports::{ManualClock, SeededRandom};
+use serde_json::Value;
+use source_google::{GoogleReader, GoogleSettings, Part, RecordAttributes, gmail::MessageAttributes};
+
+pub(crate) struct Domain {
+    pub(crate) running: Running,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) parts: BTreeSet<Part>,
+}
+
+/// 2 March 2026.
+const START: Moment = Moment::from_micros(1_772_409_600_000_000);
+pub(crate) const SECOND: i64 = 1_000_000;
+pub(crate) const DAY: i64 = 86_400 * SECOND;
+
+/// A message with the names of its labels.
+pub(crate) type Letters = BTreeMap<String, (BTreeSet<String>, Vec<u8>)>;
+
+impl Domain {
+    pub(crate) fn start(parts: &[Part]) -> Self {
+        Self::with(parts, |_| ())
+    }
+
+    pub(crate) fn with(parts: &[Part], change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let size = Size { users: 6, messages: 80, ..Size::default() };
+        let mut settings = Settings { size, ..Settings::default() };
+        change(&mut settings);
+        let running =
+            GoogleTenant::start(settings, Arc::clone(&clock) as _, Arc::new(SeededRandom::new(1))).unwrap();
+        Self { running, clock, parts: parts.iter().copied().collect() }
+    }
+
+    pub(crate) fn key(&self) -> ServiceAccountKey {
+        let text = self.running.with_tenant(|tenant| {
+            let email = tenant.service_accounts().next().unwrap().email.clone();
+            tenant.key_file(&email).unwrap()
+        });
+        ServiceAccountKey::of_json(&Redacted::new(text)).unwrap()
+    }
+
+    pub(crate) fn reader(&self) -> GoogleReader {
+        let transport = HttpTransport::new(HttpSettings::default()).unwrap();
+        self.reader_through(Arc::new(transport))
+    }
+
+    pub(crate) fn reader_through(&self, transport: Arc<dyn Transport>) -> GoogleReader {
+        let settings = GoogleSettings {
+            admin: self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned()),
+            parts: self.parts.clone(),
+            users: BTreeSet::new(),
+            api: ApiSettings { address: Some(self.running.url().to_owned()), ..ApiSettings::default() },
+            threads: 4,
+            clock: Arc::clone(&self.clock) as _,
+            random: Arc::new(SeededRandom::new(7)),
+        };
+        GoogleReader::new(self.key(), transport, settings, Arc::new(Silent))
+    }
+
+    /// Captures once with a reader of its own, as a process does that is started anew.
+    pub(crate) fn capture(&self, sink: &mut MemorySink) {
+        self.try_capture(sink).unwrap();
+    }
+
+    pub(crate) fn try_capture(&self, sink: &mut MemorySink) -> Result<ReadEnd, ReadError> {
+        let cursor = sink.cursor();
+        self.reader().changes(cursor.as_ref(), sink, &Stop::default())
+    }
+
+    /// Returns the addresses of the users who can be read.
+    pub(crate) fn users(&self) -> Vec<String> {
+        self.running.with_tenant(|tenant| {
+            let open =
+                |user: &&google_tenant::User| user.has_mailbox && !user.suspended && user.deleted.is_none();
+            tenant.users().iter().filter(open).map(|user| user.primary_email.clone()).collect()
+        })
+    }
+
+    /// Returns what is really in a mailbox.
+    pub(crate) fn letters(&self, user: &str) -> Letters {
+        let mut all = Letters::new();
+        self.running.with_tenant(|tenant| {
+            tenant.each_letter(user, |letter| {
+                let labels = letter.labels.iter().map(ToString::to_string).collect();
+                all.insert(letter.id, (labels, letter.raw.to_vec()));
+            });
+        });
+        all
+    }
+
+    /// Compares every mailbox with what a sink holds: each message byte for byte, with its labels by their names.
+    #[track_caller]
+    pub(crate) fn assert_held(&self, sink: &MemorySink) {
+        for user in self.users() {
+            let (held, real) = (held_letters(sink, &user), self.letters(&user));
+            let ids = |letters: &Letters| letters.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(ids(&held), ids(&real), "{user}");
+            for (id, letter) in &real {
+                assert_eq!(held[id].0, letter.0, "the labels of {id} of {user}");
+                assert!(held[id].1 == letter.1, "the text of {id} of {user}");
+            }
+        }
+    }
+
+    /// Returns a token with which a program that a user let in may do everything with mail.
+    pub(crate) fn agent(&self, user: &str) -> Agent<'_> {
+        let app = App {
+            client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
+            client_secret: "secret".to_owned(),
+            display_text: "OpenClaw".to_owned(),
+            native: true,
+        };
+        let token = self.running.with_tenant(|tenant| {
+            let grant = tenant.authorize(user, &app, &[scopes::MAIL]).unwrap();
+            tenant.access_token(&grant).unwrap()
+        });
+        Agent { domain: self, token }
+    }
+}
+
+/// Returns what a sink holds of a mailbox.
+pub(crate) fn held_letters(sink: &MemorySink, user: &str) -> Letters {
+    let held = sink.stream(&format!("gmail/{user}"));
+    let mut names = BTreeMap::new();
+    for (key, item) in &held {
+        if let Some(id) = key.strip_prefix("label/") {
+            let attributes: RecordAttributes = serde_json::from_str(&item.attributes).unwrap();
+            names.insert(id.to_owned(), attributes.name.unwrap());
+        }
+    }
+    let mut letters = Letters::new();
+    for (key, item) in &held {
+        if let (Some(id), Ok(text)) = (key.strip_prefix("message/"), &item.content) {
+            let attributes = MessageAttributes::of_text(&item.attributes).unwrap();
+            let name = |label: &String| names.get(label).unwrap_or(label).clone();
+            let labels = attributes.labels.iter().map(name).collect();
+            letters.insert(id.to_owned(), (labels, text.clone()));
+        }
+    }
+    letters
+}
+
+/// A program that acts in a user's name.
+pub(crate) struct Agent<'d> {
+    domain: &'d Domain,
+    token: String,
+}
+
+impl Agent<'_> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}/gmail/v1/users/me/{path}", self.domain.running.url());
+        let request = ureq::post(url).header("authorization", format!("Bearer {}", self.token));
+        let mut answer = request.send_json(body).unwrap();
+        answer.body_mut().read_json().unwrap_or_default()
+    }
+
+    pub(crate) fn delete(&self, path: &str) {
+        let url = format!("{}/gmail/v1/users/me/{path}", self.domain.running.url());
+        ureq::delete(url).header("authorization", format!("Bearer {}", self.token)).call().unwrap();
+    }
+}

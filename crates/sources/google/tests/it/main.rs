@@ -1,0 +1,8 @@
+//! The reader of a Workspace domain, against a simulated one over HTTP.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where they fail")]
+
+mod directory;
+mod domain;
+mod mail;
+mod trouble;
