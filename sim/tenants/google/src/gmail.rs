@@ -62,7 +62,7 @@ macro_rules! user {
 pub(super) use user;
 
 /// The routes, but for those of settings.
-pub(crate) const ROUTES: &[Route] = &[
+const MAIL_ROUTES: &[Route] = &[
     route("gmail.users.getProfile", Method::GET, user!("profile"), PROFILE, 1, messages::profile),
     route("gmail.users.watch", Method::POST, user!("watch"), META, 100, watch::watch),
     route("gmail.users.stop", Method::POST, user!("stop"), META, 50, watch::stop),
@@ -216,8 +216,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route("gmail.users.drafts.delete", Method::DELETE, user!("drafts/{id}"), DRAFTS, 10, drafts::delete),
 ];
 
-/// The routes of settings.
-pub(crate) const SETTINGS_ROUTES: &[Route] = settings::ROUTES;
+/// The tables of routes.
+pub(crate) const ROUTES: [&[Route]; 2] = [MAIL_ROUTES, settings::ROUTES];
 
 pub(super) const fn route(
     id: &'static str,

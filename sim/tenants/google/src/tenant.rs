@@ -132,6 +132,11 @@ impl Tenant {
         self.audit.all()
     }
 
+    /// Returns what the audit log of an application (`drive`) shows by now, the newest first.
+    pub fn visible_activities(&self, application: &str) -> Vec<&Activity> {
+        self.audit.visible(application, self.now())
+    }
+
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.
     pub(crate) fn note(
         &mut self,

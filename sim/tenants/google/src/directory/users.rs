@@ -13,7 +13,7 @@ use crate::{
     oauth::scopes::{USER, USER_READONLY},
     page,
     refusal::Refusal,
-    routes::{Handler, Route},
+    routes::Route,
     stamp,
     tenant::Tenant,
     text,
@@ -61,13 +61,19 @@ const WRITE: &[&str] = &[USER];
 
 /// The routes.
 pub(crate) const ROUTES: &[Route] = &[
-    route("directory.users.list", Method::GET, "admin/directory/v1/users", READ, list),
-    route("directory.users.get", Method::GET, "admin/directory/v1/users/{userKey}", READ, get),
-    route("directory.users.insert", Method::POST, "admin/directory/v1/users", WRITE, insert),
-    route("directory.users.patch", Method::PATCH, "admin/directory/v1/users/{userKey}", WRITE, update),
-    route("directory.users.update", Method::PUT, "admin/directory/v1/users/{userKey}", WRITE, update),
-    route("directory.users.delete", Method::DELETE, "admin/directory/v1/users/{userKey}", WRITE, delete),
-    route(
+    super::route("directory.users.list", Method::GET, "admin/directory/v1/users", READ, list),
+    super::route("directory.users.get", Method::GET, "admin/directory/v1/users/{userKey}", READ, get),
+    super::route("directory.users.insert", Method::POST, "admin/directory/v1/users", WRITE, insert),
+    super::route("directory.users.patch", Method::PATCH, "admin/directory/v1/users/{userKey}", WRITE, update),
+    super::route("directory.users.update", Method::PUT, "admin/directory/v1/users/{userKey}", WRITE, update),
+    super::route(
+        "directory.users.delete",
+        Method::DELETE,
+        "admin/directory/v1/users/{userKey}",
+        WRITE,
+        delete,
+    ),
+    super::route(
         "directory.users.undelete",
         Method::POST,
         "admin/directory/v1/users/{userKey}/undelete",
@@ -75,16 +81,6 @@ pub(crate) const ROUTES: &[Route] = &[
         undelete,
     ),
 ];
-
-const fn route(
-    id: &'static str,
-    method: Method,
-    path: &'static str,
-    scopes: &'static [&'static str],
-    handler: Handler,
-) -> Route {
-    Route { id, method, path, scopes, units: 1, service: "admin", handler }
-}
 
 impl Directory {
     /// Adds a user; the list stays in the order of ids.
