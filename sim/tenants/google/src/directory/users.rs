@@ -21,6 +21,7 @@ use crate::{
 
 /// An account of a person.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, as in the API")]
 pub struct User {
     /// The immutable id, 21 digits.
     pub id: Arc<str>,

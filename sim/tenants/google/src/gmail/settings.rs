@@ -419,14 +419,16 @@ fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     Ok(Reply::empty())
 }
 
+/// What may be changed of an address to send as.
+const WRITABLE: [&str; 6] =
+    ["displayName", "replyToAddress", "signature", "isDefault", "treatAsAlias", "smtpMsa"];
+
 /// Changes an address to send as: its name, its signature.
 fn update_alias(tenant: &mut Tenant, call: &Call) -> Answer {
     let (name, key) = named(call).ok_or_else(Refusal::no_route)?;
     let fields = call.object()?;
     let entries = entries(open_mailbox(tenant, call)?, name)?;
     let found = position(entries, name, key).ok_or_else(Refusal::not_found)?;
-    const WRITABLE: [&str; 6] =
-        ["displayName", "replyToAddress", "signature", "isDefault", "treatAsAlias", "smtpMsa"];
     if fields.get("isDefault") == Some(&Value::Bool(true)) {
         for entry in entries.iter_mut() {
             entry["isDefault"] = false.into();

@@ -34,7 +34,7 @@ pub(super) fn furnish(tenant: &mut Tenant) {
         .map(|user| (user.id.to_string(), user.is_admin))
         .collect();
     for (id, is_super) in admins {
-        let role = SYSTEM_ROLES[if is_super { 0 } else { 1 }].id;
+        let role = SYSTEM_ROLES[usize::from(!is_super)].id;
         let number = text::drawn(id.as_bytes()) >> 8;
         tenant.directory.assignments.push(Assignment { id: number, role, assigned_to: id, kind: "user" });
     }

@@ -26,7 +26,7 @@ fn users_come_in_pages_whose_tokens_expire_and_belong_to_their_list() {
         assert_eq!(page["kind"], "admin#directory#users");
         all.extend(ids(&page));
         let Some(token) = page["nextPageToken"].as_str() else { break };
-        next = token.to_owned();
+        token.clone_into(&mut next);
     }
     all.dedup();
     assert_eq!(all.len(), 8);

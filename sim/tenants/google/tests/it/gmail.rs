@@ -26,7 +26,7 @@ fn ids(domain: &Domain, token: &str, path: &str, name: &str) -> Vec<String> {
         let items = page[name].as_array().into_iter().flatten();
         all.extend(items.map(|item| item["id"].as_str().unwrap().to_owned()));
         let Some(token) = page["nextPageToken"].as_str() else { return all };
-        next = token.to_owned();
+        token.clone_into(&mut next);
     }
 }
 
