@@ -1,5 +1,6 @@
 //! The Directory API: who is in the domain.
 
+mod aliases;
 mod groups;
 mod roles;
 mod security;
@@ -43,8 +44,8 @@ pub(crate) struct Directory {
 }
 
 /// The tables of routes.
-pub(crate) const ROUTES: [&[Route]; 5] =
-    [users::ROUTES, groups::ROUTES, units::ROUTES, roles::ROUTES, security::ROUTES];
+pub(crate) const ROUTES: [&[Route]; 6] =
+    [users::ROUTES, groups::ROUTES, units::ROUTES, roles::ROUTES, security::ROUTES, aliases::ROUTES];
 
 const fn route(
     id: &'static str,

@@ -127,7 +127,8 @@ impl Tenant {
         self.quota.refusals()
     }
 
-    /// Returns everything that was done, whether the audit log shows it already or not, in order.
+    /// Returns everything that was done, whether the audit log shows it already or not: application by
+    /// application, in the order in which it happened.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.audit.all()
     }

@@ -218,7 +218,7 @@ fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     };
     write(&mut group, &fields);
     let body = group.resource();
-    let parameters = vec![Parameter::text("GROUP_EMAIL", &group.email)];
+    let parameters = vec![Parameter::text("GROUP_EMAIL", group.email.clone())];
     tenant.directory.groups.push(group);
     tenant.note(call, "admin", "GROUP_SETTINGS", "CREATE_GROUP", parameters);
     Ok(Reply::json(body))
@@ -310,8 +310,10 @@ fn join(tenant: &mut Tenant, call: &Call) -> Answer {
     if group.id == member.id {
         return Err(Refusal::invalid_value("Invalid Input: memberKey"));
     }
-    let parameters =
-        vec![Parameter::text("GROUP_EMAIL", &group.email), Parameter::text("USER_EMAIL", &member.email)];
+    let parameters = vec![
+        Parameter::text("GROUP_EMAIL", group.email.clone()),
+        Parameter::text("USER_EMAIL", member.email.clone()),
+    ];
     group.members.push(member.clone());
     tenant.note(call, "admin", "GROUP_SETTINGS", "ADD_GROUP_MEMBER", parameters);
     Ok(Reply::json(member_resource(&tenant.directory, &member)))
@@ -332,8 +334,10 @@ fn leave(tenant: &mut Tenant, call: &Call) -> Answer {
     let group = tenant.directory.group_mut(call.parameter("groupKey"))?;
     let at = group.found(call.parameter("memberKey"))?;
     let member = group.members.remove(at);
-    let parameters =
-        vec![Parameter::text("GROUP_EMAIL", &group.email), Parameter::text("USER_EMAIL", member.email)];
+    let parameters = vec![
+        Parameter::text("GROUP_EMAIL", group.email.clone()),
+        Parameter::text("USER_EMAIL", member.email),
+    ];
     tenant.note(call, "admin", "GROUP_SETTINGS", "REMOVE_GROUP_MEMBER", parameters);
     Ok(Reply::empty())
 }

@@ -81,7 +81,7 @@ fn revoke(tenant: &mut Tenant, call: &Call) -> Answer {
         return Err(Refusal::no_resource("clientId"));
     }
     let email = tenant.directory.user(&user).map(|user| user.primary_email.clone()).unwrap_or_default();
-    let parameters = vec![Parameter::text("APP_ID", client), Parameter::text("USER_EMAIL", email)];
+    let parameters = vec![Parameter::text("APP_ID", client.to_owned()), Parameter::text("USER_EMAIL", email)];
     tenant.note(call, "admin", "SECURITY_SETTINGS", "REVOKE_3LO_TOKEN", parameters);
     Ok(Reply::empty())
 }

@@ -311,7 +311,7 @@ fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     };
     write(&mut user, &mut fields);
     let body = resource(&tenant.directory, &user);
-    let parameters = vec![Parameter::text("USER_EMAIL", &user.primary_email)];
+    let parameters = vec![Parameter::text("USER_EMAIL", user.primary_email.clone())];
     tenant.directory.add_user(user);
     tenant.note(call, "admin", "USER_SETTINGS", "CREATE_USER", parameters);
     Ok(Reply::json(body))
@@ -371,7 +371,7 @@ fn update(tenant: &mut Tenant, call: &Call) -> Answer {
     }
     let user = user.clone();
     tenant.directory.index_users();
-    let parameters = || vec![Parameter::text("USER_EMAIL", &user.primary_email)];
+    let parameters = || vec![Parameter::text("USER_EMAIL", user.primary_email.clone())];
     if user.suspended && !suspended {
         tenant.oauth.sign_out(&user.id);
         tenant.note(call, "admin", "USER_SETTINGS", "SUSPEND_USER", parameters());

@@ -32,7 +32,7 @@ const SPAM: &[u8] = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-E
 pub(super) struct Metadata {
     pub(super) raw: String,
     label_ids: Vec<String>,
-    thread_id: String,
+    pub(super) thread_id: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -55,6 +55,30 @@ impl MailSettings {
 /// The routes.
 pub(super) const ROUTES: &[Route] = &[
     route(
+        "gmail.users.settings.sendAs.smimeInfo.list",
+        Method::GET,
+        user!("settings/sendAs/{sendAsEmail}/smimeInfo"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
+        "gmail.users.settings.cse.identities.list",
+        Method::GET,
+        user!("settings/cse/identities"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
+        "gmail.users.settings.cse.keypairs.list",
+        Method::GET,
+        user!("settings/cse/keypairs"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
         "gmail.users.settings.getAutoForwarding",
         Method::GET,
         user!("settings/autoForwarding"),
@@ -286,6 +310,12 @@ fn shape(list: &str) -> (&'static str, &'static str) {
         "delegates" => ("delegateEmail", "delegates"),
         _ => ("sendAsEmail", "sendAs"),
     }
+}
+
+/// Lists certificates and keys of the client side, of which nobody in the domain has any.
+fn nothing(tenant: &mut Tenant, call: &Call) -> Answer {
+    open_mailbox(tenant, call)?;
+    Ok(Reply::json(json!({})))
 }
 
 fn get_single(tenant: &mut Tenant, call: &Call) -> Answer {

@@ -210,3 +210,20 @@ fn consents_are_listed_without_dates_and_revoked_with_their_tokens() {
     };
     assert_eq!((log(1), log(1)), (vec![], vec!["REVOKE_3LO_TOKEN"]));
 }
+
+#[test]
+fn an_alias_is_an_address_and_names_its_user() {
+    let domain = Domain::usual();
+    let token = domain.admin_token();
+    let path = format!("admin/directory/v1/users/{}/aliases", domain.user(0));
+    domain.post(&path, &token, &json!({ "alias": "Help@acme.test" })).ok();
+    assert_eq!(
+        domain.get("admin/directory/v1/users/help%40acme.test", &token).ok()["primaryEmail"],
+        domain.user(0)
+    );
+    assert_eq!(domain.post(&path, &token, &json!({ "alias": "help@acme.test" })).code, 409);
+    let listed = domain.get(&path, &token).ok();
+    assert!(listed["aliases"].as_array().unwrap().iter().any(|alias| alias["alias"] == "help@acme.test"));
+    assert_eq!(domain.delete(&format!("{path}/help@acme.test"), &token).code, 204);
+    assert_eq!(domain.get("admin/directory/v1/users/help@acme.test", &token).code, 404);
+}

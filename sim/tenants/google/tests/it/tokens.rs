@@ -1,6 +1,6 @@
 //! Who gets a token, and what it is good for.
 
-use google_tenant::{App, scopes};
+use google_tenant::{App, Settings, scopes};
 use serde_json::json;
 
 use crate::support::{Domain, SECOND, START};
@@ -126,4 +126,13 @@ fn a_program_trades_its_refresh_token_until_consent_is_withdrawn() {
     domain.send("POST", &format!("revoke?token={token}"), "", &[], b"").ok();
     assert_eq!(trade("s3cret").json["error"], "invalid_grant");
     assert_eq!(domain.get(&format!("tokeninfo?access_token={token}"), "").code, 400);
+}
+
+#[test]
+fn over_tls_the_authority_of_the_run_is_trusted_and_key_files_point_there() {
+    let domain = Domain::start(Settings { tls: true, ..Settings::default() });
+    assert!(domain.running.url().starts_with("https://"));
+    let key = domain.key();
+    assert_eq!(key.file["token_uri"], format!("{}/token", domain.running.url()));
+    domain.ask_token(&key.sign(&key.claims(&domain.admin(), READ, START))).ok();
 }
