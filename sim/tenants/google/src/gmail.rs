@@ -8,6 +8,7 @@ mod mailbox;
 mod messages;
 mod mime;
 mod search;
+mod send;
 mod settings;
 mod threads;
 mod watch;
@@ -25,7 +26,7 @@ pub use watch::Notice;
 use crate::{
     call::Call,
     oauth::scopes::{
-        GMAIL_COMPOSE, GMAIL_INSERT, GMAIL_LABELS, GMAIL_METADATA, GMAIL_MODIFY, GMAIL_READONLY,
+        GMAIL_COMPOSE, GMAIL_INSERT, GMAIL_LABELS, GMAIL_METADATA, GMAIL_MODIFY, GMAIL_READONLY, GMAIL_SEND,
         GMAIL_SETTINGS_BASIC, GMAIL_SETTINGS_SHARING, MAIL,
     },
     refusal::Refusal,
@@ -48,6 +49,7 @@ const DELETE: Scopes = &[MAIL];
 const LABELS_READ: Scopes = &[MAIL, GMAIL_LABELS, GMAIL_METADATA, GMAIL_MODIFY, GMAIL_READONLY];
 const LABELS: Scopes = &[MAIL, GMAIL_LABELS, GMAIL_MODIFY];
 const DRAFTS_READ: Scopes = &[MAIL, GMAIL_COMPOSE, GMAIL_MODIFY, GMAIL_READONLY];
+const SEND: Scopes = &[MAIL, GMAIL_COMPOSE, GMAIL_MODIFY, GMAIL_SEND];
 const DRAFTS: Scopes = &[MAIL, GMAIL_COMPOSE, GMAIL_MODIFY];
 pub(super) const SETTINGS_READ: Scopes = &[MAIL, GMAIL_MODIFY, GMAIL_READONLY, GMAIL_SETTINGS_BASIC];
 pub(super) const SETTINGS_BASIC: Scopes = &[GMAIL_SETTINGS_BASIC];
@@ -62,7 +64,7 @@ macro_rules! user {
 pub(super) use user;
 
 /// The routes, but for those of settings.
-pub(crate) const ROUTES: &[Route] = &[
+const MAIL_ROUTES: &[Route] = &[
     route("gmail.users.getProfile", Method::GET, user!("profile"), PROFILE, 1, messages::profile),
     route("gmail.users.watch", Method::POST, user!("watch"), META, 100, watch::watch),
     route("gmail.users.stop", Method::POST, user!("stop"), META, 50, watch::stop),
@@ -209,6 +211,8 @@ pub(crate) const ROUTES: &[Route] = &[
         threads::untrash,
     ),
     route("gmail.users.threads.delete", Method::DELETE, user!("threads/{id}"), DELETE, 20, threads::delete),
+    route("gmail.users.messages.send", Method::POST, user!("messages/send"), SEND, 100, send::send),
+    route("gmail.users.drafts.send", Method::POST, user!("drafts/send"), DRAFTS, 100, send::send_draft),
     route("gmail.users.drafts.list", Method::GET, user!("drafts"), DRAFTS_READ, 5, drafts::list),
     route("gmail.users.drafts.get", Method::GET, user!("drafts/{id}"), DRAFTS_READ, 5, drafts::get),
     route("gmail.users.drafts.create", Method::POST, user!("drafts"), DRAFTS, 10, drafts::create),
@@ -216,8 +220,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route("gmail.users.drafts.delete", Method::DELETE, user!("drafts/{id}"), DRAFTS, 10, drafts::delete),
 ];
 
-/// The routes of settings.
-pub(crate) const SETTINGS_ROUTES: &[Route] = settings::ROUTES;
+/// The tables of routes.
+pub(crate) const ROUTES: [&[Route]; 2] = [MAIL_ROUTES, settings::ROUTES];
 
 pub(super) const fn route(
     id: &'static str,

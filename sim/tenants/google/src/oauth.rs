@@ -30,6 +30,7 @@ pub mod scopes {
     pub const GMAIL_INSERT: &str = "https://www.googleapis.com/auth/gmail.insert";
     pub const GMAIL_LABELS: &str = "https://www.googleapis.com/auth/gmail.labels";
     pub const GMAIL_COMPOSE: &str = "https://www.googleapis.com/auth/gmail.compose";
+    pub const GMAIL_SEND: &str = "https://www.googleapis.com/auth/gmail.send";
     pub const GMAIL_SETTINGS_BASIC: &str = "https://www.googleapis.com/auth/gmail.settings.basic";
     pub const GMAIL_SETTINGS_SHARING: &str = "https://www.googleapis.com/auth/gmail.settings.sharing";
     pub const DRIVE: &str = "https://www.googleapis.com/auth/drive";

@@ -3,6 +3,7 @@
 mod company;
 pub(crate) mod mail;
 mod names;
+mod structure;
 
 use crate::{oauth::scopes, tenant::Tenant};
 
@@ -14,6 +15,7 @@ pub(crate) const WRITER: &str = "unwipe-restore";
 /// Furnishes an empty domain.
 pub(crate) fn furnish(tenant: &mut Tenant) {
     company::furnish(tenant);
+    structure::furnish(tenant);
     let reader = tenant.add_service_account(READER);
     tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
     let writer = tenant.add_service_account(WRITER);

@@ -127,9 +127,15 @@ impl Tenant {
         self.quota.refusals()
     }
 
-    /// Returns everything that was done, whether the audit log shows it already or not, in order.
+    /// Returns everything that was done, whether the audit log shows it already or not: application by
+    /// application, in the order in which it happened.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.audit.all()
+    }
+
+    /// Returns what the audit log of an application (`drive`) shows by now, the newest first.
+    pub fn visible_activities(&self, application: &str) -> Vec<&Activity> {
+        self.audit.visible(application, self.now())
     }
 
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.

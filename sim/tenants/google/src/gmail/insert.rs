@@ -32,7 +32,7 @@ const SPAM: &[u8] = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-E
 pub(super) struct Metadata {
     pub(super) raw: String,
     label_ids: Vec<String>,
-    thread_id: String,
+    pub(super) thread_id: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,13 @@ fn from_upload(tenant: &mut Tenant, call: &Call, way: Way) -> Answer {
     match upload::receive(tenant, call)? {
         Received::Step(reply) => Ok(reply),
         Received::Whole(upload) => {
+            if !upload.media_type.to_ascii_lowercase().starts_with("message/") {
+                let message = format!(
+                    "Media type '{}' is not supported. Valid media types: [message/*]",
+                    upload.media_type
+                );
+                return Err(Refusal::new(400, "badContent", "INVALID_ARGUMENT", message));
+            }
             let metadata: Metadata = upload.metadata()?;
             let answer = put(tenant, call, way, &metadata, upload.media.clone());
             upload::finish(tenant, &upload, answer)

@@ -37,6 +37,7 @@ impl Content {
 
 /// A message as a mailbox knows it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "Message-ID is the name of a header")]
 pub(crate) struct Message {
     pub(crate) thread: u64,
     pub(crate) labels: BTreeSet<Arc<str>>,
@@ -169,7 +170,7 @@ impl Mailbox {
     }
 
     /// Makes a draft of a message that has been there before.
-    pub(crate) fn into_draft(&mut self, id: u64) {
+    pub(crate) fn make_draft(&mut self, id: u64) {
         let draft = self.draw() >> 2;
         if let Some(message) = self.messages.get_mut(&id) {
             message.labels = BTreeSet::from([text::shared("DRAFT")]);

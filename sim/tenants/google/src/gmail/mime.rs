@@ -53,6 +53,14 @@ pub(crate) fn head(raw: &[u8]) -> Head {
     }
 }
 
+/// Returns the addresses to which a message goes.
+pub(super) fn recipients(raw: &[u8]) -> Vec<String> {
+    let Some(parsed) = MessageParser::default().parse_headers(raw) else { return Vec::new() };
+    let lists = [parsed.to(), parsed.cc(), parsed.bcc()];
+    let all = lists.into_iter().flatten().flat_map(|list| list.iter());
+    all.filter_map(|one| one.address().map(str::to_owned)).collect()
+}
+
 /// Returns a subject without what replies and forwards put before it, for comparing.
 pub(crate) fn plain_subject(subject: &str) -> String {
     let mut rest = subject.trim().to_lowercase();

@@ -55,6 +55,30 @@ impl MailSettings {
 /// The routes.
 pub(super) const ROUTES: &[Route] = &[
     route(
+        "gmail.users.settings.sendAs.smimeInfo.list",
+        Method::GET,
+        user!("settings/sendAs/{sendAsEmail}/smimeInfo"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
+        "gmail.users.settings.cse.identities.list",
+        Method::GET,
+        user!("settings/cse/identities"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
+        "gmail.users.settings.cse.keypairs.list",
+        Method::GET,
+        user!("settings/cse/keypairs"),
+        SETTINGS_READ,
+        1,
+        nothing,
+    ),
+    route(
         "gmail.users.settings.getAutoForwarding",
         Method::GET,
         user!("settings/autoForwarding"),
@@ -288,6 +312,12 @@ fn shape(list: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// Lists certificates and keys of the client side, of which nobody in the domain has any.
+fn nothing(tenant: &mut Tenant, call: &Call) -> Answer {
+    open_mailbox(tenant, call)?;
+    Ok(Reply::json(json!({})))
+}
+
 fn get_single(tenant: &mut Tenant, call: &Call) -> Answer {
     let (name, _) = named(call).ok_or_else(Refusal::no_route)?;
     let mailbox = open_mailbox(tenant, call)?;
@@ -419,14 +449,16 @@ fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     Ok(Reply::empty())
 }
 
+/// What may be changed of an address to send as.
+const WRITABLE: [&str; 6] =
+    ["displayName", "replyToAddress", "signature", "isDefault", "treatAsAlias", "smtpMsa"];
+
 /// Changes an address to send as: its name, its signature.
 fn update_alias(tenant: &mut Tenant, call: &Call) -> Answer {
     let (name, key) = named(call).ok_or_else(Refusal::no_route)?;
     let fields = call.object()?;
     let entries = entries(open_mailbox(tenant, call)?, name)?;
     let found = position(entries, name, key).ok_or_else(Refusal::not_found)?;
-    const WRITABLE: [&str; 6] =
-        ["displayName", "replyToAddress", "signature", "isDefault", "treatAsAlias", "smtpMsa"];
     if fields.get("isDefault") == Some(&Value::Bool(true)) {
         for entry in entries.iter_mut() {
             entry["isDefault"] = false.into();

@@ -199,7 +199,7 @@ fn furnish_drafts(mailbox: &mut Mailbox, ids: &[u64]) {
     let sent = ids.iter().rev().filter(|id| mailbox.message(**id).is_some_and(|message| message.has("SENT")));
     let chosen: Vec<u64> = sent.take(wanted).copied().collect();
     for id in chosen {
-        mailbox.into_draft(id);
+        mailbox.make_draft(id);
     }
 }
 

@@ -26,7 +26,7 @@ fn ids(domain: &Domain, token: &str, path: &str, name: &str) -> Vec<String> {
         let items = page[name].as_array().into_iter().flatten();
         all.extend(items.map(|item| item["id"].as_str().unwrap().to_owned()));
         let Some(token) = page["nextPageToken"].as_str() else { return all };
-        next = token.to_owned();
+        token.clone_into(&mut next);
     }
 }
 
@@ -217,6 +217,9 @@ fn settings_are_read_and_written_with_the_scope_for_it() {
         let answer = domain.put(&format!("{settings}/{single}"), &sharing, &value);
         assert_eq!(answer.ok(), value, "{single}");
     }
+    for empty in ["cse/identities", "cse/keypairs", &format!("sendAs/{user}/smimeInfo")] {
+        assert_eq!(domain.get(&format!("{settings}/{empty}"), &token).ok(), json!({}));
+    }
     let alias = domain.get(&format!("{settings}/sendAs/{user}"), &token).ok();
     assert_eq!((&alias["isPrimary"], &alias["isDefault"]), (&json!(true), &json!(true)));
     let filter = json!({ "criteria": { "from": "a@b.c" }, "action": { "addLabelIds": ["Label_1"] } });
@@ -299,4 +302,30 @@ fn a_watch_tells_of_changes_once_a_second_for_a_week() {
     domain.clock.advance_micros(7 * DAY);
     deliver();
     assert_eq!(notices(), 2);
+}
+
+#[test]
+fn what_is_sent_arrives_in_the_domain() {
+    let (domain, user, token) = mailbox();
+    let other = domain.user(1);
+    let text =
+        format!("Message-ID: <s@x>\r\nFrom: {user}\r\nTo: {other}, x@y.example\r\nSubject: s\r\n\r\nhi");
+    let sent = domain.post(&format!("{ME}/messages/send"), &token, &json!({ "raw": raw(&text) })).ok();
+    assert_eq!(sent["labelIds"], json!(["SENT"]));
+    let draft =
+        domain.post(&format!("{ME}/drafts"), &token, &json!({ "message": { "raw": raw(&text) } })).ok();
+    domain.post(&format!("{ME}/drafts/send"), &token, &json!({ "id": draft["id"] })).ok();
+    assert_eq!(domain.get(&format!("{ME}/drafts/{}", draft["id"].as_str().unwrap()), &token).code, 404);
+    let theirs = domain.token(&other, &[scopes::GMAIL_READONLY]);
+    let count = |token: &str| {
+        let found = domain.get(&format!("{ME}/messages?q=rfc822msgid:s@x"), token).ok();
+        found["messages"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((count(&token), count(&theirs)), (2, 2));
+    assert_eq!(
+        domain
+            .post(&format!("{ME}/messages/send"), &token, &json!({ "raw": raw("Subject: x\r\n\r\n") }))
+            .code,
+        400
+    );
 }

@@ -126,7 +126,16 @@ impl Domain {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        let trust = self.running.authority().map_or_else(ureq::tls::TlsConfig::default, |pem| {
+            let authority = ureq::tls::Certificate::from_pem(pem.as_bytes()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            ureq::tls::TlsConfig::builder()
+                .root_certs(ureq::tls::RootCerts::new_with_certs(&[authority]))
+                .unversioned_rustls_crypto_provider(provider)
+                .build()
+        });
         let config = ureq::Agent::config_builder()
+            .tls_config(trust)
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)

@@ -1,6 +1,6 @@
 //! Who gets a token, and what it is good for.
 
-use google_tenant::{App, scopes};
+use google_tenant::{App, Settings, scopes};
 use serde_json::json;
 
 use crate::support::{Domain, SECOND, START};
@@ -33,10 +33,10 @@ fn a_wrong_key_audience_or_account_is_an_invalid_grant() {
     let claims = own.claims(&domain.admin(), READ, START);
     let foreign = key.sign(&claims);
     let mut no_audience = claims.clone();
-    no_audience["aud"] = "https://oauth2.googleapis.com/token".into();
+    no_audience["aud"] = "https://oauth2.example.org/token".into();
     let mut nobody = claims.clone();
     nobody["iss"] = "nobody@x.iam.gserviceaccount.com".into();
-    // The other simulator's random bytes are the same; its key is therefore, too, unless it is another domain.
+    // Both simulators have the same chance, and so the same first key; from the second on they differ.
     domain.running.with_tenant(|tenant| {
         let email = tenant.service_accounts().next().unwrap().email.clone();
         tenant.remove_keys(&email);
@@ -47,6 +47,9 @@ fn a_wrong_key_audience_or_account_is_an_invalid_grant() {
         assert_eq!((answer.code, &answer.json["error"]), (400, &json!("invalid_grant")), "{}", answer.text);
     }
     domain.ask_token(&renewed.sign(&claims)).ok();
+    let mut official = claims.clone();
+    official["aud"] = "https://oauth2.googleapis.com/token".into();
+    domain.ask_token(&renewed.sign(&official)).ok();
 }
 
 #[test]
@@ -123,4 +126,13 @@ fn a_program_trades_its_refresh_token_until_consent_is_withdrawn() {
     domain.send("POST", &format!("revoke?token={token}"), "", &[], b"").ok();
     assert_eq!(trade("s3cret").json["error"], "invalid_grant");
     assert_eq!(domain.get(&format!("tokeninfo?access_token={token}"), "").code, 400);
+}
+
+#[test]
+fn over_tls_the_authority_of_the_run_is_trusted_and_key_files_point_there() {
+    let domain = Domain::start(Settings { tls: true, ..Settings::default() });
+    assert!(domain.running.url().starts_with("https://"));
+    let key = domain.key();
+    assert_eq!(key.file["token_uri"], format!("{}/token", domain.running.url()));
+    domain.ask_token(&key.sign(&key.claims(&domain.admin(), READ, START))).ok();
 }

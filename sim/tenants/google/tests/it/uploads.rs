@@ -48,6 +48,8 @@ fn metadata_and_media_come_in_two_parts() {
     let made = domain.send("POST", simple, &token, &headers, b"Subject: s\r\n\r\n").ok();
     assert!(made["labelIds"].is_null());
     assert_eq!(domain.send("POST", "upload/gmail/v1/users/me/messages", &token, &headers, b"x").code, 400);
+    let picture = [("content-type", "image/png")];
+    assert_eq!(domain.send("POST", simple, &token, &picture, b"x").reason(), "badContent");
 }
 
 #[test]
