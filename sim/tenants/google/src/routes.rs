@@ -10,7 +10,7 @@ use hyper::Method;
 
 use crate::{
     call::{Answer, Call},
-    directory, oauth,
+    directory, drive, oauth,
     tenant::Tenant,
     text,
 };
@@ -44,7 +44,7 @@ impl fmt::Debug for Route {
 }
 
 /// The tables of all services.
-const TABLES: &[&[Route]] = &[oauth::ROUTES, directory::ROUTES];
+const TABLES: &[&[Route]] = &[oauth::ROUTES, directory::ROUTES, drive::ROUTES];
 
 /// The table, made ready for finding.
 #[derive(Debug)]
@@ -172,7 +172,7 @@ mod tests {
             let (found, _) = routes.find(&route.method, &path).unwrap_or_else(|| panic!("{path}"));
             assert_eq!(found.path, route.path);
             // An upload is another path of the same method.
-            assert!(ids.insert((route.id, route.path)), "{} twice", route.id);
+            assert!(ids.insert((route.id, &route.method, route.path)), "{} twice", route.id);
         }
     }
 

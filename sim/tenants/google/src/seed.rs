@@ -1,6 +1,8 @@
 //! A believable company from a seed.
 
 mod company;
+mod drive;
+mod drive_names;
 mod names;
 
 use crate::{oauth::scopes, tenant::Tenant};
@@ -13,6 +15,7 @@ pub(crate) const WRITER: &str = "unwipe-restore";
 /// Furnishes an empty domain.
 pub(crate) fn furnish(tenant: &mut Tenant) {
     company::furnish(tenant);
+    drive::furnish(tenant);
     let reader = tenant.add_service_account(READER);
     tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
     let writer = tenant.add_service_account(WRITER);

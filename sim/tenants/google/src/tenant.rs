@@ -10,6 +10,7 @@ use crate::{
     audit::{Audit, Parameter},
     call::Call,
     directory::Directory,
+    drive::Drive,
     faults::Faults,
     oauth::Oauth,
     quota::Quota,
@@ -31,6 +32,7 @@ pub struct Tenant {
     pub(crate) audit: Audit,
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
+    pub(crate) drive: Drive,
 }
 
 impl fmt::Debug for Tenant {
@@ -53,6 +55,7 @@ impl Tenant {
         let anchor = settings.anchor.unwrap_or_else(|| clock.now());
         let mut tenant = Self {
             directory: Directory::new(&settings),
+            drive: Drive::new(&settings),
             settings,
             clock,
             random,
