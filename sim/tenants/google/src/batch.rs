@@ -42,8 +42,12 @@ impl Shared {
         let mut body = Vec::new();
         let (mut transport, mut delay) = (Transport::Whole, Duration::ZERO);
         for part in parts {
-            let outcome = self.dispatch(part.request);
+            let mut outcome = self.dispatch(part.request);
             self.end(outcome.slot.as_ref());
+            if outcome.stream.is_some() {
+                let refusal = Refusal::invalid_value("Media download is not supported in a batch request.");
+                outcome = dispatch::refused(&refusal);
+            }
             // What befalls one answer on its way befalls the batch that carries it.
             if outcome.transport != Transport::Whole {
                 transport = outcome.transport;

@@ -8,7 +8,7 @@ use model::Moment;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{oauth::Session, refusal::Refusal, text};
+use crate::{oauth::Session, refusal::Refusal, stream::Stream, text};
 
 /// A request with its caller, after its route was found.
 #[derive(Debug)]
@@ -120,6 +120,8 @@ pub(crate) enum Body {
     Later(Later),
     /// Bytes with their media type.
     Bytes(String, Bytes),
+    /// Bytes that are made while they are sent, with their media type.
+    Stream(String, Stream),
 }
 
 /// An answer that says yes.
@@ -151,6 +153,11 @@ impl Reply {
     /// 200 with bytes.
     pub(crate) fn bytes(media_type: &str, bytes: impl Into<Bytes>) -> Self {
         Self { code: 200, headers: Vec::new(), body: Body::Bytes(media_type.to_owned(), bytes.into()) }
+    }
+
+    /// 200 with bytes that are made while they are sent.
+    pub(crate) fn stream(media_type: &str, stream: Stream) -> Self {
+        Self { code: 200, headers: Vec::new(), body: Body::Stream(media_type.to_owned(), stream) }
     }
 
     /// Any status with JSON.

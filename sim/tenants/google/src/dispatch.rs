@@ -18,6 +18,7 @@ use crate::{
     quota::Charge,
     refusal::Refusal,
     routes::{Route, Routes},
+    stream::Stream,
     tenant::Tenant,
     text,
 };
@@ -48,6 +49,7 @@ pub(crate) struct Request {
 pub(crate) enum Transport {
     Whole,
     Truncated(usize),
+    Spoilt(u64),
     Broken,
 }
 
@@ -61,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) media_type: Option<String>,
     pub(crate) body: Bytes,
+    /// The body instead of `body`.
+    pub(crate) stream: Option<Stream>,
     pub(crate) transport: Transport,
     pub(crate) delay: Duration,
     pub(crate) slot: Option<Slot>,
@@ -137,6 +141,7 @@ impl Shared {
         tenant.traffic.count(route.id, &user, answer.is_err());
         let (transport, slow) = match effect {
             Some(Effect::Truncated(bytes)) => (Transport::Truncated(bytes), Duration::ZERO),
+            Some(Effect::Spoilt(position)) => (Transport::Spoilt(position), Duration::ZERO),
             Some(Effect::Reset | Effect::Lost) => (Transport::Broken, Duration::ZERO),
             Some(Effect::Slow(delay)) => (Transport::Whole, delay),
             _ => (Transport::Whole, Duration::ZERO),
@@ -255,13 +260,18 @@ fn replied(reply: Reply, mask: Option<&Mask>) -> Outcome {
         };
         (Some(JSON.to_owned()), Bytes::from(value.to_string()))
     };
+    let mut stream = None;
     let (media_type, body) = match reply.body {
+        Body::Stream(media_type, run) => {
+            stream = Some(run);
+            (Some(media_type), Bytes::new())
+        }
         Body::Empty => (None, Bytes::new()),
         Body::Json(value) => json(value),
         Body::Later(make) => json(make()),
         Body::Bytes(media_type, bytes) => (Some(media_type), bytes),
     };
-    Outcome { code: reply.code, headers: reply.headers, media_type, body, ..Outcome::empty() }
+    Outcome { code: reply.code, headers: reply.headers, media_type, body, stream, ..Outcome::empty() }
 }
 
 const JSON: &str = "application/json; charset=UTF-8";
@@ -288,6 +298,7 @@ impl Outcome {
             headers: Vec::new(),
             media_type: None,
             body: Bytes::new(),
+            stream: None,
             transport: Transport::Whole,
             delay: Duration::ZERO,
             slot: None,

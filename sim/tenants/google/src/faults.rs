@@ -21,6 +21,9 @@ pub enum Effect {
     TokenExpired,
     /// The call is carried out; of its answer only so many bytes arrive.
     Truncated(usize),
+    /// The call is carried out; a bit of this byte of its answer is wrong. A position behind the end counts on from the
+    /// beginning.
+    Spoilt(u64),
     /// The connection ends, and the call is not carried out.
     Reset,
     /// The call is carried out, and the connection ends before the answer.
@@ -143,7 +146,7 @@ impl Effect {
                 Some(Refusal::gone(reason, "Sync token is no longer valid, a full sync is required."))
             }
             Self::TokenExpired => Some(Refusal::credentials()),
-            Self::Truncated(_) | Self::Reset | Self::Lost | Self::Slow(_) => None,
+            Self::Truncated(_) | Self::Spoilt(_) | Self::Reset | Self::Lost | Self::Slow(_) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Mask {
                 "INVALID_ARGUMENT",
                 format!("Invalid field selection {text}"),
             );
-            refusal.location = Some(&["fields", "parameter"]);
+            refusal.location = Some(Box::new(["fields", "parameter"]));
             refusal
         })
     }
@@ -43,6 +43,20 @@ impl Mask {
             }
             other => other,
         }
+    }
+
+    /// Tells whether the mask takes a name, at least in part.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.down(name).is_some()
+    }
+
+    /// Returns the mask for what is below a name, as [`Mask::apply`] uses it: below what takes everything is everything.
+    pub(crate) fn down(&self, name: &str) -> Option<&Self> {
+        static EVERYTHING: Mask = Mask(Vec::new());
+        if self.0.is_empty() || self.0.iter().any(|(name, below)| name == "*" && below.0.is_empty()) {
+            return Some(&EVERYTHING);
+        }
+        self.below(name)
     }
 
     /// Returns the mask for what is below a name; `None` when the name is not taken.

@@ -10,7 +10,7 @@ use hyper::Method;
 
 use crate::{
     call::{Answer, Call},
-    directory, gmail, oauth,
+    directory, drive, gmail, oauth,
     tenant::Tenant,
     text,
 };
@@ -44,7 +44,7 @@ impl fmt::Debug for Route {
 }
 
 /// The tables of all services.
-const TABLES: &[&[&[Route]]] = &[&[oauth::ROUTES], &directory::ROUTES, &gmail::ROUTES];
+const TABLES: &[&[&[Route]]] = &[&[oauth::ROUTES], &directory::ROUTES, &gmail::ROUTES, &[drive::ROUTES]];
 
 /// The table, made ready for finding.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! A believable company from a seed.
 
 mod company;
+mod drive;
+mod drive_names;
 pub(crate) mod mail;
 mod names;
 mod structure;
@@ -16,6 +18,7 @@ pub(crate) const WRITER: &str = "unwipe-restore";
 pub(crate) fn furnish(tenant: &mut Tenant) {
     company::furnish(tenant);
     structure::furnish(tenant);
+    drive::furnish(tenant);
     let reader = tenant.add_service_account(READER);
     tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
     let writer = tenant.add_service_account(WRITER);

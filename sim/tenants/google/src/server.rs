@@ -215,6 +215,10 @@ fn respond(outcome: Outcome, zip: bool) -> Result<Response<Content>, Broken> {
         let value = HeaderValue::from_str(value).map_err(|_| Broken)?;
         headers.insert(HeaderName::from_static(name), value);
     }
+    if let Some(stream) = outcome.stream {
+        *response.body_mut() = shaped(Content::stream(stream), outcome.transport);
+        return Ok(response);
+    }
     let mut body = outcome.body;
     let text = outcome
         .media_type
@@ -224,9 +228,14 @@ fn respond(outcome: Outcome, zip: bool) -> Result<Response<Content>, Broken> {
         body = content::zipped(&body).ok_or(Broken)?;
         headers.insert("content-encoding", HeaderValue::from_static("gzip"));
     }
-    *response.body_mut() = match outcome.transport {
-        Transport::Truncated(bytes) => Content::truncated(body, bytes),
-        Transport::Whole | Transport::Broken => Content::whole(body),
-    };
+    *response.body_mut() = shaped(Content::whole(body), outcome.transport);
     Ok(response)
+}
+
+fn shaped(content: Content, transport: Transport) -> Content {
+    match transport {
+        Transport::Truncated(bytes) => content.truncated(bytes),
+        Transport::Spoilt(position) => content.spoilt(position),
+        Transport::Whole | Transport::Broken => content,
+    }
 }

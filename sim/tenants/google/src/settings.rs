@@ -7,7 +7,7 @@ use std::{
 
 use model::Moment;
 
-use crate::{audit::AuditSettings, quota::QuotaSettings};
+use crate::{audit::AuditSettings, drive::DriveSettings, quota::QuotaSettings};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -77,6 +77,8 @@ pub struct Settings {
     pub undelete_window: Duration,
     /// How many calls a batch may hold.
     pub batch_max: usize,
+    /// What drives do that the vendor's documents leave open.
+    pub drive: DriveSettings,
     /// When activities appear in the audit log.
     pub audit: AuditSettings,
 }
@@ -100,6 +102,7 @@ impl Default for Settings {
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },
             undelete_window: 20 * DAY,
             batch_max: 100,
+            drive: DriveSettings::default(),
             audit: AuditSettings::default(),
         }
     }

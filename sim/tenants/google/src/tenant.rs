@@ -10,6 +10,7 @@ use crate::{
     audit::{Audit, Parameter},
     call::Call,
     directory::Directory,
+    drive::Drive,
     faults::Faults,
     gmail::Mailboxes,
     oauth::Oauth,
@@ -37,6 +38,7 @@ pub struct Tenant {
     /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
     pub(crate) correspondents: Arc<Vec<(String, String)>>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) drive: Drive,
 }
 
 impl fmt::Debug for Tenant {
@@ -59,6 +61,7 @@ impl Tenant {
         let anchor = settings.anchor.unwrap_or_else(|| clock.now());
         let mut tenant = Self {
             directory: Directory::new(&settings),
+            drive: Drive::new(&settings),
             settings,
             clock,
             random,
