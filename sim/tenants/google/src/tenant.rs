@@ -1,6 +1,6 @@
 //! Everything that is in a simulated domain.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use model::Moment;
 use ports::{Clock, Random};
@@ -15,7 +15,7 @@ use crate::{
     gmail::Mailboxes,
     oauth::Oauth,
     quota::Quota,
-    seed,
+    seed, text,
     upload::Uploads,
 };
 
@@ -28,6 +28,8 @@ pub struct Tenant {
     pub(crate) url: String,
     /// What has happened before the simulator was started has happened before this.
     pub(crate) anchor: Moment,
+    /// When the simulator was started.
+    pub(crate) started: Moment,
     pub(crate) oauth: Oauth,
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
@@ -58,7 +60,8 @@ impl Tenant {
         random: Arc<dyn Random>,
         url: String,
     ) -> Self {
-        let anchor = settings.anchor.unwrap_or_else(|| clock.now());
+        let started = clock.now();
+        let anchor = settings.anchor.unwrap_or(started);
         let mut tenant = Self {
             directory: Directory::new(&settings),
             drive: Drive::new(&settings),
@@ -67,6 +70,7 @@ impl Tenant {
             random,
             url,
             anchor,
+            started,
             oauth: Oauth::default(),
             quota: Quota::default(),
             faults: Faults::default(),
@@ -139,6 +143,31 @@ impl Tenant {
     /// Returns what the audit log of an application (`drive`) shows by now, the newest first.
     pub fn visible_activities(&self, application: &str) -> Vec<&Activity> {
         self.audit.visible(application, self.now())
+    }
+
+    /// Notes what a person did in the web interface, where no call is seen.
+    pub(crate) fn note_of_person(
+        &mut self,
+        user: &str,
+        (application, kind, name): (&'static str, &'static str, &'static str),
+        parameters: Vec<Parameter>,
+    ) {
+        let Some(user) = self.directory.user(user) else { return };
+        let activity = Activity {
+            time: self.now(),
+            qualifier: 0,
+            application,
+            actor: text::shared(&user.primary_email),
+            profile: Arc::clone(&user.id),
+            client_id: None,
+            client_name: None,
+            impersonation: false,
+            address: Ipv4Addr::LOCALHOST.into(),
+            kind,
+            name,
+            parameters,
+        };
+        self.audit.add(&self.settings.audit, self.settings.seed, activity);
     }
 
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.
