@@ -22,6 +22,7 @@ pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) json: Value,
 }
 
@@ -128,6 +129,8 @@ impl Domain {
         }
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
+        // An upload is answered with 308, and that leads nowhere.
+        let config = config.max_redirects(0).max_redirects_will_error(false);
         let agent = ureq::Agent::new_with_config(config.build());
         let mut answer = agent.run(request.body(body).unwrap())?;
         let headers = answer
@@ -138,7 +141,7 @@ impl Domain {
         let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { code: answer.status().as_u16(), headers, text, json })
+        Ok(Answer { code: answer.status().as_u16(), headers, text, bytes, json })
     }
 
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
@@ -153,6 +156,11 @@ impl Domain {
     pub(crate) fn put(&self, path: &str, token: &str, body: &Value) -> Answer {
         let body = body.to_string();
         self.send("PUT", path, token, &[("content-type", "application/json")], body.as_bytes())
+    }
+
+    pub(crate) fn patch(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        self.send("PATCH", path, token, &[("content-type", "application/json")], body.as_bytes())
     }
 
     pub(crate) fn delete(&self, path: &str, token: &str) -> Answer {
