@@ -238,9 +238,6 @@ fn note_activity(tenant: &mut Tenant, route: &Route, call: &Call) {
     let parameters = vec![
         Parameter::text("api_name", route.service),
         Parameter::text("method_name", route.id),
-        Parameter::text("client_id", &*call.caller.client_id),
-        Parameter::text("app_name", &*call.caller.client_name),
-        Parameter::text("client_type", "WEB"),
         Parameter::text("product_bucket", bucket),
     ];
     tenant.note(call, "token", "auth", "activity", parameters);

@@ -54,7 +54,6 @@ pub use settings::DriveSettings;
 use crate::Settings;
 use export::Operation;
 use tree::Tree;
-use upload::Session as Upload;
 
 /// All drives of the domain.
 #[derive(Debug)]
@@ -70,7 +69,6 @@ pub(crate) struct Drive {
     generated: HashSet<String>,
     /// Ids of what was deleted; they are not used again.
     gone: HashSet<String>,
-    uploads: BTreeMap<String, Upload>,
     operations: BTreeMap<String, Operation>,
     channels: Vec<Channel>,
     /// What sharing has written to whom: the file and the address.
@@ -87,7 +85,6 @@ impl Drive {
             trash: BTreeSet::new(),
             generated: HashSet::new(),
             gone: HashSet::new(),
-            uploads: BTreeMap::new(),
             operations: BTreeMap::new(),
             channels: Vec::new(),
             mails: Vec::new(),

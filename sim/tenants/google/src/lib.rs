@@ -14,6 +14,7 @@ mod dispatch;
 mod drive;
 mod faults;
 mod fields;
+mod gmail;
 mod oauth;
 mod page;
 mod quota;
@@ -27,6 +28,7 @@ mod stream;
 mod tenant;
 mod text;
 mod traffic;
+mod upload;
 
 use std::{io, sync::Arc};
 
@@ -36,6 +38,7 @@ pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
 pub use directory::User;
 pub use drive::{Channel, DriveSettings, FileView, Grantee, Look, Role};
 pub use faults::{Effect, Fault, When};
+pub use gmail::{Letter, Notice};
 pub use oauth::{App, Grant, ServiceAccount, scopes};
 pub use quota::{Overrun, Pool, QuotaSettings};
 pub use server::Running;

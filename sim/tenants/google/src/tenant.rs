@@ -1,6 +1,6 @@
 //! Everything that is in a simulated domain.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use model::Moment;
 use ports::{Clock, Random};
@@ -12,9 +12,11 @@ use crate::{
     directory::Directory,
     drive::Drive,
     faults::Faults,
+    gmail::Mailboxes,
     oauth::Oauth,
     quota::Quota,
-    seed,
+    seed, text,
+    upload::Uploads,
 };
 
 /// The simulated domain. What is public here looks into it, or changes it behind the API's back.
@@ -33,6 +35,10 @@ pub struct Tenant {
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
     pub(crate) drive: Drive,
+    pub(crate) uploads: Uploads,
+    /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
+    pub(crate) correspondents: Arc<Vec<(String, String)>>,
+    pub(crate) mailboxes: Mailboxes,
 }
 
 impl fmt::Debug for Tenant {
@@ -66,6 +72,9 @@ impl Tenant {
             faults: Faults::default(),
             audit: Audit::default(),
             traffic: Traffic::default(),
+            uploads: Uploads::default(),
+            correspondents: Arc::default(),
+            mailboxes: Mailboxes::new(),
         };
         seed::furnish(&mut tenant);
         tenant
@@ -121,9 +130,40 @@ impl Tenant {
         self.quota.refusals()
     }
 
-    /// Returns everything that was done, whether the audit log shows it already or not, in order.
+    /// Returns everything that was done, whether the audit log shows it already or not: application by
+    /// application, in the order in which it happened.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.audit.all()
+    }
+
+    /// Returns what the audit log of an application (`drive`) shows by now, the newest first.
+    pub fn visible_activities(&self, application: &str) -> Vec<&Activity> {
+        self.audit.visible(application, self.now())
+    }
+
+    /// Notes what a person did in the web interface, where no call is seen.
+    pub(crate) fn note_of_person(
+        &mut self,
+        user: &str,
+        (application, kind, name): (&'static str, &'static str, &'static str),
+        parameters: Vec<Parameter>,
+    ) {
+        let Some(user) = self.directory.user(user) else { return };
+        let activity = Activity {
+            time: self.now(),
+            qualifier: 0,
+            application,
+            actor: text::shared(&user.primary_email),
+            profile: Arc::clone(&user.id),
+            client_id: None,
+            client_name: None,
+            impersonation: false,
+            address: Ipv4Addr::LOCALHOST.into(),
+            kind,
+            name,
+            parameters,
+        };
+        self.audit.add(&self.settings.audit, self.settings.seed, activity);
     }
 
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.

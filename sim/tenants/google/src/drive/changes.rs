@@ -66,7 +66,7 @@ impl Tenant {
         let Some(file) = self.drive.tree.get_mut(id) else { return };
         file.version += 1;
         let Some(file) = self.drive.tree.get(id) else { return };
-        let audience = self.drive.tree.audience(file, now);
+        let audience = self.drive.tree.audience(file, &self.directory, now);
         let drive = file.drive.clone();
         self.drive_noted(&Item::File(Arc::clone(id)), audience, drive, now);
     }
@@ -81,7 +81,9 @@ impl Tenant {
     /// Returns who sees a file in their lists, for changes after which they may see it no longer.
     pub(crate) fn drive_audience(&self, id: &str, now: Moment) -> (BTreeSet<Id>, Option<Id>) {
         let file = self.drive.tree.get(id);
-        file.map_or_else(Default::default, |file| (self.drive.tree.audience(file, now), file.drive.clone()))
+        file.map_or_else(Default::default, |file| {
+            (self.drive.tree.audience(file, &self.directory, now), file.drive.clone())
+        })
     }
 
     /// Returns those files in a folder that are listed as changes of their own when the folder changes for all of them.

@@ -119,9 +119,11 @@ fn candidates<'a>(tenant: &'a Tenant, call: &Call, corpus: &Corpus, query: &Quer
     let both = call.flag("includeItemsFromAllDrives") && call.flag("supportsAllDrives");
     let listed = |file: &&File| {
         if file.drive.is_some() {
-            return both && !file.is_top() && tree.named_role(file, me, call.now).is_some();
+            return both
+                && !file.is_top()
+                && tree.named_role(file, &tenant.directory, me, call.now).is_some();
         }
-        let named = file.owner == *me || tree.named_role(file, me, call.now).is_some();
+        let named = file.owner == *me || tree.named_role(file, &tenant.directory, me, call.now).is_some();
         named || matches!(corpus, Corpus::Domain) && files::role(tenant, call, &file.id).is_some()
     };
     let mine = query

@@ -19,13 +19,13 @@ fn domain(call: &Call) -> &str {
 /// Returns what the caller may do with a file, by whatever permission.
 pub(super) fn role(tenant: &Tenant, call: &Call, id: &str) -> Option<Role> {
     let file = tenant.drive.tree.get(id)?;
-    tenant.drive.tree.role(file, &call.caller.user, domain(call), call.now)
+    tenant.drive.tree.role(file, (&tenant.directory, &call.caller.user, domain(call)), call.now)
 }
 
 /// Returns what the caller may do by name: only such files are in the caller's lists.
 pub(super) fn named(tenant: &Tenant, call: &Call, id: &str) -> Option<Role> {
     let file = tenant.drive.tree.get(id)?;
-    tenant.drive.tree.named_role(file, &call.caller.user, call.now)
+    tenant.drive.tree.named_role(file, &tenant.directory, &call.caller.user, call.now)
 }
 
 /// Returns the id that a request means: `root` is the caller's top folder.

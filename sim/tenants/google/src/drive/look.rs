@@ -74,16 +74,6 @@ impl Tenant {
         &self.drive.mails
     }
 
-    /// Says who is in a group, as far as sharing goes: users by address. Unknown users are left out.
-    pub fn share_group<'a>(&mut self, group: &str, members: impl IntoIterator<Item = &'a str>) {
-        let ids = members
-            .into_iter()
-            .filter_map(|member| self.directory.user(member))
-            .map(|user| Arc::clone(&user.id));
-        let ids = ids.collect();
-        self.drive.tree.groups.insert(group.to_lowercase(), ids);
-    }
-
     /// Puts a binary file of any length into the top folder of a user; its content is drawn from `key` and takes no
     /// memory. Returns its id; `None` when there is no such user.
     pub fn add_drive_file(

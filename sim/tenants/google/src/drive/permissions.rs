@@ -289,10 +289,10 @@ fn note(
     let target = match grantee {
         Grantee::User(address, known) => {
             let known = known.as_deref().and_then(|known| tenant.directory.any_user(known));
-            Parameter::text("target_user", known.map_or(address.as_str(), |user| &user.primary_email))
+            Parameter::text("target_user", known.map_or(address, |user| &user.primary_email).clone())
         }
-        Grantee::Group(address) => Parameter::text("target_user", address),
-        Grantee::Domain(domain) => Parameter::text("target_domain", domain),
+        Grantee::Group(address) => Parameter::text("target_user", address.clone()),
+        Grantee::Domain(domain) => Parameter::text("target_domain", domain.clone()),
         Grantee::Anyone => Parameter::text("target_domain", "all"),
     };
     let rank = |visibility: &str| match visibility {

@@ -128,18 +128,18 @@ impl Tenant {
         let mut parameters = vec![
             Parameter::flag("primary_event", event.primary),
             Parameter::flag("billable", event.primary),
-            Parameter::text("doc_id", &*subject.id),
-            Parameter::text("doc_title", &subject.title),
+            Parameter::text("doc_id", subject.id.to_string()),
+            Parameter::text("doc_title", subject.title.clone()),
             Parameter::text("doc_type", subject.kind),
-            Parameter::text("owner", &subject.owner),
+            Parameter::text("owner", subject.owner.clone()),
             Parameter::flag("owner_is_shared_drive", subject.drive.is_some()),
             Parameter::flag("is_encrypted", false),
             Parameter::flag("actor_is_collaborator_account", false),
-            Parameter::text("originating_app_id", &*call.caller.project),
+            Parameter::text("originating_app_id", call.caller.project.to_string()),
             Parameter::text("visibility", subject.visibility),
         ];
         if let Some(drive) = &subject.drive {
-            parameters.push(Parameter::text("shared_drive_id", &**drive));
+            parameters.push(Parameter::text("shared_drive_id", drive.to_string()));
         }
         parameters.extend(event.more);
         self.note(call, "drive", event.kind, event.name, parameters);

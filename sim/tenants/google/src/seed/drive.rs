@@ -57,10 +57,6 @@ pub(super) fn furnish(tenant: &mut Tenant) {
             since: user.created,
         })
         .collect();
-    let domain = tenant.settings.domain.clone();
-    let members = |one_in: usize| people.iter().step_by(one_in).map(|person| person.email.as_str());
-    tenant.share_group(&format!("team@{domain}"), members(1));
-    tenant.share_group(&format!("sales@{domain}"), members(3));
     let administrator = tenant.administrator().map(str::to_owned);
     let seed = tenant.settings.seed;
     let files = tenant.settings.size.files;
@@ -299,7 +295,7 @@ impl Place<'_> {
                 }
                 Grantee::User(person.email.clone(), Some(Arc::clone(&person.id)))
             }
-            12..16 => Grantee::Group(format!("team@{domain}")),
+            12..16 => Grantee::Group(format!("everybody@{domain}")),
             16..19 => Grantee::Domain(domain.clone()),
             19..21 => Grantee::Anyone,
             21..23 => Grantee::User("partner@example.com".to_owned(), None),

@@ -40,7 +40,13 @@ pub(crate) fn folder(domain: &Domain, token: &str, parent: &str) -> String {
 }
 
 /// Makes a file with these bytes.
-pub(crate) fn upload(domain: &Domain, token: &str, metadata: &Value, media_type: &str, bytes: &[u8]) -> Value {
+pub(crate) fn upload(
+    domain: &Domain,
+    token: &str,
+    metadata: &Value,
+    media_type: &str,
+    bytes: &[u8],
+) -> Value {
     let mut body = format!(
         "--b\r\nContent-Type: application/json\r\n\r\n{metadata}\r\n--b\r\nContent-Type: {media_type}\r\n\r\n"
     )
@@ -87,12 +93,16 @@ fn a_list_gives_every_file_of_its_owner_once_the_trash_included() {
     let admin = domain.admin();
     let (token, owner) = (token(&domain, &admin), user_id(&domain, &admin));
     let own = escaped("'me' in owners");
-    let files = listed(&domain, &token, &format!("q={own}&pageSize=7&fields=nextPageToken,files(id,trashed)"));
+    let files =
+        listed(&domain, &token, &format!("q={own}&pageSize=7&fields=nextPageToken,files(id,trashed)"));
     let ids: BTreeSet<&str> = files.iter().map(|file| file["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), files.len());
     let views = views(&domain);
-    let expected: BTreeSet<&str> =
-        views.iter().filter(|view| *view.owner == *owner && view.drive.is_none()).map(|view| &*view.id).collect();
+    let expected: BTreeSet<&str> = views
+        .iter()
+        .filter(|view| *view.owner == *owner && view.drive.is_none())
+        .map(|view| &*view.id)
+        .collect();
     assert_eq!(ids, expected);
     let trashed = files.iter().filter(|file| file["trashed"] == true).count();
     assert!(trashed > 0);
@@ -100,7 +110,10 @@ fn a_list_gives_every_file_of_its_owner_once_the_trash_included() {
     // Without a size of pages all files come on one, with four fields each.
     let page = domain.get(&format!("{FILES}?q={own}"), &token).ok();
     assert_eq!(page["files"].as_array().unwrap().len(), files.len());
-    assert_eq!(page["files"][0].as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "kind", "mimeType", "name"]);
+    assert_eq!(
+        page["files"][0].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["id", "kind", "mimeType", "name"]
+    );
     assert_eq!((&page["kind"], &page["incompleteSearch"]), (&json!("drive#fileList"), &json!(false)));
 }
 
@@ -110,8 +123,12 @@ fn searches_find_what_they_describe() {
     let token = token(&domain, &domain.user(0));
     let folder = folder(&domain, &token, "root");
     let text = |name: &str, parent: &str| {
-        make(&domain, &token, &json!({ "name": name, "mimeType": "text/plain", "parents": [parent],
-            "appProperties": { "origin": name } }))
+        make(
+            &domain,
+            &token,
+            &json!({ "name": name, "mimeType": "text/plain", "parents": [parent],
+            "appProperties": { "origin": name } }),
+        )
     };
     text("one", &folder);
     let two = text("it's two", "root");
@@ -127,8 +144,15 @@ fn searches_find_what_they_describe() {
     assert_eq!(find(&format!("{later} and mimeType='text/plain'")), ["it's two", "one"]);
     assert!(find("modifiedTime > '2027-03-02'").is_empty());
     let bad = domain.get(&format!("{FILES}?q=nonsense"), &token);
-    assert_eq!((bad.code, bad.reason(), bad.json["error"]["errors"][0]["location"].as_str()), (400, "invalid", Some("q")));
-    let sorted = listed(&domain, &token, "orderBy=folder,name%20desc&fields=files(name,parents)&pageSize=2&fields=nextPageToken,files(name)");
+    assert_eq!(
+        (bad.code, bad.reason(), bad.json["error"]["errors"][0]["location"].as_str()),
+        (400, "invalid", Some("q"))
+    );
+    let sorted = listed(
+        &domain,
+        &token,
+        "orderBy=folder,name%20desc&fields=files(name,parents)&pageSize=2&fields=nextPageToken,files(name)",
+    );
     let sorted: Vec<&str> = sorted.iter().map(|file| file["name"].as_str().unwrap()).collect();
     assert_eq!(sorted, ["My Drive", "f", "one", "it's two"]);
     assert_eq!(domain.get(&format!("{FILES}?orderBy=colour"), &token).code, 400);
@@ -143,7 +167,10 @@ fn a_file_of_my_drive_has_an_owner_and_one_of_a_shared_drive_has_none() {
     let has_content = |view: &&FileView| view.media_type == "application/pdf" && view.text.is_none();
     let own = views.iter().filter(has_content).find(|v| *v.owner == *owner && v.drive.is_none()).unwrap();
     let file = domain.get(&format!("{FILES}/{}?fields=*", own.id), &token).ok();
-    assert_eq!((&file["kind"], &file["ownedByMe"], &file["owners"][0]["me"]), (&json!("drive#file"), &json!(true), &json!(true)));
+    assert_eq!(
+        (&file["kind"], &file["ownedByMe"], &file["owners"][0]["me"]),
+        (&json!("drive#file"), &json!(true), &json!(true))
+    );
     for text in ["version", "size", "quotaBytesUsed", "thumbnailVersion", "md5Checksum", "headRevisionId"] {
         assert!(file[text].is_string(), "{text}");
     }
@@ -161,8 +188,13 @@ fn a_file_of_my_drive_has_an_owner_and_one_of_a_shared_drive_has_none() {
         assert!(file[absent].is_null(), "{absent}");
     }
     assert!(file["trashedTime"].is_string() && file["permissionIds"].is_array());
-    assert_eq!((&file["driveId"], &file["trashingUser"]["me"]), (&json!(*shared.drive.clone().unwrap()), &json!(true)));
-    let sharing = domain.get(&format!("{FILES}/{}/permissions?supportsAllDrives=true&fields=*", shared.id), &token).ok();
+    assert_eq!(
+        (&file["driveId"], &file["trashingUser"]["me"]),
+        (&json!(*shared.drive.clone().unwrap()), &json!(true))
+    );
+    let sharing = domain
+        .get(&format!("{FILES}/{}/permissions?supportsAllDrives=true&fields=*", shared.id), &token)
+        .ok();
     assert_eq!(sharing["permissions"][0]["permissionDetails"][0]["inherited"], true);
 }
 
@@ -171,7 +203,8 @@ fn shared_drives_are_listed_apart_and_only_to_members() {
     let domain = Domain::usual();
     let token = token(&domain, &domain.admin());
     let drive = shared_drive(&domain, 0);
-    let list = format!("corpora=drive&driveId={drive}&{BOTH}&pageSize=5&fields=nextPageToken,files(id,driveId)");
+    let list =
+        format!("corpora=drive&driveId={drive}&{BOTH}&pageSize=5&fields=nextPageToken,files(id,driveId)");
     let files = listed(&domain, &token, &list);
     assert_eq!(files.len(), 20);
     assert!(files.iter().all(|file| file["driveId"] == drive));
@@ -179,7 +212,11 @@ fn shared_drives_are_listed_apart_and_only_to_members() {
     assert_eq!(domain.get(&format!("{FILES}?driveId={drive}&{BOTH}"), &token).code, 400);
     let drives = domain.get("drive/v3/drives?useDomainAdminAccess=true&pageSize=1&fields=*", &token).ok();
     assert!(drives["drives"][0]["orgUnitId"].is_string() && drives["nextPageToken"].is_string());
-    let all = listed(&domain, &token, &format!("corpora=allDrives&{BOTH}&fields=nextPageToken,files(id)&pageSize=1000"));
+    let all = listed(
+        &domain,
+        &token,
+        &format!("corpora=allDrives&{BOTH}&fields=nextPageToken,files(id)&pageSize=1000"),
+    );
     let mine = listed(&domain, &token, "fields=nextPageToken,files(id)");
     assert_eq!(all.len(), mine.len() + 40);
 }
@@ -188,7 +225,8 @@ fn shared_drives_are_listed_apart_and_only_to_members() {
 fn what_is_hard_to_copy_is_in_the_domain() {
     let domain = Domain::usual();
     let views = views(&domain);
-    let parent = |view: &FileView| views.iter().find(|other| Some(&other.id) == view.parent.as_ref()).cloned();
+    let parent =
+        |view: &FileView| views.iter().find(|other| Some(&other.id) == view.parent.as_ref()).cloned();
     let deep = views.iter().find(|view| view.name == "level 399").unwrap();
     let depth = std::iter::successors(Some(deep.clone()), &parent).count();
     assert!(depth > 400, "{depth}");
@@ -197,7 +235,10 @@ fn what_is_hard_to_copy_is_in_the_domain() {
     let left = views.iter().find(|view| view.id == target("to the left")).unwrap();
     let right = views.iter().find(|view| view.id == target("to the right")).unwrap();
     let within = |name: &str| views.iter().find(|view| view.name == name).unwrap().parent.clone();
-    assert_eq!((within("to the left"), within("to the right")), (Some(right.id.clone()), Some(left.id.clone())));
+    assert_eq!(
+        (within("to the left"), within("to the right")),
+        (Some(right.id.clone()), Some(left.id.clone()))
+    );
     let same: Vec<_> = views.iter().filter(|view| view.name == "Same name.txt").collect();
     assert!(same.len() == 2 && same[0].parent == same[1].parent);
     for odd in ["/", "\n", "\u{202e}", "\u{1f4b0}"] {
@@ -224,7 +265,10 @@ fn about_tells_who_how_much_and_what_can_become_what() {
     assert_eq!(empty["storageQuota"]["usage"], "0");
     upload(&domain, &token, &json!({ "name": "a.bin" }), "application/zip", &[7; 1000]);
     let about = domain.get("drive/v3/about?fields=*", &token).ok();
-    assert_eq!((&about["user"]["emailAddress"], &about["storageQuota"]["usage"]), (&json!(user), &json!("1000")));
+    assert_eq!(
+        (&about["user"]["emailAddress"], &about["storageQuota"]["usage"]),
+        (&json!(user), &json!("1000"))
+    );
     let document = "application/vnd.google-apps.document";
     let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
     assert!(about["exportFormats"][document].as_array().unwrap().contains(&json!(docx)));

@@ -26,14 +26,19 @@ fn bytes_are_those_that_the_checksums_promise_and_can_be_had_in_runs() {
         .with_tenant(|tenant| tenant.add_drive_file(&admin, "a.pdf", 9, 700_001, Look::Noise(b"%PDF-1.7\n")))
         .unwrap();
     let path = format!("{FILES}/{id}");
-    let file = domain.get(&format!("{path}?fields=size,sha256Checksum,sha1Checksum,md5Checksum"), &token).ok();
+    let file =
+        domain.get(&format!("{path}?fields=size,sha256Checksum,sha1Checksum,md5Checksum"), &token).ok();
     let media = domain.get(&format!("{path}?alt=media"), &token);
     assert_eq!((media.code, media.header("content-type")), (200, Some("application/pdf")));
     assert_eq!((file["size"].as_str(), media.bytes.len()), (Some("700001"), 700_001));
     assert!(media.bytes.starts_with(b"%PDF-1.7\n"));
     assert_eq!(file["sha256Checksum"], sha256(&media.bytes));
-    assert_eq!((file["sha1Checksum"].as_str().unwrap().len(), file["md5Checksum"].as_str().unwrap().len()), (40, 32));
-    let run = |range: &str| domain.send("GET", &format!("{path}?alt=media"), &token, &[("range", range)], b"");
+    assert_eq!(
+        (file["sha1Checksum"].as_str().unwrap().len(), file["md5Checksum"].as_str().unwrap().len()),
+        (40, 32)
+    );
+    let run =
+        |range: &str| domain.send("GET", &format!("{path}?alt=media"), &token, &[("range", range)], b"");
     let middle = run("bytes=300000-300099");
     assert_eq!((middle.code, middle.header("content-range")), (206, Some("bytes 300000-300099/700001")));
     assert_eq!(middle.bytes, media.bytes[300_000..300_100]);
@@ -46,7 +51,10 @@ fn five_gigabytes_are_there_without_being_anywhere() {
     let domain = bare();
     let user = domain.user(0);
     let length = 5 << 30;
-    let id = domain.running.with_tenant(|t| t.add_drive_file(&user, "big.bin", 3, length, Look::Noise(b""))).unwrap();
+    let id = domain
+        .running
+        .with_tenant(|t| t.add_drive_file(&user, "big.bin", 3, length, Look::Noise(b"")))
+        .unwrap();
     let token = token(&domain, &user);
     let file = domain.get(&format!("{FILES}/{id}?fields=size,quotaBytesUsed"), &token).ok();
     assert_eq!(file["size"], length.to_string());
@@ -59,7 +67,8 @@ fn five_gigabytes_are_there_without_being_anywhere() {
 fn bodies_are_cut_off_spoilt_and_refused_in_batches() {
     let domain = bare();
     let user = domain.user(0);
-    let id = domain.running.with_tenant(|t| t.add_drive_file(&user, "a.bin", 3, 600_000, Look::Text)).unwrap();
+    let id =
+        domain.running.with_tenant(|t| t.add_drive_file(&user, "a.bin", 3, 600_000, Look::Text)).unwrap();
     let token = token(&domain, &user);
     let path = format!("{FILES}/{id}?alt=media");
     let whole = domain.get(&path, &token).bytes;
@@ -73,7 +82,8 @@ fn bodies_are_cut_off_spoilt_and_refused_in_batches() {
     assert_eq!((wrong, spoilt.len()), (vec![500_000], whole.len()));
     assert!(meet(Effect::Reset).is_err());
     assert_eq!(domain.get(&path, &token).bytes, whole);
-    let batch = format!("--b\r\nContent-Type: application/http\r\n\r\nGET /{path} HTTP/1.1\r\n\r\n\r\n--b--\r\n");
+    let batch =
+        format!("--b\r\nContent-Type: application/http\r\n\r\nGET /{path} HTTP/1.1\r\n\r\n\r\n--b--\r\n");
     let headers = [("content-type", "multipart/mixed; boundary=b")];
     let answer = domain.send("POST", "batch/drive/v3", &token, &headers, batch.as_bytes());
     assert!(answer.text.contains("HTTP/1.1 400"), "{}", answer.text);
@@ -96,12 +106,19 @@ fn what_may_not_be_had_is_refused_with_its_reason() {
     let export = domain.get(&format!("{FILES}/{large}/export?mimeType=text/plain"), &token);
     assert_eq!((export.code, export.reason()), (403, "exportSizeLimitExceeded"));
     for kind in ["form", "site", "map"] {
-        let form = make(&domain, &token, &json!({ "name": "x", "mimeType": format!("application/vnd.google-apps.{kind}") }));
+        let form = make(
+            &domain,
+            &token,
+            &json!({ "name": "x", "mimeType": format!("application/vnd.google-apps.{kind}") }),
+        );
         let export = domain.get(&format!("{FILES}/{form}/export?mimeType=application/pdf"), &token);
         assert_eq!((export.code, export.reason()), (403, "fileNotExportable"), "{kind}");
     }
     let document = make(&domain, &token, &json!({ "name": "x", "mimeType": DOCUMENT }));
-    assert_eq!(domain.get(&format!("{FILES}/{document}/export?mimeType=image/png"), &token).reason(), "badRequest");
+    assert_eq!(
+        domain.get(&format!("{FILES}/{document}/export?mimeType=image/png"), &token).reason(),
+        "badRequest"
+    );
     assert_eq!(domain.get(&format!("{FILES}/{document}/export"), &token).reason(), "required");
 }
 
@@ -111,9 +128,13 @@ fn what_is_too_large_to_export_comes_by_an_operation_or_a_link() {
     let token = token(&domain, &domain.user(0));
     domain.running.with_tenant(|tenant| tenant.settings_mut().drive.export_bytes_max = 100);
     let text = "line\n".repeat(50);
-    let made = upload(&domain, &token, &json!({ "name": "x", "mimeType": DOCUMENT }), "text/plain", text.as_bytes());
+    let made =
+        upload(&domain, &token, &json!({ "name": "x", "mimeType": DOCUMENT }), "text/plain", text.as_bytes());
     let id = made["id"].as_str().unwrap();
-    assert_eq!(domain.get(&format!("{FILES}/{id}/export?mimeType={DOCX}"), &token).reason(), "exportSizeLimitExceeded");
+    assert_eq!(
+        domain.get(&format!("{FILES}/{id}/export?mimeType={DOCX}"), &token).reason(),
+        "exportSizeLimitExceeded"
+    );
     let begun = domain.post(&format!("{FILES}/{id}/download?mimeType=text/plain"), &token, &Value::Null).ok();
     assert_eq!(begun["done"], false);
     let name = begun["name"].as_str().unwrap();
@@ -145,15 +166,29 @@ fn documents_keep_their_text_through_export_and_import() {
         let all = views(&domain);
         let owner = crate::drive::user_id(&domain, &domain.admin());
         let refused = |id: &str| {
-            domain.get(&format!("{FILES}/{id}?fields=capabilities"), &token).ok()["capabilities"]["canDownload"] == false
+            domain.get(&format!("{FILES}/{id}?fields=capabilities"), &token).ok()["capabilities"]["canDownload"]
+                == false
         };
         let view = all
             .iter()
-            .find(|v| v.media_type == media_type && *v.owner == *owner && v.drive.is_none() && !refused(&v.id))
+            .find(|v| {
+                v.media_type == media_type && *v.owner == *owner && v.drive.is_none() && !refused(&v.id)
+            })
             .unwrap();
         let exported = domain.get(&format!("{FILES}/{}/export?mimeType={format}", view.id), &token);
-        assert_eq!((exported.code, exported.header("content-type")), (200, Some(format)), "{}", exported.text);
-        let made = upload(&domain, &token, &json!({ "name": "back", "mimeType": media_type }), format, &exported.bytes);
+        assert_eq!(
+            (exported.code, exported.header("content-type")),
+            (200, Some(format)),
+            "{}",
+            exported.text
+        );
+        let made = upload(
+            &domain,
+            &token,
+            &json!({ "name": "back", "mimeType": media_type }),
+            format,
+            &exported.bytes,
+        );
         assert_eq!(made["mimeType"], media_type);
         let id = made["id"].as_str().unwrap();
         let text = domain.running.with_tenant(|tenant| tenant.drive_file(id)).unwrap().text;
@@ -169,7 +204,10 @@ fn documents_keep_their_text_through_export_and_import() {
 fn revisions_of_bytes_can_be_had_kept_and_deleted_but_for_the_last() {
     let domain = bare();
     let token = token(&domain, &domain.user(0));
-    let id = upload(&domain, &token, &json!({ "name": "a.txt" }), "text/plain", b"one")["id"].as_str().unwrap().to_owned();
+    let id = upload(&domain, &token, &json!({ "name": "a.txt" }), "text/plain", b"one")["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let rewrite = |text: &str, more: &str| {
         let path = format!("upload/{FILES}/{id}?uploadType=media&fields=headRevisionId,md5Checksum{more}");
         domain.send("PATCH", &path, &token, &[("content-type", "text/plain")], text.as_bytes()).ok()
@@ -183,7 +221,9 @@ fn revisions_of_bytes_can_be_had_kept_and_deleted_but_for_the_last() {
     assert_eq!(revisions[0]["md5Checksum"], "f97c5d29941bfb1b2fdab0874906ab82");
     let ids: Vec<&str> = revisions.iter().map(|revision| revision["id"].as_str().unwrap()).collect();
     assert_eq!(domain.get(&format!("{path}/{}?alt=media", ids[0]), &token).text, "one");
-    let kept = domain.patch(&format!("{path}/{}?fields=keepForever", ids[0]), &token, &json!({ "keepForever": true })).ok();
+    let kept = domain
+        .patch(&format!("{path}/{}?fields=keepForever", ids[0]), &token, &json!({ "keepForever": true }))
+        .ok();
     assert_eq!(kept, json!({ "keepForever": true }));
     assert_eq!(domain.delete(&format!("{path}/{}", ids[2]), &token).code, 204);
     assert_eq!(domain.get(&format!("{FILES}/{id}?alt=media"), &token).text, "two");
