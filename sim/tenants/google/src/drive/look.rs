@@ -37,9 +37,7 @@ pub struct FileView {
     pub comments: usize,
     /// Its own permissions: to whom, and what.
     pub permissions: Vec<(Grantee, Role)>,
-    /// The text of a document of an editor.
-    pub text: Option<String>,
-    /// The text that a shortcut leads to: the id of its target.
+    /// What a shortcut leads to.
     pub target: Option<Arc<str>>,
 }
 
@@ -57,6 +55,12 @@ impl Tenant {
     /// Returns the bytes of a binary file's newest content.
     pub fn drive_bytes(&self, id: &str) -> Option<Vec<u8>> {
         self.drive.tree.get(id)?.blob().map(|blob| blob.bytes())
+    }
+
+    /// Returns the text of a document of an editor.
+    pub fn drive_text(&self, id: &str) -> Option<String> {
+        let file = self.drive.tree.get(id)?;
+        file.document().map(|document| document.text(file.kind))
     }
 
     /// Returns the ids of all shared drives with their names.
@@ -152,7 +156,6 @@ impl Tenant {
             revisions: file.revisions.len(),
             comments: file.comments.len(),
             permissions: file.permissions.iter().map(|own| (own.grantee.clone(), own.role)).collect(),
-            text: file.document().map(|document| document.text(file.kind)),
             target: file.target.as_ref().map(|(target, _)| Arc::clone(target)),
         }
     }

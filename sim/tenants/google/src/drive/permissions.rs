@@ -399,7 +399,7 @@ pub(super) fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
         return Err(forbidden("insufficientFilePermissions", "The owner of a file cannot be removed."));
     }
     change(tenant, call, &id, permission, |file, permission| {
-        file.permissions.retain(|own| own.id != permission.id)
+        file.permissions.retain(|own| own.id != permission.id);
     })?;
     Ok(Reply::empty())
 }

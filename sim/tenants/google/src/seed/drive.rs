@@ -24,8 +24,8 @@ const DRIVES: u64 = 41;
 const SPECIAL_FROM: u32 = 20;
 /// How deep the deepest folder of the domain is.
 const DEPTH: u64 = 400;
-/// So many lines make an export larger than may be exported.
-const LINES_TOO_MANY: u64 = 400_000;
+/// A text of a thousand lines, so many times, is larger than may be exported.
+const TIMES_TOO_MANY: u64 = 200;
 
 /// Somebody who keeps files.
 #[derive(Clone)]
@@ -187,7 +187,8 @@ impl Place<'_> {
             let count = 1 + place.drawn(10) % 3;
             for revision in 0..count {
                 let lines = 3 + place.drawn(11 + revision) % 60;
-                let content = Content::Document(Document::Drawn { key: place.drawn(14 + revision), lines });
+                let content =
+                    Content::Document(Document::Drawn { key: place.drawn(14 + revision), lines, times: 1 });
                 let at = file.modified.plus_micros(-((count - 1 - revision) as i64) * 3_600_000_000);
                 let id = (1 + revision * 7 + place.drawn(17) % 5).to_string();
                 file.revisions.push(Revision::new(
@@ -373,7 +374,11 @@ impl Place<'_> {
             })];
         });
         self.add(&odd, "Too large to export", Kind::Document, |place, file| {
-            let content = Content::Document(Document::Drawn { key: place.drawn(91), lines: LINES_TOO_MANY });
+            let content = Content::Document(Document::Drawn {
+                key: place.drawn(91),
+                lines: 1000,
+                times: TIMES_TOO_MANY,
+            });
             file.revisions.push(Revision::new(
                 "1".to_owned(),
                 &file.owner,

@@ -103,7 +103,7 @@ fn a_document_made_of_a_file_of_another_program_has_its_text() {
     let metadata = json!({ "name": "Notes", "mimeType": DOCUMENT });
     let file = upload(&domain, &token, &metadata, "text/plain", "\u{feff}a\r\nb & ü".as_bytes());
     let id = file["id"].as_str().unwrap();
-    let text = || domain.running.with_tenant(|tenant| tenant.drive_file(id)).unwrap().text.unwrap();
+    let text = || domain.running.with_tenant(|tenant| tenant.drive_text(id)).unwrap();
     assert_eq!(text(), "a\nb & ü");
     assert!(file["md5Checksum"].is_null() && file["headRevisionId"].is_null());
     let exported = domain.get(&format!("{FILES}/{id}/export?mimeType=text/html"), &token);
