@@ -64,7 +64,7 @@ pub(crate) struct Drive {
     /// What changed, by user or shared drive.
     logs: BTreeMap<Id, Log>,
     /// What was put into the trash when; what was taken out again may still be here.
-    trash: BTreeSet<(Moment, Id)>,
+    pub(crate) trash: BTreeSet<(Moment, Id)>,
     /// Ids that were given out in advance.
     generated: HashSet<String>,
     /// Ids of what was deleted; they are not used again.

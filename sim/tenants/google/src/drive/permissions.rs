@@ -230,7 +230,7 @@ fn change(
     let all: Vec<Id> = std::iter::once(Arc::clone(id)).chain(below).collect();
     let before: Vec<_> = all.iter().map(|id| tenant.drive_audience(id, call.now)).collect();
     let file = files::get(tenant, id)?;
-    let old_visibility = trail::visibility(tenant, file, call);
+    let old_visibility = trail::visibility(tenant, file, call.now);
     let old = file.permissions.iter().find(|own| own.id == permission.id).map(|own| own.role);
     let (grantee, owner) = (permission.grantee.clone(), permission.role == Role::Owner);
     if let (true, Grantee::User(_, Some(new))) = (owner, &grantee) {
@@ -285,7 +285,7 @@ fn note(
         Some(Role::Owner) => "owner",
     };
     let file = files::get(tenant, id)?;
-    let visibility = trail::visibility(tenant, file, call);
+    let visibility = trail::visibility(tenant, file, call.now);
     let target = match grantee {
         Grantee::User(address, known) => {
             let known = known.as_deref().and_then(|known| tenant.directory.any_user(known));

@@ -136,6 +136,9 @@ impl Place<'_> {
             file.permissions.push(Permission::new(owner, Role::Owner, &self.owner.id, created));
         }
         act(self, &mut file);
+        if let Some((at, _)) = &file.trashed {
+            self.tenant.drive.trash.insert((*at, Arc::clone(&file.id)));
+        }
         self.tenant.drive.tree.add(file)
     }
 

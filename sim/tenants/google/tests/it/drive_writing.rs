@@ -173,6 +173,11 @@ fn a_trashed_folder_takes_what_is_in_it_along_and_gives_it_back() {
     domain.clock.advance_micros(1);
     assert_eq!(domain.get(&format!("{FILES}/{file}"), &late).code, 404);
     assert!(views(&domain).iter().all(|view| *view.id != *outer));
+    let by_itself = domain.running.with_tenant(|tenant| {
+        let deleted = tenant.activities().filter(|row| row.application == "drive" && row.name == "delete");
+        deleted.map(|row| (row.client_id.is_none(), row.actor.to_string())).collect::<Vec<_>>()
+    });
+    assert_eq!(by_itself, [(true, domain.user(0))]);
 }
 
 #[test]
