@@ -28,6 +28,8 @@ pub struct Tenant {
     pub(crate) url: String,
     /// What has happened before the simulator was started has happened before this.
     pub(crate) anchor: Moment,
+    /// When the simulator was started.
+    pub(crate) started: Moment,
     pub(crate) oauth: Oauth,
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
@@ -58,7 +60,8 @@ impl Tenant {
         random: Arc<dyn Random>,
         url: String,
     ) -> Self {
-        let anchor = settings.anchor.unwrap_or_else(|| clock.now());
+        let started = clock.now();
+        let anchor = settings.anchor.unwrap_or(started);
         let mut tenant = Self {
             directory: Directory::new(&settings),
             drive: Drive::new(&settings),
@@ -67,6 +70,7 @@ impl Tenant {
             random,
             url,
             anchor,
+            started,
             oauth: Oauth::default(),
             quota: Quota::default(),
             faults: Faults::default(),
