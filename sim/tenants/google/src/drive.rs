@@ -65,6 +65,8 @@ pub(crate) struct Drive {
     logs: BTreeMap<Id, Log>,
     /// What was put into the trash when; what was taken out again may still be here.
     pub(crate) trash: BTreeSet<(Moment, Id)>,
+    /// Which permission of which file ends when; what was changed since may still be here.
+    expiring: BTreeSet<(Moment, Id, String)>,
     /// Ids that were given out in advance.
     generated: HashSet<String>,
     /// Ids of what was deleted; they are not used again.
@@ -83,6 +85,7 @@ impl Drive {
             drives: BTreeMap::new(),
             logs: BTreeMap::new(),
             trash: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             generated: HashSet::new(),
             gone: HashSet::new(),
             operations: BTreeMap::new(),

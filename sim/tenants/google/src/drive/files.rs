@@ -73,8 +73,12 @@ pub(super) fn get_mut<'a>(tenant: &'a mut Tenant, id: &Id) -> Result<&'a mut Fil
     tenant.drive.tree.get_mut(id).ok_or_else(|| no_file(id))
 }
 
-/// Deletes what has been in the trash for too long.
+/// Does what time does: permissions end, and what has been in the trash for too long is deleted.
 pub(super) fn purge(tenant: &mut Tenant, now: Moment) {
+    while let Some(first) = tenant.drive.expiring.first().cloned().filter(|(at, ..)| *at <= now) {
+        tenant.drive.expiring.remove(&first);
+        super::permissions::expire(tenant, &first);
+    }
     let Some(lifetime) = tenant.settings.drive.trash_lifetime else { return };
     let horizon = now.plus_micros(-(lifetime.as_micros() as i64));
     while let Some((at, id)) = tenant.drive.trash.first().cloned().filter(|(at, _)| *at <= horizon) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     drive::{BOTH, FILES, bare, folder, make, shared_drive, token},
-    support::Domain,
+    support::{Domain, SECOND},
 };
 
 const CHANGES: &str = "drive/v3/changes";
@@ -81,6 +81,28 @@ fn losing_sight_of_a_file_looks_like_its_deletion() {
     let (changes, _) = read(&domain, &ben, &next, "includeCorpusRemovals=true");
     assert_eq!((&changes[0]["removed"], &changes[0]["file"]["name"]), (&json!(true), &json!("a")));
     domain.get(&format!("{FILES}/{file}"), &anna).ok();
+}
+
+#[test]
+fn the_end_of_a_permission_is_a_change() {
+    let domain = bare();
+    let (anna, ben_address) = (token(&domain, &domain.user(0)), domain.user(1));
+    let ben = token(&domain, &ben_address);
+    let file = text(&domain, &anna, "a", "root");
+    let share = |until: &str| {
+        let body =
+            json!({ "type": "user", "role": "reader", "emailAddress": ben_address, "expirationTime": until });
+        domain.post(&format!("{FILES}/{file}/permissions"), &anna, &body).ok();
+    };
+    share("2026-03-02T00:00:10Z");
+    share("2026-03-02T00:00:20Z");
+    let begin = start(&domain, &ben, "");
+    domain.clock.advance_micros(15 * SECOND);
+    assert!(read(&domain, &ben, &begin, "").0.is_empty(), "it was made longer");
+    domain.clock.advance_micros(5 * SECOND);
+    let (changes, _) = read(&domain, &ben, &begin, "");
+    assert_eq!((changes.len(), &changes[0]["removed"]), (1, &json!(true)));
+    assert_eq!(changes[0]["time"], "2026-03-02T00:00:20.000Z");
 }
 
 #[test]

@@ -241,3 +241,44 @@ fn a_shared_drive_is_made_once_and_deleted_with_its_files_by_administrators_only
     assert_eq!(domain.post(FILES, &admin, &body).code, 404, "the program does not know shared drives");
     make(&domain, &admin, &body);
 }
+
+#[test]
+fn a_file_goes_into_a_shared_drive_and_comes_out_with_an_owner() {
+    let size = Size { files: 4, ..Size::default() };
+    let domain = Domain::start(Settings { size, ..Settings::default() });
+    let admin = token(&domain, &domain.admin());
+    let drive = shared_drive(&domain, 0);
+    let relocate = |id: &str, from: &str, to: &str, token: &str| {
+        let path =
+            format!("{FILES}/{id}?addParents={to}&removeParents={from}&supportsAllDrives=true&fields=*");
+        domain.patch(&path, token, &json!({}))
+    };
+    let folder = folder(&domain, &admin, "root");
+    assert_eq!(relocate(&folder, "root", &drive, &admin).reason(), "teamDrivesFolderMoveInNotSupported");
+    let file = make(&domain, &admin, &json!({ "name": "x", "mimeType": "text/plain", "parents": [folder] }));
+    let inside = relocate(&file, &folder, &drive, &admin).ok();
+    assert_eq!((&inside["driveId"], &inside["parents"]), (&json!(drive), &json!([drive])));
+    assert!(inside["owners"].is_null() && inside["permissionIds"].as_array().unwrap().len() > 2);
+    let writer = domain.running.with_tenant(|tenant| {
+        let top = tenant.drive_file(&drive).unwrap();
+        let found = top.permissions.iter().find_map(|(grantee, role)| match grantee {
+            google_tenant::Grantee::User(address, Some(_)) if *role == google_tenant::Role::Writer => {
+                Some(address.clone())
+            }
+            _ => None,
+        });
+        found.unwrap()
+    });
+    let writer = token(&domain, &writer);
+    let path = format!("{FILES}/{file}?supportsAllDrives=true");
+    domain.patch(&path, &writer, &json!({ "name": "y" })).ok();
+    assert_eq!(
+        domain.patch(&path, &writer, &json!({ "trashed": true })).code,
+        403,
+        "a contributor does not trash"
+    );
+    assert_eq!(relocate(&file, &drive, "root", &writer).code, 403);
+    let outside = relocate(&file, &drive, "root", &admin).ok();
+    assert!(outside["driveId"].is_null());
+    assert_eq!((&outside["ownedByMe"], &outside["permissions"][0]["role"]), (&json!(true), &json!("owner")));
+}
