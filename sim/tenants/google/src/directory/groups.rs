@@ -263,6 +263,7 @@ fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     check_admin(tenant, call)?;
     let group = tenant.directory.group_mut(call.parameter("groupKey"))?;
     let (id, email) = (group.id.clone(), group.email.clone());
+    tenant.drive_regrouped(&id, &id, call.now);
     tenant.directory.groups.retain(|group| group.id != id);
     for group in &mut tenant.directory.groups {
         group.members.retain(|member| member.id != id);
@@ -337,6 +338,7 @@ fn join(tenant: &mut Tenant, call: &Call) -> Answer {
         Parameter::text("USER_EMAIL", member.email.clone()),
     ];
     group.members.push(member.clone());
+    tenant.drive_regrouped(call.parameter("groupKey"), &member.id, call.now);
     tenant.note(call, "admin", "GROUP_SETTINGS", "ADD_GROUP_MEMBER", parameters);
     Ok(Reply::json(member_resource(&tenant.directory, &member)))
 }
@@ -360,6 +362,7 @@ fn leave(tenant: &mut Tenant, call: &Call) -> Answer {
         Parameter::text("GROUP_EMAIL", group.email.clone()),
         Parameter::text("USER_EMAIL", member.email),
     ];
+    tenant.drive_regrouped(call.parameter("groupKey"), &member.id, call.now);
     tenant.note(call, "admin", "GROUP_SETTINGS", "REMOVE_GROUP_MEMBER", parameters);
     Ok(Reply::empty())
 }

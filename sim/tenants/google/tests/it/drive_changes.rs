@@ -84,6 +84,38 @@ fn losing_sight_of_a_file_looks_like_its_deletion() {
 }
 
 #[test]
+fn who_joins_or_leaves_a_group_sees_its_files_come_and_go() {
+    let domain = bare();
+    let (anna, ben_address) = (token(&domain, &domain.user(0)), domain.user(1));
+    let ben = token(&domain, &ben_address);
+    let admin = domain.admin_token();
+    let groups = "admin/directory/v1/groups";
+    let make_group = |name: &str| {
+        let address = format!("{name}@acme.test");
+        domain.post(groups, &admin, &json!({ "email": address, "name": name })).ok();
+        address
+    };
+    let (inner, outer) = (make_group("inner"), make_group("outer"));
+    domain
+        .post(&format!("{groups}/{outer}/members"), &admin, &json!({ "email": inner, "role": "MEMBER" }))
+        .ok();
+    let file = text(&domain, &anna, "a", "root");
+    let body = json!({ "type": "group", "role": "reader", "emailAddress": outer });
+    domain.post(&format!("{FILES}/{file}/permissions"), &anna, &body).ok();
+    let begin = start(&domain, &ben, "");
+    let member = json!({ "email": ben_address, "role": "MEMBER" });
+    domain.post(&format!("{groups}/{inner}/members"), &admin, &member).ok();
+    let (changes, next) = read(&domain, &ben, &begin, "");
+    assert_eq!(
+        (changes.len(), &changes[0]["removed"], &changes[0]["fileId"]),
+        (1, &json!(false), &json!(file))
+    );
+    domain.delete(&format!("{groups}/{inner}"), &admin);
+    let (changes, _) = read(&domain, &ben, &next, "");
+    assert_eq!((changes.len(), &changes[0]["removed"]), (1, &json!(true)));
+}
+
+#[test]
 fn the_end_of_a_permission_is_a_change() {
     let domain = bare();
     let (anna, ben_address) = (token(&domain, &domain.user(0)), domain.user(1));
