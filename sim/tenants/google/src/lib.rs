@@ -1,6 +1,6 @@
 //! A simulated Google Workspace domain: stateful, in memory, one process, never the real service.
 //!
-//! It answers as the vendor's discovery documents describe: Directory, Gmail, batches, uploads, service-account tokens
+//! It answers as the vendor's discovery documents describe: Directory, Gmail, Drive, batches, uploads, service-account tokens
 //! with domain-wide delegation, quotas in units. Every answer carries the header `x-simulator: google`. What the
 //! documents leave open is decided here and can be changed in [`Settings`].
 //!

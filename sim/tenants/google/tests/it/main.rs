@@ -4,6 +4,11 @@
 
 mod batches;
 mod directory;
+mod drive;
+mod drive_changes;
+mod drive_content;
+mod drive_sharing;
+mod drive_writing;
 mod faults;
 mod gmail;
 mod history;
