@@ -8,6 +8,7 @@
 
 mod audit;
 mod batch;
+mod calendar;
 mod call;
 mod directory;
 mod dispatch;
@@ -15,6 +16,7 @@ mod faults;
 mod fields;
 mod oauth;
 mod page;
+mod people;
 mod quota;
 mod refusal;
 mod routes;
@@ -22,6 +24,7 @@ mod seed;
 mod server;
 mod settings;
 mod stamp;
+mod sync;
 mod tenant;
 mod text;
 mod traffic;
@@ -31,9 +34,11 @@ use std::{io, sync::Arc};
 use ports::{Clock, Random};
 
 pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
+pub use calendar::{CalendarSettings, Channel, Mail, Occasion};
 pub use directory::User;
 pub use faults::{Effect, Fault, When};
 pub use oauth::{App, Grant, ServiceAccount, scopes};
+pub use people::PeopleSettings;
 pub use quota::{Overrun, Pool, QuotaSettings};
 pub use server::Running;
 pub use settings::{HistoryLimits, Settings, Size};

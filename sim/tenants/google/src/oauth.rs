@@ -36,6 +36,16 @@ pub mod scopes {
     pub const DRIVE_READONLY: &str = "https://www.googleapis.com/auth/drive.readonly";
     pub const CALENDAR: &str = "https://www.googleapis.com/auth/calendar";
     pub const CALENDAR_READONLY: &str = "https://www.googleapis.com/auth/calendar.readonly";
+    pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
+    pub const CALENDAR_EVENTS_READONLY: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.calendars";
+    pub const CALENDAR_CALENDARS_READONLY: &str =
+        "https://www.googleapis.com/auth/calendar.calendars.readonly";
+    pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
+    pub const CALENDAR_LIST_READONLY: &str = "https://www.googleapis.com/auth/calendar.calendarlist.readonly";
+    pub const CALENDAR_ACLS: &str = "https://www.googleapis.com/auth/calendar.acls";
+    pub const CALENDAR_ACLS_READONLY: &str = "https://www.googleapis.com/auth/calendar.acls.readonly";
+    pub const CALENDAR_SETTINGS_READONLY: &str = "https://www.googleapis.com/auth/calendar.settings.readonly";
     pub const CONTACTS: &str = "https://www.googleapis.com/auth/contacts";
     pub const CONTACTS_READONLY: &str = "https://www.googleapis.com/auth/contacts.readonly";
     pub const CONTACTS_OTHER_READONLY: &str = "https://www.googleapis.com/auth/contacts.other.readonly";
@@ -63,6 +73,7 @@ pub mod scopes {
         GMAIL_SETTINGS_BASIC,
         DRIVE_READONLY,
         CALENDAR_READONLY,
+        CALENDAR_ACLS_READONLY,
         CONTACTS_READONLY,
         CONTACTS_OTHER_READONLY,
         DIRECTORY_READONLY,

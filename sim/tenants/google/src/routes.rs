@@ -9,8 +9,9 @@ use std::{collections::HashMap, fmt};
 use hyper::Method;
 
 use crate::{
+    calendar,
     call::{Answer, Call},
-    directory, oauth,
+    directory, oauth, people,
     tenant::Tenant,
     text,
 };
@@ -44,7 +45,21 @@ impl fmt::Debug for Route {
 }
 
 /// The tables of all services.
-const TABLES: &[&[Route]] = &[oauth::ROUTES, directory::ROUTES];
+const TABLES: &[&[Route]] = &[
+    oauth::ROUTES,
+    directory::ROUTES,
+    calendar::ROUTES[0],
+    calendar::ROUTES[1],
+    calendar::ROUTES[2],
+    calendar::ROUTES[3],
+    calendar::ROUTES[4],
+    calendar::ROUTES[5],
+    people::ROUTES[0],
+    people::ROUTES[1],
+    people::ROUTES[2],
+    people::ROUTES[3],
+    people::ROUTES[4],
+];
 
 /// The table, made ready for finding.
 #[derive(Debug)]

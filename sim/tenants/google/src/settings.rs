@@ -7,7 +7,7 @@ use std::{
 
 use model::Moment;
 
-use crate::{audit::AuditSettings, quota::QuotaSettings};
+use crate::{audit::AuditSettings, calendar::CalendarSettings, people::PeopleSettings, quota::QuotaSettings};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -79,6 +79,10 @@ pub struct Settings {
     pub batch_max: usize,
     /// When activities appear in the audit log.
     pub audit: AuditSettings,
+    /// How calendars behave.
+    pub calendar: CalendarSettings,
+    /// How contacts behave.
+    pub people: PeopleSettings,
 }
 
 impl Default for Settings {
@@ -101,6 +105,8 @@ impl Default for Settings {
             undelete_window: 20 * DAY,
             batch_max: 100,
             audit: AuditSettings::default(),
+            calendar: CalendarSettings::default(),
+            people: PeopleSettings::default(),
         }
     }
 }

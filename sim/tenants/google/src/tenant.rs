@@ -8,10 +8,12 @@ use ports::{Clock, Random};
 use crate::{
     Activity, Fault, Settings, Traffic,
     audit::{Audit, Parameter},
+    calendar::Calendars,
     call::Call,
     directory::Directory,
     faults::Faults,
     oauth::Oauth,
+    people::People,
     quota::Quota,
     seed,
 };
@@ -31,6 +33,8 @@ pub struct Tenant {
     pub(crate) audit: Audit,
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
+    pub(crate) calendar: Calendars,
+    pub(crate) people: People,
 }
 
 impl fmt::Debug for Tenant {
@@ -63,6 +67,8 @@ impl Tenant {
             faults: Faults::default(),
             audit: Audit::default(),
             traffic: Traffic::default(),
+            calendar: Calendars::default(),
+            people: People::default(),
         };
         seed::furnish(&mut tenant);
         tenant
