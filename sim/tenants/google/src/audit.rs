@@ -56,6 +56,8 @@ pub enum ParameterValue {
     Flag(bool),
     /// `multiValue`.
     Texts(Vec<String>),
+    /// `multiMessageValue`.
+    Messages(Vec<Vec<Parameter>>),
 }
 
 /// A named value of an activity.
@@ -76,6 +78,16 @@ impl Parameter {
     /// A number.
     pub const fn number(name: &'static str, value: i64) -> Self {
         Self { name, value: ParameterValue::Number(value) }
+    }
+
+    /// Several texts.
+    pub const fn texts(name: &'static str, values: Vec<String>) -> Self {
+        Self { name, value: ParameterValue::Texts(values) }
+    }
+
+    /// Several groups of named values.
+    pub const fn messages(name: &'static str, values: Vec<Vec<Self>>) -> Self {
+        Self { name, value: ParameterValue::Messages(values) }
     }
 
     /// A flag.
@@ -116,13 +128,22 @@ pub struct Activity {
 /// The log.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    activities: VecDeque<(Moment, Activity)>,
+    activities: VecDeque<Entry>,
     count: u64,
 }
 
+#[derive(Debug)]
+struct Entry {
+    /// From when it is to be seen.
+    visible: Moment,
+    /// Which activity it is; one that appears twice has two entries.
+    number: u64,
+    activity: Activity,
+}
+
 impl Audit {
-    /// Adds an activity; its qualifier is drawn here.
-    pub(crate) fn add(&mut self, settings: &AuditSettings, seed: u64, mut activity: Activity) {
+    /// Adds an activity; its qualifier is drawn here. Returns its number.
+    pub(crate) fn add(&mut self, settings: &AuditSettings, seed: u64, mut activity: Activity) -> u64 {
         self.count += 1;
         let drawn = text::mixed(seed ^ text::mixed(self.count));
         activity.qualifier = drawn as i64;
@@ -132,29 +153,38 @@ impl Audit {
         let visible = |drawn| activity.time.plus_micros(lag.as_micros() as i64 + late(drawn) as i64);
         let twice = settings.duplicate_one_in.is_some_and(|one_in| drawn.is_multiple_of(one_in.max(1)));
         if twice {
-            self.activities.push_back((visible(text::mixed(drawn)), activity.clone()));
+            let visible = visible(text::mixed(drawn));
+            self.activities.push_back(Entry { visible, number: self.count, activity: activity.clone() });
         }
-        self.activities.push_back((visible(text::mixed(drawn ^ 1)), activity));
+        let visible = visible(text::mixed(drawn ^ 1));
+        self.activities.push_back(Entry { visible, number: self.count, activity });
         while self.activities.len() > settings.records_max {
             self.activities.pop_front();
+        }
+        self.count
+    }
+
+    /// Notes of a call's activity how many bytes were answered.
+    pub(crate) fn measure(&mut self, number: u64, bytes: u64) {
+        // Those of calls that are being answered are among the last.
+        let newer = |entry: &&mut Entry| entry.number >= number;
+        for entry in self.activities.iter_mut().rev().take_while(newer).filter(|entry| entry.number == number) {
+            entry.activity.parameters.push(Parameter::number("num_response_bytes", bytes as i64));
         }
     }
 
     /// Returns the activities of an application that have appeared by now, the newest first as they happened, except
     /// that what appeared late stands where it appeared.
     pub(crate) fn visible<'a>(&'a self, application: &str, now: Moment) -> Vec<&'a Activity> {
-        let mut seen: Vec<&(Moment, Activity)> = self
-            .activities
-            .iter()
-            .filter(|(visible, activity)| activity.application == application && *visible <= now)
-            .collect();
-        seen.sort_by_key(|(visible, activity)| std::cmp::Reverse((*visible, activity.qualifier)));
-        seen.into_iter().map(|(_, activity)| activity).collect()
+        let is_seen = |entry: &&Entry| entry.activity.application == application && entry.visible <= now;
+        let mut seen: Vec<&Entry> = self.activities.iter().filter(is_seen).collect();
+        seen.sort_by_key(|entry| std::cmp::Reverse((entry.visible, entry.number)));
+        seen.into_iter().map(|entry| &entry.activity).collect()
     }
 
     /// Returns all activities, whether they have appeared or not, in the order in which they happened.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Activity> {
-        self.activities.iter().map(|(_, activity)| activity)
+        self.activities.iter().map(|entry| &entry.activity)
     }
 }
 
@@ -199,7 +229,9 @@ mod tests {
             duplicate_one_in: Some(4),
             ..AuditSettings::immediate()
         };
-        (0..100).for_each(|second| audit.add(&settings, 1, activity(second)));
+        (0..100).for_each(|second| {
+            audit.add(&settings, 1, activity(second));
+        });
         let seen = audit.visible("drive", Moment::from_micros(10_000_000_000));
         let times: Vec<i64> = seen.iter().map(|a| a.time.as_micros()).collect();
         assert!(times.len() > 110, "{}", times.len());

@@ -160,7 +160,7 @@ impl Calendar {
     }
 
     /// Draws an id for an event.
-    fn draw(&mut self) -> String {
+    pub(crate) fn draw(&mut self) -> String {
         self.revision += 1;
         let seed = text::drawn(self.id.as_bytes());
         base32hex(&[text::mixed(seed ^ self.revision), text::mixed(seed ^ text::mixed(self.revision))])
@@ -257,6 +257,11 @@ impl Tenant {
         let entry = Entry::usual(&calendar);
         self.calendar.lists.entry(owner).or_default().put(entry);
         self.calendar.calendars.insert(calendar.id.clone(), calendar);
+    }
+
+    /// Puts a calendar on a user's list.
+    pub(crate) fn put_on_list(&mut self, user: &Arc<str>, entry: Entry) {
+        self.calendar.lists.entry(Arc::clone(user)).or_default().put(entry);
     }
 
     /// Draws an id for a secondary calendar.

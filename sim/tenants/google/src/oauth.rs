@@ -225,13 +225,16 @@ impl Oauth {
 impl Tenant {
     /// Allows a service account, by its numeric client id, to act for everybody with exactly these scopes.
     pub fn delegate<'a>(&mut self, client_id: &str, scopes: impl IntoIterator<Item = &'a str>) {
-        let scopes = scopes.into_iter().map(str::to_owned).collect();
+        let scopes: BTreeSet<String> = scopes.into_iter().map(str::to_owned).collect();
+        self.note_delegation("AUTHORIZE_API_CLIENT_ACCESS", client_id, scopes.iter().cloned().collect());
         self.oauth.delegations.insert(client_id.to_owned(), scopes);
     }
 
     /// Takes that back; tokens that were given out stay good until they expire.
     pub fn undelegate(&mut self, client_id: &str) {
-        self.oauth.delegations.remove(client_id);
+        if let Some(scopes) = self.oauth.delegations.remove(client_id) {
+            self.note_delegation("REMOVE_API_CLIENT_ACCESS", client_id, scopes.into_iter().collect());
+        }
     }
 
     /// Lets a user consent to a program; `None` when there is no such user. An earlier consent is widened.
@@ -245,6 +248,7 @@ impl Tenant {
         let refresh_token = format!("1//{}", self.secret());
         let grant = Grant { user: id, app: app.clone(), scopes: wanted, refresh_token };
         self.oauth.grants.push(grant.clone());
+        self.note_consent("authorize", &grant);
         Some(grant)
     }
 

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use groups::Group;
 pub(crate) use person::{Kind, Person};
+pub(crate) use photos::picture;
 pub use settings::PeopleSettings;
 
 use crate::{

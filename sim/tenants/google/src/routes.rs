@@ -11,7 +11,7 @@ use hyper::Method;
 use crate::{
     calendar,
     call::{Answer, Call},
-    directory, oauth, people,
+    directory, oauth, people, reports,
     tenant::Tenant,
     text,
 };
@@ -59,6 +59,7 @@ const TABLES: &[&[Route]] = &[
     people::ROUTES[2],
     people::ROUTES[3],
     people::ROUTES[4],
+    reports::ROUTES,
 ];
 
 /// The table, made ready for finding.

@@ -1,6 +1,8 @@
 //! A believable company from a seed.
 
+mod calendars;
 mod company;
+mod contacts;
 mod names;
 
 use crate::{oauth::scopes, tenant::Tenant};
@@ -17,4 +19,6 @@ pub(crate) fn furnish(tenant: &mut Tenant) {
     tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
     let writer = tenant.add_service_account(WRITER);
     tenant.delegate(&writer.client_id, scopes::WRITING.iter().copied());
+    calendars::furnish(tenant);
+    contacts::furnish(tenant);
 }

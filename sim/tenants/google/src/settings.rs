@@ -7,7 +7,9 @@ use std::{
 
 use model::Moment;
 
-use crate::{audit::AuditSettings, calendar::CalendarSettings, people::PeopleSettings, quota::QuotaSettings};
+use crate::{
+    audit::AuditSettings, calendar::CalendarSettings, people::PeopleSettings, quota::QuotaSettings, reports::ReportsSettings,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -83,6 +85,8 @@ pub struct Settings {
     pub calendar: CalendarSettings,
     /// How contacts behave.
     pub people: PeopleSettings,
+    /// How the Reports API behaves.
+    pub reports: ReportsSettings,
 }
 
 impl Default for Settings {
@@ -107,6 +111,7 @@ impl Default for Settings {
             audit: AuditSettings::default(),
             calendar: CalendarSettings::default(),
             people: PeopleSettings::default(),
+            reports: ReportsSettings::default(),
         }
     }
 }

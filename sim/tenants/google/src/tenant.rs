@@ -15,6 +15,7 @@ use crate::{
     oauth::Oauth,
     people::People,
     quota::Quota,
+    reports::Reports,
     seed,
 };
 
@@ -35,6 +36,7 @@ pub struct Tenant {
     pub(crate) directory: Directory,
     pub(crate) calendar: Calendars,
     pub(crate) people: People,
+    pub(crate) reports: Reports,
 }
 
 impl fmt::Debug for Tenant {
@@ -69,6 +71,7 @@ impl Tenant {
             traffic: Traffic::default(),
             calendar: Calendars::default(),
             people: People::default(),
+            reports: Reports::default(),
         };
         seed::furnish(&mut tenant);
         tenant
@@ -138,6 +141,18 @@ impl Tenant {
         name: &'static str,
         parameters: Vec<Parameter>,
     ) {
+        self.note_row(call, application, kind, name, parameters);
+    }
+
+    /// Notes an event like [`Tenant::note`] and returns its number in the audit log.
+    pub(crate) fn note_row(
+        &mut self,
+        call: &Call,
+        application: &'static str,
+        kind: &'static str,
+        name: &'static str,
+        parameters: Vec<Parameter>,
+    ) -> u64 {
         let activity = Activity {
             time: call.now,
             qualifier: 0,
@@ -152,6 +167,6 @@ impl Tenant {
             name,
             parameters,
         };
-        self.audit.add(&self.settings.audit, self.settings.seed, activity);
+        self.audit.add(&self.settings.audit, self.settings.seed, activity)
     }
 }

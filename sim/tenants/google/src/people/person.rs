@@ -152,7 +152,7 @@ impl Person {
     }
 
     /// Makes it a member of these groups and of no other.
-    pub(super) fn set_groups(&mut self, groups: &[String]) {
+    pub(crate) fn set_groups(&mut self, groups: &[String]) {
         let one = |id: &String| {
             json!({ "contactGroupMembership": {
                 "contactGroupId": id,

@@ -1,9 +1,13 @@
 //! People of the company.
 
+use std::{net::Ipv4Addr, sync::Arc};
+
+use model::Moment;
 use serde_json::{Map, json};
 
 use super::names::{FAMILY, GIVEN, local_part, nth, pick};
 use crate::{
+    audit::{Activity, Parameter},
     directory::{User, user_id},
     tenant::Tenant,
 };
@@ -29,6 +33,36 @@ pub(super) fn furnish(tenant: &mut Tenant) {
     let count = u64::from(tenant.settings.size.users.max(1));
     let users = (0..count).map(|number| person(tenant, number, count)).collect();
     tenant.directory.add_users(users);
+    sign_in(tenant);
+}
+
+/// Everybody's last way in is in the log.
+fn sign_in(tenant: &mut Tenant) {
+    let signed: Vec<(Arc<str>, String, Moment)> = tenant
+        .users()
+        .iter()
+        .filter_map(|user| Some((Arc::clone(&user.id), user.primary_email.clone(), user.last_login?)))
+        .collect();
+    for (id, address, time) in signed {
+        tenant.add_activity(Activity {
+            time,
+            qualifier: 0,
+            application: "login",
+            actor: Arc::from(address.as_str()),
+            profile: id,
+            client_id: None,
+            client_name: None,
+            impersonation: false,
+            address: Ipv4Addr::LOCALHOST.into(),
+            kind: "login",
+            name: "login_success",
+            parameters: vec![
+                Parameter::text("login_type", "google_password"),
+                Parameter::texts("login_challenge_method", vec!["password".to_owned()]),
+                Parameter::flag("is_suspicious", false),
+            ],
+        });
+    }
 }
 
 fn person(tenant: &Tenant, number: u64, count: u64) -> User {
