@@ -168,7 +168,8 @@ impl Audit {
     pub(crate) fn measure(&mut self, number: u64, bytes: u64) {
         // Those of calls that are being answered are among the last.
         let newer = |entry: &&mut Entry| entry.number >= number;
-        for entry in self.activities.iter_mut().rev().take_while(newer).filter(|entry| entry.number == number) {
+        for entry in self.activities.iter_mut().rev().take_while(newer).filter(|entry| entry.number == number)
+        {
             entry.activity.parameters.push(Parameter::number("num_response_bytes", bytes as i64));
         }
     }

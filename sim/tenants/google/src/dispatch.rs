@@ -160,7 +160,13 @@ impl Shared {
             Some(Effect::Slow(delay)) => (Transport::Whole, delay),
             _ => (Transport::Whole, Duration::ZERO),
         };
-        Answered { answer, mask, transport, delay: latency + slow, slot: Some(Slot { service: route.service, user, row, bytes: 0 }) }
+        Answered {
+            answer,
+            mask,
+            transport,
+            delay: latency + slow,
+            slot: Some(Slot { service: route.service, user, row, bytes: 0 }),
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 use model::Moment;
 
 use crate::{
-    audit::AuditSettings, calendar::CalendarSettings, people::PeopleSettings, quota::QuotaSettings, reports::ReportsSettings,
+    audit::AuditSettings, calendar::CalendarSettings, people::PeopleSettings, quota::QuotaSettings,
+    reports::ReportsSettings,
 };
 
 const DAY: Duration = Duration::from_hours(24);

@@ -21,9 +21,7 @@ impl Parameter {
             ParameterValue::Flag(flag) => value["boolValue"] = (*flag).into(),
             ParameterValue::Texts(texts) => value["multiValue"] = json!(texts),
             ParameterValue::Messages(messages) => {
-                let message = |parameters: &Vec<Self>| {
-                    json!({ "parameter": parameters.iter().map(Self::resource).collect::<Vec<_>>() })
-                };
+                let message = |parameters: &Vec<Self>| json!({ "parameter": parameters.iter().map(Self::resource).collect::<Vec<_>>() });
                 value["multiMessageValue"] = messages.iter().map(message).collect();
             }
         }

@@ -1,10 +1,6 @@
 //! Rows of the log about consents of users, and about delegation to service accounts.
 
-use crate::{
-    audit::Parameter,
-    oauth::Grant,
-    tenant::Tenant,
-};
+use crate::{audit::Parameter, oauth::Grant, tenant::Tenant};
 
 /// Returns the product that a scope belongs to, as the log calls it.
 fn product(scope: &str) -> &'static str {

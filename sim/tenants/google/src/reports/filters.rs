@@ -27,11 +27,15 @@ impl Condition {
             let (name, value) = text.split_once(operator)?;
             Some(Self { name: name.trim().to_owned(), operator, value: value.trim().to_owned() })
         });
-        found.filter(|found| !found.name.is_empty() && !found.name.contains(['<', '>', '='])).ok_or_else(|| {
-            let mut refusal = Refusal::invalid_value(format!("Invalid value '{text}'. Values must match the form of filters."));
-            refusal.location = Some(("filters", "parameter"));
-            refusal
-        })
+        found.filter(|found| !found.name.is_empty() && !found.name.contains(['<', '>', '='])).ok_or_else(
+            || {
+                let mut refusal = Refusal::invalid_value(format!(
+                    "Invalid value '{text}'. Values must match the form of filters."
+                ));
+                refusal.location = Some(("filters", "parameter"));
+                refusal
+            },
+        )
     }
 
     /// Tells whether an activity has the parameter and fulfils the condition.

@@ -167,7 +167,10 @@ impl<'a> Ask<'a> {
                 return Err(bad("startTime", "startTime and endTime are required for this application."));
             };
             if to.micros_since(from) > settings.mail_span_max.as_micros() as i64 {
-                return Err(bad("endTime", "The difference of startTime and endTime must not exceed 30 days."));
+                return Err(bad(
+                    "endTime",
+                    "The difference of startTime and endTime must not exceed 30 days.",
+                ));
             }
         }
         let end = to.unwrap_or(call.now);

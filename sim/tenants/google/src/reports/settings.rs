@@ -19,6 +19,11 @@ pub struct ReportsSettings {
 impl Default for ReportsSettings {
     fn default() -> Self {
         let day = Duration::from_hours(24);
-        Self { window: 180 * day, mail_span_max: 30 * day, networks: BTreeMap::new(), region: "DE".to_owned() }
+        Self {
+            window: 180 * day,
+            mail_span_max: 30 * day,
+            networks: BTreeMap::new(),
+            region: "DE".to_owned(),
+        }
     }
 }

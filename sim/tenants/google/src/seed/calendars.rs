@@ -31,7 +31,8 @@ const TITLES: &[&str] = &[
     "Retro / planning / lunch",
 ];
 
-const PLACES: &[&str] = &["", "", "Room Ada (4th floor)", "https://meet.example/ada", "Café Müller, Kantstraße 1"];
+const PLACES: &[&str] =
+    &["", "", "Room Ada (4th floor)", "https://meet.example/ada", "Café Müller, Kantstraße 1"];
 
 /// Somebody whose calendar is furnished.
 struct Owner {
@@ -263,7 +264,10 @@ fn describe(draft: &mut Draft<'_>, people: &[String], kind: u64) {
             draft.invite(people, 3);
         }
         12 => {
-            draft.set("extendedProperties", json!({ "private": { "crm": "4711" }, "shared": { "ticket": "A-1" } }));
+            draft.set(
+                "extendedProperties",
+                json!({ "private": { "crm": "4711" }, "shared": { "ticket": "A-1" } }),
+            );
             draft.set("source", json!({ "title": "Ticket A-1", "url": "https://tickets.example/A-1" }));
         }
         14 => {
@@ -286,7 +290,8 @@ fn conference() -> Value {
 }
 
 fn absence(draft: &mut Draft<'_>, kind: u64, hour: i8) {
-    let decline = json!({ "autoDeclineMode": "declineOnlyNewConflictingInvitations", "declineMessage": "Away" });
+    let decline =
+        json!({ "autoDeclineMode": "declineOnlyNewConflictingInvitations", "declineMessage": "Away" });
     match kind {
         5 => {
             draft.set("eventType", "outOfOffice");

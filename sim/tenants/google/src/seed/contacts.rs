@@ -32,8 +32,12 @@ const UNUSUAL: &[&str] = &[
 
 /// Furnishes the contacts of all users.
 pub(super) fn furnish(tenant: &mut Tenant) {
-    let users: Vec<Arc<str>> =
-        tenant.users().iter().filter(|user| user.deleted.is_none()).map(|user| Arc::clone(&user.id)).collect();
+    let users: Vec<Arc<str>> = tenant
+        .users()
+        .iter()
+        .filter(|user| user.deleted.is_none())
+        .map(|user| Arc::clone(&user.id))
+        .collect();
     for (number, user) in users.iter().enumerate() {
         let groups = groups(tenant, user);
         let count = u64::from(tenant.settings.size.contacts);

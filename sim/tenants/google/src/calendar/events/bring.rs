@@ -75,11 +75,12 @@ pub(super) fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     if calendar.events.contains_key(&own) || calendar.events.values().any(taken) {
         return Err(exists());
     }
-    let event = made(calendar, call, own.clone(), &body);
+    let mut event = made(calendar, call, own.clone(), &body);
     if event.is_cancelled() {
         return Err(Refusal::invalid_value("Invalid status value."));
     }
     checks::check(&event, &calendar.zone(), calendar.primary)?;
+    checks::settle(&mut event, &calendar.zone(), calendar.zone_name());
     calendar.put(event, call.now);
     tenant.spread(&id, &own, None, call.now);
     let event = tenant.calendar(&id)?.events[&own].clone();
@@ -143,6 +144,7 @@ pub(super) fn import(tenant: &mut Tenant, call: &Call) -> Answer {
         event.set("recurringEventId", series);
     }
     checks::check(&event, &zone, calendar.primary)?;
+    checks::settle(&mut event, &zone, calendar.zone_name());
     calendar.put(event, call.now);
     let event = tenant.calendar(&id)?.events[&own].clone();
     let name = if earlier.is_some() { "change_event" } else { "create_event" };

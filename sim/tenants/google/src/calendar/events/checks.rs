@@ -190,6 +190,18 @@ pub(super) fn check(event: &Event, usual: &TimeZone, primary: bool) -> Result<()
     check_kind(event, from, primary)
 }
 
+/// Writes the times of an event that makes sense with their offset and zone, so that they mean the same to everybody.
+pub(super) fn settle(event: &mut Event, usual: &TimeZone, usual_name: &str) {
+    for name in ["start", "end", "originalStartTime"] {
+        let Some(said) = event.fields.get(name) else { continue };
+        let own = said["timeZone"].as_str().unwrap_or(usual_name).to_owned();
+        if let Ok(when) = When::parse(said, usual) {
+            let zone = time::zone(&own).unwrap_or_else(|| usual.clone());
+            event.set(name, when.resource(Some(&own), &zone));
+        }
+    }
+}
+
 fn check_recurrence(event: &Event, start: &Value, from: When, usual: &TimeZone) -> Result<(), Refusal> {
     let Some(lines) = event.fields.get("recurrence").and_then(Value::as_array) else { return Ok(()) };
     if lines.is_empty() {

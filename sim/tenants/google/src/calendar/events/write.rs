@@ -56,11 +56,12 @@ pub(super) fn update(tenant: &mut Tenant, call: &Call) -> Answer {
     }
     let calendar = tenant.calendar(&id)?;
     let (zone, primary) = (calendar.zone(), calendar.primary);
-    let event = changed(call, &id, &before, &body)?;
+    let mut event = changed(call, &id, &before, &body)?;
     if is_guests(&before, &id) {
         check_guest(&before, &event, &zone)?;
     }
     checks::check(&event, &zone, primary)?;
+    checks::settle(&mut event, &zone, tenant.calendar(&id)?.zone_name());
     let event = store(tenant, call, &id, &before, event)?;
     tell(tenant, call, &id, &before, &event);
     Ok(Reply::json(event.resource(&view(tenant, call, &id, role)?)))
