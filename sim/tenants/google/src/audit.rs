@@ -3,7 +3,13 @@
 //! The Reports API reads it with [`Audit::visible`]. A handler adds to it with `Tenant::note`; each call of an API is
 //! also noted as an `activity` of the application `token`.
 
-use std::{collections::BTreeMap, collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use model::Moment;
 
@@ -20,7 +26,7 @@ pub struct AuditSettings {
     pub jitter: Duration,
     /// One in so many activities appears twice.
     pub duplicate_one_in: Option<u64>,
-    /// How many activities are remembered; older ones are forgotten first.
+    /// How many activities of each application are remembered; older ones are forgotten first.
     pub records_max: usize,
 }
 
@@ -33,7 +39,7 @@ impl Default for AuditSettings {
             lag: Duration::from_mins(5),
             jitter: Duration::ZERO,
             duplicate_one_in: None,
-            records_max: 1_000_000,
+            records_max: 200_000,
         }
     }
 }
@@ -49,7 +55,7 @@ impl AuditSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParameterValue {
     /// `value`.
-    Text(String),
+    Text(Cow<'static, str>),
     /// `intValue`, a number written as text.
     Number(i64),
     /// `boolValue`.
@@ -71,7 +77,7 @@ pub struct Parameter {
 
 impl Parameter {
     /// A text.
-    pub fn text(name: &'static str, value: impl Into<String>) -> Self {
+    pub fn text(name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         Self { name, value: ParameterValue::Text(value.into()) }
     }
 
@@ -128,7 +134,8 @@ pub struct Activity {
 /// The log.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    activities: VecDeque<Entry>,
+    /// By application.
+    activities: BTreeMap<&'static str, VecDeque<Entry>>,
     count: u64,
 }
 
@@ -152,24 +159,25 @@ impl Audit {
         let late = |drawn: u64| if jitter == 0 { 0 } else { drawn % jitter };
         let visible = |drawn| activity.time.plus_micros(lag.as_micros() as i64 + late(drawn) as i64);
         let twice = settings.duplicate_one_in.is_some_and(|one_in| drawn.is_multiple_of(one_in.max(1)));
+        let first = visible(text::mixed(drawn ^ 1));
+        let second = visible(text::mixed(drawn));
+        let own = self.activities.entry(activity.application).or_default();
         if twice {
-            let visible = visible(text::mixed(drawn));
-            self.activities.push_back(Entry { visible, number: self.count, activity: activity.clone() });
+            own.push_back(Entry { visible: second, number: self.count, activity: activity.clone() });
         }
-        let visible = visible(text::mixed(drawn ^ 1));
-        self.activities.push_back(Entry { visible, number: self.count, activity });
-        while self.activities.len() > settings.records_max {
-            self.activities.pop_front();
+        own.push_back(Entry { visible: first, number: self.count, activity });
+        while own.len() > settings.records_max {
+            own.pop_front();
         }
         self.count
     }
 
     /// Notes of a call's activity how many bytes were answered.
-    pub(crate) fn measure(&mut self, number: u64, bytes: u64) {
+    pub(crate) fn measure(&mut self, application: &str, number: u64, bytes: u64) {
         // Those of calls that are being answered are among the last.
         let newer = |entry: &&mut Entry| entry.number >= number;
-        for entry in self.activities.iter_mut().rev().take_while(newer).filter(|entry| entry.number == number)
-        {
+        let own = self.activities.get_mut(application).into_iter().flat_map(|own| own.iter_mut().rev());
+        for entry in own.take_while(newer).filter(|entry| entry.number == number) {
             entry.activity.parameters.push(Parameter::number("num_response_bytes", bytes as i64));
         }
     }
@@ -177,15 +185,16 @@ impl Audit {
     /// Returns the activities of an application that have appeared by now, the newest first as they happened, except
     /// that what appeared late stands where it appeared.
     pub(crate) fn visible<'a>(&'a self, application: &str, now: Moment) -> Vec<&'a Activity> {
-        let is_seen = |entry: &&Entry| entry.activity.application == application && entry.visible <= now;
-        let mut seen: Vec<&Entry> = self.activities.iter().filter(is_seen).collect();
+        let own = self.activities.get(application).into_iter().flatten();
+        let mut seen: Vec<&Entry> = own.filter(|entry| entry.visible <= now).collect();
         seen.sort_by_key(|entry| std::cmp::Reverse((entry.visible, entry.number)));
         seen.into_iter().map(|entry| &entry.activity).collect()
     }
 
-    /// Returns all activities, whether they have appeared or not, in the order in which they happened.
+    /// Returns all activities, whether they have appeared or not, application by application, each in the order in
+    /// which they happened.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Activity> {
-        self.activities.iter().map(|entry| &entry.activity)
+        self.activities.values().flatten().map(|entry| &entry.activity)
     }
 }
 

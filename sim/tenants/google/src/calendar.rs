@@ -89,7 +89,8 @@ pub(crate) struct Calendar {
 /// All calendars.
 #[derive(Debug, Default)]
 pub(crate) struct Calendars {
-    calendars: BTreeMap<String, Calendar>,
+    /// By id.
+    all: BTreeMap<String, Calendar>,
     /// By user: the primary calendar.
     primary: HashMap<Arc<str>, String>,
     lists: BTreeMap<Arc<str>, lists::List>,
@@ -203,7 +204,7 @@ fn check_etag(call: &Call, etag: &str) -> Result<(), Refusal> {
         Some(wanted) if wanted != "*" && wanted != etag => {
             let mut refusal =
                 Refusal::new(412, "conditionNotMet", "FAILED_PRECONDITION", "Precondition Failed");
-            refusal.location = Some(("If-Match", "header"));
+            refusal.location = Some(&["If-Match", "header"]);
             refusal.status = None;
             Err(refusal)
         }
@@ -214,14 +215,14 @@ fn check_etag(call: &Call, etag: &str) -> Result<(), Refusal> {
 impl Tenant {
     /// Makes all sync tokens of a calendar's events worthless; a primary one is named by its user's address.
     pub fn expire_sync_tokens(&mut self, calendar: &str) {
-        if let Some(calendar) = self.calendar.calendars.get_mut(calendar) {
+        if let Some(calendar) = self.calendar.all.get_mut(calendar) {
             calendar.epoch += 1;
         }
     }
 
     /// Returns how many events a calendar holds that are not cancelled; instances that differ count.
     pub fn events_in(&self, calendar: &str) -> usize {
-        let calendar = self.calendar.calendars.get(calendar);
+        let calendar = self.calendar.all.get(calendar);
         calendar.map_or(0, |calendar| calendar.events.values().filter(|event| !event.is_cancelled()).count())
     }
 
@@ -256,7 +257,7 @@ impl Tenant {
         }
         let entry = Entry::usual(&calendar);
         self.calendar.lists.entry(owner).or_default().put(entry);
-        self.calendar.calendars.insert(calendar.id.clone(), calendar);
+        self.calendar.all.insert(calendar.id.clone(), calendar);
     }
 
     /// Puts a calendar on a user's list.
@@ -273,11 +274,11 @@ impl Tenant {
 
     /// Returns a calendar that is known to be there.
     pub(crate) fn calendar_mut(&mut self, id: &str) -> Result<&mut Calendar, Refusal> {
-        self.calendar.calendars.get_mut(id).ok_or_else(not_found)
+        self.calendar.all.get_mut(id).ok_or_else(not_found)
     }
 
     fn calendar(&self, id: &str) -> Result<&Calendar, Refusal> {
-        self.calendar.calendars.get(id).ok_or_else(not_found)
+        self.calendar.all.get(id).ok_or_else(not_found)
     }
 
     /// Refuses callers who have no calendars.
@@ -295,7 +296,7 @@ impl Tenant {
         let own = self.check_calendar_user(call)?;
         let id = if key == "primary" {
             own
-        } else if self.calendar.calendars.contains_key(key) {
+        } else if self.calendar.all.contains_key(key) {
             key.to_owned()
         } else {
             self.primary_calendar(key).ok_or_else(not_found)?
@@ -313,7 +314,7 @@ impl Tenant {
 
     /// Returns what a user may do with a calendar.
     fn role(&self, calendar: &str, user: &str) -> Role {
-        let (Some(calendar), Some(user)) = (self.calendar.calendars.get(calendar), self.directory.user(user))
+        let (Some(calendar), Some(user)) = (self.calendar.all.get(calendar), self.directory.user(user))
         else {
             return Role::None;
         };
@@ -325,6 +326,7 @@ impl Tenant {
         };
         let holds = |rule: &&Rule| match rule.scope.as_str() {
             "user" => own(&rule.value),
+            "group" => self.directory.is_member(&rule.value, &user.id),
             "domain" => rule.value == self.settings.domain,
             "default" => true,
             _ => false,
@@ -343,14 +345,14 @@ impl Tenant {
         more: Vec<Parameter>,
     ) {
         let mut parameters =
-            vec![Parameter::text("calendar_id", calendar), Parameter::text("api_kind", "api_v3")];
+            vec![Parameter::text("calendar_id", calendar.to_owned()), Parameter::text("api_kind", "api_v3")];
         if let Some(event) = event {
-            parameters.push(Parameter::text("event_id", &event.id));
-            parameters.push(Parameter::text("event_title", event.text("summary")));
-            parameters.push(Parameter::text("organizer_calendar_id", event.organizer()));
+            parameters.push(Parameter::text("event_id", event.id.clone()));
+            parameters.push(Parameter::text("event_title", event.text("summary").to_owned()));
+            parameters.push(Parameter::text("organizer_calendar_id", event.organizer().to_owned()));
             if let Some(series) = event.series() {
                 parameters.push(Parameter::text("recurring", "yes"));
-                parameters.push(Parameter::text("recurring_event_id", series));
+                parameters.push(Parameter::text("recurring_event_id", series.to_owned()));
             }
         }
         parameters.extend(more);

@@ -1,15 +1,32 @@
 //! The Directory API: who is in the domain.
 
+mod aliases;
+mod groups;
+mod roles;
+mod security;
+mod units;
 mod users;
 
 use std::{collections::HashMap, sync::Arc};
 
+use hyper::Method;
 use serde_json::Value;
 
-use crate::{Settings, call::Call, refusal::Refusal, tenant::Tenant, text};
+use crate::{
+    Settings,
+    call::Call,
+    refusal::Refusal,
+    routes::{Handler, Route},
+    tenant::Tenant,
+    text,
+};
 
+pub(crate) use groups::{Group, group_id};
+pub(crate) use roles::{Assignment, SYSTEM as SYSTEM_ROLES};
+pub(crate) use security::AppPassword;
+pub(crate) use units::Unit;
 pub use users::User;
-pub(crate) use users::{ROUTES, user_id};
+pub(crate) use users::user_id;
 
 /// Everybody and everything in the domain.
 #[derive(Debug, Default)]
@@ -20,6 +37,24 @@ pub(crate) struct Directory {
     users: Vec<User>,
     /// Index in `users` by id; of living ones also by address and alias.
     by_key: HashMap<String, usize>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) units: Vec<Unit>,
+    pub(crate) assignments: Vec<Assignment>,
+    pub(crate) passwords: Vec<AppPassword>,
+}
+
+/// The tables of routes.
+pub(crate) const ROUTES: [&[Route]; 6] =
+    [users::ROUTES, groups::ROUTES, units::ROUTES, roles::ROUTES, security::ROUTES, aliases::ROUTES];
+
+const fn route(
+    id: &'static str,
+    method: Method,
+    path: &'static str,
+    scopes: &'static [&'static str],
+    handler: Handler,
+) -> Route {
+    Route { id, method, path, scopes, units: 1, service: "admin", handler }
 }
 
 impl Directory {

@@ -52,7 +52,7 @@ pub(crate) enum Transport {
 }
 
 /// A call that counts as running until [`Shared::end`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slot {
     service: &'static str,
     user: Arc<str>,
@@ -99,7 +99,7 @@ impl Shared {
             let mut tenant = self.lock();
             tenant.traffic.end(slot.service, &slot.user);
             if let Some(row) = slot.row {
-                tenant.audit.measure(row, slot.bytes);
+                tenant.audit.measure("token", row, slot.bytes);
             }
         }
     }
@@ -256,9 +256,6 @@ fn note_activity(tenant: &mut Tenant, route: &Route, call: &Call) -> u64 {
     let parameters = vec![
         Parameter::text("api_name", route.service),
         Parameter::text("method_name", route.id),
-        Parameter::text("client_id", &*call.caller.client_id),
-        Parameter::text("app_name", &*call.caller.client_name),
-        Parameter::text("client_type", "WEB"),
         Parameter::text("product_bucket", bucket),
     ];
     tenant.note_row(call, "token", "auth", "activity", parameters)

@@ -14,6 +14,7 @@ mod directory;
 mod dispatch;
 mod faults;
 mod fields;
+mod gmail;
 mod oauth;
 mod page;
 mod people;
@@ -29,6 +30,7 @@ mod sync;
 mod tenant;
 mod text;
 mod traffic;
+mod upload;
 
 use std::{io, sync::Arc};
 
@@ -38,6 +40,7 @@ pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
 pub use calendar::{CalendarSettings, Channel, Mail, Occasion};
 pub use directory::User;
 pub use faults::{Effect, Fault, When};
+pub use gmail::{Letter, Notice};
 pub use oauth::{App, Grant, ServiceAccount, scopes};
 pub use people::PeopleSettings;
 pub use quota::{Overrun, Pool, QuotaSettings};

@@ -18,7 +18,7 @@ pub(crate) use account::Accounts;
 pub use account::ServiceAccount;
 pub(crate) use endpoint::ROUTES;
 
-use crate::{tenant::Tenant, text};
+use crate::{audit::Parameter, tenant::Tenant, text};
 
 /// Scopes by their full names.
 #[expect(missing_docs, reason = "each is documented by its value")]
@@ -30,6 +30,7 @@ pub mod scopes {
     pub const GMAIL_INSERT: &str = "https://www.googleapis.com/auth/gmail.insert";
     pub const GMAIL_LABELS: &str = "https://www.googleapis.com/auth/gmail.labels";
     pub const GMAIL_COMPOSE: &str = "https://www.googleapis.com/auth/gmail.compose";
+    pub const GMAIL_SEND: &str = "https://www.googleapis.com/auth/gmail.send";
     pub const GMAIL_SETTINGS_BASIC: &str = "https://www.googleapis.com/auth/gmail.settings.basic";
     pub const GMAIL_SETTINGS_SHARING: &str = "https://www.googleapis.com/auth/gmail.settings.sharing";
     pub const DRIVE: &str = "https://www.googleapis.com/auth/drive";
@@ -38,9 +39,8 @@ pub mod scopes {
     pub const CALENDAR_READONLY: &str = "https://www.googleapis.com/auth/calendar.readonly";
     pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
     pub const CALENDAR_EVENTS_READONLY: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
-    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.calendars";
-    pub const CALENDAR_CALENDARS_READONLY: &str =
-        "https://www.googleapis.com/auth/calendar.calendars.readonly";
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.all";
+    pub const CALENDAR_CALENDARS_READONLY: &str = "https://www.googleapis.com/auth/calendar.all.readonly";
     pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
     pub const CALENDAR_LIST_READONLY: &str = "https://www.googleapis.com/auth/calendar.calendarlist.readonly";
     pub const CALENDAR_ACLS: &str = "https://www.googleapis.com/auth/calendar.acls";
@@ -223,22 +223,47 @@ impl Oauth {
 }
 
 impl Tenant {
-    /// Allows a service account, by its numeric client id, to act for everybody with exactly these scopes.
+    /// Allows a service account, by its numeric client id, to act for everybody with exactly these scopes. The
+    /// administrator does it; the log says so.
     pub fn delegate<'a>(&mut self, client_id: &str, scopes: impl IntoIterator<Item = &'a str>) {
-        let scopes: BTreeSet<String> = scopes.into_iter().map(str::to_owned).collect();
-        self.note_delegation("AUTHORIZE_API_CLIENT_ACCESS", client_id, scopes.iter().cloned().collect());
-        self.oauth.delegations.insert(client_id.to_owned(), scopes);
+        let scopes: Vec<&str> = scopes.into_iter().collect();
+        self.note_delegation("AUTHORIZE_API_CLIENT_ACCESS", client_id, &scopes);
+        self.set_delegation(client_id, &scopes);
     }
 
     /// Takes that back; tokens that were given out stay good until they expire.
     pub fn undelegate(&mut self, client_id: &str) {
-        if let Some(scopes) = self.oauth.delegations.remove(client_id) {
-            self.note_delegation("REMOVE_API_CLIENT_ACCESS", client_id, scopes.into_iter().collect());
-        }
+        let scopes = self.oauth.delegations.remove(client_id).unwrap_or_default();
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        self.note_delegation("REMOVE_API_CLIENT_ACCESS", client_id, &scopes);
     }
 
-    /// Lets a user consent to a program; `None` when there is no such user. An earlier consent is widened.
+    /// Writes a delegation down without a word in the log.
+    pub(crate) fn set_delegation(&mut self, client_id: &str, scopes: &[&str]) {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self.oauth.delegations.insert(client_id.to_owned(), scopes);
+    }
+
+    fn note_delegation(&mut self, name: &'static str, client_id: &str, scopes: &[&str]) {
+        let Some(admin) = self.administrator().map(str::to_owned) else { return };
+        let parameters = vec![
+            Parameter::text("API_CLIENT_NAME", client_id.to_owned()),
+            Parameter::text("API_SCOPES", scopes.join(",")),
+            Parameter::text("DOMAIN_NAME", self.settings.domain.clone()),
+        ];
+        self.note_of_person(&admin, ("admin", "DOMAIN_SETTINGS", name), parameters);
+    }
+
+    /// Lets a user consent to a program; `None` when there is no such user. An earlier consent is widened, and the log
+    /// says that the user did it.
     pub fn authorize(&mut self, user: &str, app: &App, scopes: &[&str]) -> Option<Grant> {
+        let grant = self.consent(user, app, scopes)?;
+        self.note_consent("authorize", &grant);
+        Some(grant)
+    }
+
+    /// Writes a consent down without a word in the log.
+    pub(crate) fn consent(&mut self, user: &str, app: &App, scopes: &[&str]) -> Option<Grant> {
         let id = Arc::clone(&self.directory.user(user)?.id);
         let mut wanted: BTreeSet<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let earlier = self.oauth.grants.iter().position(|g| g.user == id && g.app.client_id == app.client_id);
@@ -248,7 +273,6 @@ impl Tenant {
         let refresh_token = format!("1//{}", self.secret());
         let grant = Grant { user: id, app: app.clone(), scopes: wanted, refresh_token };
         self.oauth.grants.push(grant.clone());
-        self.note_consent("authorize", &grant);
         Some(grant)
     }
 

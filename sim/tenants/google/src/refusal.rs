@@ -16,9 +16,9 @@ pub(crate) struct Refusal {
     /// The name of the canonical status; older services leave it out.
     pub(crate) status: Option<&'static str>,
     /// Where in the request the cause is: name and kind of place.
-    pub(crate) location: Option<(&'static str, &'static str)>,
-    /// Typed details, as `google.rpc` has them.
-    pub(crate) details: Vec<Value>,
+    pub(crate) location: Option<&'static [&'static str; 2]>,
+    /// A list of typed details, as `google.rpc` has them.
+    pub(crate) details: Option<Box<Value>>,
     /// Seconds for a `Retry-After` header.
     pub(crate) retry_after: Option<u64>,
 }
@@ -38,7 +38,7 @@ impl Refusal {
             domain: "global",
             status: Some(status),
             location: None,
-            details: Vec::new(),
+            details: None,
             retry_after: None,
         }
     }
@@ -75,7 +75,7 @@ impl Refusal {
     /// 400 for a page token that is foreign, expired or broken.
     pub(crate) fn page_token() -> Self {
         let mut refusal = Self::new(400, "invalid", "INVALID_ARGUMENT", "Invalid value for: pageToken");
-        refusal.location = Some(("pageToken", "parameter"));
+        refusal.location = Some(&["pageToken", "parameter"]);
         refusal
     }
 
@@ -90,7 +90,7 @@ impl Refusal {
                        other valid authentication credential. See \
                        https://developers.google.com/identity/sign-in/web/devconsole-project.";
         let mut refusal = Self::new(401, "authError", "UNAUTHENTICATED", message);
-        refusal.location = Some(("Authorization", "header"));
+        refusal.location = Some(&["Authorization", "header"]);
         refusal
     }
 
@@ -102,12 +102,12 @@ impl Refusal {
             "PERMISSION_DENIED",
             "Request had insufficient authentication scopes.",
         );
-        refusal.details.push(json!({
+        refusal.details = Some(Box::new(json!([{
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
             "domain": "googleapis.com",
             "metadata": { "service": format!("{service}.googleapis.com"), "method": method },
-        }));
+        }])));
         refusal
     }
 
@@ -163,16 +163,16 @@ impl Refusal {
     /// Returns the body.
     pub(crate) fn body(&self) -> Value {
         let mut one = json!({ "message": self.message, "domain": self.domain, "reason": self.reason });
-        if let Some((location, kind)) = self.location {
-            one["location"] = location.into();
-            one["locationType"] = kind.into();
+        if let Some([location, kind]) = self.location {
+            one["location"] = (*location).into();
+            one["locationType"] = (*kind).into();
         }
         let mut error = json!({ "code": self.code, "message": self.message, "errors": [one] });
         if let Some(status) = self.status {
             error["status"] = status.into();
         }
-        if !self.details.is_empty() {
-            error["details"] = Value::Array(self.details.clone());
+        if let Some(details) = &self.details {
+            error["details"] = Value::clone(details);
         }
         json!({ "error": error })
     }

@@ -6,15 +6,12 @@ mod filters;
 mod list;
 mod settings;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+use std::collections::BTreeMap;
 
 pub(crate) use list::ROUTES;
 pub use settings::ReportsSettings;
 
-use crate::{
-    audit::{Activity, Parameter},
-    tenant::Tenant,
-};
+use crate::{audit::Activity, tenant::Tenant};
 
 /// An agent that the vendor knows as one: what its program does is marked as an agent's doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,33 +42,5 @@ impl Tenant {
     /// Adds something to the audit log that no call did; its qualifier is drawn here.
     pub fn add_activity(&mut self, activity: Activity) {
         self.audit.add(&self.settings.audit, self.settings.seed, activity);
-    }
-
-    /// Notes what a user did in the web interface. Nothing is noted of a user who is not there.
-    pub(crate) fn note_person(
-        &mut self,
-        user: &str,
-        application: &'static str,
-        kind: &'static str,
-        name: &'static str,
-        parameters: Vec<Parameter>,
-    ) {
-        let now = self.now();
-        let Some(user) = self.directory.user(user) else { return };
-        let activity = Activity {
-            time: now,
-            qualifier: 0,
-            application,
-            actor: Arc::from(user.primary_email.as_str()),
-            profile: Arc::clone(&user.id),
-            client_id: None,
-            client_name: None,
-            impersonation: false,
-            address: Ipv4Addr::LOCALHOST.into(),
-            kind,
-            name,
-            parameters,
-        };
-        self.add_activity(activity);
     }
 }

@@ -3,7 +3,9 @@
 mod calendars;
 mod company;
 mod contacts;
+pub(crate) mod mail;
 mod names;
+mod structure;
 
 use crate::{oauth::scopes, tenant::Tenant};
 
@@ -15,10 +17,11 @@ pub(crate) const WRITER: &str = "unwipe-restore";
 /// Furnishes an empty domain.
 pub(crate) fn furnish(tenant: &mut Tenant) {
     company::furnish(tenant);
+    structure::furnish(tenant);
     let reader = tenant.add_service_account(READER);
-    tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
+    tenant.set_delegation(&reader.client_id, scopes::READING);
     let writer = tenant.add_service_account(WRITER);
-    tenant.delegate(&writer.client_id, scopes::WRITING.iter().copied());
+    tenant.set_delegation(&writer.client_id, scopes::WRITING);
     calendars::furnish(tenant);
     contacts::furnish(tenant);
 }

@@ -76,6 +76,8 @@ pub struct Settings {
     pub page_lifetime: Duration,
     /// How long a mailbox remembers its changes.
     pub history: HistoryLimits,
+    /// How long messages stay in the trash and among spam; without it, for ever.
+    pub trash_lifetime: Option<Duration>,
     /// How long a deleted user can be brought back.
     pub undelete_window: Duration,
     /// How many calls a batch may hold.
@@ -107,6 +109,7 @@ impl Default for Settings {
             clock_skew: Duration::from_mins(5),
             page_lifetime: Duration::from_hours(6),
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },
+            trash_lifetime: Some(30 * DAY),
             undelete_window: 20 * DAY,
             batch_max: 100,
             audit: AuditSettings::default(),

@@ -1,6 +1,6 @@
 //! Everything that is in a simulated domain.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use model::Moment;
 use ports::{Clock, Random};
@@ -12,11 +12,13 @@ use crate::{
     call::Call,
     directory::Directory,
     faults::Faults,
+    gmail::Mailboxes,
     oauth::Oauth,
     people::People,
     quota::Quota,
     reports::Reports,
-    seed,
+    seed, text,
+    upload::Uploads,
 };
 
 /// The simulated domain. What is public here looks into it, or changes it behind the API's back.
@@ -28,12 +30,18 @@ pub struct Tenant {
     pub(crate) url: String,
     /// What has happened before the simulator was started has happened before this.
     pub(crate) anchor: Moment,
+    /// When the simulator was started.
+    pub(crate) started: Moment,
     pub(crate) oauth: Oauth,
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
     pub(crate) audit: Audit,
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
+    pub(crate) uploads: Uploads,
+    /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
+    pub(crate) correspondents: Arc<Vec<(String, String)>>,
+    pub(crate) mailboxes: Mailboxes,
     pub(crate) calendar: Calendars,
     pub(crate) people: People,
     pub(crate) reports: Reports,
@@ -56,7 +64,8 @@ impl Tenant {
         random: Arc<dyn Random>,
         url: String,
     ) -> Self {
-        let anchor = settings.anchor.unwrap_or_else(|| clock.now());
+        let started = clock.now();
+        let anchor = settings.anchor.unwrap_or(started);
         let mut tenant = Self {
             directory: Directory::new(&settings),
             settings,
@@ -64,11 +73,15 @@ impl Tenant {
             random,
             url,
             anchor,
+            started,
             oauth: Oauth::default(),
             quota: Quota::default(),
             faults: Faults::default(),
             audit: Audit::default(),
             traffic: Traffic::default(),
+            uploads: Uploads::default(),
+            correspondents: Arc::default(),
+            mailboxes: Mailboxes::new(),
             calendar: Calendars::default(),
             people: People::default(),
             reports: Reports::default(),
@@ -127,9 +140,40 @@ impl Tenant {
         self.quota.refusals()
     }
 
-    /// Returns everything that was done, whether the audit log shows it already or not, in order.
+    /// Returns everything that was done, whether the audit log shows it already or not: application by
+    /// application, in the order in which it happened.
     pub fn activities(&self) -> impl Iterator<Item = &Activity> {
         self.audit.all()
+    }
+
+    /// Returns what the audit log of an application (`drive`) shows by now, the newest first.
+    pub fn visible_activities(&self, application: &str) -> Vec<&Activity> {
+        self.audit.visible(application, self.now())
+    }
+
+    /// Notes what a person did in the web interface, where no call is seen.
+    pub(crate) fn note_of_person(
+        &mut self,
+        user: &str,
+        (application, kind, name): (&'static str, &'static str, &'static str),
+        parameters: Vec<Parameter>,
+    ) {
+        let Some(user) = self.directory.user(user) else { return };
+        let activity = Activity {
+            time: self.now(),
+            qualifier: 0,
+            application,
+            actor: text::shared(&user.primary_email),
+            profile: Arc::clone(&user.id),
+            client_id: None,
+            client_name: None,
+            impersonation: false,
+            address: Ipv4Addr::LOCALHOST.into(),
+            kind,
+            name,
+            parameters,
+        };
+        self.audit.add(&self.settings.audit, self.settings.seed, activity);
     }
 
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.

@@ -138,7 +138,7 @@ fn put(tenant: &mut Tenant, call: &Call, id: &str, mut rule: Rule) -> Result<Rul
     }
     let parameters = vec![
         Parameter::text("access_level", audited(rule.role)),
-        Parameter::text("grantee_email", &rule.value),
+        Parameter::text("grantee_email", rule.value.clone()),
     ];
     tenant.note_calendar(call, "calendar_change", "change_calendar_acls", id, None, parameters);
     Ok(rule)

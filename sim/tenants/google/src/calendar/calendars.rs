@@ -20,12 +20,12 @@ const ONE: &str = "calendar/v3/calendars/{calendarId}";
 
 /// The routes.
 pub(super) const ROUTES: &[Route] = &[
-    route("calendar.calendars.get", Method::GET, ONE, READ, get),
-    route("calendar.calendars.insert", Method::POST, "calendar/v3/calendars", WRITE, insert),
-    route("calendar.calendars.patch", Method::PATCH, ONE, WRITE, update),
-    route("calendar.calendars.update", Method::PUT, ONE, WRITE, update),
-    route("calendar.calendars.delete", Method::DELETE, ONE, WRITE, delete),
-    route("calendar.calendars.clear", Method::POST, "calendar/v3/calendars/{calendarId}/clear", WRITE, clear),
+    route("calendar.all.get", Method::GET, ONE, READ, get),
+    route("calendar.all.insert", Method::POST, "calendar/v3/calendars", WRITE, insert),
+    route("calendar.all.patch", Method::PATCH, ONE, WRITE, update),
+    route("calendar.all.update", Method::PUT, ONE, WRITE, update),
+    route("calendar.all.delete", Method::DELETE, ONE, WRITE, delete),
+    route("calendar.all.clear", Method::POST, "calendar/v3/calendars/{calendarId}/clear", WRITE, clear),
 ];
 
 const WRITABLE: [&str; 6] =
@@ -82,7 +82,7 @@ fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     write(&mut calendar, &body)?;
     let value = resource(tenant, &calendar);
     tenant.add_calendar(calendar);
-    let title = vec![Parameter::text("calendar_title", summary)];
+    let title = vec![Parameter::text("calendar_title", summary.to_owned())];
     tenant.note_calendar(call, "calendar_change", "create_calendar", &id, None, title);
     Ok(Reply::json(value))
 }
@@ -109,7 +109,7 @@ fn update(tenant: &mut Tenant, call: &Call) -> Answer {
     ] {
         if let Some(value) = body.get(name).filter(|value| shown[name] != **value) {
             let text = value.as_str().unwrap_or_default();
-            let parameters = vec![Parameter::text("calendar_title", text)];
+            let parameters = vec![Parameter::text("calendar_title", text.to_owned())];
             let parameters = if name == "summary" { parameters } else { Vec::new() };
             tenant.note_calendar(call, "calendar_change", event, &id, None, parameters);
         }
@@ -124,7 +124,7 @@ fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     if tenant.calendar(&id)?.primary {
         return Err(refuse(403, "cannotDeletePrimaryCalendar", "The primary calendar cannot be deleted."));
     }
-    tenant.calendar.calendars.remove(&id);
+    tenant.calendar.all.remove(&id);
     for list in tenant.calendar.lists.values_mut() {
         list.remove(&id);
     }

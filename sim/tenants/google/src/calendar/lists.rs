@@ -124,7 +124,7 @@ impl List {
 /// Makes the resource of an entry.
 fn resource(tenant: &Tenant, entry: &Entry, user: &str) -> Value {
     let mut value = json!({ "kind": "calendar#calendarListEntry", "id": entry.calendar });
-    let calendar = tenant.calendar.calendars.get(&entry.calendar);
+    let calendar = tenant.calendar.all.get(&entry.calendar);
     let Some(calendar) = calendar.filter(|_| !entry.deleted) else {
         value["deleted"] = true.into();
         return with_etag(value);
@@ -237,7 +237,7 @@ fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     let mut entry = list.live(&id).cloned().unwrap_or_else(|| Entry::of(&id));
     write(&mut entry, &body);
     list.put(entry.clone());
-    let subscriber = vec![Parameter::text("subscriber_calendar_id", &*call.caller.email)];
+    let subscriber = vec![Parameter::text("subscriber_calendar_id", call.caller.email.to_string())];
     tenant.note_calendar(call, "subscription_change", "add_subscription", &id, None, subscriber);
     Ok(Reply::json(resource(tenant, &entry, &call.caller.user)))
 }
@@ -262,14 +262,14 @@ fn update(tenant: &mut Tenant, call: &Call) -> Answer {
 
 fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     let id = meant(tenant, call)?;
-    if tenant.calendar.calendars.get(&id).is_some_and(|c| c.primary && c.owner == call.caller.user) {
+    if tenant.calendar.all.get(&id).is_some_and(|c| c.primary && c.owner == call.caller.user) {
         return Err(refuse(403, "cannotRemovePrimaryCalendar", "The primary calendar cannot be removed."));
     }
     let list = tenant.calendar.lists.get_mut(&call.caller.user);
     if !list.is_some_and(|list| list.remove(&id)) {
         return Err(not_found());
     }
-    let subscriber = vec![Parameter::text("subscriber_calendar_id", &*call.caller.email)];
+    let subscriber = vec![Parameter::text("subscriber_calendar_id", call.caller.email.to_string())];
     tenant.note_calendar(call, "subscription_change", "delete_subscription", &id, None, subscriber);
     Ok(Reply::empty())
 }

@@ -52,7 +52,7 @@ pub(super) fn zone_of(seed: u64, user: &str) -> &'static str {
 
 fn all(tenant: &Tenant, user: &str) -> Vec<Value> {
     let drawn = text::mixed(tenant.settings.seed ^ text::drawn(user.as_bytes()));
-    let zone = tenant.calendar.primary.get(user).and_then(|id| tenant.calendar.calendars.get(id));
+    let zone = tenant.calendar.primary.get(user).and_then(|id| tenant.calendar.all.get(id));
     let flag = |bit: u32| if drawn >> bit & 1 == 1 { "true" } else { "false" };
     let list = [
         ("autoAddHangouts", "true"),

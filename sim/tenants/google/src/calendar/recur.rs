@@ -178,7 +178,7 @@ impl Rule {
                     continue;
                 }
                 let start = if first.is_day() { When::Day(date) } else { When::At(time::at(civil, zone)) };
-                let over = self.until.is_some_and(|until| self.is_after(start, until, zone));
+                let over = self.until.is_some_and(|until| is_after(start, until, zone));
                 let full = self.count.is_some_and(|count| counted >= count) || counted >= max;
                 if over || full || start.moment(zone) >= end {
                     return;
@@ -186,13 +186,6 @@ impl Rule {
                 counted += 1;
                 found.push(start);
             }
-        }
-    }
-
-    fn is_after(&self, start: When, until: When, zone: &TimeZone) -> bool {
-        match (start, until) {
-            (When::At(start), When::At(until)) => start > until,
-            _ => start.civil(zone).date() > until.civil(zone).date(),
         }
     }
 
@@ -290,6 +283,13 @@ impl Rule {
         let months = if self.months.is_empty() { &usual[..] } else { &self.months };
         let months = months.iter().filter_map(|month| year.with().month(*month).build().ok());
         months.flat_map(|month| self.of_month(month, anchor.day())).collect()
+    }
+}
+
+fn is_after(start: When, until: When, zone: &TimeZone) -> bool {
+    match (start, until) {
+        (When::At(start), When::At(until)) => start > until,
+        _ => start.civil(zone).date() > until.civil(zone).date(),
     }
 }
 

@@ -42,8 +42,7 @@ impl Tenant {
     /// Carries the newest change of an event to whom it concerns: from its organizer to the guests in the domain,
     /// from a guest to the organizer. `before` is the event as it was.
     pub(crate) fn spread(&mut self, calendar: &str, id: &str, before: Option<&Event>, now: Moment) {
-        let event =
-            self.calendar.calendars.get(calendar).and_then(|calendar| calendar.events.get(id)).cloned();
+        let event = self.calendar.all.get(calendar).and_then(|calendar| calendar.events.get(id)).cloned();
         let Some(event) = event.filter(|event| event.fields.get("privateCopy").is_none()) else { return };
         if event.organizer() == calendar {
             self.spread_to_guests(calendar, &event, before, now);
@@ -63,7 +62,7 @@ impl Tenant {
             let Some(theirs) = self.primary_calendar(&guest).filter(|theirs| theirs != calendar) else {
                 continue;
             };
-            let Some(theirs) = self.calendar.calendars.get_mut(&theirs) else { continue };
+            let Some(theirs) = self.calendar.all.get_mut(&theirs) else { continue };
             let wanted = invited.contains(&guest) && !event.is_cancelled();
             let earlier = theirs.events.get(&event.id).cloned();
             let gone = earlier.as_ref().is_none_or(Event::is_cancelled);
@@ -95,7 +94,7 @@ impl Tenant {
         let answer =
             if copy.is_cancelled() { "declined" } else { answer_of(copy, guest).unwrap_or("needsAction") };
         let organizer = copy.organizer().to_owned();
-        let Some(calendar) = self.calendar.calendars.get_mut(&organizer) else { return };
+        let Some(calendar) = self.calendar.all.get_mut(&organizer) else { return };
         let Some(mut event) = calendar.events.get(&copy.id).cloned().or_else(|| {
             // The answer is to one instance, which is now an exception for the organizer as well.
             let series = calendar.events.get(copy.series()?)?;

@@ -32,7 +32,7 @@ pub(super) fn gone() -> Refusal {
     let message = "Sync token is no longer valid, a full sync is required.";
     let mut refusal = Refusal::gone("fullSyncRequired", message);
     refusal.domain = "calendar";
-    refusal.location = Some(("syncToken", "parameter"));
+    refusal.location = Some(&["syncToken", "parameter"]);
     refusal
 }
 

@@ -13,7 +13,7 @@ use crate::{
     oauth::scopes::{USER, USER_READONLY},
     page,
     refusal::Refusal,
-    routes::{Handler, Route},
+    routes::Route,
     stamp,
     tenant::Tenant,
     text,
@@ -21,6 +21,7 @@ use crate::{
 
 /// An account of a person.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, as in the API")]
 pub struct User {
     /// The immutable id, 21 digits.
     pub id: Arc<str>,
@@ -61,13 +62,19 @@ const WRITE: &[&str] = &[USER];
 
 /// The routes.
 pub(crate) const ROUTES: &[Route] = &[
-    route("directory.users.list", Method::GET, "admin/directory/v1/users", READ, list),
-    route("directory.users.get", Method::GET, "admin/directory/v1/users/{userKey}", READ, get),
-    route("directory.users.insert", Method::POST, "admin/directory/v1/users", WRITE, insert),
-    route("directory.users.patch", Method::PATCH, "admin/directory/v1/users/{userKey}", WRITE, update),
-    route("directory.users.update", Method::PUT, "admin/directory/v1/users/{userKey}", WRITE, update),
-    route("directory.users.delete", Method::DELETE, "admin/directory/v1/users/{userKey}", WRITE, delete),
-    route(
+    super::route("directory.users.list", Method::GET, "admin/directory/v1/users", READ, list),
+    super::route("directory.users.get", Method::GET, "admin/directory/v1/users/{userKey}", READ, get),
+    super::route("directory.users.insert", Method::POST, "admin/directory/v1/users", WRITE, insert),
+    super::route("directory.users.patch", Method::PATCH, "admin/directory/v1/users/{userKey}", WRITE, update),
+    super::route("directory.users.update", Method::PUT, "admin/directory/v1/users/{userKey}", WRITE, update),
+    super::route(
+        "directory.users.delete",
+        Method::DELETE,
+        "admin/directory/v1/users/{userKey}",
+        WRITE,
+        delete,
+    ),
+    super::route(
         "directory.users.undelete",
         Method::POST,
         "admin/directory/v1/users/{userKey}/undelete",
@@ -75,16 +82,6 @@ pub(crate) const ROUTES: &[Route] = &[
         undelete,
     ),
 ];
-
-const fn route(
-    id: &'static str,
-    method: Method,
-    path: &'static str,
-    scopes: &'static [&'static str],
-    handler: Handler,
-) -> Route {
-    Route { id, method, path, scopes, units: 1, service: "admin", handler }
-}
 
 impl Directory {
     /// Adds a user; the list stays in the order of ids.
@@ -99,6 +96,11 @@ impl Directory {
         self.users.extend(users);
         self.users.sort_by(|a, b| a.id.cmp(&b.id));
         self.index_users();
+    }
+
+    /// Returns all living users.
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|user| user.deleted.is_none())
     }
 
     /// Makes the index anew, after addresses or deletions have changed.
@@ -309,7 +311,7 @@ fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
     };
     write(&mut user, &mut fields);
     let body = resource(&tenant.directory, &user);
-    let parameters = vec![Parameter::text("USER_EMAIL", &user.primary_email)];
+    let parameters = vec![Parameter::text("USER_EMAIL", user.primary_email.clone())];
     tenant.directory.add_user(user);
     tenant.note(call, "admin", "USER_SETTINGS", "CREATE_USER", parameters);
     Ok(Reply::json(body))
@@ -369,7 +371,7 @@ fn update(tenant: &mut Tenant, call: &Call) -> Answer {
     }
     let user = user.clone();
     tenant.directory.index_users();
-    let parameters = || vec![Parameter::text("USER_EMAIL", &user.primary_email)];
+    let parameters = || vec![Parameter::text("USER_EMAIL", user.primary_email.clone())];
     if user.suspended && !suspended {
         tenant.oauth.sign_out(&user.id);
         tenant.note(call, "admin", "USER_SETTINGS", "SUSPEND_USER", parameters());

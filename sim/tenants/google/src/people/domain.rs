@@ -60,7 +60,7 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     let fields = Fields::read(call, "readMask", &person::FIELDS)?;
     let sources: Vec<&str> = call.queries("sources").collect();
     let known = |source: &&str| source.starts_with("DIRECTORY_SOURCE_TYPE_DOMAIN_");
-    if sources.is_empty() || !sources.iter().all(|source| known(&source)) {
+    if sources.is_empty() || !sources.iter().all(known) {
         return Err(Refusal::invalid("Must provide at least one source in the request."));
     }
     let since = tenant.read_people_mark(call)?;

@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// Draws a small picture in two colours.
 pub(crate) fn picture(drawn: u64) -> Bytes {
-    let colors = [drawn as u32, (drawn >> 32) as u32].map(|color| color.to_be_bytes());
+    let colors = [drawn as u32, (drawn >> 32) as u32].map(u32::to_be_bytes);
     let mut rows = Vec::new();
     for row in 0..SIDE {
         rows.push(0);

@@ -60,11 +60,11 @@ impl Tenant {
         let message = "Sync token is expired. Clear local cache and retry call without the sync token.";
         let mut refusal = Refusal::precondition(message);
         refusal.code = self.settings.people.expired_code;
-        refusal.details.push(json!({
+        refusal.details = Some(Box::new(json!([{
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": "EXPIRED_SYNC_TOKEN",
             "domain": "people.googleapis.com",
-        }));
+        }])));
         refusal
     }
 

@@ -107,7 +107,7 @@ fn create(tenant: &mut Tenant, call: &Call) -> Answer {
     Ok(Reply::json(fields.apply(value)))
 }
 
-fn response(value: Value, name: Option<&str>) -> Value {
+fn response(value: &Value, name: Option<&str>) -> Value {
     let mut response = json!({ "httpStatusCode": 200, "person": value, "status": {} });
     if let Some(name) = name {
         response["requestedResourceName"] = name.into();
@@ -129,8 +129,10 @@ fn create_some(tenant: &mut Tenant, call: &Call) -> Answer {
         people.push(made(tenant, call, &body)?);
     }
     let count = people.len();
-    let created: Vec<Value> =
-        people.into_iter().map(|person| response(fields.apply(stored(tenant, call, person)), None)).collect();
+    let created: Vec<Value> = people
+        .into_iter()
+        .map(|person| response(&fields.apply(stored(tenant, call, person)), None))
+        .collect();
     tenant.note_contacts(call, "create_multiple_contacts", count);
     Ok(Reply::json(json!({ "createdPeople": created })))
 }
@@ -206,7 +208,7 @@ fn update_some(tenant: &mut Tenant, call: &Call) -> Answer {
     let mut results = Map::new();
     for (name, person) in people {
         let value = fields.apply(stored(tenant, call, person));
-        results.insert(name.clone(), response(value, Some(name)));
+        results.insert(name.clone(), response(&value, Some(name)));
     }
     tenant.note_contacts(call, "update_contacts", count);
     Ok(Reply::json(json!({ "updateResult": results })))

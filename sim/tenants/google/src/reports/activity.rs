@@ -1,5 +1,7 @@
 //! Activities as resources.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::Agent;
@@ -46,6 +48,26 @@ impl Tenant {
         self.reports.agents.get(activity.client_id.as_deref()?)
     }
 
+    /// Returns the parameters of an activity. What a program's calls have in common is not stored with each of them.
+    pub(super) fn parameters<'a>(&self, activity: &'a Activity) -> Cow<'a, [Parameter]> {
+        let (Some(id), Some(name)) = (&activity.client_id, &activity.client_name) else {
+            return Cow::Borrowed(&activity.parameters);
+        };
+        if activity.application != "token" || activity.name != "activity" {
+            return Cow::Borrowed(&activity.parameters);
+        }
+        let mut parameters = activity.parameters.clone();
+        parameters.push(Parameter::text("client_id", id.to_string()));
+        parameters.push(Parameter::text("app_name", name.to_string()));
+        let grant = self.oauth.grants_of(&activity.profile).find(|grant| *grant.app.client_id == **id);
+        let kind = if grant.is_some_and(|grant| grant.app.native) { "NATIVE_DESKTOP" } else { "WEB" };
+        parameters.push(Parameter::text("client_type", kind));
+        if let Some(grant) = grant {
+            parameters.push(Parameter::texts("scope", grant.scopes.iter().cloned().collect()));
+        }
+        Cow::Owned(parameters)
+    }
+
     /// Makes the resource of an activity.
     pub(super) fn activity(&self, activity: &Activity) -> Value {
         let mut actor = json!({ "email": *activity.actor, "profileId": *activity.profile });
@@ -68,8 +90,9 @@ impl Tenant {
             "name": activity.name,
             "status": { "eventStatus": "SUCCEEDED", "httpStatusCode": 200 },
         });
-        if !activity.parameters.is_empty() {
-            event["parameters"] = activity.parameters.iter().map(Parameter::resource).collect();
+        let parameters = self.parameters(activity);
+        if !parameters.is_empty() {
+            event["parameters"] = parameters.iter().map(Parameter::resource).collect();
         }
         let networks = &self.settings.reports.networks;
         let drawn = text::drawn(activity.address.to_string().as_bytes());

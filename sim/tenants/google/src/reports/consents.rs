@@ -26,21 +26,21 @@ impl Tenant {
             .iter()
             .map(|scope| {
                 vec![
-                    Parameter::text("scope_name", scope),
+                    Parameter::text("scope_name", scope.clone()),
                     Parameter::texts("product_bucket", vec![product(scope).to_owned()]),
                 ]
             })
             .collect();
-        let kind = if grant.app.native { "NATIVE_APPLICATION" } else { "WEB" };
+        let kind = if grant.app.native { "NATIVE_DESKTOP" } else { "WEB" };
         let parameters = vec![
-            Parameter::text("client_id", &grant.app.client_id),
-            Parameter::text("app_name", &grant.app.display_text),
+            Parameter::text("client_id", grant.app.client_id.clone()),
+            Parameter::text("app_name", grant.app.display_text.clone()),
             Parameter::text("client_type", kind),
             Parameter::texts("scope", scopes),
             Parameter::messages("scope_data", data),
         ];
         let user = grant.user.to_string();
-        self.note_person(&user, "token", "auth", name, parameters);
+        self.note_of_person(&user, ("token", "auth", name), parameters);
     }
 
     /// Withdraws a user's consent to a program with everything that came of it, and notes that; tells whether there
@@ -53,16 +53,5 @@ impl Tenant {
             self.note_consent("revoke", grant);
         }
         withdrawn
-    }
-
-    /// Notes that an administrator lets a service account act for everybody, or lets it no longer.
-    pub(crate) fn note_delegation(&mut self, name: &'static str, client_id: &str, scopes: Vec<String>) {
-        let Some(administrator) = self.administrator().map(str::to_owned) else { return };
-        let parameters = vec![
-            Parameter::text("API_CLIENT_NAME", client_id),
-            Parameter::texts("API_SCOPES", scopes),
-            Parameter::text("DOMAIN_NAME", &self.settings.domain),
-        ];
-        self.note_person(&administrator, "admin", "DOMAIN_SETTINGS", name, parameters);
     }
 }

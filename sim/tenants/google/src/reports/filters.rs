@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::{
-    audit::{Activity, ParameterValue},
+    audit::{Parameter, ParameterValue},
     refusal::Refusal,
 };
 
@@ -32,17 +32,17 @@ impl Condition {
                 let mut refusal = Refusal::invalid_value(format!(
                     "Invalid value '{text}'. Values must match the form of filters."
                 ));
-                refusal.location = Some(("filters", "parameter"));
+                refusal.location = Some(&["filters", "parameter"]);
                 refusal
             },
         )
     }
 
-    /// Tells whether an activity has the parameter and fulfils the condition.
-    pub(super) fn takes(&self, activity: &Activity) -> bool {
-        let parameter = activity.parameters.iter().find(|parameter| parameter.name == self.name);
+    /// Tells whether parameters have the one that is meant and fulfils the condition.
+    pub(super) fn takes(&self, parameters: &[Parameter]) -> bool {
+        let parameter = parameters.iter().find(|parameter| parameter.name == self.name);
         parameter.is_some_and(|parameter| match &parameter.value {
-            ParameterValue::Text(text) => self.holds(text.as_str().cmp(&self.value)),
+            ParameterValue::Text(text) => self.holds((**text).cmp(&self.value)),
             ParameterValue::Number(number) => {
                 self.value.parse::<i64>().is_ok_and(|value| self.holds(number.cmp(&value)))
             }
@@ -69,13 +69,13 @@ impl Condition {
 
 /// Reads clauses like `agentId="1" AND agentName="x"`, of which each names one of the fields given.
 pub(super) fn clauses(
-    parameter: &'static str,
+    parameter: &'static [&'static str; 2],
     text: &str,
     fields: &[&'static str],
 ) -> Result<Vec<(&'static str, String)>, Refusal> {
     let bad = || {
-        let mut refusal = Refusal::invalid_value(format!("Invalid value for: {parameter}: {text}"));
-        refusal.location = Some((parameter, "parameter"));
+        let mut refusal = Refusal::invalid_value(format!("Invalid value for: {}: {text}", parameter[0]));
+        refusal.location = Some(parameter);
         refusal
     };
     let clause = |clause: &str| {
@@ -99,10 +99,10 @@ mod tests {
         assert!(Condition::list("a=1").is_err() && Condition::list("==1").is_err());
         let fields = ["agentId", "agentName"];
         assert_eq!(
-            clauses("agentInfoFilter", "agentId=\"1\" AND agentName = \"a b\"", &fields),
+            clauses(&["agentInfoFilter", "parameter"], "agentId=\"1\" AND agentName = \"a b\"", &fields),
             Ok(vec![("agentId", "1".to_owned()), ("agentName", "a b".to_owned())])
         );
-        assert!(clauses("agentInfoFilter", "agentId=1", &fields).is_err());
-        assert!(clauses("agentInfoFilter", "other=\"1\"", &fields).is_err());
+        assert!(clauses(&["agentInfoFilter", "parameter"], "agentId=1", &fields).is_err());
+        assert!(clauses(&["agentInfoFilter", "parameter"], "other=\"1\"", &fields).is_err());
     }
 }

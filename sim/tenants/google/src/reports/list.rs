@@ -86,9 +86,12 @@ pub(crate) const ROUTES: &[Route] = &[
     },
 ];
 
-fn bad(parameter: &'static str, message: impl Into<String>) -> Refusal {
+const START: &[&str; 2] = &["startTime", "parameter"];
+const END: &[&str; 2] = &["endTime", "parameter"];
+
+fn bad(place: &'static [&'static str; 2], message: impl Into<String>) -> Refusal {
     let mut refusal = Refusal::invalid_value(message);
-    refusal.location = Some((parameter, "parameter"));
+    refusal.location = Some(place);
     refusal
 }
 
@@ -96,6 +99,10 @@ fn bad(parameter: &'static str, message: impl Into<String>) -> Refusal {
 struct Ask<'a> {
     /// The id of a user; none for all.
     user: Option<String>,
+    /// The path of an organisational unit.
+    unit: Option<String>,
+    /// Ids of groups of which the actor is in one.
+    groups: Option<Vec<String>>,
     from: Moment,
     to: Moment,
     event: Option<&'a str>,
@@ -112,33 +119,35 @@ impl<'a> Ask<'a> {
     fn read(tenant: &Tenant, call: &'a Call) -> Result<Self, Refusal> {
         let application = call.parameter("applicationName");
         if !APPLICATIONS.contains(&application) {
-            return Err(bad("applicationName", format!("Invalid value '{application}'.")));
+            return Err(bad(&["applicationName", "parameter"], format!("Invalid value '{application}'.")));
         }
         if let Some(customer) = call.query("customerId") {
             tenant.directory.check_customer(customer)?;
         }
-        for name in ["orgUnitID", "groupIdFilter", "deviceFilter"] {
-            if call.query(name).is_some() {
-                return Err(bad(name, format!("{name} is not simulated.")));
-            }
+        if call.query("deviceFilter").is_some() {
+            return Err(bad(&["deviceFilter", "parameter"], "Devices are not simulated."));
         }
         let (from, to) = Self::span(tenant, call, application)?;
-        let clauses = |name: &'static str, fields: &[&'static str]| {
-            call.query(name).map_or_else(|| Ok(Vec::new()), |text| clauses(name, text, fields))
+        let clauses = |place: &'static [&'static str; 2], fields: &[&'static str]| {
+            call.query(place[0]).map_or_else(|| Ok(Vec::new()), |text| clauses(place, text, fields))
         };
-        let networks = clauses("networkInfoFilter", &["regionCode"])?;
-        let statuses = clauses("statusFilter", &["statusCode"])?;
+        let networks = clauses(&["networkInfoFilter", "parameter"], &["regionCode"])?;
+        let statuses = clauses(&["statusFilter", "parameter"], &["statusCode"])?;
         let elsewhere = networks.iter().any(|(_, region)| *region != tenant.settings.reports.region);
         Ok(Self {
             user: Self::user(tenant, call.parameter("userKey"))?,
+            unit: Self::unit(tenant, call)?,
+            groups: call
+                .query("groupIdFilter")
+                .map(|ids| ids.split(',').map(|id| id.trim_start_matches("id:").to_owned()).collect()),
             from,
             to,
             event: call.query("eventName"),
             address: call.query("actorIpAddress"),
             conditions: Condition::list(call.query("filters").unwrap_or_default())?,
-            client: clauses("applicationInfoFilter", &["oAuthClientId"])?,
-            agent: clauses("agentInfoFilter", &["agentId", "agentName", "agentOwnerEmail"])?,
-            resource: clauses("resourceDetailsFilter", &["resourceDetails.id"])?,
+            client: clauses(&["applicationInfoFilter", "parameter"], &["oAuthClientId"])?,
+            agent: clauses(&["agentInfoFilter", "parameter"], &["agentId", "agentName", "agentOwnerEmail"])?,
+            resource: clauses(&["resourceDetailsFilter", "parameter"], &["resourceDetails.id"])?,
             nothing: elsewhere || statuses.iter().any(|(_, code)| code != "200"),
         })
     }
@@ -149,33 +158,37 @@ impl<'a> Ask<'a> {
             return Ok(None);
         }
         let user = tenant.directory.user(key).or_else(|| tenant.directory.any_user(key));
-        let user = user.ok_or_else(|| bad("userKey", format!("Invalid value '{key}'.")))?;
+        let user = user.ok_or_else(|| bad(&["userKey", "parameter"], format!("Invalid value '{key}'.")))?;
         Ok(Some(user.id.to_string()))
     }
 
+    fn unit(tenant: &Tenant, call: &Call) -> Result<Option<String>, Refusal> {
+        let Some(id) = call.query("orgUnitID") else { return Ok(None) };
+        let unit = tenant.directory.units.iter().find(|unit| unit.id == id);
+        let unit = unit.ok_or_else(|| bad(&["orgUnitID", "parameter"], format!("Invalid value '{id}'.")))?;
+        Ok(Some(unit.path.clone()))
+    }
+
     fn span(tenant: &Tenant, call: &Call, application: &str) -> Result<(Moment, Moment), Refusal> {
-        let read = |name: &'static str| match call.query(name) {
+        let read = |place: &'static [&'static str; 2]| match call.query(place[0]) {
             Some(text) => {
-                stamp::parse(text).map(Some).ok_or_else(|| bad(name, format!("Invalid value '{text}'.")))
+                stamp::parse(text).map(Some).ok_or_else(|| bad(place, format!("Invalid value '{text}'.")))
             }
             None => Ok(None),
         };
-        let (from, to) = (read("startTime")?, read("endTime")?);
+        let (from, to) = (read(START)?, read(END)?);
         let settings = &tenant.settings.reports;
         if application == "gmail" {
             let (Some(from), Some(to)) = (from, to) else {
-                return Err(bad("startTime", "startTime and endTime are required for this application."));
+                return Err(bad(START, "startTime and endTime are required for this application."));
             };
             if to.micros_since(from) > settings.mail_span_max.as_micros() as i64 {
-                return Err(bad(
-                    "endTime",
-                    "The difference of startTime and endTime must not exceed 30 days.",
-                ));
+                return Err(bad(END, "The difference of startTime and endTime must not exceed 30 days."));
             }
         }
         let end = to.unwrap_or(call.now);
         if from.is_some_and(|from| from > end || from > call.now) {
-            return Err(bad("startTime", "Start time must be before end time and the current time."));
+            return Err(bad(START, "Start time must be before end time and the current time."));
         }
         let oldest = call.now.plus_micros(-(settings.window.as_micros() as i64));
         Ok((from.map_or(oldest, |from| from.max(oldest)), end))
@@ -189,12 +202,21 @@ impl<'a> Ask<'a> {
                 _ => agent.owner == *value,
             })
         };
+        let of_unit = |path: &String| {
+            let user = tenant.directory.any_user(&activity.profile);
+            user.is_some_and(|user| user.org_unit == *path || user.org_unit.starts_with(&format!("{path}/")))
+        };
+        let of_groups = |groups: &Vec<String>| {
+            groups.iter().any(|group| tenant.directory.is_member(group, &activity.profile))
+        };
         !self.nothing
+            && self.unit.as_ref().is_none_or(of_unit)
+            && self.groups.as_ref().is_none_or(of_groups)
             && (self.from..=self.to).contains(&activity.time)
             && self.user.as_deref().is_none_or(|user| *activity.profile == *user)
             && self.event.is_none_or(|event| activity.name == event)
             && self.address.is_none_or(|address| activity.address.to_string() == address)
-            && self.conditions.iter().all(|condition| condition.takes(activity))
+            && self.conditions.iter().all(|condition| condition.takes(&tenant.parameters(activity)))
             && self.client.iter().all(|(_, id)| activity.client_id.as_deref() == Some(id))
             && self.agent.iter().all(agent)
             && self.resource.iter().all(|(_, id)| activity.text("doc_id") == Some(id))

@@ -14,6 +14,9 @@ use crate::{
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const PERSON: u64 = 1;
+const OUTSIDER: u64 = 2;
+const OUTSIDERS: u64 = 40;
+const INSIDERS: usize = 20;
 /// With fewer people than this, everybody is an ordinary user but for the administrator.
 const SPECIAL_FROM: u64 = 6;
 
@@ -33,6 +36,21 @@ pub(super) fn furnish(tenant: &mut Tenant) {
     let count = u64::from(tenant.settings.size.users.max(1));
     let users = (0..count).map(|number| person(tenant, number, count)).collect();
     tenant.directory.add_users(users);
+    let inside = tenant
+        .directory
+        .everybody()
+        .map(|user| (format!("{} {}", user.given_name, user.family_name), user.primary_email.clone()));
+    let outside = (0..OUTSIDERS).map(|number| {
+        let drawn = nth(tenant.settings.seed, OUTSIDER, number);
+        let (given, family) = (pick(GIVEN, drawn), pick(FAMILY, drawn >> 16));
+        let host =
+            pick(&["supplier.example", "customer.example", "partner.example", "mail.example"], drawn >> 32);
+        (format!("{given} {family}"), format!("{}@{host}", local_part(given, family)))
+    });
+    let machines = ["billing@supplier.example", "noreply@news.example", "ci@builds.example"];
+    let machines = machines
+        .map(|address| (address.split('@').next().unwrap_or_default().to_owned(), address.to_owned()));
+    tenant.correspondents = Arc::new(inside.take(INSIDERS).chain(outside).chain(machines).collect());
     sign_in(tenant);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::names::{FAMILY, GIVEN, local_part, nth, pick};
 use crate::{
@@ -49,7 +49,7 @@ pub(super) fn furnish(tenant: &mut Tenant) {
             let (given, family) = (pick(GIVEN, drawn), pick(FAMILY, drawn >> 8));
             let address = format!("{}@elsewhere.example", local_part(given, family));
             let fields = json!({ "emailAddresses": [{ "value": address }] });
-            put(tenant, user, Kind::Other, fields, drawn, None);
+            put(tenant, user, Kind::Other, &fields, drawn, None);
         }
     }
 }
@@ -76,7 +76,7 @@ fn contact(tenant: &mut Tenant, user: &Arc<str>, groups: &[String], number: u64,
     if kind % 7 == 3 {
         fields["names"] = json!([{ "givenName": pick(UNUSUAL, drawn >> 20) }]);
     }
-    if kind % 3 == 0 {
+    if kind.is_multiple_of(3) {
         fields["phoneNumbers"] = json!([
             { "value": format!("+49 170 {:07}", drawn >> 24 & 0x7f_ffff), "type": "mobile" },
             { "value": "030 / 12 34-0", "type": "work" },
@@ -103,7 +103,7 @@ fn contact(tenant: &mut Tenant, user: &Arc<str>, groups: &[String], number: u64,
         own.push("starred".to_owned());
     }
     let photo = (kind % 5 == 2).then(|| tenant.keep_photo(picture(drawn)));
-    let person = put(tenant, user, Kind::Contact, fields, drawn, Some((&own, photo)));
+    let person = put(tenant, user, Kind::Contact, &fields, drawn, Some((&own, photo)));
     if kind % 17 == 9 {
         // Merged with another once: it was called otherwise.
         let old = format!("people/c{}", tenant.draw_person());
@@ -151,13 +151,13 @@ fn put(
     tenant: &mut Tenant,
     user: &Arc<str>,
     kind: Kind,
-    fields: Value,
+    fields: &Value,
     drawn: u64,
     more: Option<(&[String], Option<String>)>,
 ) -> String {
     let when = tenant.anchor.plus_micros(-((drawn >> 30 & 0x1ff) as i64 + 1) * DAY_MICROS);
     let number = tenant.draw_person();
-    let fields = fields.as_object().cloned().unwrap_or_else(Map::new);
+    let fields = fields.as_object().cloned().unwrap_or_default();
     let mut person = Person::new(kind, number, fields, when);
     if let Some((groups, photo)) = more {
         person.set_groups(groups);

@@ -76,11 +76,9 @@ pub(super) fn local_part(given: &str, family: &str) -> String {
 fn unaccented(letter: char) -> Option<char> {
     Some(match letter {
         'ø' => 'o',
-        'é' => 'e',
-        'ë' => 'e',
-        'í' => 'i',
+        'é' | 'ë' => 'e',
+        'í' | 'ı' => 'i',
         'ä' => 'a',
-        'ı' => 'i',
         letter if letter.is_ascii_alphanumeric() => letter,
         _ => return None,
     })

@@ -51,11 +51,11 @@ fn a_batch_is_charged_call_by_call_and_has_a_limit() {
     let domain = Domain::start(Settings { quota, ..Settings::default() });
     let token = domain.admin_token();
     let user = format!("admin/directory/v1/users/{}", domain.user(0));
-    let (_, parts) = batch(&domain, &token, &vec![user.as_str(); 5]);
+    let (_, parts) = batch(&domain, &token, &[user.as_str(); 5]);
     let good = parts.values().filter(|line| line.starts_with("200")).count();
     let over = parts.values().filter(|line| line.starts_with("429")).count();
     assert_eq!((good, over), (3, 2));
-    assert_eq!(batch(&domain, &token, &vec![user.as_str(); 101]).0.code, 400);
+    assert_eq!(batch(&domain, &token, &[user.as_str(); 101]).0.code, 400);
     let (_, parts) = batch(&domain, "", &[user.as_str()]);
     assert_eq!(parts["response-abc + 0"], "401 Unauthorized");
 }

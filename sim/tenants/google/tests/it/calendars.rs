@@ -134,6 +134,25 @@ fn rules_are_written_listed_and_withdrawn_and_sharing_tells_by_mail_unless_told_
 }
 
 #[test]
+fn a_group_may_see_a_calendar() {
+    let (domain, _, token) = empty();
+    let other = domain.user(1);
+    let admin = domain.token(&domain.admin(), &[scopes::GROUP]);
+    domain
+        .post("admin/directory/v1/groups", &admin, &json!({ "email": "crew@acme.test", "name": "Crew" }))
+        .ok();
+    let member = json!({ "email": other, "role": "MEMBER" });
+    domain.post("admin/directory/v1/groups/crew@acme.test/members", &admin, &member).ok();
+    let made = domain.post("calendar/v3/calendars", &token, &json!({ "summary": "Boat" })).ok();
+    let path = format!("calendar/v3/calendars/{}", made["id"].as_str().unwrap());
+    let theirs = domain.token(&other, &[scopes::CALENDAR]);
+    assert_eq!(domain.get(&path, &theirs).code, 404);
+    let rule = json!({ "role": "writer", "scope": { "type": "group", "value": "crew@acme.test" } });
+    domain.post(&format!("{path}/acl"), &token, &rule).ok();
+    assert_eq!(domain.get(&format!("{path}/events"), &theirs).ok()["accessRole"], "writer");
+}
+
+#[test]
 fn settings_and_colours_are_there_and_a_user_may_be_without_the_service() {
     let (domain, user, token) = empty();
     let settings = domain.get("calendar/v3/users/me/settings", &token).ok();

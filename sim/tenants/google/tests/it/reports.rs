@@ -41,7 +41,7 @@ fn trashed(domain: &Domain, user: &str, time: Moment, file: &str) {
             name: "trash",
             parameters: vec![
                 Parameter::flag("primary_event", true),
-                Parameter::text("doc_id", file),
+                Parameter::text("doc_id", file.to_owned()),
                 Parameter::text("doc_title", "plan"),
                 Parameter::text("doc_type", "document"),
                 Parameter::number("size", 7),
@@ -230,6 +230,30 @@ fn a_user_is_asked_for_by_address_or_id_and_after_deletion_by_id() {
 }
 
 #[test]
+fn units_and_groups_narrow_the_log_down() {
+    let domain = start(AuditSettings::immediate());
+    let (user, other) = (domain.user(0), domain.user(1));
+    trashed(&domain, &user, START, "f1");
+    trashed(&domain, &other, START, "f2");
+    let admin = domain.token(&domain.admin(), &[scopes::USER, scopes::GROUP, scopes::ORGUNIT]);
+    let unit = json!({ "name": "Lab", "parentOrgUnitPath": "/" });
+    let unit = domain.post("admin/directory/v1/customer/my_customer/orgunits", &admin, &unit).ok();
+    domain.patch(&format!("admin/directory/v1/users/{user}"), &admin, &json!({ "orgUnitPath": "/Lab" })).ok();
+    let group = json!({ "email": "lab@acme.test", "name": "Lab" });
+    let group = domain.post("admin/directory/v1/groups", &admin, &group).ok();
+    let member = json!({ "email": other, "role": "MEMBER" });
+    domain.post("admin/directory/v1/groups/lab@acme.test/members", &admin, &member).ok();
+    let token = reader(&domain);
+    let actors = |query: String| -> Vec<String> {
+        let page = domain.get(&format!("{}?{query}", path("all", "drive")), &token).ok();
+        items(&page).iter().map(|row| row["actor"]["email"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(actors(format!("orgUnitID={}", unit["orgUnitId"].as_str().unwrap())), [user]);
+    assert_eq!(actors(format!("groupIdFilter=id:{}", group["id"].as_str().unwrap())), [other]);
+    assert_eq!(domain.get(&format!("{}?orgUnitID=id:nothing", path("all", "drive")), &token).code, 400);
+}
+
+#[test]
 fn consents_calls_and_delegations_are_in_the_log() {
     let domain = start(AuditSettings::immediate());
     let user = domain.user(0);
@@ -270,7 +294,7 @@ fn consents_calls_and_delegations_are_in_the_log() {
         rows.iter().take(2).map(|row| row["events"][0]["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["REMOVE_API_CLIENT_ACCESS", "AUTHORIZE_API_CLIENT_ACCESS"]);
     assert_eq!(parameter(&rows[1], "API_CLIENT_NAME")["value"], "117");
-    assert_eq!(parameter(&rows[1], "API_SCOPES")["multiValue"], json!([scopes::DRIVE]));
+    assert_eq!(parameter(&rows[1], "API_SCOPES")["value"], scopes::DRIVE);
     assert_eq!(items(&domain.get(&path("all", "login"), &token).ok()).len(), 8);
 }
 

@@ -126,8 +126,20 @@ impl Domain {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
+        let trust = self.running.authority().map_or_else(ureq::tls::TlsConfig::default, |pem| {
+            let authority = ureq::tls::Certificate::from_pem(pem.as_bytes()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            ureq::tls::TlsConfig::builder()
+                .root_certs(ureq::tls::RootCerts::new_with_certs(&[authority]))
+                .unversioned_rustls_crypto_provider(provider)
+                .build()
+        });
+        let config = ureq::Agent::config_builder()
+            .tls_config(trust)
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .max_redirects_will_error(false);
         let agent = ureq::Agent::new_with_config(config.build());
         let mut answer = agent.run(request.body(body).unwrap())?;
         let headers = answer

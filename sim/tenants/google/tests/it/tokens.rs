@@ -1,6 +1,6 @@
 //! Who gets a token, and what it is good for.
 
-use google_tenant::{App, scopes};
+use google_tenant::{App, Settings, scopes};
 use serde_json::json;
 
 use crate::support::{Domain, SECOND, START};
@@ -33,10 +33,10 @@ fn a_wrong_key_audience_or_account_is_an_invalid_grant() {
     let claims = own.claims(&domain.admin(), READ, START);
     let foreign = key.sign(&claims);
     let mut no_audience = claims.clone();
-    no_audience["aud"] = "https://oauth2.googleapis.com/token".into();
+    no_audience["aud"] = "https://oauth2.example.org/token".into();
     let mut nobody = claims.clone();
     nobody["iss"] = "nobody@x.iam.gserviceaccount.com".into();
-    // The other simulator's random bytes are the same; its key is therefore, too, unless it is another domain.
+    // Both simulators have the same chance, and so the same first key; from the second on they differ.
     domain.running.with_tenant(|tenant| {
         let email = tenant.service_accounts().next().unwrap().email.clone();
         tenant.remove_keys(&email);
@@ -47,6 +47,9 @@ fn a_wrong_key_audience_or_account_is_an_invalid_grant() {
         assert_eq!((answer.code, &answer.json["error"]), (400, &json!("invalid_grant")), "{}", answer.text);
     }
     domain.ask_token(&renewed.sign(&claims)).ok();
+    let mut official = claims.clone();
+    official["aud"] = "https://oauth2.googleapis.com/token".into();
+    domain.ask_token(&renewed.sign(&official)).ok();
 }
 
 #[test]
@@ -123,4 +126,43 @@ fn a_program_trades_its_refresh_token_until_consent_is_withdrawn() {
     domain.send("POST", &format!("revoke?token={token}"), "", &[], b"").ok();
     assert_eq!(trade("s3cret").json["error"], "invalid_grant");
     assert_eq!(domain.get(&format!("tokeninfo?access_token={token}"), "").code, 400);
+}
+
+#[test]
+fn over_tls_the_authority_of_the_run_is_trusted_and_key_files_point_there() {
+    let domain = Domain::start(Settings { tls: true, ..Settings::default() });
+    assert!(domain.running.url().starts_with("https://"));
+    let key = domain.key();
+    assert_eq!(key.file["token_uri"], format!("{}/token", domain.running.url()));
+    domain.ask_token(&key.sign(&key.claims(&domain.admin(), READ, START))).ok();
+}
+
+#[test]
+fn who_was_let_in_is_in_the_log_and_so_is_what_it_did() {
+    let domain =
+        Domain::start(Settings { audit: google_tenant::AuditSettings::immediate(), ..Settings::default() });
+    let user = domain.user(0);
+    let token = domain.token(&user, &[scopes::MAIL]);
+    let key = domain.key();
+    let client = key.file["client_id"].as_str().unwrap().to_owned();
+    domain.running.with_tenant(|tenant| tenant.delegate(&client, [scopes::GMAIL_READONLY]));
+    let answer = domain.ask_token(&key.sign(&key.claims(&user, &[scopes::GMAIL_READONLY], START))).ok();
+    let own = answer["access_token"].as_str().unwrap();
+    let list = domain.get("gmail/v1/users/me/messages?maxResults=1", own).ok();
+    let path = format!("gmail/v1/users/me/messages/{}", list["messages"][0]["id"].as_str().unwrap());
+    assert_eq!(domain.delete(&path, &token).code, 204);
+    domain.running.with_tenant(|tenant| {
+        let names = |application| -> Vec<&str> {
+            tenant.visible_activities(application).iter().map(|activity| activity.name).collect()
+        };
+        assert_eq!(names("admin"), ["AUTHORIZE_API_CLIENT_ACCESS"]);
+        assert_eq!(names("token").iter().filter(|name| **name == "authorize").count(), 1);
+        let calls = tenant.visible_activities("token");
+        let by: Vec<_> =
+            calls.iter().filter(|a| a.name == "activity").map(|a| (a.impersonation, &*a.actor)).collect();
+        assert_eq!(by.iter().filter(|by| **by == (true, user.as_str())).count(), 1);
+        assert_eq!(by.iter().filter(|by| **by == (false, user.as_str())).count(), 1);
+        let deleted = tenant.visible_activities("gmail");
+        assert_eq!((deleted.len(), deleted[0].client_name.as_deref()), (1, Some("Test")));
+    });
 }

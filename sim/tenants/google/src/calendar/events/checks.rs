@@ -84,10 +84,10 @@ pub(super) fn merge(call: &Call, fields: &mut Map<String, Value>, body: &Map<Str
 fn time_of(old: Option<&Value>, new: &Value) -> Value {
     let mut value = new.clone();
     let zone = old.map(|old| old["timeZone"].clone()).filter(Value::is_string);
-    if let (Some(zone), Some(fields)) = (zone, value.as_object_mut()) {
-        if fields.get("dateTime").is_some_and(Value::is_string) && !fields.contains_key("timeZone") {
-            fields.insert("timeZone".to_owned(), zone);
-        }
+    if let (Some(zone), Some(fields)) = (zone, value.as_object_mut())
+        && fields.get("dateTime").is_some_and(Value::is_string)
+    {
+        fields.entry("timeZone").or_insert(zone);
     }
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|_, part| !part.is_null());
@@ -106,7 +106,7 @@ fn merge_object(target: &mut Value, new: &Map<String, Value>) {
                 target.remove(name);
             }
             Value::Object(inner) => {
-                merge_object(target.entry(name.clone()).or_insert_with(|| json!({})), inner)
+                merge_object(target.entry(name.clone()).or_insert_with(|| json!({})), inner);
             }
             _ => {
                 target.insert(name.clone(), value.clone());

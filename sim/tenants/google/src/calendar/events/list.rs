@@ -159,12 +159,12 @@ impl<'a> Ask<'a> {
                     chosen.push(instance);
                 }
             }
-        } else if self.since.is_some() && event.is_cancelled()
-            || event.is_within(&self.zone, self.from, self.to)
-        {
-            if !(self.single && event.is_series()) || self.since.is_some() {
-                chosen.push(event.clone());
-            }
+            return;
+        }
+        let changed = self.since.is_some();
+        let of_window = (changed && event.is_cancelled()) || event.is_within(&self.zone, self.from, self.to);
+        if of_window && (changed || !self.single || !event.is_series()) {
+            chosen.push(event.clone());
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn update(tenant: &mut Tenant, call: &Call) -> Answer {
     let body = call.object()?;
     let before = found(tenant, call, &id)?;
     if body.get("status").is_some_and(|status| status == "cancelled") && !before.is_cancelled() {
-        cancel(tenant, call, &id, before.clone());
+        cancel(tenant, call, &id, &before);
         let event = tenant.calendar(&id)?.events.get(&before.id).cloned().unwrap_or(before);
         return Ok(Reply::json(event.resource(&view(tenant, call, &id, role)?)));
     }
@@ -204,7 +204,10 @@ fn tell(tenant: &mut Tenant, call: &Call, id: &str, before: &Event, event: &Even
     let mut named = false;
     if differs(before, event, "summary") {
         named = true;
-        note("change_event_title", vec![Parameter::text("old_event_title", before.text("summary"))]);
+        note(
+            "change_event_title",
+            vec![Parameter::text("old_event_title", before.text("summary").to_owned())],
+        );
     }
     if differs(before, event, "start") {
         named = true;
@@ -218,7 +221,7 @@ fn tell(tenant: &mut Tenant, call: &Call, id: &str, before: &Event, event: &Even
     }
     if event.organizer() != id && differs(before, event, "attendees") {
         named = true;
-        note("change_event_guest_response", vec![Parameter::text("event_guest", id)]);
+        note("change_event_guest_response", vec![Parameter::text("event_guest", id.to_owned())]);
     }
     if !named {
         note("change_event", Vec::new());
@@ -234,20 +237,20 @@ pub(super) fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
         return Err(refusal);
     }
     let event = found(tenant, call, &id)?;
-    cancel(tenant, call, &id, event);
+    cancel(tenant, call, &id, &event);
     Ok(Reply::empty())
 }
 
 /// Cancels an event; of a series all that differs from it as well.
-fn cancel(tenant: &mut Tenant, call: &Call, id: &str, event: Event) {
-    tenant.cancel_event(id, &event, call.now);
+fn cancel(tenant: &mut Tenant, call: &Call, id: &str, event: &Event) {
+    tenant.cancel_event(id, event, call.now);
     let own = event.organizer() == id;
     if own {
-        tenant.notify(call, Occasion::Cancellation, id, &event, &sharing::guests(&event));
+        tenant.notify(call, Occasion::Cancellation, id, event, &sharing::guests(event));
     } else if !event.organizer().is_empty() {
-        tenant.notify(call, Occasion::Response, id, &event, &[event.organizer().to_owned()]);
+        tenant.notify(call, Occasion::Response, id, event, &[event.organizer().to_owned()]);
     }
-    tenant.note_calendar(call, "event_change", "delete_event", id, Some(&event), Vec::new());
+    tenant.note_calendar(call, "event_change", "delete_event", id, Some(event), Vec::new());
 }
 
 impl Tenant {
@@ -308,7 +311,7 @@ pub(super) fn hand_over(tenant: &mut Tenant, call: &Call) -> Answer {
         .filter(|own| own.id == event.id || own.series() == Some(&event.id))
         .cloned()
         .collect();
-    for mut left in all.iter().cloned().filter(|_| from != to) {
+    for mut left in all.iter().filter(|_| from != to).cloned() {
         left.set("status", "cancelled");
         left.updated = now;
         left.moved_away = true;
@@ -322,7 +325,7 @@ pub(super) fn hand_over(tenant: &mut Tenant, call: &Call) -> Answer {
         tenant.spread(&to, &id, None, now);
     }
     let event = tenant.calendar(&to)?.events.get(&event.id).cloned().ok_or_else(not_found)?;
-    let target = vec![Parameter::text("target_calendar_id", &to)];
+    let target = vec![Parameter::text("target_calendar_id", to.clone())];
     tenant.note_calendar(call, "event_change", "change_event", &from, Some(&event), target);
     tenant.notify(call, Occasion::Update, &to, &event, &sharing::guests(&event));
     Ok(Reply::json(event.resource(&view(tenant, call, &to, role)?)))
