@@ -150,6 +150,9 @@ impl Calendar {
         }
         let (series, suffix) = id.rsplit_once('_')?;
         let series = self.events.get(series).filter(|series| series.is_series())?;
+        if !is_remembered(series, now, settings) {
+            return None;
+        }
         let zone = self.zone();
         let day_after = suffix.get(..8)?.parse::<i64>().ok().and_then(|_| {
             let day = jiff::civil::Date::strptime("%Y%m%d", &suffix[..8]).ok()?;
@@ -157,7 +160,7 @@ impl Calendar {
         })?;
         let starts = series.occurrences(&zone, day_after);
         let start = starts.into_iter().find(|start| start.suffix() == suffix)?;
-        Some(series.instance(start, &zone)).filter(|event| is_remembered(event, now, settings))
+        Some(series.instance(start, &zone))
     }
 
     /// Draws an id for an event.

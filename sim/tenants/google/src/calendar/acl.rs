@@ -57,7 +57,7 @@ impl Rule {
 
 fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     let (id, _) = tenant.reach(call, call.parameter("calendarId"), Role::Owner)?;
-    let mark = tenant.read_mark(call, 0)?;
+    let mark = tenant.read_mark(call, &format!("rules of {id}"), 0)?;
     if mark.is_some() && call.query("showDeleted").is_some() && !call.flag("showDeleted") {
         return Err(Refusal::invalid_value("showDeleted cannot be false with syncToken."));
     }
@@ -76,7 +76,7 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
         body["nextPageToken"] = page::issue(tenant.settings.seed, call, &next).into();
     } else {
         let mark = Mark { revision: calendar.revision, epoch: 0, window: (String::new(), String::new()) };
-        body["nextSyncToken"] = tenant.issue_mark(call, &mark).into();
+        body["nextSyncToken"] = tenant.issue_mark(call, &format!("rules of {id}"), &mark).into();
     }
     Ok(Reply::json(body))
 }

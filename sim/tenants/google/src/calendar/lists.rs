@@ -156,7 +156,7 @@ fn resource(tenant: &Tenant, entry: &Entry, user: &str) -> Value {
 
 fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     tenant.check_calendar_user(call)?;
-    let mark = tenant.read_mark(call, 0)?;
+    let mark = tenant.read_mark(call, "calendars", 0)?;
     let least = match call.query("minAccessRole") {
         Some(_) if mark.is_some() => {
             return Err(Refusal::invalid_value("minAccessRole cannot be used with syncToken."));
@@ -193,7 +193,7 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     } else if call.query("minAccessRole").is_none() {
         let revision = lists.map_or(0, |list| list.revision);
         let mark = Mark { revision, epoch: 0, window: (String::new(), String::new()) };
-        body["nextSyncToken"] = tenant.issue_mark(call, &mark).into();
+        body["nextSyncToken"] = tenant.issue_mark(call, "calendars", &mark).into();
     }
     Ok(Reply::json(body))
 }

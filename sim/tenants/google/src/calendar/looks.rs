@@ -75,7 +75,7 @@ fn all(tenant: &Tenant, user: &str) -> Vec<Value> {
 fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     tenant.check_calendar_user(call)?;
     // Nothing that can be called changes settings.
-    let since = tenant.read_mark(call, 0)?;
+    let since = tenant.read_mark(call, "settings", 0)?;
     let chosen = if since.is_some() { Vec::new() } else { all(tenant, &call.caller.user) };
     let place = page::open(tenant.settings.seed, call, tenant.settings.page_lifetime)?;
     let (shown, next) = page::slice(&chosen, place.as_deref(), call.page_size("maxResults", 100, 250)?);
@@ -84,7 +84,7 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
         body["nextPageToken"] = page::issue(tenant.settings.seed, call, &next).into();
     } else {
         let mark = Mark { revision: 0, epoch: 0, window: (String::new(), String::new()) };
-        body["nextSyncToken"] = tenant.issue_mark(call, &mark).into();
+        body["nextSyncToken"] = tenant.issue_mark(call, "settings", &mark).into();
     }
     Ok(Reply::json(body))
 }

@@ -36,8 +36,8 @@ pub(super) fn gone() -> Refusal {
     refusal
 }
 
-/// Returns what must be the same in all calls of one synchronization.
-fn identity(call: &Call) -> String {
+/// Returns what must be the same in all calls of one synchronization. `list` names the list, however the path does.
+fn identity(call: &Call, list: &str) -> String {
     const LOOKS: [&str; 8] =
         ["pageToken", "maxResults", "fields", "alt", "prettyPrint", "key", "quotaUser", "$.xgafv"];
     let mut said: Vec<&(String, String)> = call
@@ -46,17 +46,17 @@ fn identity(call: &Call) -> String {
         .filter(|(name, _)| !FREE.contains(&name.as_str()) && !LOOKS.contains(&name.as_str()))
         .collect();
     said.sort();
-    let said = format!("{} {} {said:?}", call.caller.user, call.path);
+    let said = format!("{} {list} {said:?}", call.caller.user);
     format!("{:016x}", text::drawn(said.as_bytes()))
 }
 
 impl Tenant {
-    /// Makes the token with which the list of this call goes on.
-    pub(super) fn issue_mark(&self, call: &Call, mark: &Mark) -> String {
+    /// Makes the token with which a list goes on; `list` names it: `events of a@acme.test`.
+    pub(super) fn issue_mark(&self, call: &Call, list: &str, mark: &Mark) -> String {
         sync::issue(
             self.settings.seed,
             &[
-                &identity(call),
+                &identity(call, list),
                 &call.now.as_micros().to_string(),
                 &mark.revision.to_string(),
                 &mark.epoch.to_string(),
@@ -67,13 +67,13 @@ impl Tenant {
     }
 
     /// Reads the call's `syncToken`; `None` without one. `epoch` is the list's own now.
-    pub(super) fn read_mark(&self, call: &Call, epoch: u64) -> Result<Option<Mark>, Refusal> {
+    pub(super) fn read_mark(&self, call: &Call, list: &str, epoch: u64) -> Result<Option<Mark>, Refusal> {
         let Some(token) = call.query("syncToken").filter(|token| !token.is_empty()) else { return Ok(None) };
         let parts = sync::read(self.settings.seed, token);
         let Some([own, issued, revision, its_epoch, from, to]) = parts.as_deref() else {
             return Err(Refusal::invalid_value("Invalid sync token value."));
         };
-        if *own != identity(call) {
+        if *own != identity(call, list) {
             return Err(Refusal::invalid_value(
                 "Sync token cannot be used with other parameters than at first.",
             ));

@@ -60,7 +60,7 @@ fn moment(text: &str, name: &str) -> Result<Option<Timestamp>, Refusal> {
 
 impl<'a> Ask<'a> {
     fn read(tenant: &Tenant, call: &'a Call, calendar: &Calendar) -> Result<Self, Refusal> {
-        let since = tenant.read_mark(call, calendar.epoch)?;
+        let since = tenant.read_mark(call, &format!("events of {}", calendar.id), calendar.epoch)?;
         if since.is_some() {
             let said = FORBIDDEN.into_iter().find(|name| call.query(name).is_some());
             let shown = call.query("showDeleted").is_some() && !call.flag("showDeleted");
@@ -264,7 +264,7 @@ pub(super) fn list(tenant: &mut Tenant, call: &Call) -> Answer {
         let said = |name: &str| call.query(name).unwrap_or_default().to_owned();
         let window = ask.since.map_or_else(|| (said("timeMin"), said("timeMax")), |mark| mark.window);
         let mark = Mark { revision: begun, epoch: calendar.epoch, window };
-        body["nextSyncToken"] = tenant.issue_mark(call, &mark).into();
+        body["nextSyncToken"] = tenant.issue_mark(call, &format!("events of {id}"), &mark).into();
     }
     Ok(finish(body, shown, view))
 }
