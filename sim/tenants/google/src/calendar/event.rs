@@ -22,8 +22,8 @@ const COUNTED_MAX: usize = 20_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) id: String,
-    /// The resource, without what is made when it is looked at.
-    pub(crate) fields: Map<String, Value>,
+    /// The resource, without what is made when it is looked at. Copies of guests share it as long as they can.
+    pub(crate) fields: Arc<Map<String, Value>>,
     /// Reminders by the user whom they remind.
     pub(crate) reminders: BTreeMap<Arc<str>, Value>,
     pub(crate) created: Moment,
@@ -56,7 +56,7 @@ impl Event {
     pub(crate) fn new(id: String, fields: Map<String, Value>, now: Moment) -> Self {
         Self {
             id,
-            fields,
+            fields: Arc::new(fields),
             reminders: BTreeMap::new(),
             created: now,
             updated: now,
@@ -70,8 +70,19 @@ impl Event {
         self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Returns the resource to be changed.
+    pub(crate) fn edit(&mut self) -> &mut Map<String, Value> {
+        Arc::make_mut(&mut self.fields)
+    }
+
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.to_owned(), value.into());
+        self.edit().insert(name.to_owned(), value.into());
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) {
+        if self.fields.contains_key(name) {
+            self.edit().remove(name);
+        }
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -161,7 +172,7 @@ impl Event {
         instance.set("end", end.resource(own("end"), usual));
         instance.set("originalStartTime", start.resource(own("start"), usual));
         instance.set("recurringEventId", self.id.clone());
-        instance.fields.remove("recurrence");
+        instance.unset("recurrence");
         instance
     }
 
@@ -209,7 +220,7 @@ impl Event {
         let mut value = if view.role < Role::Writer && self.is_hidden_from(view) {
             self.busy()
         } else {
-            let mut value = Value::Object(self.fields.clone());
+            let mut value = Value::Object(Map::clone(&self.fields));
             self.mark_self(&mut value, view);
             let usual = json!({ "useDefault": true });
             value["reminders"] = self.reminders.get(&view.user).cloned().unwrap_or(usual);

@@ -27,15 +27,15 @@ fn answer_of<'a>(event: &'a Event, guest: &str) -> Option<&'a str> {
 
 /// Writes a guest's answer; tells whether it is another one.
 pub(super) fn set_answer(event: &mut Event, guest: &str, answer: &str) -> bool {
-    let attendees = event.fields.get_mut("attendees").and_then(Value::as_array_mut);
-    let own = attendees.into_iter().flatten().find(|attendee| attendee["email"] == guest);
-    match own {
-        Some(own) if own["responseStatus"] != answer => {
-            own["responseStatus"] = answer.into();
-            true
-        }
-        _ => false,
+    if answer_of(event, guest).is_none_or(|own| own == answer) {
+        return false;
     }
+    let attendees = event.edit().get_mut("attendees").and_then(Value::as_array_mut);
+    let own = attendees.into_iter().flatten().find(|attendee| attendee["email"] == guest);
+    if let Some(own) = own {
+        own["responseStatus"] = answer.into();
+    }
+    true
 }
 
 impl Tenant {
@@ -75,7 +75,7 @@ impl Tenant {
                 for name in OWN {
                     match earlier.fields.get(name) {
                         Some(own) => copy.set(name, own.clone()),
-                        None => drop(copy.fields.remove(name)),
+                        None => copy.unset(name),
                     }
                 }
             }
@@ -112,7 +112,10 @@ impl Tenant {
 }
 
 fn set_private(event: &mut Event, own: Option<Value>) {
-    let Some(Value::Object(properties)) = event.fields.get_mut("extendedProperties") else {
+    if own.is_none() && event.fields.get("extendedProperties").is_none_or(|all| all["private"].is_null()) {
+        return;
+    }
+    let Some(Value::Object(properties)) = event.edit().get_mut("extendedProperties") else {
         if let Some(own) = own {
             event.set("extendedProperties", serde_json::json!({ "private": own }));
         }
@@ -123,6 +126,6 @@ fn set_private(event: &mut Event, own: Option<Value>) {
         None => drop(properties.remove("private")),
     }
     if properties.is_empty() {
-        event.fields.remove("extendedProperties");
+        event.unset("extendedProperties");
     }
 }

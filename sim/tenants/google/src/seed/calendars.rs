@@ -342,7 +342,9 @@ fn store(tenant: &mut Tenant, draft: Draft<'_>, kind: u64) {
 /// Moves the third occurrence of a series, cancels the fifth and renames the seventh.
 fn exceptions(tenant: &mut Tenant, owner: &Owner, series: &Event, created: Moment) {
     let zone = owner.zone.clone();
-    let starts = series.occurrences(&zone, Timestamp::MAX);
+    let Some(first) = series.start(&zone) else { return };
+    let half_a_year = first.plus(SignedDuration::from_hours(24 * 230)).moment(&zone);
+    let starts = series.occurrences(&zone, half_a_year);
     for (at, start) in starts.iter().enumerate().take(7) {
         let mut instance = series.instance(*start, &zone);
         match at {

@@ -56,8 +56,8 @@ fn made(calendar: &Calendar, call: &Call, id: String, body: &Map<String, Value>)
     event.set("sequence", 0);
     let kind = text(body, "eventType");
     event.set("eventType", if kind.is_empty() { "default" } else { kind });
-    checks::merge(call, &mut event.fields, body);
-    event.fields.remove("originalStartTime");
+    checks::merge(call, event.edit(), body);
+    event.unset("originalStartTime");
     if let Some(reminders) = body.get("reminders").filter(|reminders| reminders.is_object()) {
         event.reminders.insert(std::sync::Arc::clone(&call.caller.user), reminders.clone());
     }

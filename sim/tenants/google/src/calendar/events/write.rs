@@ -78,17 +78,17 @@ fn changed(call: &Call, calendar: &str, before: &Event, body: &Map<String, Value
     }
     let mut event = before.clone();
     if call.method == Method::PUT {
-        event.fields.retain(|name, _| {
+        event.edit().retain(|name, _| {
             KEPT.contains(&name.as_str())
                 || (matches!(name.as_str(), "attachments" | "conferenceData" | "hangoutLink")
                     && !checks::is_written(call, name))
         });
     }
-    checks::merge(call, &mut event.fields, body);
+    checks::merge(call, event.edit(), body);
     for name in ["originalStartTime", "recurringEventId"] {
         match before.fields.get(name) {
             Some(kept) => event.set(name, kept.clone()),
-            None => drop(event.fields.remove(name)),
+            None => event.unset(name),
         }
     }
     match body.get("reminders") {
