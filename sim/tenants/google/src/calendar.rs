@@ -135,6 +135,17 @@ impl Calendar {
         self.fields.get("summary").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Makes it another user's; who had it keeps every right to it.
+    fn give_to(&mut self, owner: &Arc<str>, address: &str, expires: bool) {
+        self.owner = Arc::clone(owner);
+        self.revision += 1;
+        self.epoch += u64::from(expires);
+        let changed = self.revision;
+        self.rules.retain(|rule| rule.scope != "user" || rule.value != address);
+        let (scope, value) = ("user".to_owned(), address.to_owned());
+        self.rules.insert(0, Rule { scope, value, role: Role::Owner, changed });
+    }
+
     /// Stores an event as its newest change.
     pub(crate) fn put(&mut self, mut event: Event, now: Moment) {
         self.revision += 1;
