@@ -340,7 +340,7 @@ impl Tenant {
         };
         let holds = |rule: &&Rule| match rule.scope.as_str() {
             "user" => own(&rule.value),
-            "group" => self.directory.is_member(&rule.value, &user.id),
+            "group" => self.directory.is_in_group(&rule.value, &user.id),
             "domain" => rule.value == self.settings.domain,
             "default" => true,
             _ => false,

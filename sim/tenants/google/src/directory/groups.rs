@@ -93,9 +93,19 @@ impl Directory {
         Member { id, email, role: role.to_owned() }
     }
 
-    /// Tells whether a user, by id, is in a group or in a group of it.
-    pub(crate) fn is_member(&self, group: &str, user: &str) -> bool {
-        self.group(group).is_some_and(|group| self.derived(group).iter().any(|member| member.id == user))
+    /// Tells whether a user is in a group or in one of the groups in it.
+    pub(crate) fn is_in_group(&self, group: &str, user: &str) -> bool {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<&Group> = self.group(group).into_iter().collect();
+        while let Some(group) = open.pop() {
+            for member in group.members.iter().filter(|member| seen.insert(&member.id)) {
+                if member.id == user {
+                    return true;
+                }
+                open.extend(self.group(&member.id));
+            }
+        }
+        false
     }
 
     /// Returns the members of a group with those of the groups in it, each once.
