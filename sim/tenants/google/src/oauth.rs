@@ -18,11 +18,7 @@ pub(crate) use account::Accounts;
 pub use account::ServiceAccount;
 pub(crate) use endpoint::ROUTES;
 
-use crate::{
-    audit::{Parameter, ParameterValue},
-    tenant::Tenant,
-    text,
-};
+use crate::{audit::Parameter, tenant::Tenant, text};
 
 /// Scopes by their full names.
 #[expect(missing_docs, reason = "each is documented by its value")]
@@ -41,6 +37,15 @@ pub mod scopes {
     pub const DRIVE_READONLY: &str = "https://www.googleapis.com/auth/drive.readonly";
     pub const CALENDAR: &str = "https://www.googleapis.com/auth/calendar";
     pub const CALENDAR_READONLY: &str = "https://www.googleapis.com/auth/calendar.readonly";
+    pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
+    pub const CALENDAR_EVENTS_READONLY: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.all";
+    pub const CALENDAR_CALENDARS_READONLY: &str = "https://www.googleapis.com/auth/calendar.all.readonly";
+    pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
+    pub const CALENDAR_LIST_READONLY: &str = "https://www.googleapis.com/auth/calendar.calendarlist.readonly";
+    pub const CALENDAR_ACLS: &str = "https://www.googleapis.com/auth/calendar.acls";
+    pub const CALENDAR_ACLS_READONLY: &str = "https://www.googleapis.com/auth/calendar.acls.readonly";
+    pub const CALENDAR_SETTINGS_READONLY: &str = "https://www.googleapis.com/auth/calendar.settings.readonly";
     pub const CONTACTS: &str = "https://www.googleapis.com/auth/contacts";
     pub const CONTACTS_READONLY: &str = "https://www.googleapis.com/auth/contacts.readonly";
     pub const CONTACTS_OTHER_READONLY: &str = "https://www.googleapis.com/auth/contacts.other.readonly";
@@ -68,6 +73,7 @@ pub mod scopes {
         GMAIL_SETTINGS_BASIC,
         DRIVE_READONLY,
         CALENDAR_READONLY,
+        CALENDAR_ACLS_READONLY,
         CONTACTS_READONLY,
         CONTACTS_OTHER_READONLY,
         DIRECTORY_READONLY,
@@ -252,13 +258,7 @@ impl Tenant {
     /// says that the user did it.
     pub fn authorize(&mut self, user: &str, app: &App, scopes: &[&str]) -> Option<Grant> {
         let grant = self.consent(user, app, scopes)?;
-        let parameters = vec![
-            Parameter::text("client_id", app.client_id.clone()),
-            Parameter::text("app_name", app.display_text.clone()),
-            Parameter::text("client_type", if app.native { "NATIVE_DESKTOP" } else { "WEB" }),
-            Parameter { name: "scope", value: ParameterValue::Texts(grant.scopes.iter().cloned().collect()) },
-        ];
-        self.note_of_person(user, ("token", "auth", "authorize"), parameters);
+        self.note_consent("authorize", &grant);
         Some(grant)
     }
 

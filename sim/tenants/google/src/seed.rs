@@ -1,6 +1,8 @@
 //! A believable company from a seed.
 
+mod calendars;
 mod company;
+mod contacts;
 mod drive;
 mod drive_names;
 pub(crate) mod mail;
@@ -23,4 +25,6 @@ pub(crate) fn furnish(tenant: &mut Tenant) {
     tenant.set_delegation(&reader.client_id, scopes::READING);
     let writer = tenant.add_service_account(WRITER);
     tenant.set_delegation(&writer.client_id, scopes::WRITING);
+    calendars::furnish(tenant);
+    contacts::furnish(tenant);
 }

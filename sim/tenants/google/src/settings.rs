@@ -7,7 +7,10 @@ use std::{
 
 use model::Moment;
 
-use crate::{audit::AuditSettings, drive::DriveSettings, quota::QuotaSettings};
+use crate::{
+    audit::AuditSettings, calendar::CalendarSettings, drive::DriveSettings, people::PeopleSettings,
+    quota::QuotaSettings, reports::ReportsSettings,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -83,6 +86,12 @@ pub struct Settings {
     pub drive: DriveSettings,
     /// When activities appear in the audit log.
     pub audit: AuditSettings,
+    /// How calendars behave.
+    pub calendar: CalendarSettings,
+    /// How contacts behave.
+    pub people: PeopleSettings,
+    /// How the Reports API behaves.
+    pub reports: ReportsSettings,
 }
 
 impl Default for Settings {
@@ -107,6 +116,9 @@ impl Default for Settings {
             batch_max: 100,
             drive: DriveSettings::default(),
             audit: AuditSettings::default(),
+            calendar: CalendarSettings::default(),
+            people: PeopleSettings::default(),
+            reports: ReportsSettings::default(),
         }
     }
 }

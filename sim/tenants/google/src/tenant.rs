@@ -8,13 +8,16 @@ use ports::{Clock, Random};
 use crate::{
     Activity, Fault, Settings, Traffic,
     audit::{Audit, Parameter},
+    calendar::Calendars,
     call::Call,
     directory::Directory,
     drive::Drive,
     faults::Faults,
     gmail::Mailboxes,
     oauth::Oauth,
+    people::People,
     quota::Quota,
+    reports::Reports,
     seed, text,
     upload::Uploads,
 };
@@ -41,6 +44,9 @@ pub struct Tenant {
     /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
     pub(crate) correspondents: Arc<Vec<(String, String)>>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) calendar: Calendars,
+    pub(crate) people: People,
+    pub(crate) reports: Reports,
 }
 
 impl fmt::Debug for Tenant {
@@ -79,6 +85,9 @@ impl Tenant {
             uploads: Uploads::default(),
             correspondents: Arc::default(),
             mailboxes: Mailboxes::new(),
+            calendar: Calendars::default(),
+            people: People::default(),
+            reports: Reports::default(),
         };
         seed::furnish(&mut tenant);
         tenant
@@ -179,6 +188,18 @@ impl Tenant {
         name: &'static str,
         parameters: Vec<Parameter>,
     ) {
+        self.note_row(call, application, kind, name, parameters);
+    }
+
+    /// Notes an event like [`Tenant::note`] and returns its number in the audit log.
+    pub(crate) fn note_row(
+        &mut self,
+        call: &Call,
+        application: &'static str,
+        kind: &'static str,
+        name: &'static str,
+        parameters: Vec<Parameter>,
+    ) -> u64 {
         let activity = Activity {
             time: call.now,
             qualifier: 0,
@@ -193,6 +214,6 @@ impl Tenant {
             name,
             parameters,
         };
-        self.audit.add(&self.settings.audit, self.settings.seed, activity);
+        self.audit.add(&self.settings.audit, self.settings.seed, activity)
     }
 }
