@@ -39,6 +39,8 @@ pub enum Verb {
     Truncate,
     /// Rows or items were deleted.
     Delete,
+    /// Items were put into a trash, from which they can still be taken.
+    Trash,
     /// Rows or items were changed.
     Update,
     /// Rows or items were added.
@@ -102,6 +104,7 @@ impl fmt::Display for Verb {
             Self::Drop => "drop",
             Self::Truncate => "truncate",
             Self::Delete => "delete",
+            Self::Trash => "trash",
             Self::Update => "update",
             Self::Insert => "insert",
             Self::Rewrite => "rewrite",

@@ -56,7 +56,7 @@ const fn rank(effect: &Effect) -> u8 {
         Verb::DropDatabase => 0,
         Verb::Drop => 1,
         Verb::Truncate => 2,
-        Verb::Delete => 3,
+        Verb::Delete | Verb::Trash => 3,
         Verb::Update => 4,
         Verb::Rewrite => 5,
         Verb::Define => 6,
@@ -68,8 +68,11 @@ const fn rank(effect: &Effect) -> u8 {
 fn lost(event: &Event) -> (bool, u64) {
     let whole =
         event.effects.iter().any(|e| matches!(e.verb, Verb::DropDatabase | Verb::Drop | Verb::Truncate));
-    let rows =
-        event.effects.iter().filter(|e| matches!(e.verb, Verb::Delete | Verb::Update)).map(|e| e.count);
+    let rows = event
+        .effects
+        .iter()
+        .filter(|e| matches!(e.verb, Verb::Delete | Verb::Trash | Verb::Update))
+        .map(|e| e.count);
     (whole, rows.sum())
 }
 

@@ -13,7 +13,7 @@ use google_recovery::{
 };
 use model::{Moment, SourceName, StreamName};
 use serde::Serialize;
-use service::{Installation, Secrets};
+use service::{Installation, Secrets, StoredSource};
 use source_google::gmail::{MailboxPosition, mailbox_unit};
 
 use crate::{
@@ -182,29 +182,51 @@ pub(crate) fn rewind(
 ) -> Result<Exit, Failure> {
     let mailbox = mailbox_of(domain, &options.what)?;
     look_again(context, installation, domain, &mailbox)?;
+    let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
     // What was just captured is known to a catalog that is opened now.
     let stored = context.stored(installation, &domain.name, &options.reading)?;
-    let until = options.until.as_deref().unwrap_or("latest");
-    let after = commit_of(&stored, domain.name.as_str(), until)?;
-    let now = commit_of(&stored, domain.name.as_str(), "latest")?;
-    let stream = mailbox.stream.clone();
+    let after = commit_of(&stored, domain.name.as_str(), options.until.as_deref().unwrap_or("latest"))?;
+    let window = Window { before: domain.at, after };
+    let plan = plan_window(context, domain, &stored, mailbox, window, &folder)?;
+    crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
+}
+
+/// What is undone: what happened after one commit and no later than another.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+/// Plans to undo what happened to a mailbox in a window.
+pub(crate) fn plan_window(
+    context: &Context,
+    domain: &StoredDomain,
+    stored: &StoredSource,
+    mailbox: StoredMailbox,
+    window: Window,
+    folder: &PlanFolder,
+) -> Result<Plan, Failure> {
+    let now = commit_of(stored, domain.name.as_str(), "latest")?;
+    // One look at the catalog at a time: it is locked while it is held.
+    let history = history_of(&stored.catalog(), &mailbox.email, now)?;
+    let begun_at = time_of(&stored.catalog(), window.before)?;
+    let ended_at = time_of(&stored.catalog(), window.after)?;
     let request = MailRequest {
-        history: history_of(&stored.catalog(), &mailbox.email, now)?,
         mailbox: mailbox.email,
-        stream,
-        before: (domain.at, time_of(&stored.catalog(), domain.at)?),
-        after: (after, time_of(&stored.catalog(), after)?),
+        stream: mailbox.stream,
+        before: (window.before, begun_at),
+        after: (window.after, ended_at),
         now,
+        history,
         threads: domain.config.threads as u32,
     };
-    let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
     let heading = Heading {
         id: folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: domain.name.to_string(),
         made_at: context.clock().now(),
     };
-    let plan = plan_mail(&stored, &request, &heading, &folder, &domain.config.api()).map_err(not_planned)?;
-    crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
+    plan_mail(stored, &request, &heading, folder, &domain.config.api()).map_err(not_planned)
 }
 
 fn not_planned(error: PlanningError) -> Failure {
@@ -212,12 +234,13 @@ fn not_planned(error: PlanningError) -> Failure {
     Failure::because(Exit::Failed, "there is no plan", error).hint_opt(hint)
 }
 
-struct StoredMailbox {
-    email: String,
-    stream: StreamName,
+/// A mailbox of a stored domain.
+pub(crate) struct StoredMailbox {
+    pub(crate) email: String,
+    pub(crate) stream: StreamName,
 }
 
-fn mailbox_of(domain: &StoredDomain, what: &str) -> Result<StoredMailbox, Failure> {
+pub(crate) fn mailbox_of(domain: &StoredDomain, what: &str) -> Result<StoredMailbox, Failure> {
     let named = domain.stream.as_ref().and_then(|stream| Some((stream, stream.as_str().strip_prefix(MAIL)?)));
     let Some((stream, email)) = named else {
         return Err(Failure::new(Exit::Usage, format!("{} names no mailbox", printable(what)))
@@ -246,7 +269,7 @@ fn look_again(
 }
 
 /// Returns the id in the mailbox's history up to which a commit knows it.
-fn history_of(catalog: &Catalog, email: &str, at: u64) -> Result<String, Failure> {
+pub(crate) fn history_of(catalog: &Catalog, email: &str, at: u64) -> Result<String, Failure> {
     let unknown = || {
         Failure::new(Exit::Nothing, format!("the mailbox {email} was never captured to its end"))
             .hint("unwipe capture SOURCE --once")
