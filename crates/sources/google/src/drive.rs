@@ -10,6 +10,7 @@
 mod attributes;
 mod content;
 mod enumerate;
+mod events;
 mod follow;
 mod formats;
 mod gone;
@@ -247,6 +248,7 @@ struct Pass<'a, 's> {
     changed_folders: BTreeSet<String>,
     /// Folders that were not known before.
     new_folders: BTreeSet<String>,
+    sums: events::Sums,
 }
 
 impl Unit for Files {
@@ -273,11 +275,14 @@ impl Unit for Files {
             handed: Vec::new(),
             changed_folders: BTreeSet::new(),
             new_folders: BTreeSet::new(),
+            sums: events::Sums::default(),
         };
+        let since = position.changes.clone();
         if position.listed {
             match pass.follow(&position.changes, round)? {
                 Followed::To(token) => {
                     position.changes = token;
+                    pass.tell(&since, &position.changes)?;
                     return advance(&position, pass.sink);
                 }
                 Followed::ListFrom(token) => position.changes = token,
@@ -290,6 +295,7 @@ impl Unit for Files {
         pass.enumerate(position.compare)?;
         // What changed meanwhile comes with the next reading, which knows what this one handed over.
         (position.listed, position.compare) = (true, false);
+        pass.tell(&since, &position.changes)?;
         advance(&position, pass.sink)
     }
 }

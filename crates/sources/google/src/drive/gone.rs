@@ -22,19 +22,20 @@ impl Pass<'_, '_> {
     /// Asks for files by their ids and takes what is said of them.
     pub(super) fn look_again(&mut self, ids: &[String], effort: Effort) -> Result<(), UnitError> {
         for ids in ids.chunks(STEP) {
-            let (mut here, mut gone) = (Vec::new(), Vec::new());
+            let (mut here, mut gone, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
             let answers = self.ask(ids)?;
             for (id, answer) in ids.iter().zip(answers) {
                 match answer {
                     Ok(file) if self.files.has(&file) => here.push(file),
                     // It says itself where it is now.
-                    Ok(_) => gone.push(id.clone()),
+                    Ok(_) => elsewhere.push(id.clone()),
                     Err(ApiError::NotFound(_)) if self.files.sees_all() => gone.push(id.clone()),
                     Err(error) => self.unseen(id, &error)?,
                 }
             }
             self.take(here, effort)?;
-            self.remove(&gone)?;
+            self.sums.deleted += self.remove(&gone)?;
+            self.remove(&elsewhere)?;
         }
         Ok(())
     }
@@ -78,9 +79,10 @@ impl Pass<'_, '_> {
         self.sink.upsert_attributes(Item { stream, key: file_key(id), attributes: attributes.to_text() })
     }
 
-    /// Tells that files are gone from this drive, with all that is held of them.
-    fn remove(&mut self, ids: &[String]) -> Result<(), UnitError> {
+    /// Tells that files are gone from this drive, with all that is held of them; returns how many were held.
+    fn remove(&mut self, ids: &[String]) -> Result<u64, UnitError> {
         const PREFIXES: [&str; 4] = [FILE_PREFIX, METADATA_PREFIX, COMMENTS_PREFIX, REVISIONS_PREFIX];
+        let mut count = 0;
         for ids in ids.chunks(STEP) {
             for prefix in PREFIXES {
                 let keys: Vec<String> = ids.iter().map(|id| format!("{prefix}{id}")).collect();
@@ -91,6 +93,7 @@ impl Pass<'_, '_> {
                     if attributes.is_some_and(|attributes| attributes.kind() == FileKind::Folder) {
                         self.changed_folders.insert(id.clone());
                     }
+                    count += u64::from(prefix == FILE_PREFIX);
                     self.sink.removed(&self.files.stream, key)?;
                 }
             }
@@ -100,7 +103,7 @@ impl Pass<'_, '_> {
                 }
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Tells that bytes of older revisions of a file are gone, but for some.
@@ -144,7 +147,8 @@ impl Pass<'_, '_> {
                 Err(error) => return Err(unit_error(&error)),
             }
         }
-        self.remove(&missing)
+        self.sums.deleted += self.remove(&missing)?;
+        Ok(())
     }
 
     fn each_known_id(&mut self, mut take: impl FnMut(&str)) -> Result<(), UnitError> {

@@ -110,6 +110,7 @@ impl Pass<'_, '_> {
         let folders = file.attributes.parents.iter();
         self.handed.extend(folders.map(|folder| (file.id.clone(), folder.clone())));
         self.gone.remove(&file.id);
+        self.sums.count(held, &file.attributes);
         if held.is_none() && file.attributes.kind() == FileKind::Folder {
             self.new_folders.insert(file.id.clone());
         }

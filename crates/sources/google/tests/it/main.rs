@@ -4,5 +4,7 @@
 
 mod directory;
 mod domain;
+mod drive;
+mod drives;
 mod mail;
 mod trouble;
