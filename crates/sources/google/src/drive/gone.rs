@@ -10,7 +10,7 @@ use super::{
     COMMENTS_PREFIX, FILE_PREFIX, FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, REVISION_PREFIX,
     REVISIONS_PREFIX, file_key, take::Effort, wire::DriveFile,
 };
-use crate::failure::{chain, unit_error};
+use crate::failure::{chain, is_passing, unit_error};
 
 const KNOWN_PAGE: u32 = 1000;
 /// So many files are asked about at a time.
@@ -61,10 +61,12 @@ impl Pass<'_, '_> {
     /// Keeps a file that is held and cannot be seen, and says so in its attributes.
     fn unseen(&mut self, id: &str, error: &ApiError) -> Result<(), UnitError> {
         match error {
-            ApiError::NotFound(_) | ApiError::Refused(_) => {}
             ApiError::Stopped | ApiError::Obstacle(_) => return Err(unit_error(error)),
             // Nothing was said about it at all: it is asked for again in a round.
-            _ => return self.note_failed(id, UnreadableReason::Failed { detail: chain(error) }),
+            error if is_passing(error) => {
+                return self.note_failed(id, UnreadableReason::Failed { detail: chain(error) });
+            }
+            _ => {}
         }
         let known = self.sink.known(&self.files.stream, vec![file_key(id)])?;
         let Some(known) = known.into_iter().flatten().find(|known| known.has_content) else { return Ok(()) };

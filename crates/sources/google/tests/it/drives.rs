@@ -79,10 +79,6 @@ impl Domain {
             .with_tenant(|tenant| tenant.shared_drives().iter().map(|(id, _)| id.to_string()).collect())
     }
 
-    pub(crate) fn calls(&self, method: &str) -> u64 {
-        self.running.with_tenant(|tenant| tenant.traffic().calls(method))
-    }
-
     pub(crate) fn forget_calls(&self) {
         self.running.with_tenant(google_tenant::Tenant::clear_traffic);
     }
@@ -115,7 +111,7 @@ impl Domain {
                     &item.attributes
                 }
                 Err(reason) => {
-                    self.assert_withheld(file, &hand, reason);
+                    assert_withheld(file, &hand, reason);
                     &held[format!("metadata/{}", file.id).as_str()].attributes
                 }
             };
@@ -135,7 +131,12 @@ impl Domain {
             );
             let mine: BTreeMap<String, String> =
                 told.permissions.into_iter().map(|own| (own.id, own.role)).collect();
-            assert_eq!(mine, hand.get(&path).map(roles).unwrap_or_default(), "who sees {}", file.name);
+            assert_eq!(
+                mine,
+                hand.get(&path).map(|list| roles(&list)).unwrap_or_default(),
+                "who sees {}",
+                file.name
+            );
         }
     }
 
@@ -148,28 +149,29 @@ impl Domain {
             Some(kind) => hand.export(&file.id, FORMATS.iter().find(|(own, _)| *own == kind)?.1),
         }
     }
+}
 
-    fn assert_withheld(&self, file: &FileView, hand: &Hand<'_>, reason: &UnreadableReason) {
-        let exported = file.media_type.strip_prefix("application/vnd.google-apps.");
-        let has_format = exported.is_none_or(|kind| FORMATS.iter().any(|(own, _)| *own == kind));
-        match reason {
-            UnreadableReason::Unsupported { detail } => {
-                assert!(!has_format && detail.contains("exported"), "{}: {detail}", file.name);
-            }
-            UnreadableReason::Denied { detail } if detail.contains("Abusive") => {
-                assert_eq!(file.name, "Flagged.zip");
-            }
-            UnreadableReason::Denied { .. } => {
-                let path = format!("files/{}?supportsAllDrives=true&fields=capabilities", file.id);
-                let may = &hand.get(&path).unwrap()["capabilities"]["canDownload"];
-                assert_eq!(may, false, "{}", file.name);
-            }
-            other => panic!("{}: {other:?}", file.name),
+#[track_caller]
+fn assert_withheld(file: &FileView, hand: &Hand<'_>, reason: &UnreadableReason) {
+    let exported = file.media_type.strip_prefix("application/vnd.google-apps.");
+    let has_format = exported.is_none_or(|kind| FORMATS.iter().any(|(own, _)| *own == kind));
+    match reason {
+        UnreadableReason::Unsupported { detail } => {
+            assert!(!has_format && detail.contains("exported"), "{}: {detail}", file.name);
         }
+        UnreadableReason::Denied { detail } if detail.contains("Abusive") => {
+            assert_eq!(file.name, "Flagged.zip");
+        }
+        UnreadableReason::Denied { .. } => {
+            let path = format!("files/{}?supportsAllDrives=true&fields=capabilities", file.id);
+            let may = &hand.get(&path).unwrap()["capabilities"]["canDownload"];
+            assert_eq!(may, false, "{}", file.name);
+        }
+        other => panic!("{}: {other:?}", file.name),
     }
 }
 
-fn roles(list: Value) -> BTreeMap<String, String> {
+fn roles(list: &Value) -> BTreeMap<String, String> {
     let all = list["permissions"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     all.map(|one| (text(&one["id"]), text(&one["role"]))).collect()

@@ -5,6 +5,7 @@
 mod directory;
 mod domain;
 mod drive;
+mod drive_trouble;
 mod drives;
 mod mail;
 mod trouble;
