@@ -66,7 +66,7 @@ impl Workspace {
             key: format!("file:{}", self.key_file(0)?.display()),
             admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
             // It is about mail; files would only make it take longer.
-            parts: vec![source_google::Part::Directory, source_google::Part::Gmail],
+            parts: parts.to_vec(),
             users: Vec::new(),
             every_s: 1,
             threads: default_threads(),
