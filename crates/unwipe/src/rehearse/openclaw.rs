@@ -360,7 +360,7 @@ fn letters(workspace: &Workspace, mailbox: &str) -> Letters {
     let mut letters = Letters::new();
     workspace.running.with_tenant(|tenant| {
         tenant.each_letter(mailbox, |letter| {
-            let labels = letter.labels.iter().map(|label| label.to_string()).collect();
+            let labels = letter.labels.into_iter().collect();
             letters.insert(letter.id, Letter { labels, text: letter.raw.to_vec() });
         });
     });
