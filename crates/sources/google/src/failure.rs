@@ -34,6 +34,10 @@ pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
         ApiError::Stopped => return None,
         error if is_passing(error) => UnreadableReason::Failed { detail: chain(error) },
         ApiError::NotFound(_) => UnreadableReason::Vanished,
+        // A token that is not taken says nothing about the item.
+        ApiError::Refused(refusal) if refusal.status.as_u16() == 401 => {
+            UnreadableReason::Failed { detail: refusal.to_string() }
+        }
         ApiError::Refused(refusal) if refusal.status.as_u16() == 403 => {
             UnreadableReason::Denied { detail: refusal.to_string() }
         }
