@@ -23,7 +23,7 @@ use ports::Clock;
 use crate::ReadError;
 
 pub use read::Units;
-pub use sink::{Body, UnitSink};
+pub use sink::{Body, KnownBelow, UnitSink};
 
 /// A part of a source that is read on its own.
 pub trait Unit: Send + Sync {

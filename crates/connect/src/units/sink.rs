@@ -147,6 +147,37 @@ impl UnitSink<'_> {
     }
 }
 
+/// Walks over the known keys below a prefix, page by page, in order. Between two pages the sink is free for other calls.
+pub struct KnownBelow<'p> {
+    prefix: &'p str,
+    /// The key behind which the next page begins; absent: nothing more comes.
+    after: Option<String>,
+}
+
+/// How many known keys are asked for at a time.
+const KNOWN_PAGE: u32 = 1000;
+
+impl<'p> KnownBelow<'p> {
+    /// Begins a walk.
+    pub fn new(prefix: &'p str) -> Self {
+        Self { prefix, after: Some(prefix.to_owned()) }
+    }
+
+    /// Returns the next page, of which every key begins with the prefix; `None` when there are no more.
+    pub fn next_page(
+        &mut self,
+        stream: &StreamName,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<Option<Vec<String>>, UnitError> {
+        let Some(after) = self.after.take() else { return Ok(None) };
+        let mut page = sink.known_keys(stream, Some(&after), KNOWN_PAGE)?;
+        // A key that is not below the prefix lies behind all that are.
+        self.after = page.last().filter(|last| last.starts_with(self.prefix)).cloned();
+        page.retain(|key| key.starts_with(self.prefix));
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
 fn receive<T>(answered: &Receiver<T>) -> Result<T, UnitError> {
     answered.recv().map_err(|_| UnitError::Stopped)
 }

@@ -183,7 +183,7 @@ impl Directory {
             }
         }
         records::store(&self.stream, &all, sink)?;
-        records::remove_others(&self.stream, prefix, &listed, sink).map(drop)
+        records::remove_others(&self.stream, prefix, &listed, sink)
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Their attributes carry a hash of the document, so that one that is as it was is not stored again.
 
-use connect::units::{Body, UnitError, UnitSink};
+use std::collections::BTreeSet;
+
+use connect::units::{Body, KnownBelow, UnitError, UnitSink};
 use model::{Item, Layout, StreamName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,7 +47,6 @@ impl Record {
 
 /// How many keys are asked for at a time.
 const PAGE: usize = 500;
-const KNOWN_PAGE: u32 = 1000;
 
 /// Stores those of some records that are new or changed.
 pub(crate) fn store(
@@ -78,21 +79,14 @@ pub(crate) fn store(
 pub(crate) fn remove_others(
     stream: &StreamName,
     prefix: &str,
-    listed: &std::collections::BTreeSet<String>,
+    listed: &BTreeSet<String>,
     sink: &mut UnitSink<'_>,
-) -> Result<u64, UnitError> {
-    let (mut after, mut gone) = (prefix.to_owned(), 0);
-    loop {
-        let page = sink.known_keys(stream, Some(&after), KNOWN_PAGE)?;
-        for key in page.iter().take_while(|key| key.starts_with(prefix)) {
-            if !listed.contains(key) {
-                gone += 1;
-                sink.removed(stream, key.clone())?;
-            }
-        }
-        match page.last() {
-            Some(last) if last.starts_with(prefix) => after.clone_from(last),
-            _ => return Ok(gone),
+) -> Result<(), UnitError> {
+    let mut known = KnownBelow::new(prefix);
+    while let Some(keys) = known.next_page(stream, sink)? {
+        for key in keys.into_iter().filter(|key| !listed.contains(key)) {
+            sink.removed(stream, key)?;
         }
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use connect::units::UnitError;
+use connect::units::{KnownBelow, UnitError};
 use google_api::{ApiError, Get};
 use model::{Item, UnreadableReason};
 
@@ -12,7 +12,6 @@ use super::{
 };
 use crate::failure::{chain, is_passing, unit_error};
 
-const KNOWN_PAGE: u32 = 1000;
 /// So many files are asked about at a time.
 const STEP: usize = 500;
 /// What seems to be gone is asked for by name, up to so many; of more, so many.
@@ -111,29 +110,23 @@ impl Pass<'_, '_> {
     /// Tells that bytes of older revisions of a file are gone, but for some.
     pub(super) fn remove_revisions(&mut self, id: &str, kept: &HashSet<String>) -> Result<(), UnitError> {
         let prefix = format!("{REVISION_PREFIX}{id}/");
-        let mut after = prefix.clone();
-        loop {
-            let page = self.sink.known_keys(&self.files.stream, Some(&after), KNOWN_PAGE)?;
-            for key in page.iter().take_while(|key| key.starts_with(&prefix)) {
-                if !kept.contains(key) {
-                    self.sink.removed(&self.files.stream, key.clone())?;
-                }
-            }
-            match page.last() {
-                Some(last) if last.starts_with(&prefix) => after.clone_from(last),
-                _ => return Ok(()),
+        let mut known = KnownBelow::new(&prefix);
+        while let Some(keys) = known.next_page(&self.files.stream, self.sink)? {
+            for key in keys.into_iter().filter(|key| !kept.contains(key)) {
+                self.sink.removed(&self.files.stream, key)?;
             }
         }
+        Ok(())
     }
 
     /// Looks at what is held and was not in a complete list.
     pub(super) fn find_gone(&mut self, seen: &HashSet<String>) -> Result<(), UnitError> {
         let mut missing = Vec::new();
-        self.each_known_id(|id| {
-            if !seen.contains(id) {
-                missing.push(id.to_owned());
-            }
-        })?;
+        let mut known = KnownBelow::new(FILE_PREFIX);
+        while let Some(keys) = known.next_page(&self.files.stream, self.sink)? {
+            let ids = keys.iter().filter_map(|key| key.strip_prefix(FILE_PREFIX));
+            missing.extend(ids.filter(|id| !seen.contains(*id)).map(str::to_owned));
+        }
         if missing.len() <= CONFIRMED_MAX || !self.files.sees_all() {
             return self.look_again(&missing, Effort::Compare);
         }
@@ -151,17 +144,5 @@ impl Pass<'_, '_> {
         }
         self.sums.deleted += self.remove(&missing)?;
         Ok(())
-    }
-
-    fn each_known_id(&mut self, mut take: impl FnMut(&str)) -> Result<(), UnitError> {
-        let mut after = FILE_PREFIX.to_owned();
-        loop {
-            let page = self.sink.known_keys(&self.files.stream, Some(&after), KNOWN_PAGE)?;
-            page.iter().map_while(|key| key.strip_prefix(FILE_PREFIX)).for_each(&mut take);
-            match page.last() {
-                Some(last) if last.starts_with(FILE_PREFIX) => after.clone_from(last),
-                _ => return Ok(()),
-            }
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use connect::units::UnitError;
+use connect::units::{KnownBelow, UnitError};
 use google_api::{ApiError, Get, method};
 
 use super::{
@@ -11,7 +11,6 @@ use super::{
 };
 use crate::failure::unit_error;
 
-const KNOWN_PAGE: u32 = 1000;
 const PAGE: &str = "1000";
 /// Asking for so many files by their ids takes as many requests as listing a thousand. Lists cost more quota, so that
 /// this is not far from what both cost.
@@ -74,13 +73,10 @@ impl Pass<'_, '_> {
     fn tree(&mut self) -> Result<Tree, UnitError> {
         let mut tree = Tree::default();
         for prefix in [FILE_PREFIX, METADATA_PREFIX] {
-            let mut after = prefix.to_owned();
-            loop {
-                let mut page = self.sink.known_keys(&self.files.stream, Some(&after), KNOWN_PAGE)?;
-                let Some(last) = page.last().cloned() else { break };
-                page.retain(|key| key.starts_with(prefix));
-                let known = self.sink.known(&self.files.stream, page.clone())?;
-                for (key, known) in page.iter().zip(known) {
+            let mut below = KnownBelow::new(prefix);
+            while let Some(keys) = below.next_page(&self.files.stream, self.sink)? {
+                let known = self.sink.known(&self.files.stream, keys.clone())?;
+                for (key, known) in keys.iter().zip(known) {
                     tree.files += 1;
                     let attributes = known.and_then(|known| FileAttributes::of_text(&known.attributes));
                     let id = key.strip_prefix(prefix).unwrap_or(key);
@@ -89,10 +85,6 @@ impl Pass<'_, '_> {
                         tree.add(id, folder);
                     }
                 }
-                if !last.starts_with(prefix) {
-                    break;
-                }
-                after = last;
             }
         }
         for (id, folder) in &self.handed {

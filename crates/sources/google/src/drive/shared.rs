@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connect::units::{Unit, UnitError, UnitSink};
+use connect::units::{KnownBelow, Unit, UnitError, UnitSink};
 use google_api::{ApiError, Get, ReadApi, method};
 use model::StreamName;
 use serde_json::Value;
@@ -210,20 +210,17 @@ impl Unit for SharedDrives {
         records::store(&self.stream, &drives, sink)?;
         records::store(&self.stream, &members, sink)?;
         records::remove_others(&self.stream, DRIVE_PREFIX, &listed, sink)?;
-        records::remove_others(&self.stream, MEMBER_PREFIX, &listed_members, sink).map(drop)
+        records::remove_others(&self.stream, MEMBER_PREFIX, &listed_members, sink)
     }
 }
 
 impl SharedDrives {
     /// Asks for each shared drive by name that is held and not listed: a list that leaves out what is there says nothing.
     fn confirm_gone(&self, listed: &BTreeSet<String>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let mut after = DRIVE_PREFIX.to_owned();
-        loop {
-            let page = sink.known_keys(&self.stream, Some(&after), 1000)?;
-            for id in page.iter().map_while(|key| key.strip_prefix(DRIVE_PREFIX)) {
-                if listed.contains(&format!("{DRIVE_PREFIX}{id}")) {
-                    continue;
-                }
+        let mut known = KnownBelow::new(DRIVE_PREFIX);
+        while let Some(keys) = known.next_page(&self.stream, sink)? {
+            let held = keys.iter().filter(|key| !listed.contains(*key));
+            for id in held.filter_map(|key| key.strip_prefix(DRIVE_PREFIX)) {
                 let path = format!("drive/v3/drives/{}", connect_http::escape(id));
                 let get = Get::new(&method::DRIVE_DRIVES_GET, path).query("useDomainAdminAccess", "true");
                 match self.api.get::<Value>(&self.admin, &get) {
@@ -235,11 +232,8 @@ impl SharedDrives {
                     }
                 }
             }
-            match page.last() {
-                Some(last) if last.starts_with(DRIVE_PREFIX) => after.clone_from(last),
-                _ => return Ok(()),
-            }
         }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use connect::{
     KnownItem,
-    units::{UnitError, UnitSink},
+    units::{KnownBelow, UnitError, UnitSink},
 };
 use google_api::{ApiError, Get, method};
 use model::Item;
@@ -18,7 +18,6 @@ use super::{
 use crate::failure::unit_error;
 
 const PAGE: &str = "500";
-const KNOWN_PAGE: u32 = 1000;
 /// Of what seems to be gone so many are asked for by name.
 const CONFIRMED_MAX: usize = 20;
 
@@ -134,15 +133,10 @@ impl Mailbox {
     /// leaves out what is there says nothing about the rest either.
     fn find_gone(&self, seen: &HashSet<String>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         let mut gone = Vec::new();
-        let mut after = PREFIX.to_owned();
-        loop {
-            let page = sink.known_keys(&self.stream, Some(&after), KNOWN_PAGE)?;
-            let ids = page.iter().map_while(|key| key.strip_prefix(PREFIX));
+        let mut known = KnownBelow::new(PREFIX);
+        while let Some(keys) = known.next_page(&self.stream, sink)? {
+            let ids = keys.iter().filter_map(|key| key.strip_prefix(PREFIX));
             gone.extend(ids.filter(|id| !seen.contains(*id)).map(str::to_owned));
-            match page.last() {
-                Some(last) if last.starts_with(PREFIX) => after.clone_from(last),
-                _ => break,
-            }
         }
         self.confirm_gone(&gone)?;
         gone.iter().try_for_each(|id| sink.removed(&self.stream, key(id)))

@@ -98,6 +98,6 @@ impl Mailbox {
             labels.push(Record::new(key, name.as_deref(), label));
         }
         records::store(&self.stream, &labels, sink)?;
-        records::remove_others(&self.stream, LABEL, &listed, sink).map(drop)
+        records::remove_others(&self.stream, LABEL, &listed, sink)
     }
 }
