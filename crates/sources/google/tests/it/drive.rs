@@ -176,10 +176,10 @@ fn comments_are_held_with_their_answers_even_deleted_ones() {
 }
 
 /// Makes folders in each other with files in them; returns the ids, the outermost folder first.
-fn nested(domain: &Domain, user: &str) -> Vec<String> {
+fn nested(domain: &Domain, user: &str, count: usize) -> Vec<String> {
     let hand = domain.hand(user);
     let mut ids = vec![hand.make(&json!({ "name": "outer", "mimeType": FOLDER }))];
-    for number in 0..12 {
+    for number in 0..count {
         let parent = ids[number / 2 * 2].clone();
         let kind = if number % 2 == 1 { FOLDER } else { "text/plain" };
         ids.push(hand.make(&json!({ "name": format!("n{number}"), "mimeType": kind, "parents": [parent] })));
@@ -189,21 +189,21 @@ fn nested(domain: &Domain, user: &str) -> Vec<String> {
 
 #[test]
 fn what_happens_to_a_folder_happens_to_what_is_in_it() {
-    // The feed names the folder alone, or some of what is in it.
-    for one_in in [None, Some(3)] {
+    // The feed names the folder alone, or some of what is in it; and there is so much that the drive is listed.
+    for (one_in, count) in [(None, 12), (Some(3), 12), (None, 80)] {
         let domain = Domain::with(&[Part::Drive], |settings| {
             (settings.size.users, settings.size.files) = (4, 10);
             settings.drive.descendant_changes_one_in = one_in;
         });
-        folder_changes(&domain);
+        folder_changes(&domain, count);
     }
 }
 
-fn folder_changes(domain: &Domain) {
+fn folder_changes(domain: &Domain, count: usize) {
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     let (user, stream) = somebody(domain);
-    let ids = nested(domain, &user);
+    let ids = nested(domain, &user, count);
     domain.capture(&mut sink);
     domain.assert_drives_held(&sink);
     let hand = domain.hand(&user);
