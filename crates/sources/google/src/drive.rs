@@ -242,6 +242,8 @@ struct Pass<'a, 's> {
     sink: &'a mut UnitSink<'s>,
     /// Files that were told to be gone.
     gone: HashSet<String>,
+    /// Files that were told to be in the trash.
+    trashed: HashSet<String>,
     /// Files that were handed over, with their folders.
     handed: Vec<(String, String)>,
     /// Folders that changed in a way that concerns what is in them.
@@ -272,6 +274,7 @@ impl Unit for Files {
             files: self,
             sink,
             gone: HashSet::new(),
+            trashed: HashSet::new(),
             handed: Vec::new(),
             changed_folders: BTreeSet::new(),
             new_folders: BTreeSet::new(),

@@ -21,7 +21,7 @@ pub(crate) struct ProtectGoogle {
     /// While capturing goes on, look again after this many seconds
     #[arg(long, default_value_t = crate::connectors::google::default_every_s(), value_name = "SECONDS")]
     pub(crate) every_s: u64,
-    /// Read this many mailboxes at a time
+    /// Read this many mailboxes and drives at a time
     #[arg(long, default_value_t = crate::connectors::google::default_threads(), value_name = "COUNT")]
     pub(crate) threads: usize,
     /// Speak to this address in place of Google: a simulator or a proxy

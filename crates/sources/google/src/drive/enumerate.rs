@@ -64,6 +64,7 @@ impl Pass<'_, '_> {
         {
             seen.insert(top.id.clone());
             self.take(vec![top], Effort::Compare)?;
+            self.forget_folders();
         }
         let list = files.list();
         let (mut token, mut restarts) = (None::<String>, 0);
@@ -81,14 +82,18 @@ impl Pass<'_, '_> {
             let listed = page.files.into_iter().filter(|file| files.has(file));
             let new = listed.filter(|file| seen.insert(file.id.clone())).collect();
             self.take(new, Effort::Compare)?;
+            self.forget_folders();
             token = page.next_page_token;
             if token.is_none() {
                 break;
             }
         }
-        // Whatever is in these folders was just listed.
+        if compare { self.find_gone(&seen) } else { Ok(()) }
+    }
+    /// Forgets what concerns what is in folders: all of it is being listed.
+    fn forget_folders(&mut self) {
         self.changed_folders.clear();
         self.new_folders.clear();
-        if compare { self.find_gone(&seen) } else { Ok(()) }
+        self.handed.clear();
     }
 }

@@ -8,6 +8,11 @@ use super::{FileAttributes, Pass, Place};
 /// People rarely trash or delete so many files between two looks.
 const DESTRUCTIVE_MIN: u64 = 20;
 
+/// Tells whether a file went into the trash.
+pub(super) fn is_trashed_now(held: Option<&FileAttributes>, now: &FileAttributes) -> bool {
+    held.is_some_and(|held| now.trashed && !held.trashed)
+}
+
 /// How many files went away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sums {
@@ -16,16 +21,6 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Counts a file that is in the trash and was not.
-    pub(super) const fn count(&mut self, held: Option<&FileAttributes>, now: &FileAttributes) {
-        if let Some(held) = held
-            && now.trashed
-            && !held.trashed
-        {
-            self.trashed += 1;
-        }
-    }
-
     const fn severity(self) -> Option<Severity> {
         Some(match self.trashed + self.deleted {
             0 => return None,
@@ -69,13 +64,13 @@ mod tests {
     #[test]
     fn only_what_was_outside_of_the_trash_went_into_it() {
         let file = |trashed| FileAttributes { trashed, ..FileAttributes::default() };
-        let mut sums = Sums::default();
         for (held, now) in [(None, true), (Some(true), true), (Some(false), false), (Some(true), false)] {
-            sums.count(held.map(file).as_ref(), &file(now));
+            assert!(!is_trashed_now(held.map(file).as_ref(), &file(now)));
         }
-        assert_eq!((sums, sums.severity()), (Sums::default(), None));
-        sums.count(Some(&file(false)), &file(true));
-        assert_eq!((sums.trashed, sums.severity()), (1, Some(Severity::Routine)));
+        assert!(is_trashed_now(Some(&file(false)), &file(true)));
+        assert_eq!(Sums::default().severity(), None);
+        let mut sums = Sums { trashed: 1, deleted: 0 };
+        assert_eq!(sums.severity(), Some(Severity::Routine));
         sums.deleted = 1;
         assert_eq!(sums.severity(), Some(Severity::Notable));
         sums.deleted = 30;

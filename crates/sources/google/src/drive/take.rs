@@ -2,7 +2,10 @@
 
 use connect::{KnownItem, units::UnitError};
 
-use super::{FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, file_key, wire::DriveFile};
+use super::{
+    FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, events::is_trashed_now, file_key,
+    wire::DriveFile,
+};
 
 /// How much is asked about a file that may be as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +113,10 @@ impl Pass<'_, '_> {
         let folders = file.attributes.parents.iter();
         self.handed.extend(folders.map(|folder| (file.id.clone(), folder.clone())));
         self.gone.remove(&file.id);
-        self.sums.count(held, &file.attributes);
+        // Of one that the feed names and that lies in a folder that it names, this is told once.
+        if is_trashed_now(held, &file.attributes) && self.trashed.insert(file.id.clone()) {
+            self.sums.trashed += 1;
+        }
         if held.is_none() && file.attributes.kind() == FileKind::Folder {
             self.new_folders.insert(file.id.clone());
         }

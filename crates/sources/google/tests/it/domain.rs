@@ -18,6 +18,8 @@ pub(crate) struct Domain {
     pub(crate) running: Running,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) parts: BTreeSet<Part>,
+    /// The only users that are read; empty for all.
+    pub(crate) only: BTreeSet<String>,
 }
 
 /// 2 March 2026.
@@ -40,7 +42,7 @@ impl Domain {
         change(&mut settings);
         let running =
             GoogleTenant::start(settings, Arc::clone(&clock) as _, Arc::new(SeededRandom::new(1))).unwrap();
-        Self { running, clock, parts: parts.iter().copied().collect() }
+        Self { running, clock, parts: parts.iter().copied().collect(), only: BTreeSet::new() }
     }
 
     pub(crate) fn key(&self) -> ServiceAccountKey {
@@ -60,7 +62,7 @@ impl Domain {
         let settings = GoogleSettings {
             admin: self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned()),
             parts: self.parts.clone(),
-            users: BTreeSet::new(),
+            users: self.only.clone(),
             api: ApiSettings { address: Some(self.running.url().to_owned()), ..ApiSettings::default() },
             threads: 4,
             clock: Arc::clone(&self.clock) as _,

@@ -6,7 +6,7 @@ use connect::testing::MemorySink;
 use google_tenant::{App, FileView, scopes};
 use model::UnreadableReason;
 use serde_json::Value;
-use source_google::drive::FileAttributes;
+use source_google::{Part, drive::FileAttributes};
 
 use crate::domain::Domain;
 
@@ -26,6 +26,11 @@ const FORMATS: [(&str, &str); 5] = [
 pub(crate) struct Hand<'d> {
     domain: &'d Domain,
     token: String,
+}
+
+/// Starts a domain with little in its drives.
+pub(crate) fn small(parts: &[Part]) -> Domain {
+    Domain::with(parts, |settings| (settings.size.users, settings.size.files) = (4, 18))
 }
 
 impl Domain {
