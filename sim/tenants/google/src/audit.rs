@@ -62,6 +62,8 @@ pub enum ParameterValue {
     Flag(bool),
     /// `multiValue`.
     Texts(Vec<String>),
+    /// `multiMessageValue`.
+    Messages(Vec<Vec<Parameter>>),
 }
 
 /// A named value of an activity.
@@ -82,6 +84,16 @@ impl Parameter {
     /// A number.
     pub const fn number(name: &'static str, value: i64) -> Self {
         Self { name, value: ParameterValue::Number(value) }
+    }
+
+    /// Several texts.
+    pub const fn texts(name: &'static str, values: Vec<String>) -> Self {
+        Self { name, value: ParameterValue::Texts(values) }
+    }
+
+    /// Several groups of named values.
+    pub const fn messages(name: &'static str, values: Vec<Vec<Self>>) -> Self {
+        Self { name, value: ParameterValue::Messages(values) }
     }
 
     /// A flag.
@@ -122,14 +134,23 @@ pub struct Activity {
 /// The log.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    /// By application: when each becomes visible, and what it is.
-    activities: BTreeMap<&'static str, VecDeque<(Moment, Activity)>>,
+    /// By application.
+    activities: BTreeMap<&'static str, VecDeque<Entry>>,
     count: u64,
 }
 
+#[derive(Debug)]
+struct Entry {
+    /// From when it is to be seen.
+    visible: Moment,
+    /// Which activity it is; one that appears twice has two entries.
+    number: u64,
+    activity: Activity,
+}
+
 impl Audit {
-    /// Adds an activity; its qualifier is drawn here.
-    pub(crate) fn add(&mut self, settings: &AuditSettings, seed: u64, mut activity: Activity) {
+    /// Adds an activity; its qualifier is drawn here. Returns its number.
+    pub(crate) fn add(&mut self, settings: &AuditSettings, seed: u64, mut activity: Activity) -> u64 {
         self.count += 1;
         let drawn = text::mixed(seed ^ text::mixed(self.count));
         activity.qualifier = drawn as i64;
@@ -142,11 +163,22 @@ impl Audit {
         let second = visible(text::mixed(drawn));
         let own = self.activities.entry(activity.application).or_default();
         if twice {
-            own.push_back((second, activity.clone()));
+            own.push_back(Entry { visible: second, number: self.count, activity: activity.clone() });
         }
-        own.push_back((first, activity));
+        own.push_back(Entry { visible: first, number: self.count, activity });
         while own.len() > settings.records_max {
             own.pop_front();
+        }
+        self.count
+    }
+
+    /// Notes of a call's activity how many bytes were answered.
+    pub(crate) fn measure(&mut self, application: &str, number: u64, bytes: u64) {
+        // Those of calls that are being answered are among the last.
+        let newer = |entry: &&mut Entry| entry.number >= number;
+        let own = self.activities.get_mut(application).into_iter().flat_map(|own| own.iter_mut().rev());
+        for entry in own.take_while(newer).filter(|entry| entry.number == number) {
+            entry.activity.parameters.push(Parameter::number("num_response_bytes", bytes as i64));
         }
     }
 
@@ -154,15 +186,15 @@ impl Audit {
     /// that what appeared late stands where it appeared.
     pub(crate) fn visible<'a>(&'a self, application: &str, now: Moment) -> Vec<&'a Activity> {
         let own = self.activities.get(application).into_iter().flatten();
-        let mut seen: Vec<&(Moment, Activity)> = own.filter(|(visible, _)| *visible <= now).collect();
-        seen.sort_by_key(|(visible, activity)| std::cmp::Reverse((*visible, activity.qualifier)));
-        seen.into_iter().map(|(_, activity)| activity).collect()
+        let mut seen: Vec<&Entry> = own.filter(|entry| entry.visible <= now).collect();
+        seen.sort_by_key(|entry| std::cmp::Reverse((entry.visible, entry.number)));
+        seen.into_iter().map(|entry| &entry.activity).collect()
     }
 
     /// Returns all activities, whether they have appeared or not, application by application, each in the order in
     /// which they happened.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Activity> {
-        self.activities.values().flatten().map(|(_, activity)| activity)
+        self.activities.values().flatten().map(|entry| &entry.activity)
     }
 }
 
@@ -207,7 +239,9 @@ mod tests {
             duplicate_one_in: Some(4),
             ..AuditSettings::immediate()
         };
-        (0..100).for_each(|second| audit.add(&settings, 1, activity(second)));
+        (0..100).for_each(|second| {
+            audit.add(&settings, 1, activity(second));
+        });
         let seen = audit.visible("drive", Moment::from_micros(10_000_000_000));
         let times: Vec<i64> = seen.iter().map(|a| a.time.as_micros()).collect();
         assert!(times.len() > 110, "{}", times.len());

@@ -54,7 +54,15 @@ pub(crate) enum Transport {
 }
 
 /// A call that counts as running until [`Shared::end`].
-pub(crate) type Slot = (&'static str, Arc<str>);
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    service: &'static str,
+    user: Arc<str>,
+    /// The number of its row in the audit log.
+    row: Option<u64>,
+    /// How many bytes are answered.
+    bytes: u64,
+}
 
 /// An answer as it is sent.
 #[derive(Debug)]
@@ -91,8 +99,12 @@ impl Shared {
 
     /// Notes that an answer has been sent.
     pub(crate) fn end(&self, slot: Option<&Slot>) {
-        if let Some((service, user)) = slot {
-            self.lock().traffic.end(service, user);
+        if let Some(slot) = slot {
+            let mut tenant = self.lock();
+            tenant.traffic.end(slot.service, &slot.user);
+            if let Some(row) = slot.row {
+                tenant.audit.measure("token", row, slot.bytes);
+            }
         }
     }
 
@@ -116,7 +128,11 @@ impl Shared {
             now: model::Moment::from_micros(0),
         };
         let answered = self.answer(route, &mut call, bearer.as_deref());
-        render(answered)
+        let mut outcome = render(answered);
+        if let Some(slot) = &mut outcome.slot {
+            slot.bytes = outcome.body.len() as u64;
+        }
+        outcome
     }
 
     fn answer(&self, route: &'static Route, call: &mut Call, bearer: Option<&str>) -> Answered {
@@ -137,7 +153,10 @@ impl Shared {
         let user = Arc::clone(&call.caller.email);
         let running = tenant.traffic.begin(route.service, &user);
         let effect = tenant.faults.meet(tenant.settings.seed, route.id, &user);
-        let answer = carry_out(tenant, route, call, bearer, effect.as_ref(), running);
+        let (answer, row) = match carry_out(tenant, route, call, bearer, effect.as_ref(), running) {
+            Ok((answer, row)) => (answer, row),
+            Err(refusal) => (Err(refusal), None),
+        };
         tenant.traffic.count(route.id, &user, answer.is_err());
         let (transport, slow) = match effect {
             Some(Effect::Truncated(bytes)) => (Transport::Truncated(bytes), Duration::ZERO),
@@ -146,7 +165,13 @@ impl Shared {
             Some(Effect::Slow(delay)) => (Transport::Whole, delay),
             _ => (Transport::Whole, Duration::ZERO),
         };
-        Answered { answer, mask, transport, delay: latency + slow, slot: Some((route.service, user)) }
+        Answered {
+            answer,
+            mask,
+            transport,
+            delay: latency + slow,
+            slot: Some(Slot { service: route.service, user, row, bytes: 0 }),
+        }
     }
 }
 
@@ -198,7 +223,7 @@ fn carry_out(
     bearer: Option<&str>,
     effect: Option<&Effect>,
     running: u32,
-) -> Answer {
+) -> Result<(Answer, Option<u64>), Refusal> {
     if let Some(refusal) = effect.and_then(Effect::refusal) {
         if effect == Some(&Effect::TokenExpired) {
             tenant.oauth.forget(bearer.unwrap_or_default());
@@ -220,13 +245,11 @@ fn carry_out(
     };
     tenant.quota.charge(&tenant.settings.quota, tenant.settings.seed, charge, call.now)?;
     let answer = (route.handler)(tenant, call);
-    if !route.scopes.is_empty() {
-        note_activity(tenant, route, call);
-    }
-    answer
+    let row = (!route.scopes.is_empty()).then(|| note_activity(tenant, route, call));
+    Ok((answer, row))
 }
 
-fn note_activity(tenant: &mut Tenant, route: &Route, call: &Call) {
+fn note_activity(tenant: &mut Tenant, route: &Route, call: &Call) -> u64 {
     let bucket = match route.service {
         "gmail" => "GMAIL",
         "drive" => "DRIVE",
@@ -240,7 +263,7 @@ fn note_activity(tenant: &mut Tenant, route: &Route, call: &Call) {
         Parameter::text("method_name", route.id),
         Parameter::text("product_bucket", bucket),
     ];
-    tenant.note(call, "token", "auth", "activity", parameters);
+    tenant.note_row(call, "token", "auth", "activity", parameters)
 }
 
 fn render(answered: Answered) -> Outcome {

@@ -268,7 +268,12 @@ impl Tenant {
             let mailbox = seed::mail::mailbox(self, user);
             self.mailboxes.insert(Arc::clone(id), mailbox);
         }
-        self.mailboxes.get_mut(id)
+        let (lifetime, now) = (self.settings.trash_lifetime, self.clock.now());
+        let mailbox = self.mailboxes.get_mut(id)?;
+        if let Some(lifetime) = lifetime {
+            mailbox.purge(lifetime, now);
+        }
+        Some(mailbox)
     }
 
     fn mailbox_of(&mut self, user: &str) -> Option<&mut Mailbox> {

@@ -37,9 +37,12 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Speaks TLS, and writes the certificate of its authority to this file.
-    #[arg(long, value_name = "FILE")]
-    tls: Option<PathBuf>,
+    /// Speaks TLS, with a certificate of an authority made for this run.
+    #[arg(long)]
+    tls: bool,
+    /// Where the certificate of that authority is written.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    authority_file: Option<PathBuf>,
     /// Where the key file of the service account that reads is written.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -83,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             contacts: arguments.contacts,
         },
         listen: arguments.listen,
-        tls: arguments.tls.is_some(),
+        tls: arguments.tls,
         quota: match arguments.quota {
             Quota::Old => QuotaSettings::old(),
             Quota::New => QuotaSettings::new(),
@@ -107,9 +110,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn write_files(arguments: &Arguments, running: &Running) -> Result<(), String> {
-    let write =
-        |path: &Path, text: &str| files::replace(path, text.as_bytes()).map_err(|error| error.to_string());
-    if let (Some(path), Some(authority)) = (&arguments.tls, running.authority()) {
+    let write = |path: &Path, text: &str| {
+        // A bare name has no folder that could be synced.
+        let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+        files::replace(&path, text.as_bytes()).map_err(|error| error.to_string())
+    };
+    if let (Some(path), Some(authority)) = (&arguments.authority_file, running.authority()) {
         write(path, authority)?;
     }
     let accounts: Vec<String> = running

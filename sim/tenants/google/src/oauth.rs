@@ -18,7 +18,7 @@ pub(crate) use account::Accounts;
 pub use account::ServiceAccount;
 pub(crate) use endpoint::ROUTES;
 
-use crate::{tenant::Tenant, text};
+use crate::{audit::Parameter, tenant::Tenant, text};
 
 /// Scopes by their full names.
 #[expect(missing_docs, reason = "each is documented by its value")]
@@ -37,6 +37,15 @@ pub mod scopes {
     pub const DRIVE_READONLY: &str = "https://www.googleapis.com/auth/drive.readonly";
     pub const CALENDAR: &str = "https://www.googleapis.com/auth/calendar";
     pub const CALENDAR_READONLY: &str = "https://www.googleapis.com/auth/calendar.readonly";
+    pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
+    pub const CALENDAR_EVENTS_READONLY: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.all";
+    pub const CALENDAR_CALENDARS_READONLY: &str = "https://www.googleapis.com/auth/calendar.all.readonly";
+    pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
+    pub const CALENDAR_LIST_READONLY: &str = "https://www.googleapis.com/auth/calendar.calendarlist.readonly";
+    pub const CALENDAR_ACLS: &str = "https://www.googleapis.com/auth/calendar.acls";
+    pub const CALENDAR_ACLS_READONLY: &str = "https://www.googleapis.com/auth/calendar.acls.readonly";
+    pub const CALENDAR_SETTINGS_READONLY: &str = "https://www.googleapis.com/auth/calendar.settings.readonly";
     pub const CONTACTS: &str = "https://www.googleapis.com/auth/contacts";
     pub const CONTACTS_READONLY: &str = "https://www.googleapis.com/auth/contacts.readonly";
     pub const CONTACTS_OTHER_READONLY: &str = "https://www.googleapis.com/auth/contacts.other.readonly";
@@ -64,6 +73,7 @@ pub mod scopes {
         GMAIL_SETTINGS_BASIC,
         DRIVE_READONLY,
         CALENDAR_READONLY,
+        CALENDAR_ACLS_READONLY,
         CONTACTS_READONLY,
         CONTACTS_OTHER_READONLY,
         DIRECTORY_READONLY,
@@ -213,19 +223,47 @@ impl Oauth {
 }
 
 impl Tenant {
-    /// Allows a service account, by its numeric client id, to act for everybody with exactly these scopes.
+    /// Allows a service account, by its numeric client id, to act for everybody with exactly these scopes. The
+    /// administrator does it; the log says so.
     pub fn delegate<'a>(&mut self, client_id: &str, scopes: impl IntoIterator<Item = &'a str>) {
-        let scopes = scopes.into_iter().map(str::to_owned).collect();
-        self.oauth.delegations.insert(client_id.to_owned(), scopes);
+        let scopes: Vec<&str> = scopes.into_iter().collect();
+        self.note_delegation("AUTHORIZE_API_CLIENT_ACCESS", client_id, &scopes);
+        self.set_delegation(client_id, &scopes);
     }
 
     /// Takes that back; tokens that were given out stay good until they expire.
     pub fn undelegate(&mut self, client_id: &str) {
-        self.oauth.delegations.remove(client_id);
+        let scopes = self.oauth.delegations.remove(client_id).unwrap_or_default();
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        self.note_delegation("REMOVE_API_CLIENT_ACCESS", client_id, &scopes);
     }
 
-    /// Lets a user consent to a program; `None` when there is no such user. An earlier consent is widened.
+    /// Writes a delegation down without a word in the log.
+    pub(crate) fn set_delegation(&mut self, client_id: &str, scopes: &[&str]) {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        self.oauth.delegations.insert(client_id.to_owned(), scopes);
+    }
+
+    fn note_delegation(&mut self, name: &'static str, client_id: &str, scopes: &[&str]) {
+        let Some(admin) = self.administrator().map(str::to_owned) else { return };
+        let parameters = vec![
+            Parameter::text("API_CLIENT_NAME", client_id.to_owned()),
+            Parameter::text("API_SCOPES", scopes.join(",")),
+            Parameter::text("DOMAIN_NAME", self.settings.domain.clone()),
+        ];
+        self.note_of_person(&admin, ("admin", "DOMAIN_SETTINGS", name), parameters);
+    }
+
+    /// Lets a user consent to a program; `None` when there is no such user. An earlier consent is widened, and the log
+    /// says that the user did it.
     pub fn authorize(&mut self, user: &str, app: &App, scopes: &[&str]) -> Option<Grant> {
+        let grant = self.consent(user, app, scopes)?;
+        self.note_consent("authorize", &grant);
+        Some(grant)
+    }
+
+    /// Writes a consent down without a word in the log.
+    pub(crate) fn consent(&mut self, user: &str, app: &App, scopes: &[&str]) -> Option<Grant> {
         let id = Arc::clone(&self.directory.user(user)?.id);
         let mut wanted: BTreeSet<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let earlier = self.oauth.grants.iter().position(|g| g.user == id && g.app.client_id == app.client_id);

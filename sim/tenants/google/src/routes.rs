@@ -9,8 +9,9 @@ use std::{collections::HashMap, fmt};
 use hyper::Method;
 
 use crate::{
+    calendar,
     call::{Answer, Call},
-    directory, drive, gmail, oauth,
+    directory, drive, gmail, oauth, people, reports,
     tenant::Tenant,
     text,
 };
@@ -44,7 +45,15 @@ impl fmt::Debug for Route {
 }
 
 /// The tables of all services.
-const TABLES: &[&[&[Route]]] = &[&[oauth::ROUTES], &directory::ROUTES, &gmail::ROUTES, &[drive::ROUTES]];
+const TABLES: &[&[&[Route]]] = &[
+    &[oauth::ROUTES],
+    &directory::ROUTES,
+    &gmail::ROUTES,
+    &[drive::ROUTES],
+    &calendar::ROUTES,
+    &people::ROUTES,
+    &[reports::ROUTES],
+];
 
 /// The table, made ready for finding.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! A believable company from a seed.
 
+mod calendars;
 mod company;
+mod contacts;
 mod drive;
 mod drive_names;
 pub(crate) mod mail;
@@ -20,7 +22,9 @@ pub(crate) fn furnish(tenant: &mut Tenant) {
     structure::furnish(tenant);
     drive::furnish(tenant);
     let reader = tenant.add_service_account(READER);
-    tenant.delegate(&reader.client_id, scopes::READING.iter().copied());
+    tenant.set_delegation(&reader.client_id, scopes::READING);
     let writer = tenant.add_service_account(WRITER);
-    tenant.delegate(&writer.client_id, scopes::WRITING.iter().copied());
+    tenant.set_delegation(&writer.client_id, scopes::WRITING);
+    calendars::furnish(tenant);
+    contacts::furnish(tenant);
 }

@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 use self::{content::Content, tls::Credential};
 use crate::{
     Settings, StartError, Tenant, batch,
-    dispatch::{self, Outcome, Request, Shared, Transport},
+    dispatch::{self, Outcome, Request, Shared, Slot, Transport},
     refusal::Refusal,
 };
 
@@ -161,6 +161,18 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAd
 #[error("the connection is broken on purpose")]
 struct Broken;
 
+/// A call that counts as running until this is dropped.
+struct Place<'a> {
+    shared: &'a Shared,
+    slot: Option<Slot>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.shared.end(self.slot.as_ref());
+    }
+}
+
 async fn answer(
     shared: &Shared,
     address: IpAddr,
@@ -191,10 +203,11 @@ async fn answer(
             "Request entity too large",
         )),
     };
+    // A client that hangs up while it waits takes its place with it.
+    let _place = Place { shared, slot: outcome.slot.clone() };
     if !outcome.delay.is_zero() {
         tokio::time::sleep(outcome.delay).await;
     }
-    shared.end(outcome.slot.as_ref());
     let zipped = head.headers.get("accept-encoding").and_then(|value| value.to_str().ok());
     respond(outcome, zipped.is_some_and(|accepted| accepted.contains("gzip")))
 }

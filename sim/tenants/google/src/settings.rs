@@ -7,7 +7,10 @@ use std::{
 
 use model::Moment;
 
-use crate::{audit::AuditSettings, drive::DriveSettings, quota::QuotaSettings};
+use crate::{
+    audit::AuditSettings, calendar::CalendarSettings, drive::DriveSettings, people::PeopleSettings,
+    quota::QuotaSettings, reports::ReportsSettings,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -73,6 +76,8 @@ pub struct Settings {
     pub page_lifetime: Duration,
     /// How long a mailbox remembers its changes.
     pub history: HistoryLimits,
+    /// How long messages stay in the trash and among spam; without it, for ever.
+    pub trash_lifetime: Option<Duration>,
     /// How long a deleted user can be brought back.
     pub undelete_window: Duration,
     /// How many calls a batch may hold.
@@ -81,6 +86,12 @@ pub struct Settings {
     pub drive: DriveSettings,
     /// When activities appear in the audit log.
     pub audit: AuditSettings,
+    /// How calendars behave.
+    pub calendar: CalendarSettings,
+    /// How contacts behave.
+    pub people: PeopleSettings,
+    /// How the Reports API behaves.
+    pub reports: ReportsSettings,
 }
 
 impl Default for Settings {
@@ -100,10 +111,14 @@ impl Default for Settings {
             clock_skew: Duration::from_mins(5),
             page_lifetime: Duration::from_hours(6),
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },
+            trash_lifetime: Some(30 * DAY),
             undelete_window: 20 * DAY,
             batch_max: 100,
             drive: DriveSettings::default(),
             audit: AuditSettings::default(),
+            calendar: CalendarSettings::default(),
+            people: PeopleSettings::default(),
+            reports: ReportsSettings::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that is in a simulated domain.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use model::Moment;
 use ports::{Clock, Random};
@@ -8,14 +8,17 @@ use ports::{Clock, Random};
 use crate::{
     Activity, Fault, Settings, Traffic,
     audit::{Audit, Parameter},
+    calendar::Calendars,
     call::Call,
     directory::Directory,
     drive::Drive,
     faults::Faults,
     gmail::Mailboxes,
     oauth::Oauth,
+    people::People,
     quota::Quota,
-    seed,
+    reports::Reports,
+    seed, text,
     upload::Uploads,
 };
 
@@ -28,6 +31,8 @@ pub struct Tenant {
     pub(crate) url: String,
     /// What has happened before the simulator was started has happened before this.
     pub(crate) anchor: Moment,
+    /// When the simulator was started.
+    pub(crate) started: Moment,
     pub(crate) oauth: Oauth,
     pub(crate) quota: Quota,
     pub(crate) faults: Faults,
@@ -39,6 +44,9 @@ pub struct Tenant {
     pub(crate) correspondents: Arc<Vec<(String, String)>>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) drive: Drive,
+    pub(crate) calendar: Calendars,
+    pub(crate) people: People,
+    pub(crate) reports: Reports,
 }
 
 impl fmt::Debug for Tenant {
@@ -58,7 +66,8 @@ impl Tenant {
         random: Arc<dyn Random>,
         url: String,
     ) -> Self {
-        let anchor = settings.anchor.unwrap_or_else(|| clock.now());
+        let started = clock.now();
+        let anchor = settings.anchor.unwrap_or(started);
         let mut tenant = Self {
             directory: Directory::new(&settings),
             drive: Drive::new(&settings),
@@ -67,6 +76,7 @@ impl Tenant {
             random,
             url,
             anchor,
+            started,
             oauth: Oauth::default(),
             quota: Quota::default(),
             faults: Faults::default(),
@@ -75,6 +85,9 @@ impl Tenant {
             uploads: Uploads::default(),
             correspondents: Arc::default(),
             mailboxes: Mailboxes::new(),
+            calendar: Calendars::default(),
+            people: People::default(),
+            reports: Reports::default(),
         };
         seed::furnish(&mut tenant);
         tenant
@@ -141,6 +154,31 @@ impl Tenant {
         self.audit.visible(application, self.now())
     }
 
+    /// Notes what a person did in the web interface, where no call is seen.
+    pub(crate) fn note_of_person(
+        &mut self,
+        user: &str,
+        (application, kind, name): (&'static str, &'static str, &'static str),
+        parameters: Vec<Parameter>,
+    ) {
+        let Some(user) = self.directory.user(user) else { return };
+        let activity = Activity {
+            time: self.now(),
+            qualifier: 0,
+            application,
+            actor: text::shared(&user.primary_email),
+            profile: Arc::clone(&user.id),
+            client_id: None,
+            client_name: None,
+            impersonation: false,
+            address: Ipv4Addr::LOCALHOST.into(),
+            kind,
+            name,
+            parameters,
+        };
+        self.audit.add(&self.settings.audit, self.settings.seed, activity);
+    }
+
     /// Notes an event of a call in the log of an application: `drive`, `access`, `trash`.
     pub(crate) fn note(
         &mut self,
@@ -150,6 +188,18 @@ impl Tenant {
         name: &'static str,
         parameters: Vec<Parameter>,
     ) {
+        self.note_row(call, application, kind, name, parameters);
+    }
+
+    /// Notes an event like [`Tenant::note`] and returns its number in the audit log.
+    pub(crate) fn note_row(
+        &mut self,
+        call: &Call,
+        application: &'static str,
+        kind: &'static str,
+        name: &'static str,
+        parameters: Vec<Parameter>,
+    ) -> u64 {
         let activity = Activity {
             time: call.now,
             qualifier: 0,
@@ -164,6 +214,6 @@ impl Tenant {
             name,
             parameters,
         };
-        self.audit.add(&self.settings.audit, self.settings.seed, activity);
+        self.audit.add(&self.settings.audit, self.settings.seed, activity)
     }
 }

@@ -93,6 +93,11 @@ impl Directory {
         Member { id, email, role: role.to_owned() }
     }
 
+    /// Tells whether a user, by id, is in a group or in a group of it.
+    pub(crate) fn is_member(&self, group: &str, user: &str) -> bool {
+        self.group(group).is_some_and(|group| self.derived(group).iter().any(|member| member.id == user))
+    }
+
     /// Returns the members of a group with those of the groups in it, each once.
     fn derived(&self, group: &Group) -> Vec<Member> {
         let (mut members, mut seen): (Vec<Member>, BTreeSet<&str>) = (Vec::new(), BTreeSet::new());

@@ -77,7 +77,7 @@ fn token(tenant: &mut Tenant, call: &Call) -> Answer {
 fn revoke(tenant: &mut Tenant, call: &Call) -> Answer {
     let user = user(tenant, call)?;
     let client = call.parameter("clientId");
-    if !tenant.oauth.withdraw(&user, client) {
+    if !tenant.revoke_consent(&user, client) {
         return Err(Refusal::no_resource("clientId"));
     }
     let email = tenant.directory.user(&user).map(|user| user.primary_email.clone()).unwrap_or_default();

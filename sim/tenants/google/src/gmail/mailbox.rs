@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -74,6 +75,9 @@ pub(crate) struct Mailbox {
     /// Date and id, for lists.
     order: BTreeSet<(i64, u64)>,
     threads: BTreeMap<u64, Vec<u64>>,
+    /// Since when messages are in the trash or among spam; and the same by message.
+    hidden: BTreeSet<(Moment, u64)>,
+    hidden_since: HashMap<u64, Moment>,
     by_message_id: HashMap<Box<str>, Vec<u64>>,
     pub(crate) labels: BTreeMap<Arc<str>, Label>,
     /// Draft id to message id.
@@ -95,6 +99,8 @@ impl Mailbox {
             messages: BTreeMap::new(),
             order: BTreeSet::new(),
             threads: BTreeMap::new(),
+            hidden: BTreeSet::new(),
+            hidden_since: HashMap::new(),
             by_message_id: HashMap::new(),
             labels: system_labels(),
             drafts: BTreeMap::new(),
@@ -152,9 +158,13 @@ impl Mailbox {
         self.order.range(..end).rev().copied()
     }
 
-    /// Puts a message in without a word in the history: it has been there before.
-    pub(crate) fn furnish(&mut self, id: u64, message: Message) {
+    /// Puts a message in without a word in the history: it has been there before. If it is hidden, it is so since
+    /// `now`.
+    pub(crate) fn furnish(&mut self, id: u64, message: Message, now: Moment) {
         self.last_id = self.last_id.max(id);
+        if message.is_hidden() {
+            self.hide(id, now);
+        }
         self.order.insert((message.internal_date, id));
         let thread = self.threads.entry(message.thread).or_default();
         thread.push(id);
@@ -182,13 +192,14 @@ impl Mailbox {
     pub(crate) fn add(&mut self, id: u64, mut message: Message, now: Moment) {
         let change = Change::Added(message.labels.iter().cloned().collect());
         message.history = self.record(id, message.thread, change, now);
-        self.furnish(id, message);
+        self.furnish(id, message, now);
     }
 
     /// Removes a message for ever; false when there is none.
     pub(crate) fn remove(&mut self, id: u64, now: Moment) -> bool {
         let Some(message) = self.messages.remove(&id) else { return false };
         self.order.remove(&(message.internal_date, id));
+        self.unhide(id);
         if let Some(thread) = self.threads.get_mut(&message.thread) {
             thread.retain(|own| *own != id);
             if thread.is_empty() {
@@ -210,6 +221,7 @@ impl Mailbox {
     pub(crate) fn relabel(&mut self, id: u64, add: &[Arc<str>], remove: &[Arc<str>], now: Moment) -> bool {
         let Some(message) = self.messages.get_mut(&id) else { return false };
         let thread = message.thread;
+        let was_hidden = message.is_hidden();
         let removed: Vec<Arc<str>> = remove
             .iter()
             .filter(|label| !add.contains(label) && message.labels.remove(&***label))
@@ -218,6 +230,10 @@ impl Mailbox {
         let added: Vec<Arc<str>> =
             add.iter().filter(|label| message.labels.insert(Arc::clone(label))).cloned().collect();
         let after: Vec<Arc<str>> = message.labels.iter().cloned().collect();
+        let hidden = message.is_hidden();
+        if hidden != was_hidden {
+            if hidden { self.hide(id, now) } else { self.unhide(id) }
+        }
         let mut last = None;
         if !added.is_empty() {
             last = Some(self.record(id, thread, Change::LabelsAdded(after.clone(), added), now));
@@ -236,6 +252,27 @@ impl Mailbox {
         let history = self.history.record(step, id, thread, change, now);
         self.watch.notice(history, now);
         history
+    }
+
+    fn hide(&mut self, id: u64, now: Moment) {
+        self.hidden.insert((now, id));
+        self.hidden_since.insert(id, now);
+    }
+
+    fn unhide(&mut self, id: u64) {
+        if let Some(since) = self.hidden_since.remove(&id) {
+            self.hidden.remove(&(since, id));
+        }
+    }
+
+    /// Removes for ever what has been in the trash or among spam for too long.
+    pub(crate) fn purge(&mut self, lifetime: Duration, now: Moment) {
+        let age = lifetime.as_micros() as i64;
+        while let Some((_, id)) = self.hidden.first().copied().filter(|(at, _)| now.micros_since(*at) >= age)
+        {
+            self.unhide(id);
+            self.remove(id, now);
+        }
     }
 
     /// Moves a message into the trash.

@@ -108,7 +108,7 @@ fn revoke(tenant: &mut Tenant, call: &Call) -> Answer {
         .map(|grant| (grant.user.to_string(), grant.app.client_id.clone()))
         .or_else(|| session.map(|session| (session.user.to_string(), session.client_id.to_string())));
     let known = tenant.oauth.forget(token);
-    let withdrawn = consent.is_some_and(|(user, client)| tenant.oauth.withdraw(&user, &client));
+    let withdrawn = consent.is_some_and(|(user, client)| tenant.revoke_consent(&user, &client));
     if known || withdrawn {
         return Ok(Reply::json(json!({})));
     }

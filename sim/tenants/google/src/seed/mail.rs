@@ -176,7 +176,7 @@ pub(crate) fn mailbox(tenant: &Tenant, user: &User) -> Mailbox {
             from: correspondence.sender(number).1.clone().into(),
             content: Content::Seeded(Arc::clone(&correspondence), number),
         };
-        mailbox.furnish(id, message);
+        mailbox.furnish(id, message, tenant.started);
     }
     furnish_drafts(&mut mailbox, &ids);
     furnish_settings(tenant, user, &mut mailbox, &own);

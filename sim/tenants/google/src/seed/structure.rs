@@ -102,7 +102,7 @@ fn consents(tenant: &mut Tenant) {
                 native: false,
             };
             // A user who has just been listed is there.
-            tenant.authorize(&user, &app, wanted);
+            tenant.consent(&user, &app, wanted);
         }
         if (drawn >> 40).is_multiple_of(5) {
             tenant.directory.passwords.push(AppPassword {

@@ -329,3 +329,31 @@ fn what_is_sent_arrives_in_the_domain() {
         400
     );
 }
+
+#[test]
+fn the_trash_is_emptied_after_thirty_days() {
+    let (domain, user, _) = mailbox();
+    let letters = || {
+        let (mut all, mut hidden) = (0, 0);
+        domain.running.with_tenant(|tenant| {
+            tenant.each_letter(&user, |letter| {
+                all += 1;
+                hidden += usize::from(letter.labels.iter().any(|label| label == "TRASH" || label == "SPAM"));
+            })
+        });
+        (all, hidden)
+    };
+    let (before, hidden) = letters();
+    domain.clock.advance_micros(10 * DAY);
+    let token = domain.token(&user, &[scopes::MAIL]);
+    let shown = ids(&domain, &token, &format!("{ME}/messages?maxResults=2"), "messages");
+    domain.post(&format!("{ME}/messages/{}/trash", shown[0]), &token, &json!({})).ok();
+    domain.post(&format!("{ME}/messages/{}/trash", shown[1]), &token, &json!({})).ok();
+    domain.post(&format!("{ME}/messages/{}/untrash", shown[1]), &token, &json!({})).ok();
+    domain.clock.advance_micros(20 * DAY - 1);
+    assert_eq!(letters(), (before, hidden + 1));
+    domain.clock.advance_micros(1);
+    assert_eq!(letters(), (before - hidden, 1));
+    domain.clock.advance_micros(10 * DAY);
+    assert_eq!(letters(), (before - hidden - 1, 0));
+}

@@ -3,10 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
 mod batches;
+mod calendars;
+mod contacts;
 mod directory;
+mod events;
 mod faults;
 mod gmail;
+mod guests;
 mod history;
+mod reports;
+mod series;
 mod support;
 mod tokens;
 mod uploads;

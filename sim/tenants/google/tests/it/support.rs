@@ -167,6 +167,11 @@ impl Domain {
         self.send("PUT", path, token, &[("content-type", "application/json")], body.as_bytes())
     }
 
+    pub(crate) fn patch(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        self.send("PATCH", path, token, &[("content-type", "application/json")], body.as_bytes())
+    }
+
     pub(crate) fn delete(&self, path: &str, token: &str) -> Answer {
         self.send("DELETE", path, token, &[], b"")
     }

@@ -136,3 +136,33 @@ fn over_tls_the_authority_of_the_run_is_trusted_and_key_files_point_there() {
     assert_eq!(key.file["token_uri"], format!("{}/token", domain.running.url()));
     domain.ask_token(&key.sign(&key.claims(&domain.admin(), READ, START))).ok();
 }
+
+#[test]
+fn who_was_let_in_is_in_the_log_and_so_is_what_it_did() {
+    let domain =
+        Domain::start(Settings { audit: google_tenant::AuditSettings::immediate(), ..Settings::default() });
+    let user = domain.user(0);
+    let token = domain.token(&user, &[scopes::MAIL]);
+    let key = domain.key();
+    let client = key.file["client_id"].as_str().unwrap().to_owned();
+    domain.running.with_tenant(|tenant| tenant.delegate(&client, [scopes::GMAIL_READONLY]));
+    let answer = domain.ask_token(&key.sign(&key.claims(&user, &[scopes::GMAIL_READONLY], START))).ok();
+    let own = answer["access_token"].as_str().unwrap();
+    let list = domain.get("gmail/v1/users/me/messages?maxResults=1", own).ok();
+    let path = format!("gmail/v1/users/me/messages/{}", list["messages"][0]["id"].as_str().unwrap());
+    assert_eq!(domain.delete(&path, &token).code, 204);
+    domain.running.with_tenant(|tenant| {
+        let names = |application| -> Vec<&str> {
+            tenant.visible_activities(application).iter().map(|activity| activity.name).collect()
+        };
+        assert_eq!(names("admin"), ["AUTHORIZE_API_CLIENT_ACCESS"]);
+        assert_eq!(names("token").iter().filter(|name| **name == "authorize").count(), 1);
+        let calls = tenant.visible_activities("token");
+        let by: Vec<_> =
+            calls.iter().filter(|a| a.name == "activity").map(|a| (a.impersonation, &*a.actor)).collect();
+        assert_eq!(by.iter().filter(|by| **by == (true, user.as_str())).count(), 1);
+        assert_eq!(by.iter().filter(|by| **by == (false, user.as_str())).count(), 1);
+        let deleted = tenant.visible_activities("gmail");
+        assert_eq!((deleted.len(), deleted[0].client_name.as_deref()), (1, Some("Test")));
+    });
+}

@@ -1,0 +1,90 @@
+//! What sync tokens of calendars' lists say.
+
+use model::Moment;
+
+use crate::{call::Call, refusal::Refusal, sync, tenant::Tenant, text};
+
+/// Where a list was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The list's count of changes.
+    pub(super) revision: u64,
+    /// Which tokens of the list are good.
+    pub(super) epoch: u64,
+    /// The window that the first list had, as it was written.
+    pub(super) window: (String, String),
+}
+
+/// Parameters that differ between the calls of one synchronization.
+const FREE: [&str; 8] = [
+    "syncToken",
+    "showDeleted",
+    "showHidden",
+    "timeMin",
+    "timeMax",
+    "access_token",
+    "requestId",
+    "oauth_token",
+];
+
+/// 410 for a token that leads nowhere any more.
+pub(super) fn gone() -> Refusal {
+    let message = "Sync token is no longer valid, a full sync is required.";
+    let mut refusal = Refusal::gone("fullSyncRequired", message);
+    refusal.domain = "calendar";
+    refusal.location = Some(Box::new(["syncToken", "parameter"]));
+    refusal
+}
+
+/// Returns what must be the same in all calls of one synchronization. `list` names the list, however the path does.
+fn identity(call: &Call, list: &str) -> String {
+    const LOOKS: [&str; 8] =
+        ["pageToken", "maxResults", "fields", "alt", "prettyPrint", "key", "quotaUser", "$.xgafv"];
+    let mut said: Vec<&(String, String)> = call
+        .query
+        .iter()
+        .filter(|(name, _)| !FREE.contains(&name.as_str()) && !LOOKS.contains(&name.as_str()))
+        .collect();
+    said.sort();
+    let said = format!("{} {list} {said:?}", call.caller.user);
+    format!("{:016x}", text::drawn(said.as_bytes()))
+}
+
+impl Tenant {
+    /// Makes the token with which a list goes on; `list` names it: `events of a@acme.test`.
+    pub(super) fn issue_mark(&self, call: &Call, list: &str, mark: &Mark) -> String {
+        sync::issue(
+            self.settings.seed,
+            &[
+                &identity(call, list),
+                &call.now.as_micros().to_string(),
+                &mark.revision.to_string(),
+                &mark.epoch.to_string(),
+                &mark.window.0,
+                &mark.window.1,
+            ],
+        )
+    }
+
+    /// Reads the call's `syncToken`; `None` without one. `epoch` is the list's own now.
+    pub(super) fn read_mark(&self, call: &Call, list: &str, epoch: u64) -> Result<Option<Mark>, Refusal> {
+        let Some(token) = call.query("syncToken").filter(|token| !token.is_empty()) else { return Ok(None) };
+        let parts = sync::read(self.settings.seed, token);
+        let Some([own, issued, revision, its_epoch, from, to]) = parts.as_deref() else {
+            return Err(Refusal::invalid_value("Invalid sync token value."));
+        };
+        if *own != identity(call, list) {
+            return Err(Refusal::invalid_value(
+                "Sync token cannot be used with other parameters than at first.",
+            ));
+        }
+        let issued = Moment::from_micros(issued.parse().unwrap_or(0));
+        let lifetime = self.settings.calendar.sync_lifetime.as_micros() as i64;
+        let its_epoch: u64 = its_epoch.parse().unwrap_or(0);
+        if call.now.micros_since(issued) > lifetime || its_epoch != epoch {
+            return Err(gone());
+        }
+        let revision = revision.parse().unwrap_or(0);
+        Ok(Some(Mark { revision, epoch, window: (from.clone(), to.clone()) }))
+    }
+}
