@@ -15,6 +15,9 @@ use crate::{ApiError, Google, Method, Service};
 /// The largest single answer that is taken: a message of 150 MB as base64, and some more.
 const LARGE_BYTES_MAX: u64 = 256 << 20;
 
+/// Where Google keeps content that is open to whoever knows its address.
+const CONTENT_HOSTS: [&str; 2] = [".googleusercontent.com", ".ggpht.com"];
+
 /// A call that reads something.
 #[derive(Debug, Clone)]
 pub struct Get {
@@ -204,6 +207,43 @@ impl ReadApi {
             .call(&call)
             .and_then(|response| response.body.bytes(LARGE_BYTES_MAX).map_err(CallError::Body))
             .map_err(|error| self.error(error, get.method))
+    }
+
+    /// Makes any number of calls to one service in the name of a user, in as many batches as it takes.
+    pub fn get_all(&self, subject: &str, gets: &[Get]) -> Result<Vec<Result<Vec<u8>, ApiError>>, ApiError> {
+        let mut answers = Vec::with_capacity(gets.len());
+        for gets in gets.chunks(self.batch_calls().max(1)) {
+            answers.extend(self.get_many(subject, gets)?);
+        }
+        Ok(answers)
+    }
+
+    /// Tells whether an address that an answer carried is one of Google's own for content, such as photos. Others are
+    /// not called, whoever wrote them there.
+    pub fn is_own_place(&self, url: &str) -> bool {
+        if let Some(address) = &self.settings.address
+            && let Some(path) = url.strip_prefix(address.as_str())
+        {
+            return path.starts_with('/');
+        }
+        let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
+        host.is_some_and(|host| CONTENT_HOSTS.iter().any(|own| host.ends_with(own)))
+    }
+
+    /// Fetches what is open to whoever knows its address; no token is sent there. The address must be
+    /// [Google's own](Self::is_own_place); the answer has so many bytes at most.
+    pub fn get_open(&self, method: &'static Method, url: &str, bytes_max: u64) -> Result<Vec<u8>, ApiError> {
+        if !self.is_own_place(url) {
+            return Err(ApiError::Answer {
+                method: method.name,
+                source: "the address is not Google's".into(),
+            });
+        }
+        let call = Call::new(Request::get(url)).taking(Taking::Whole(bytes_max));
+        self.client
+            .call(&call)
+            .and_then(|response| response.body.bytes(bytes_max).map_err(CallError::Body))
+            .map_err(|error| self.error(error, method))
     }
 
     fn call(&self, subject: &str, get: &Get) -> Call {

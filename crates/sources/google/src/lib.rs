@@ -1,11 +1,16 @@
-//! Reads a Google Workspace domain with a service account that may only read: the directory, and each user's mailbox.
+//! Reads a Google Workspace domain with a service account that may only read: the directory, each user's mailbox,
+//! calendars and contacts, and what the audit log says that was done.
 //!
-//! Each mailbox is a unit with a history of its own. What a lost feed, a refusal or an empty answer does not show is
+//! Each of these is a unit with a feed of its own. What a lost feed, a refusal or an empty answer does not show is
 //! never taken for deleted: `docs/decisions/0060` says how a connector of this kind works.
 
+pub mod audit;
+pub mod calendar;
 mod check;
+pub mod contacts;
 mod directory;
 mod failure;
+mod feed;
 pub mod gmail;
 mod reader;
 mod records;

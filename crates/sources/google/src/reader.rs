@@ -13,6 +13,10 @@ use ports::{Clock, Random};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit,
+    audit::{AuditParts, AuditSettings},
+    calendar::{Calendars, calendar_stream},
+    contacts::{Contacts, contacts_stream},
     directory,
     directory::Directory,
     failure::unit_error,
@@ -25,6 +29,8 @@ use crate::{
 const ROUND: Duration = Duration::from_hours(1);
 /// The directory is listed again after so long.
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
+/// The audit log is looked at again after so long.
+const AUDIT_ROUND: Duration = Duration::from_mins(1);
 /// Tokens are renewed so long before their end.
 const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 const STOP_CHECK: Duration = Duration::from_millis(200);
@@ -37,11 +43,17 @@ pub enum Part {
     Directory,
     /// Mail.
     Gmail,
+    /// Calendars, events, who may see them.
+    Calendar,
+    /// Contacts with their photos and groups.
+    Contacts,
+    /// What the audit log says that was done.
+    Audit,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Directory, Self::Gmail];
+    pub const ALL: [Self; 5] = [Self::Directory, Self::Gmail, Self::Calendar, Self::Contacts, Self::Audit];
 }
 
 /// How a domain is read.
@@ -55,6 +67,8 @@ pub struct GoogleSettings {
     pub users: BTreeSet<String>,
     /// How Google is called.
     pub api: ApiSettings,
+    /// How the audit log is read.
+    pub audit: AuditSettings,
     /// How many units are read at a time.
     pub threads: usize,
     /// Time.
@@ -73,6 +87,7 @@ pub struct GoogleReader {
     units: Units,
     rounds: Arc<Rounds>,
     directory_rounds: Rounds,
+    audit_rounds: Rounds,
     every: Option<Duration>,
 }
 
@@ -91,7 +106,8 @@ impl GoogleReader {
         let units = UnitSettings { threads: settings.threads, ..UnitSettings::new(Arc::clone(&clock)) };
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
-            directory_rounds: Rounds::new(clock, DIRECTORY_ROUND),
+            directory_rounds: Rounds::new(Arc::clone(&clock), DIRECTORY_ROUND),
+            audit_rounds: Rounds::new(clock, AUDIT_ROUND),
             units: Units::new(units),
             settings,
             client_id,
@@ -141,17 +157,57 @@ impl GoogleReader {
             }
         }
         for user in users.iter() {
-            if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
-                let mailbox = mailbox_stream(&user.email).map_err(|error| unnamed(&user.email, error))?;
-                units.push(Self::unit(
-                    user,
-                    Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
-                ));
-            }
+            self.units_of(user, api, &mut units)?;
+        }
+        if self.settings.parts.contains(&Part::Audit) && self.audit_rounds.is_due("audit") {
+            units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
         self.units.read(&units, sink, stop, &*self.progress)?;
         Ok(())
+    }
+
+    /// Adds the units of one user.
+    fn units_of(
+        &self,
+        user: &User,
+        api: &Arc<ReadApi>,
+        units: &mut Vec<Box<dyn Unit>>,
+    ) -> Result<(), ReadError> {
+        let parts = &self.settings.parts;
+        let own = || (Arc::clone(api), Arc::clone(&self.rounds), user.clone());
+        let named =
+            |stream: Result<StreamName, NameError>| stream.map_err(|error| unnamed(&user.email, error));
+        if parts.contains(&Part::Gmail) && user.has_mailbox {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
+        }
+        if parts.contains(&Part::Calendar) {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(
+                user,
+                Calendars::new(api, rounds, own, named(calendar_stream(&user.email))?),
+            ));
+        }
+        if parts.contains(&Part::Contacts) {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(
+                user,
+                Contacts::new(api, rounds, own, named(contacts_stream(&user.email))?),
+            ));
+        }
+        Ok(())
+    }
+
+    fn audit_parts(&self, api: &Arc<ReadApi>) -> AuditParts {
+        AuditParts {
+            api: Arc::clone(api),
+            rounds: Arc::clone(&self.rounds),
+            clock: Arc::clone(&self.settings.clock),
+            admin: self.settings.admin.clone(),
+            client_id: self.client_id.clone(),
+            settings: self.settings.audit,
+        }
     }
 
     /// Puts something else in place of the unit of a user in whose name nobody may act: asking for a token every time

@@ -3,7 +3,7 @@
 //! Their attributes carry a hash of the document, so that one that is as it was is not stored again.
 
 use connect::units::{Body, UnitError, UnitSink};
-use model::{Item, Layout, StreamName};
+use model::{Item, Layout, StreamName, UnreadableReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ pub(crate) fn store(
         let mut unchanged = 0;
         for (record, known) in page.iter().zip(known) {
             let content = record.content();
-            let hash = blake3::hash(&content).to_hex()[..32].to_owned();
+            let hash = hash(&content);
             let attributes = RecordAttributes { name: record.name.clone(), hash };
             let attributes = serde_json::to_string(&attributes).unwrap_or_default();
             if known.is_some_and(|known| known.has_content && known.attributes == attributes) {
@@ -74,6 +74,50 @@ pub(crate) fn store(
     Ok(())
 }
 
+/// Says once that something cannot be read, not in every round.
+pub(crate) fn unreadable_once(
+    stream: &StreamName,
+    key: String,
+    reason: UnreadableReason,
+    sink: &mut UnitSink<'_>,
+) -> Result<(), UnitError> {
+    let known = sink.known(stream, vec![key.clone()])?;
+    if known.into_iter().flatten().any(|known| !known.has_content) {
+        return Ok(());
+    }
+    sink.listed(1)?;
+    sink.unreadable(stream, key, reason)
+}
+
+/// Takes back that something cannot be read, if that was said.
+pub(crate) fn readable_again(
+    stream: &StreamName,
+    key: &str,
+    sink: &mut UnitSink<'_>,
+) -> Result<(), UnitError> {
+    match sink.known(stream, vec![key.to_owned()])?.pop().flatten() {
+        Some(known) if !known.has_content => sink.removed(stream, key.to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns all keys below a prefix that are held.
+pub(crate) fn keys_below(
+    stream: &StreamName,
+    prefix: &str,
+    sink: &mut UnitSink<'_>,
+) -> Result<Vec<String>, UnitError> {
+    let (mut after, mut keys) = (prefix.to_owned(), Vec::new());
+    loop {
+        let page = sink.known_keys(stream, Some(&after), KNOWN_PAGE)?;
+        keys.extend(page.iter().take_while(|key| key.starts_with(prefix)).cloned());
+        match page.last() {
+            Some(last) if last.starts_with(prefix) => after.clone_from(last),
+            _ => return Ok(keys),
+        }
+    }
+}
+
 /// Tells what is held below a prefix and is not among the listed keys: the listing is complete.
 pub(crate) fn remove_others(
     stream: &StreamName,
@@ -81,18 +125,17 @@ pub(crate) fn remove_others(
     listed: &std::collections::BTreeSet<String>,
     sink: &mut UnitSink<'_>,
 ) -> Result<u64, UnitError> {
-    let (mut after, mut gone) = (prefix.to_owned(), 0);
-    loop {
-        let page = sink.known_keys(stream, Some(&after), KNOWN_PAGE)?;
-        for key in page.iter().take_while(|key| key.starts_with(prefix)) {
-            if !listed.contains(key) {
-                gone += 1;
-                sink.removed(stream, key.clone())?;
-            }
-        }
-        match page.last() {
-            Some(last) if last.starts_with(prefix) => after.clone_from(last),
-            _ => return Ok(gone),
+    let mut gone = 0;
+    for key in keys_below(stream, prefix, sink)? {
+        if !listed.contains(&key) {
+            gone += 1;
+            sink.removed(stream, key)?;
         }
     }
+    Ok(gone)
+}
+
+/// Returns the first half of the BLAKE3 hash of some content, in hexadecimal.
+pub(crate) fn hash(content: &[u8]) -> String {
+    blake3::hash(content).to_hex()[..32].to_owned()
 }

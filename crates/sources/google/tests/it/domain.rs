@@ -62,6 +62,7 @@ impl Domain {
             parts: self.parts.clone(),
             users: BTreeSet::new(),
             api: ApiSettings { address: Some(self.running.url().to_owned()), ..ApiSettings::default() },
+            audit: source_google::audit::AuditSettings::default(),
             threads: 4,
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SeededRandom::new(7)),
