@@ -56,6 +56,8 @@ pub enum Verb {
     Truncate,
     /// Rows or items were deleted.
     Delete,
+    /// Items were put into a trash, from which they can still be taken.
+    Trash,
     /// Rows or items were changed.
     Update,
     /// Rows or items were added.
@@ -64,8 +66,6 @@ pub enum Verb {
     Rewrite,
     /// A definition was changed.
     Define,
-    /// Items were put where they are deleted after a while, and can be taken out until then.
-    Trash,
     /// Items were taken out of the trash.
     Untrash,
     /// Items were read: seen, downloaded, copied elsewhere.
@@ -131,11 +131,11 @@ impl fmt::Display for Verb {
             Self::Drop => "drop",
             Self::Truncate => "truncate",
             Self::Delete => "delete",
+            Self::Trash => "trash",
             Self::Update => "update",
             Self::Insert => "insert",
             Self::Rewrite => "rewrite",
             Self::Define => "define",
-            Self::Trash => "trash",
             Self::Untrash => "untrash",
             Self::Read => "read",
             Self::Share => "share",

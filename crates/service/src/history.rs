@@ -56,17 +56,16 @@ const fn rank(effect: &Effect) -> u8 {
         Verb::DropDatabase => 0,
         Verb::Drop => 1,
         Verb::Truncate => 2,
-        Verb::Delete => 3,
-        Verb::Trash => 4,
-        Verb::Update => 5,
-        Verb::Rewrite => 6,
-        Verb::Revoke => 7,
-        Verb::Grant => 8,
-        Verb::Share => 9,
-        Verb::Define => 10,
-        Verb::Insert => 11,
-        Verb::Untrash => 12,
-        Verb::Read => 13,
+        Verb::Delete | Verb::Trash => 3,
+        Verb::Update => 4,
+        Verb::Rewrite => 5,
+        Verb::Revoke => 6,
+        Verb::Grant => 7,
+        Verb::Share => 8,
+        Verb::Define => 9,
+        Verb::Insert => 10,
+        Verb::Untrash => 11,
+        Verb::Read => 12,
     }
 }
 
@@ -74,8 +73,11 @@ const fn rank(effect: &Effect) -> u8 {
 fn lost(event: &Event) -> (bool, u64) {
     let whole =
         event.effects.iter().any(|e| matches!(e.verb, Verb::DropDatabase | Verb::Drop | Verb::Truncate));
-    let takes = |e: &&Effect| matches!(e.verb, Verb::Delete | Verb::Trash | Verb::Update);
-    let rows = event.effects.iter().filter(takes).map(|e| e.count);
+    let rows = event
+        .effects
+        .iter()
+        .filter(|e| matches!(e.verb, Verb::Delete | Verb::Trash | Verb::Update))
+        .map(|e| e.count);
     (whole, rows.sum())
 }
 

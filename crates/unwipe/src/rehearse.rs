@@ -1,10 +1,12 @@
-//! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL, and undone.
+//! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL or a simulated domain, and undone.
 
 mod account;
+mod openclaw;
 mod pocketos;
 mod replit;
 mod stage;
 mod traffic;
+mod workspace;
 
 use crate::{
     arguments::{Incident, Rehearse},
@@ -17,5 +19,6 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
     match options.incident {
         Incident::Pocketos => pocketos::run(context, options),
         Incident::Replit => replit::run(context, options),
+        Incident::Openclaw => openclaw::run(context, options),
     }
 }

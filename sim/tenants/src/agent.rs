@@ -1,6 +1,7 @@
 //! Rogue agents: scripts of what agents did, replayed. They are data and hold no intelligence.
 
 pub mod attack;
+pub mod openclaw;
 pub mod pocketos;
 pub mod replit;
 pub mod workspace;

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use model::Moment;
 use ports::Clock;
 
 /// Remembers when something was last looked at that no feed tells of.
@@ -16,6 +17,11 @@ pub(crate) struct Rounds {
 impl Rounds {
     pub(crate) const fn new(clock: Arc<dyn Clock>, period: Duration) -> Self {
         Self { clock, period, last: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Returns the wall time.
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     /// Tells whether it is time to look again, and counts from now if so.

@@ -10,6 +10,9 @@ pub(crate) struct Rehearse {
     /// Rows in the largest table
     #[arg(long, default_value_t = 200_000, value_name = "COUNT")]
     pub(crate) rows: u64,
+    /// Messages in each mailbox
+    #[arg(long, default_value_t = 1_200, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(300..=100_000))]
+    pub(crate) messages: u32,
     /// Make the same data and the same agent again
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -27,6 +30,8 @@ pub(crate) enum Incident {
     Pocketos,
     /// An agent deletes rows during a code freeze and covers them with fake ones
     Replit,
+    /// An agent empties an inbox although it was told not to act, and then to stop
+    Openclaw,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

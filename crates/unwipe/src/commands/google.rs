@@ -1,23 +1,30 @@
 //! What the verbs do with a Workspace domain.
 
-use std::io::{BufWriter, Write};
+use std::{
+    collections::BTreeMap,
+    io::{BufWriter, Write},
+};
 
 use catalog::Catalog;
 use connect::{
-    Finding, Stop,
+    Finding, Stop, StoredItems as _,
     plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _},
 };
 use google_recovery::{
     PlanningError,
+    export::{MailFormat, MailSelection, export_mail},
     mail::{Heading, MailRequest, MailWriter, plan_mail},
 };
 use model::{Moment, SourceName, StreamName};
 use serde::Serialize;
-use service::{Installation, Secrets};
-use source_google::gmail::{MailboxPosition, mailbox_unit};
+use service::{Installation, Secrets, StoredSource};
+use source_google::{
+    RecordAttributes,
+    gmail::{LABEL_PREFIX, MailboxPosition, mailbox_unit},
+};
 
 use crate::{
-    arguments::{Apply, Find, ProtectGoogle, Rewind, Show},
+    arguments::{Apply, Export, ExportFormat, Find, ProtectGoogle, Rewind, Show},
     connectors::{
         files::failed,
         google::{GoogleConfig, StoredDomain, key_reference},
@@ -26,10 +33,11 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Format, count, printable},
+    output::{Format, bytes, count, printable},
 };
 
 const PAGE_ROWS: u32 = 1000;
+const UNREAD_SHOWN_MAX: u32 = 20;
 /// The streams of mailboxes begin with it.
 const MAIL: &str = "gmail/";
 
@@ -48,8 +56,8 @@ pub(crate) fn protect(
         threads: options.threads.max(1),
         address: options.address,
         certificates: options.certificates,
-        quota: std::collections::BTreeMap::new(),
-        units: std::collections::BTreeMap::new(),
+        quota: BTreeMap::new(),
+        units: BTreeMap::new(),
     };
     let secrets = Secrets::new(home, &environment);
     let findings = config.reader(context, &secrets, true)?.check();
@@ -182,29 +190,51 @@ pub(crate) fn rewind(
 ) -> Result<Exit, Failure> {
     let mailbox = mailbox_of(domain, &options.what)?;
     look_again(context, installation, domain, &mailbox)?;
+    let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
     // What was just captured is known to a catalog that is opened now.
     let stored = context.stored(installation, &domain.name, &options.reading)?;
-    let until = options.until.as_deref().unwrap_or("latest");
-    let after = commit_of(&stored, domain.name.as_str(), until)?;
-    let now = commit_of(&stored, domain.name.as_str(), "latest")?;
-    let stream = mailbox.stream.clone();
+    let after = commit_of(&stored, domain.name.as_str(), options.until.as_deref().unwrap_or("latest"))?;
+    let window = Window { before: domain.at, after };
+    let plan = plan_window(context, domain, &stored, mailbox, window, &folder)?;
+    crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
+}
+
+/// What is undone: what happened after one commit and no later than another.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+/// Plans to undo what happened to a mailbox in a window.
+pub(crate) fn plan_window(
+    context: &Context,
+    domain: &StoredDomain,
+    stored: &StoredSource,
+    mailbox: StoredMailbox,
+    window: Window,
+    folder: &PlanFolder,
+) -> Result<Plan, Failure> {
+    let now = commit_of(stored, domain.name.as_str(), "latest")?;
+    // One look at the catalog at a time: it is locked while it is held.
+    let history = history_of(&stored.catalog(), &mailbox.email, now)?;
+    let begun_at = time_of(&stored.catalog(), window.before)?;
+    let ended_at = time_of(&stored.catalog(), window.after)?;
     let request = MailRequest {
-        history: history_of(&stored.catalog(), &mailbox.email, now)?,
         mailbox: mailbox.email,
-        stream,
-        before: (domain.at, time_of(&stored.catalog(), domain.at)?),
-        after: (after, time_of(&stored.catalog(), after)?),
+        stream: mailbox.stream,
+        before: (window.before, begun_at),
+        after: (window.after, ended_at),
         now,
+        history,
         threads: domain.config.threads as u32,
     };
-    let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
     let heading = Heading {
         id: folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: domain.name.to_string(),
         made_at: context.clock().now(),
     };
-    let plan = plan_mail(&stored, &request, &heading, &folder, &domain.config.api()).map_err(not_planned)?;
-    crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
+    plan_mail(stored, &request, &heading, folder, &domain.config.api()).map_err(not_planned)
 }
 
 fn not_planned(error: PlanningError) -> Failure {
@@ -212,12 +242,13 @@ fn not_planned(error: PlanningError) -> Failure {
     Failure::because(Exit::Failed, "there is no plan", error).hint_opt(hint)
 }
 
-struct StoredMailbox {
-    email: String,
-    stream: StreamName,
+/// A mailbox of a stored domain.
+pub(crate) struct StoredMailbox {
+    pub(crate) email: String,
+    pub(crate) stream: StreamName,
 }
 
-fn mailbox_of(domain: &StoredDomain, what: &str) -> Result<StoredMailbox, Failure> {
+pub(crate) fn mailbox_of(domain: &StoredDomain, what: &str) -> Result<StoredMailbox, Failure> {
     let named = domain.stream.as_ref().and_then(|stream| Some((stream, stream.as_str().strip_prefix(MAIL)?)));
     let Some((stream, email)) = named else {
         return Err(Failure::new(Exit::Usage, format!("{} names no mailbox", printable(what)))
@@ -246,7 +277,7 @@ fn look_again(
 }
 
 /// Returns the id in the mailbox's history up to which a commit knows it.
-fn history_of(catalog: &Catalog, email: &str, at: u64) -> Result<String, Failure> {
+pub(crate) fn history_of(catalog: &Catalog, email: &str, at: u64) -> Result<String, Failure> {
     let unknown = || {
         Failure::new(Exit::Nothing, format!("the mailbox {email} was never captured to its end"))
             .hint("unwipe capture SOURCE --once")
@@ -302,4 +333,82 @@ pub(crate) fn apply(
         ApplyMode::Lasting => Some(writer.verify(plan, &folder, &*progress).map_err(refused)?),
     };
     Ok(crate::commands::apply::Done { applied, verification })
+}
+
+#[derive(Serialize)]
+struct Exported {
+    source: String,
+    mailbox: String,
+    folder: String,
+    commit: u64,
+    messages: u64,
+    bytes: u64,
+    unread_keys: Vec<String>,
+}
+
+/// Writes a mailbox as it was into files.
+pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export) -> Result<Exit, Failure> {
+    let mailbox = mailbox_of(domain, &options.what)?;
+    let format = match options.format {
+        ExportFormat::Mbox => MailFormat::Mbox,
+        ExportFormat::Eml => MailFormat::Eml,
+        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal => {
+            return Err(Failure::new(Exit::Usage, "mail is written as mbox or eml")
+                .hint("--format mbox, or --format eml"));
+        }
+    };
+    let selection = MailSelection {
+        label_names: label_names(&domain.stored.catalog(), &mailbox.stream, domain.at)?,
+        mailbox: mailbox.email,
+        stream: mailbox.stream,
+        at: domain.at,
+    };
+    let progress = context.progress();
+    let written = export_mail(&domain.stored, &selection, &options.to, format, &*progress)
+        .map_err(|error| Failure::because(Exit::Failed, "the mailbox was not written", error))?;
+    let unread = domain
+        .stored
+        .unread(&selection.stream, domain.at, UNREAD_SHOWN_MAX)
+        .map_err(|error| failed(error, "what could not be read is not known"))?;
+    let exported = Exported {
+        source: domain.name.to_string(),
+        mailbox: selection.mailbox,
+        folder: options.to.display().to_string(),
+        commit: domain.at,
+        messages: written.messages,
+        bytes: written.bytes,
+        unread_keys: unread,
+    };
+    context.output.result(&exported, || {
+        let mut text = format!(
+            "{}: {} messages, {} in {}\n",
+            exported.mailbox,
+            count(exported.messages),
+            bytes(exported.bytes),
+            exported.folder
+        );
+        for key in &exported.unread_keys {
+            text.push_str(&format!(
+                "not there {}: it could not be read when it was captured\n",
+                printable(key)
+            ));
+        }
+        text
+    })?;
+    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// Returns the names of a mailbox's labels by their ids.
+fn label_names(catalog: &Catalog, stream: &StreamName, at: u64) -> Result<BTreeMap<String, String>, Failure> {
+    let (mut names, mut after) = (BTreeMap::new(), LABEL_PREFIX.to_owned());
+    loop {
+        let page = catalog.listed_at(stream, at, Some(&after), PAGE_ROWS)?;
+        for (item, _) in &page {
+            let Some(id) = item.key.strip_prefix(LABEL_PREFIX) else { return Ok(names) };
+            let attributes = serde_json::from_str::<RecordAttributes>(&item.attributes).ok();
+            names.extend(attributes.and_then(|attributes| attributes.name).map(|name| (id.to_owned(), name)));
+        }
+        let Some((last, _)) = page.last() else { return Ok(names) };
+        after.clone_from(&last.key);
+    }
 }

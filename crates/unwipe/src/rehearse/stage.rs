@@ -118,14 +118,7 @@ impl Stage {
     pub(crate) fn protect(&self) -> Result<(), Failure> {
         self.create_role("unwipe", "REPLICATION")?;
         self.create_role("unwipe_monitor", "IN ROLE pg_monitor")?;
-        let request = InitRequest {
-            place: service::Place::Folder { path: "vault".into(), immutable_flags: false },
-            lock_days: 30,
-        };
-        let made = Installation::init(&self.context.home, &request, &self.context.ports, &environment)?;
-        made.kit
-            .save(&self.context.home.join("recovery-kit.txt"))
-            .map_err(|error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error))?;
+        install(&self.context)?;
         let config = PostgresConfig {
             url: self.url("unwipe", "postgres"),
             password: Some("file:unwipe.password".to_owned()),
@@ -145,16 +138,7 @@ impl Stage {
 
     /// Starts capturing on a thread of its own, and returns once the base is in the vault and WAL is followed.
     pub(crate) fn start_capture(&self) -> Result<Capturing, Failure> {
-        let stop = Stop::default();
-        let context = self.context.elsewhere(self.context.home.clone());
-        let (name, its_stop) = (self.source.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
-            let installation = context.installation()?;
-            let following = Capture { source: name.to_string(), once: false, base: false };
-            let mut reader = capture::reader(&context, &installation, &name, &following)?;
-            capture::capture(&context, &installation, &name, &mut *reader, &its_stop)
-        })?;
-        let capturing = Capturing { stop, thread: Some(thread) };
+        let capturing = Capturing::begin(&self.context, &self.source)?;
         self.await_following(&capturing)?;
         Ok(capturing)
     }
@@ -244,7 +228,22 @@ pub(crate) struct Capturing {
 }
 
 impl Capturing {
-    fn has_ended(&self) -> bool {
+    /// Starts capturing a source until it is asked to end.
+    pub(crate) fn begin(context: &Context, source: &SourceName) -> Result<Self, Failure> {
+        let stop = Stop::default();
+        let context = context.elsewhere(context.home.clone());
+        let (name, its_stop) = (source.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
+            let installation = context.installation()?;
+            let following = Capture { source: name.to_string(), once: false, base: false };
+            let mut reader = capture::reader(&context, &installation, &name, &following)?;
+            capture::capture(&context, &installation, &name, &mut *reader, &its_stop)
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Returns whether it has ended, well or not.
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
@@ -272,8 +271,20 @@ impl Drop for Capturing {
     }
 }
 
+/// Makes a vault in a folder, as an owner does who only wants to look.
+pub(crate) fn install(context: &Context) -> Result<(), Failure> {
+    let request = InitRequest {
+        place: service::Place::Folder { path: "vault".into(), immutable_flags: false },
+        lock_days: 30,
+    };
+    let made = Installation::init(&context.home, &request, &context.ports, &environment)?;
+    made.kit
+        .save(&context.home.join("recovery-kit.txt"))
+        .map_err(|error| Failure::because(Exit::Failed, "the recovery kit cannot be written", error))
+}
+
 /// Servers refuse to run as root, so the folder must be one that their account can reach.
-fn make_folder(outer: &Context) -> Result<PathBuf, Failure> {
+pub(crate) fn make_folder(outer: &Context) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = std::env::temp_dir().join(format!("unwipe-rehearsal-{}", outer.random_text::<4>()));

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use crate::{oauth::Session, refusal::Refusal, stream::Stream, text};
 
+/// Parameters that say how an answer looks and not what is in it.
+const LOOKS: [&str; 9] =
+    ["pageToken", "maxResults", "pageSize", "fields", "alt", "prettyPrint", "key", "quotaUser", "$.xgafv"];
+
 /// A request with its caller, after its route was found.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -86,17 +90,6 @@ impl Call {
 
     /// Returns what of the query decides a list's contents, for page tokens: everything but sizes and looks.
     pub(crate) fn list_identity(&self) -> u64 {
-        const LOOKS: [&str; 9] = [
-            "pageToken",
-            "maxResults",
-            "pageSize",
-            "fields",
-            "alt",
-            "prettyPrint",
-            "key",
-            "quotaUser",
-            "$.xgafv",
-        ];
         let mut text = format!("{}\n{}", self.caller.user, self.path);
         for (name, value) in &self.query {
             if !LOOKS.contains(&name.as_str()) {
@@ -104,6 +97,16 @@ impl Call {
             }
         }
         text::drawn(text.as_bytes())
+    }
+
+    /// Returns what of the query decides a list's contents, for sync tokens: in any order, and without the parameters
+    /// that may differ between calls that follow one another.
+    pub(crate) fn sync_identity(&self, list: &str, free: &[&str]) -> String {
+        let decides = |name: &String| !free.contains(&name.as_str()) && !LOOKS.contains(&name.as_str());
+        let mut said: Vec<&(String, String)> = self.query.iter().filter(|(name, _)| decides(name)).collect();
+        said.sort();
+        let said = format!("{} {list} {said:?}", self.caller.user);
+        format!("{:016x}", text::drawn(said.as_bytes()))
     }
 }
 

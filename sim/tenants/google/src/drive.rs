@@ -54,7 +54,6 @@ pub use settings::DriveSettings;
 use crate::Settings;
 use export::Operation;
 use tree::Tree;
-use upload::Session as Upload;
 
 /// All drives of the domain.
 #[derive(Debug)]
@@ -65,12 +64,13 @@ pub(crate) struct Drive {
     /// What changed, by user or shared drive.
     logs: BTreeMap<Id, Log>,
     /// What was put into the trash when; what was taken out again may still be here.
-    trash: BTreeSet<(Moment, Id)>,
+    pub(crate) trash: BTreeSet<(Moment, Id)>,
+    /// Which permission of which file ends when; what was changed since may still be here.
+    expiring: BTreeSet<(Moment, Id, String)>,
     /// Ids that were given out in advance.
     generated: HashSet<String>,
     /// Ids of what was deleted; they are not used again.
     gone: HashSet<String>,
-    uploads: BTreeMap<String, Upload>,
     operations: BTreeMap<String, Operation>,
     channels: Vec<Channel>,
     /// What sharing has written to whom: the file and the address.
@@ -85,9 +85,9 @@ impl Drive {
             drives: BTreeMap::new(),
             logs: BTreeMap::new(),
             trash: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             generated: HashSet::new(),
             gone: HashSet::new(),
-            uploads: BTreeMap::new(),
             operations: BTreeMap::new(),
             channels: Vec::new(),
             mails: Vec::new(),

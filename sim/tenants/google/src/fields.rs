@@ -20,7 +20,7 @@ impl Mask {
                 "INVALID_ARGUMENT",
                 format!("Invalid field selection {text}"),
             );
-            refusal.location = Some(Box::new(["fields", "parameter"]));
+            refusal.location = Some(&["fields", "parameter"]);
             refusal
         })
     }

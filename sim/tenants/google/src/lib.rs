@@ -1,6 +1,6 @@
 //! A simulated Google Workspace domain: stateful, in memory, one process, never the real service.
 //!
-//! It answers as the vendor's discovery documents describe: Directory, Gmail, batches, uploads, service-account tokens
+//! It answers as the vendor's discovery documents describe: Directory, Gmail, Drive, batches, uploads, service-account tokens
 //! with domain-wide delegation, quotas in units. Every answer carries the header `x-simulator: google`. What the
 //! documents leave open is decided here and can be changed in [`Settings`].
 //!
@@ -39,9 +39,9 @@ use std::{io, sync::Arc};
 use ports::{Clock, Random};
 
 pub use audit::{Activity, AuditSettings, Parameter, ParameterValue};
-pub use calendar::{CalendarSettings, Channel as CalendarChannel, Mail, Occasion};
+pub use calendar::{CalendarSettings, Channel, Mail, Occasion};
 pub use directory::User;
-pub use drive::{Channel, DriveSettings, FileView, Grantee, Look, Role};
+pub use drive::{Channel as DriveChannel, DriveSettings, FileView, Grantee, Look, Role};
 pub use faults::{Effect, Fault, When};
 pub use gmail::{Letter, Notice};
 pub use oauth::{App, Grant, ServiceAccount, scopes};

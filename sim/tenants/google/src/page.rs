@@ -46,3 +46,19 @@ pub(crate) fn slice<'a, T>(items: &'a [T], place: Option<&str>, size: usize) -> 
     let end = items.len().min(start + size);
     (&items[start..end], (end < items.len()).then(|| end.to_string()))
 }
+
+/// One page of a list that ends with a sync token: like [`slice`], and the count of changes at which the list was begun,
+/// so that what changes between its pages is not lost. `revision` is the count now.
+pub(crate) fn slice_since<'a, T>(
+    items: &'a [T],
+    place: Option<&str>,
+    size: usize,
+    revision: u64,
+) -> (&'a [T], Option<String>, u64) {
+    let (begun, offset) = match place.and_then(|place| place.split_once(' ')) {
+        Some((begun, offset)) => (begun.parse().unwrap_or(revision), Some(offset)),
+        None => (revision, None),
+    };
+    let (shown, next) = slice(items, offset, size);
+    (shown, next.map(|next| format!("{begun} {next}")), begun)
+}

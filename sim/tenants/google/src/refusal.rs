@@ -16,7 +16,7 @@ pub(crate) struct Refusal {
     /// The name of the canonical status; older services leave it out.
     pub(crate) status: Option<&'static str>,
     /// Where in the request the cause is: name and kind of place.
-    pub(crate) location: Option<Box<[&'static str; 2]>>,
+    pub(crate) location: Option<&'static [&'static str; 2]>,
     /// A list of typed details, as `google.rpc` has them.
     pub(crate) details: Option<Box<Value>>,
     /// Seconds for a `Retry-After` header.
@@ -75,7 +75,7 @@ impl Refusal {
     /// 400 for a page token that is foreign, expired or broken.
     pub(crate) fn page_token() -> Self {
         let mut refusal = Self::new(400, "invalid", "INVALID_ARGUMENT", "Invalid value for: pageToken");
-        refusal.location = Some(Box::new(["pageToken", "parameter"]));
+        refusal.location = Some(&["pageToken", "parameter"]);
         refusal
     }
 
@@ -90,7 +90,7 @@ impl Refusal {
                        other valid authentication credential. See \
                        https://developers.google.com/identity/sign-in/web/devconsole-project.";
         let mut refusal = Self::new(401, "authError", "UNAUTHENTICATED", message);
-        refusal.location = Some(Box::new(["Authorization", "header"]));
+        refusal.location = Some(&["Authorization", "header"]);
         refusal
     }
 
@@ -163,7 +163,7 @@ impl Refusal {
     /// Returns the body.
     pub(crate) fn body(&self) -> Value {
         let mut one = json!({ "message": self.message, "domain": self.domain, "reason": self.reason });
-        if let Some([location, kind]) = self.location.as_deref() {
+        if let Some([location, kind]) = self.location {
             one["location"] = (*location).into();
             one["locationType"] = (*kind).into();
         }

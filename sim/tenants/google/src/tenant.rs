@@ -39,11 +39,11 @@ pub struct Tenant {
     pub(crate) audit: Audit,
     pub(crate) traffic: Traffic,
     pub(crate) directory: Directory,
+    pub(crate) drive: Drive,
     pub(crate) uploads: Uploads,
     /// Names and addresses of people with whom everybody writes, inside and outside of the domain.
     pub(crate) correspondents: Arc<Vec<(String, String)>>,
     pub(crate) mailboxes: Mailboxes,
-    pub(crate) drive: Drive,
     pub(crate) calendar: Calendars,
     pub(crate) people: People,
     pub(crate) reports: Reports,

@@ -199,7 +199,7 @@ mod tests {
 
     /// Reads the first message back: takes off what quoting put on.
     fn unquoted(mbox: &[u8]) -> Vec<u8> {
-        let body = mbox.split(|&byte| byte == b'\n').skip(4).collect::<Vec<_>>();
+        let body = mbox.split(|&byte| byte == b'\n').skip(3).collect::<Vec<_>>();
         let line = |line: &&[u8]| {
             let quotes = line.iter().take_while(|&&byte| byte == b'>').count();
             let is_quoted = quotes > 0 && line[quotes..].starts_with(FROM);

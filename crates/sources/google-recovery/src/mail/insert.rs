@@ -101,10 +101,8 @@ impl MailWriter<'_> {
             let unchanged = rows.iter().filter(|row| done.contains_key(&row.id)).count() as u64;
             return Ok(Outcome { changed: rows.len() as u64 - unchanged, unchanged, conflicts: Vec::new() });
         }
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&self.journal)
+        let file = self
+            .open_journal()
             .map_err(|error| journal_failed(FileError::new("open", &self.journal, error)))?;
         let inserting = Inserting {
             writer: self,
@@ -140,6 +138,13 @@ impl MailWriter<'_> {
         }
     }
 
+    fn open_journal(&self) -> std::io::Result<File> {
+        let mut file = File::options().create(true).append(true).open(&self.journal)?;
+        // The last line may have been cut by a kill: what is appended must not become part of it.
+        file.write_all(b"\n")?;
+        Ok(file)
+    }
+
     /// Reads what earlier runs put in; a line that was cut by a kill counts for nothing.
     pub(super) fn read_journal(&self) -> Result<HashMap<String, Inserted>, WriteError> {
         let text = match std::fs::read_to_string(&self.journal) {
@@ -154,7 +159,8 @@ impl MailWriter<'_> {
 
 impl Inserting<'_> {
     fn thread(&self, rows: &[&InsertRow]) -> Result<(), WriteError> {
-        let mut thread = rows.first().map(|row| row.thread.clone()).filter(|thread| !thread.is_empty());
+        let living = rows.iter().find(|row| row.thread_lives);
+        let mut thread = living.map(|row| row.thread.clone()).filter(|thread| !thread.is_empty());
         for row in rows {
             if let Some(done) = lock(&self.journal).done.get(&row.id).cloned() {
                 lock(&self.outcome).unchanged += 1;

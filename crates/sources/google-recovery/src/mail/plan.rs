@@ -31,6 +31,7 @@ use crate::PlanningError;
 
 /// What a call takes when there is quota, for the estimate.
 const PER_CALL: Duration = Duration::from_millis(120);
+const LIVE_PAGE: u32 = 1000;
 /// Up to so many messages get other labels in one call.
 pub(super) const RELABEL_MAX: u64 = 1000;
 
@@ -129,6 +130,28 @@ impl<'p> Planning<'p> {
             let bytes = was.map_or(0, |version| version.item.size_bytes);
             self.take(id, &states, bytes);
         }
+        self.find_threads()
+    }
+
+    /// Finds out which threads of the deleted messages still have others: only those can be joined.
+    fn find_threads(&mut self) -> Result<(), PlanningError> {
+        let wanted: HashSet<&str> = self.inserted.iter().map(|row| row.thread.as_str()).collect();
+        let MailRequest { stream, now, .. } = self.request;
+        let (mut living, mut after) = (HashSet::new(), MESSAGE_PREFIX.to_owned());
+        while living.len() < wanted.len() {
+            let page = self.past.live_keys(stream, *now, Some(&after), LIVE_PAGE)?;
+            for key in page.iter().take_while(|key| key.starts_with(MESSAGE_PREFIX)) {
+                let thread = self.past.version(stream, key, *now)?.map(|version| attributes(&version).thread);
+                living.extend(thread.filter(|thread| wanted.contains(thread.as_str())));
+            }
+            match page.last() {
+                Some(last) if last.starts_with(MESSAGE_PREFIX) => after.clone_from(last),
+                _ => break,
+            }
+        }
+        for row in &mut self.inserted {
+            row.thread_lives = living.contains(&row.thread);
+        }
         Ok(())
     }
 
@@ -164,6 +187,7 @@ impl<'p> Planning<'p> {
             Decision::Insert => self.inserted.push(InsertRow {
                 id: id.to_owned(),
                 thread: before.thread.clone(),
+                thread_lives: false,
                 labels: before.labels.clone(),
                 message_id: before.message_id.clone(),
                 bytes,

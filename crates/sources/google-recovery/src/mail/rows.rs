@@ -60,6 +60,8 @@ pub struct InsertRow {
     pub id: String,
     /// The thread that it was in.
     pub thread: String,
+    /// Whether other messages of that thread are still there.
+    pub thread_lives: bool,
     /// The labels that it had, by their ids.
     pub labels: Vec<String>,
     /// Its message id, by which a twin is found.

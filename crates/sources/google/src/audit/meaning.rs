@@ -171,7 +171,7 @@ fn calendar(happening: &Happening, plain: Meaning) -> Meaning {
         Some(event) => called(&format!("event/{calendar}/{event}"), happening.text("event_title")),
         None => called(&scope, happening.text("calendar_title")),
     };
-    let plain = Meaning { scope, target, ..plain };
+    let plain = Meaning { target, scope, ..plain };
     match happening.name.as_str() {
         // With it go all its events.
         "delete_calendar" => Meaning { severity: Severity::Destructive, ..plain },
@@ -245,10 +245,10 @@ fn admin(happening: &Happening, plain: Meaning) -> Meaning {
     let (verb, severity) = match happening.name.as_str() {
         // With the account goes everything that is the user's.
         "DELETE_USER" => (Verb::Delete, Severity::Destructive),
-        "ADD_GROUP_MEMBER" => (Verb::Grant, Severity::Notable),
+        "ADD_GROUP_MEMBER" | "UNSUSPEND_USER" => (Verb::Grant, Severity::Notable),
         "REMOVE_GROUP_MEMBER" | "REVOKE_3LO_TOKEN" => (Verb::Revoke, Severity::Routine),
         "REMOVE_API_CLIENT_ACCESS" => (Verb::Revoke, Severity::Notable),
-        "UNSUSPEND_USER" => (Verb::Grant, Severity::Notable),
+        name if name.starts_with("CHANGE_") => (Verb::Define, Severity::Notable),
         name => match words::verb(name) {
             Some(Verb::Read) => (Verb::Read, Severity::Routine),
             Some(verb) => (verb, Severity::Notable),

@@ -69,13 +69,14 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     };
     let chosen: Vec<&Rule> = calendar.rules.iter().filter(wanted).collect();
     let place = page::open(tenant.settings.seed, call, tenant.settings.page_lifetime)?;
-    let (shown, next) = page::slice(&chosen, place.as_deref(), call.page_size("maxResults", 100, 250)?);
+    let size = call.page_size("maxResults", 100, 250)?;
+    let (shown, next, begun) = page::slice_since(&chosen, place.as_deref(), size, calendar.revision);
     let items: Vec<Value> = shown.iter().map(|rule| rule.resource()).collect();
     let mut body = json!({ "kind": "calendar#acl", "etag": etag(&json!(items)), "items": items });
     if let Some(next) = next {
         body["nextPageToken"] = page::issue(tenant.settings.seed, call, &next).into();
     } else {
-        let mark = Mark { revision: calendar.revision, epoch: 0, window: (String::new(), String::new()) };
+        let mark = Mark { revision: begun, epoch: 0, window: (String::new(), String::new()) };
         body["nextSyncToken"] = tenant.issue_mark(call, &format!("rules of {id}"), &mark).into();
     }
     Ok(Reply::json(body))

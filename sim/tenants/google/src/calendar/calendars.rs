@@ -1,13 +1,15 @@
 //! Calendars themselves.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Calendar, Role, check_etag, refuse, route, time};
+use super::{Calendar, Entry, Role, check_etag, refuse, route, time};
 use crate::{
     audit::Parameter,
     call::{Answer, Call, Reply},
-    directory::with_etag,
+    directory::{check_admin, with_etag},
     oauth::scopes::{CALENDAR, CALENDAR_CALENDARS, CALENDAR_CALENDARS_READONLY, CALENDAR_READONLY},
     refusal::Refusal,
     routes::Route,
@@ -26,6 +28,13 @@ pub(super) const ROUTES: &[Route] = &[
     route("calendar.all.update", Method::PUT, ONE, WRITE, update),
     route("calendar.all.delete", Method::DELETE, ONE, WRITE, delete),
     route("calendar.all.clear", Method::POST, "calendar/v3/calendars/{calendarId}/clear", WRITE, clear),
+    route(
+        "calendar.calendars.transferOwnership",
+        Method::POST,
+        "calendar/v3/calendars/{calendarId}/transferOwnership",
+        WRITE,
+        transfer,
+    ),
 ];
 
 const WRITABLE: [&str; 6] =
@@ -148,5 +157,31 @@ fn clear(tenant: &mut Tenant, call: &Call) -> Answer {
         tenant.cancel_event(&id, &event, call.now);
         tenant.note_calendar(call, "event_change", "delete_event", &id, Some(&event), Vec::new());
     }
+    Ok(Reply::empty())
+}
+
+/// Gives a secondary calendar to another user of the domain; an administrator does it, whether it is shared with them
+/// or not.
+fn transfer(tenant: &mut Tenant, call: &Call) -> Answer {
+    check_admin(tenant, call)?;
+    if !call.flag("useAdminAccess") {
+        return Err(Refusal::invalid_value("useAdminAccess must be true."));
+    }
+    let new = tenant.directory.user(call.query("newDataOwner").unwrap_or_default());
+    let new =
+        new.filter(|user| !user.suspended).map(|user| (Arc::clone(&user.id), user.primary_email.clone()));
+    let (owner, address) = new.ok_or_else(|| Refusal::invalid_value("Invalid value for: newDataOwner"))?;
+    let id = call.parameter("calendarId").to_owned();
+    let expires = tenant.settings.calendar.sharing_expires_tokens;
+    let calendar = tenant.calendar_mut(&id)?;
+    if calendar.primary {
+        return Err(refuse(400, "invalid", "The owner of a primary calendar cannot be changed."));
+    }
+    calendar.give_to(&owner, &address, expires);
+    let entry = Entry::usual(calendar);
+    tenant.put_on_list(&owner, entry);
+    let parameters =
+        vec![Parameter::text("access_level", "owner"), Parameter::text("grantee_email", address)];
+    tenant.note_calendar(call, "calendar_change", "change_calendar_acls", &id, None, parameters);
     Ok(Reply::empty())
 }

@@ -185,14 +185,14 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
         lists.into_iter().flat_map(|list| list.entries.values()).filter(wanted).collect();
     let place = page::open(tenant.settings.seed, call, tenant.settings.page_lifetime)?;
     let size = call.page_size("maxResults", 100, 250)?;
-    let (shown, next) = page::slice(&chosen, place.as_deref(), size);
+    let revision = lists.map_or(0, |list| list.revision);
+    let (shown, next, begun) = page::slice_since(&chosen, place.as_deref(), size, revision);
     let items: Vec<Value> = shown.iter().map(|entry| resource(tenant, entry, user)).collect();
     let mut body = json!({ "kind": "calendar#calendarList", "etag": etag(&json!(items)), "items": items });
     if let Some(next) = next {
         body["nextPageToken"] = page::issue(tenant.settings.seed, call, &next).into();
     } else if call.query("minAccessRole").is_none() {
-        let revision = lists.map_or(0, |list| list.revision);
-        let mark = Mark { revision, epoch: 0, window: (String::new(), String::new()) };
+        let mark = Mark { revision: begun, epoch: 0, window: (String::new(), String::new()) };
         body["nextSyncToken"] = tenant.issue_mark(call, "calendars", &mark).into();
     }
     Ok(Reply::json(body))

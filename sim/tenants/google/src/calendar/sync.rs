@@ -2,7 +2,7 @@
 
 use model::Moment;
 
-use crate::{call::Call, refusal::Refusal, sync, tenant::Tenant, text};
+use crate::{call::Call, refusal::Refusal, sync, tenant::Tenant};
 
 /// Where a list was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,38 +16,15 @@ pub(super) struct Mark {
 }
 
 /// Parameters that differ between the calls of one synchronization.
-const FREE: [&str; 8] = [
-    "syncToken",
-    "showDeleted",
-    "showHidden",
-    "timeMin",
-    "timeMax",
-    "access_token",
-    "requestId",
-    "oauth_token",
-];
+const FREE: [&str; 6] = ["syncToken", "showDeleted", "showHidden", "timeMin", "timeMax", "access_token"];
 
 /// 410 for a token that leads nowhere any more.
 pub(super) fn gone() -> Refusal {
     let message = "Sync token is no longer valid, a full sync is required.";
     let mut refusal = Refusal::gone("fullSyncRequired", message);
     refusal.domain = "calendar";
-    refusal.location = Some(Box::new(["syncToken", "parameter"]));
+    refusal.location = Some(&["syncToken", "parameter"]);
     refusal
-}
-
-/// Returns what must be the same in all calls of one synchronization. `list` names the list, however the path does.
-fn identity(call: &Call, list: &str) -> String {
-    const LOOKS: [&str; 8] =
-        ["pageToken", "maxResults", "fields", "alt", "prettyPrint", "key", "quotaUser", "$.xgafv"];
-    let mut said: Vec<&(String, String)> = call
-        .query
-        .iter()
-        .filter(|(name, _)| !FREE.contains(&name.as_str()) && !LOOKS.contains(&name.as_str()))
-        .collect();
-    said.sort();
-    let said = format!("{} {list} {said:?}", call.caller.user);
-    format!("{:016x}", text::drawn(said.as_bytes()))
 }
 
 impl Tenant {
@@ -56,7 +33,7 @@ impl Tenant {
         sync::issue(
             self.settings.seed,
             &[
-                &identity(call, list),
+                &call.sync_identity(list, &FREE),
                 &call.now.as_micros().to_string(),
                 &mark.revision.to_string(),
                 &mark.epoch.to_string(),
@@ -73,7 +50,7 @@ impl Tenant {
         let Some([own, issued, revision, its_epoch, from, to]) = parts.as_deref() else {
             return Err(Refusal::invalid_value("Invalid sync token value."));
         };
-        if *own != identity(call, list) {
+        if *own != call.sync_identity(list, &FREE) {
             return Err(Refusal::invalid_value(
                 "Sync token cannot be used with other parameters than at first.",
             ));

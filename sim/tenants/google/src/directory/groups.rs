@@ -1,6 +1,6 @@
 //! Groups and their members.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use hyper::Method;
 use serde_json::{Map, Value, json};
@@ -93,9 +93,26 @@ impl Directory {
         Member { id, email, role: role.to_owned() }
     }
 
-    /// Tells whether a user, by id, is in a group or in a group of it.
-    pub(crate) fn is_member(&self, group: &str, user: &str) -> bool {
-        self.group(group).is_some_and(|group| self.derived(group).iter().any(|member| member.id == user))
+    /// Tells whether a user is in a group or in one of the groups in it.
+    pub(crate) fn is_in_group(&self, group: &str, user: &str) -> bool {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<&Group> = self.group(group).into_iter().collect();
+        while let Some(group) = open.pop() {
+            for member in group.members.iter().filter(|member| seen.insert(&member.id)) {
+                if member.id == user {
+                    return true;
+                }
+                open.extend(self.group(&member.id));
+            }
+        }
+        false
+    }
+
+    /// Returns the ids of all living users in a group and in the groups in it.
+    pub(crate) fn users_in_group(&self, group: &str) -> Vec<Arc<str>> {
+        let members = self.group(group).map(|group| self.derived(group)).unwrap_or_default();
+        let users = members.iter().filter_map(|member| self.user(&member.id));
+        users.map(|user| Arc::clone(&user.id)).collect()
     }
 
     /// Returns the members of a group with those of the groups in it, each once.
@@ -246,6 +263,7 @@ fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
     check_admin(tenant, call)?;
     let group = tenant.directory.group_mut(call.parameter("groupKey"))?;
     let (id, email) = (group.id.clone(), group.email.clone());
+    tenant.drive_regrouped(&id, &id, call.now);
     tenant.directory.groups.retain(|group| group.id != id);
     for group in &mut tenant.directory.groups {
         group.members.retain(|member| member.id != id);
@@ -320,6 +338,7 @@ fn join(tenant: &mut Tenant, call: &Call) -> Answer {
         Parameter::text("USER_EMAIL", member.email.clone()),
     ];
     group.members.push(member.clone());
+    tenant.drive_regrouped(call.parameter("groupKey"), &member.id, call.now);
     tenant.note(call, "admin", "GROUP_SETTINGS", "ADD_GROUP_MEMBER", parameters);
     Ok(Reply::json(member_resource(&tenant.directory, &member)))
 }
@@ -343,6 +362,7 @@ fn leave(tenant: &mut Tenant, call: &Call) -> Answer {
         Parameter::text("GROUP_EMAIL", group.email.clone()),
         Parameter::text("USER_EMAIL", member.email),
     ];
+    tenant.drive_regrouped(call.parameter("groupKey"), &member.id, call.now);
     tenant.note(call, "admin", "GROUP_SETTINGS", "REMOVE_GROUP_MEMBER", parameters);
     Ok(Reply::empty())
 }

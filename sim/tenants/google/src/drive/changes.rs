@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     file::{File, Id},
     files,
+    permission::Grantee,
     reply::{bad, mask},
     resource::{self, Filled},
 };
@@ -66,7 +67,7 @@ impl Tenant {
         let Some(file) = self.drive.tree.get_mut(id) else { return };
         file.version += 1;
         let Some(file) = self.drive.tree.get(id) else { return };
-        let audience = self.drive.tree.audience(file, now);
+        let audience = self.drive.tree.audience(file, &self.directory, now);
         let drive = file.drive.clone();
         self.drive_noted(&Item::File(Arc::clone(id)), audience, drive, now);
     }
@@ -81,7 +82,35 @@ impl Tenant {
     /// Returns who sees a file in their lists, for changes after which they may see it no longer.
     pub(crate) fn drive_audience(&self, id: &str, now: Moment) -> (BTreeSet<Id>, Option<Id>) {
         let file = self.drive.tree.get(id);
-        file.map_or_else(Default::default, |file| (self.drive.tree.audience(file, now), file.drive.clone()))
+        file.map_or_else(Default::default, |file| {
+            (self.drive.tree.audience(file, &self.directory, now), file.drive.clone())
+        })
+    }
+
+    /// Notes that somebody, or everybody in a group, joins or leaves a group, for all files that are shared with it. The
+    /// group is still there.
+    pub(crate) fn drive_regrouped(&mut self, group: &str, member: &str, now: Moment) {
+        let directory = &self.directory;
+        let Some(group) = directory.group(group).map(|group| group.id.as_str()) else { return };
+        let users: BTreeSet<Id> = match directory.user(member) {
+            Some(user) => [Arc::clone(&user.id)].into(),
+            None => directory.users_in_group(member).into_iter().collect(),
+        };
+        let with_group = |grantee: &Grantee| match grantee {
+            Grantee::Group(address) => {
+                let same = directory.group(address).is_some_and(|own| own.id == group);
+                same || directory.is_in_group(address, group)
+            }
+            _ => false,
+        };
+        let shared =
+            self.drive.tree.all().filter(|file| file.permissions.iter().any(|own| with_group(&own.grantee)));
+        let ids: Vec<Id> = shared.map(|file| Arc::clone(&file.id)).collect();
+        for id in ids {
+            let drive = self.drive.drives.contains_key(&id);
+            let item = if drive { Item::Drive(id) } else { Item::File(id) };
+            self.drive_noted(&item, users.clone(), None, now);
+        }
     }
 
     /// Returns those files in a folder that are listed as changes of their own when the folder changes for all of them.

@@ -119,9 +119,11 @@ fn candidates<'a>(tenant: &'a Tenant, call: &Call, corpus: &Corpus, query: &Quer
     let both = call.flag("includeItemsFromAllDrives") && call.flag("supportsAllDrives");
     let listed = |file: &&File| {
         if file.drive.is_some() {
-            return both && !file.is_top() && tree.named_role(file, me, call.now).is_some();
+            return both
+                && !file.is_top()
+                && tree.named_role(file, &tenant.directory, me, call.now).is_some();
         }
-        let named = file.owner == *me || tree.named_role(file, me, call.now).is_some();
+        let named = file.owner == *me || tree.named_role(file, &tenant.directory, me, call.now).is_some();
         named || matches!(corpus, Corpus::Domain) && files::role(tenant, call, &file.id).is_some()
     };
     let mine = query
@@ -136,6 +138,20 @@ fn candidates<'a>(tenant: &'a Tenant, call: &Call, corpus: &Corpus, query: &Quer
     tree.all().filter(listed).collect()
 }
 
+/// What lists can be sorted by.
+const ORDERS: [&str; 10] = [
+    "createdTime",
+    "folder",
+    "modifiedByMeTime",
+    "modifiedTime",
+    "name",
+    "name_natural",
+    "quotaBytesUsed",
+    "recency",
+    "sharedWithMeTime",
+    "starred",
+];
+
 fn sort(files: &mut [&File], order: &str, me: &str) -> Result<(), Refusal> {
     let keys: Vec<(&str, bool)> = order
         .split(',')
@@ -144,19 +160,7 @@ fn sort(files: &mut [&File], order: &str, me: &str) -> Result<(), Refusal> {
             key.strip_suffix(" desc").map_or((key, false), |key| (key.trim(), true))
         })
         .collect();
-    const KNOWN: [&str; 10] = [
-        "createdTime",
-        "folder",
-        "modifiedByMeTime",
-        "modifiedTime",
-        "name",
-        "name_natural",
-        "quotaBytesUsed",
-        "recency",
-        "sharedWithMeTime",
-        "starred",
-    ];
-    if keys.iter().any(|(key, _)| !KNOWN.contains(key)) {
+    if keys.iter().any(|(key, _)| !ORDERS.contains(key)) {
         return Err(bad("orderBy", "Invalid Value"));
     }
     let size = |file: &File| file.revisions.iter().map(|revision| revision.content.size()).sum::<u64>();

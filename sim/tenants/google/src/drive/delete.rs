@@ -68,7 +68,7 @@ pub(super) fn erase(tenant: &mut Tenant, call: &Call, id: &Id, reason: &'static 
         .subtree(id)
         .iter()
         .filter_map(|below| tenant.drive.tree.get(below))
-        .map(|file| trail::subject(tenant, file, call))
+        .map(|file| trail::subject(tenant, file, call.now))
         .collect();
     let gone = remove(tenant, id, call.now);
     // Whatever was not deleted with its folder had another owner.
@@ -79,9 +79,13 @@ pub(super) fn erase(tenant: &mut Tenant, call: &Call, id: &Id, reason: &'static 
     }
 }
 
-/// Deletes what was in the trash for too long; nobody did it.
+/// Deletes what was in the trash for too long; it happens by itself.
 pub(super) fn purge(tenant: &mut Tenant, id: &Id, now: Moment) {
+    let Some(file) = tenant.drive.tree.get(id) else { return };
+    let (owner, subject) = (Arc::clone(&file.owner), trail::subject(tenant, file, now));
     remove(tenant, id, now);
+    let event = Event::access("delete").with(Parameter::text("deletion_reason", "trash_auto_delete"));
+    tenant.drive_event_by_itself(&owner, &subject, event);
 }
 
 /// Deletes a file with everything in it that has the same owner; what others own goes to their top folders. Returns what

@@ -16,10 +16,11 @@ use crate::text;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Document {
     Written(Arc<str>),
-    /// So many lines (of a presentation: slides) from a key.
+    /// So many lines (of a presentation: slides) from a key, and all of them again so many times.
     Drawn {
         key: u64,
         lines: u64,
+        times: u64,
     },
 }
 
@@ -28,7 +29,22 @@ impl Document {
     pub(crate) fn text(&self, kind: Kind) -> String {
         match self {
             Self::Written(text) => text.to_string(),
-            Self::Drawn { key, lines } => drawn(kind, *key, *lines),
+            Self::Drawn { key, lines, times: 1 } => drawn(kind, *key, *lines),
+            Self::Drawn { key, lines, times } => {
+                let once = drawn(kind, *key, *lines) + separator(kind);
+                once.repeat(usize::try_from(*times).unwrap_or(1))
+            }
+        }
+    }
+
+    /// Returns how many bytes the text has, without making all of it.
+    pub(crate) fn length(&self, kind: Kind) -> u64 {
+        match self {
+            Self::Written(text) => text.len() as u64,
+            Self::Drawn { key, lines, times } => {
+                let once = drawn(kind, *key, *lines).len() as u64;
+                if *times == 1 { once } else { (once + separator(kind).len() as u64) * times }
+            }
         }
     }
 }
@@ -62,7 +78,11 @@ fn drawn(kind: Kind, key: u64, lines: u64) -> String {
             _ => format!("{}.", words(at, 6 + number(at) % 14)),
         })
         .collect();
-    made.join(if kind == Kind::Presentation { "\n\n" } else { "\n" })
+    made.join(separator(kind))
+}
+
+const fn separator(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::Presentation) { "\n\n" } else { "\n" }
 }
 
 /// Writes a text in a format. `None` when this kind has no such format.
@@ -272,7 +292,9 @@ mod tests {
     #[test]
     fn what_can_be_exported_and_imported_keeps_its_text() {
         for kind in Kind::edited() {
-            let text = Document::Drawn { key: 5, lines: 6 }.text(kind);
+            let document = Document::Drawn { key: 5, lines: 6, times: 2 };
+            let text = document.text(kind);
+            assert_eq!(document.length(kind), text.len() as u64);
             for format in
                 kind.imports().iter().filter(|format| kind.exports().iter().any(|(own, _)| own == *format))
             {

@@ -12,7 +12,7 @@ use super::{
     document::{self, Document},
     file::{Content, File, Id, Revision},
     files,
-    kind::Kind,
+    kind::{Kind, PNG},
     reply::{bad_request, forbidden, none, required},
     trail::Event,
 };
@@ -70,9 +70,15 @@ pub(super) fn export(tenant: &mut Tenant, call: &Call) -> Answer {
     let file = files::get(tenant, &id)?;
     let (kind, document) = text(file, None, format)?;
     check_download(file, role, call)?;
+    let max = tenant.settings.drive.export_bytes_max;
+    let too_large = || forbidden("exportSizeLimitExceeded", "This file is too large to be exported.");
+    // No format but a picture is shorter than its text.
+    if format != PNG && document.length(kind) > max as u64 {
+        return Err(too_large());
+    }
     let content = written(kind, &document, format)?;
-    if content.len() > tenant.settings.drive.export_bytes_max {
-        return Err(forbidden("exportSizeLimitExceeded", "This file is too large to be exported."));
+    if content.len() > max {
+        return Err(too_large());
     }
     tenant.drive_event(call, &id, Event::read("drive.files.export"));
     Ok(Reply::bytes(format, content))

@@ -46,6 +46,7 @@ pub(crate) struct File {
 }
 
 /// What else can be written to a file.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the vendor's resource")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traits {
     pub(crate) description: Option<String>,
@@ -66,6 +67,7 @@ pub(crate) struct Traits {
 }
 
 /// What a file was at some time.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the vendor's resource")]
 #[derive(Debug, Clone)]
 pub(crate) struct Revision {
     pub(crate) id: String,
@@ -93,7 +95,7 @@ impl Content {
         match self {
             Self::Blob(blob) => blob.length(),
             Self::Document(Document::Written(text)) => text.len().max(1024) as u64,
-            Self::Document(Document::Drawn { lines, .. }) => lines * 64 + 1024,
+            Self::Document(Document::Drawn { lines, times, .. }) => lines * times * 64 + 1024,
         }
     }
 }

@@ -19,13 +19,13 @@ fn domain(call: &Call) -> &str {
 /// Returns what the caller may do with a file, by whatever permission.
 pub(super) fn role(tenant: &Tenant, call: &Call, id: &str) -> Option<Role> {
     let file = tenant.drive.tree.get(id)?;
-    tenant.drive.tree.role(file, &call.caller.user, domain(call), call.now)
+    tenant.drive.tree.role(file, (&tenant.directory, &call.caller.user, domain(call)), call.now)
 }
 
 /// Returns what the caller may do by name: only such files are in the caller's lists.
 pub(super) fn named(tenant: &Tenant, call: &Call, id: &str) -> Option<Role> {
     let file = tenant.drive.tree.get(id)?;
-    tenant.drive.tree.named_role(file, &call.caller.user, call.now)
+    tenant.drive.tree.named_role(file, &tenant.directory, &call.caller.user, call.now)
 }
 
 /// Returns the id that a request means: `root` is the caller's top folder.
@@ -73,8 +73,12 @@ pub(super) fn get_mut<'a>(tenant: &'a mut Tenant, id: &Id) -> Result<&'a mut Fil
     tenant.drive.tree.get_mut(id).ok_or_else(|| no_file(id))
 }
 
-/// Deletes what has been in the trash for too long.
+/// Does what time does: permissions end, and what has been in the trash for too long is deleted.
 pub(super) fn purge(tenant: &mut Tenant, now: Moment) {
+    while let Some(first) = tenant.drive.expiring.first().cloned().filter(|(at, ..)| *at <= now) {
+        tenant.drive.expiring.remove(&first);
+        super::permissions::expire(tenant, &first);
+    }
     let Some(lifetime) = tenant.settings.drive.trash_lifetime else { return };
     let horizon = now.plus_micros(-(lifetime.as_micros() as i64));
     while let Some((at, id)) = tenant.drive.trash.first().cloned().filter(|(at, _)| *at <= horizon) {

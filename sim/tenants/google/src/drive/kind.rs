@@ -15,8 +15,6 @@ pub(crate) const TSV: &str = "text/tab-separated-values";
 pub(crate) const SVG: &str = "image/svg+xml";
 pub(crate) const PNG: &str = "image/png";
 pub(crate) const SCRIPT_JSON: &str = "application/vnd.google-apps.script+json";
-pub(crate) const FOLDER: &str = "application/vnd.google-apps.folder";
-pub(crate) const SHORTCUT: &str = "application/vnd.google-apps.shortcut";
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,9 +37,7 @@ pub struct FileView {
     pub comments: usize,
     /// Its own permissions: to whom, and what.
     pub permissions: Vec<(Grantee, Role)>,
-    /// The text of a document of an editor.
-    pub text: Option<String>,
-    /// The text that a shortcut leads to: the id of its target.
+    /// What a shortcut leads to.
     pub target: Option<Arc<str>>,
 }
 
@@ -59,6 +57,12 @@ impl Tenant {
         self.drive.tree.get(id)?.blob().map(|blob| blob.bytes())
     }
 
+    /// Returns the text of a document of an editor.
+    pub fn drive_text(&self, id: &str) -> Option<String> {
+        let file = self.drive.tree.get(id)?;
+        file.document().map(|document| document.text(file.kind))
+    }
+
     /// Returns the ids of all shared drives with their names.
     pub fn shared_drives(&self) -> Vec<(Arc<str>, String)> {
         self.drive.drives.iter().map(|(id, drive)| (Arc::clone(id), drive.name.clone())).collect()
@@ -72,16 +76,6 @@ impl Tenant {
     /// Returns the mails that sharing has sent: the file, and to whom.
     pub fn drive_mails(&self) -> &[(Arc<str>, String)] {
         &self.drive.mails
-    }
-
-    /// Says who is in a group, as far as sharing goes: users by address. Unknown users are left out.
-    pub fn share_group<'a>(&mut self, group: &str, members: impl IntoIterator<Item = &'a str>) {
-        let ids = members
-            .into_iter()
-            .filter_map(|member| self.directory.user(member))
-            .map(|user| Arc::clone(&user.id));
-        let ids = ids.collect();
-        self.drive.tree.groups.insert(group.to_lowercase(), ids);
     }
 
     /// Puts a binary file of any length into the top folder of a user; its content is drawn from `key` and takes no
@@ -162,7 +156,6 @@ impl Tenant {
             revisions: file.revisions.len(),
             comments: file.comments.len(),
             permissions: file.permissions.iter().map(|own| (own.grantee.clone(), own.role)).collect(),
-            text: file.document().map(|document| document.text(file.kind)),
             target: file.target.as_ref().map(|(target, _)| Arc::clone(target)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::Moment;
 use serde_json::{Map, Value};
 
 use super::{
@@ -211,7 +212,7 @@ pub(super) fn create(tenant: &mut Tenant, call: &Call) -> Answer {
     one(tenant, call, &id, &permission_id).map(|value| masked(&mask, value))
 }
 
-fn expiration(fields: &Map<String, Value>, call: &Call) -> Result<Option<model::Moment>, Refusal> {
+fn expiration(fields: &Map<String, Value>, call: &Call) -> Result<Option<Moment>, Refusal> {
     let Some(text) = text(fields, "expirationTime") else { return Ok(None) };
     let time = stamp::parse(text).filter(|time| *time > call.now);
     time.map(Some).ok_or_else(|| bad("expirationTime", "The expiration time must be in the future."))
@@ -230,7 +231,7 @@ fn change(
     let all: Vec<Id> = std::iter::once(Arc::clone(id)).chain(below).collect();
     let before: Vec<_> = all.iter().map(|id| tenant.drive_audience(id, call.now)).collect();
     let file = files::get(tenant, id)?;
-    let old_visibility = trail::visibility(tenant, file, call);
+    let old_visibility = trail::visibility(tenant, file, call.now);
     let old = file.permissions.iter().find(|own| own.id == permission.id).map(|own| own.role);
     let (grantee, owner) = (permission.grantee.clone(), permission.role == Role::Owner);
     if let (true, Grantee::User(_, Some(new))) = (owner, &grantee) {
@@ -238,6 +239,9 @@ fn change(
         hand_over(tenant, call, id, &new);
     }
     let permission_id = permission.id.clone();
+    if let Some(at) = permission.expires {
+        tenant.drive.expiring.insert((at, Arc::clone(id), permission_id.clone()));
+    }
     act(files::get_mut(tenant, id)?, permission);
     for (id, (users, drive)) in all.iter().zip(before) {
         tenant.drive_noted(&Item::File(Arc::clone(id)), users.clone(), drive, call.now);
@@ -251,6 +255,24 @@ fn change(
     let new =
         files::get(tenant, id)?.permissions.iter().find(|own| own.id == permission_id).map(|own| own.role);
     note(tenant, call, id, &grantee, (old, new), old_visibility)
+}
+
+/// Ends a permission whose time has come, and notes it for those who see the file no longer.
+pub(super) fn expire(tenant: &mut Tenant, (at, id, permission): &(Moment, Id, String)) {
+    let Some(file) = tenant.drive.tree.get(id) else { return };
+    // What was changed since has another end, or none.
+    if !file.permissions.iter().any(|own| own.id == *permission && own.expires == Some(*at)) {
+        return;
+    }
+    let below = tenant.drive_listed_below(id);
+    for id in std::iter::once(Arc::clone(id)).chain(below) {
+        let (users, drive) = tenant.drive_audience(&id, at.plus_micros(-1));
+        tenant.drive_noted(&Item::File(id), users, drive, *at);
+    }
+    if let Some(file) = tenant.drive.tree.get_mut(id) {
+        file.permissions.retain(|own| own.id != *permission);
+        file.version += 1;
+    }
 }
 
 /// Makes the old owner a writer. The new owner's permission is written by the caller.
@@ -285,17 +307,14 @@ fn note(
         Some(Role::Owner) => "owner",
     };
     let file = files::get(tenant, id)?;
-    let visibility = trail::visibility(tenant, file, call);
+    let visibility = trail::visibility(tenant, file, call.now);
     let target = match grantee {
         Grantee::User(address, known) => {
             let known = known.as_deref().and_then(|known| tenant.directory.any_user(known));
-            Parameter::text(
-                "target_user",
-                known.map_or(address.as_str(), |user| &user.primary_email).to_owned(),
-            )
+            Parameter::text("target_user", known.map_or(address, |user| &user.primary_email).clone())
         }
-        Grantee::Group(address) => Parameter::text("target_user", address.to_string()),
-        Grantee::Domain(domain) => Parameter::text("target_domain", domain.to_string()),
+        Grantee::Group(address) => Parameter::text("target_user", address.clone()),
+        Grantee::Domain(domain) => Parameter::text("target_domain", domain.clone()),
         Grantee::Anyone => Parameter::text("target_domain", "all"),
     };
     let rank = |visibility: &str| match visibility {
@@ -402,7 +421,7 @@ pub(super) fn delete(tenant: &mut Tenant, call: &Call) -> Answer {
         return Err(forbidden("insufficientFilePermissions", "The owner of a file cannot be removed."));
     }
     change(tenant, call, &id, permission, |file, permission| {
-        file.permissions.retain(|own| own.id != permission.id)
+        file.permissions.retain(|own| own.id != permission.id);
     })?;
     Ok(Reply::empty())
 }

@@ -342,7 +342,7 @@ impl Term {
                 if *role == Role::Owner {
                     return file.drive.is_none() && file.owner == user.id;
                 }
-                tree.named_role(file, &user.id, call.now).is_some_and(|own| own >= *role)
+                tree.named_role(file, &tenant.directory, &user.id, call.now).is_some_and(|own| own >= *role)
             }
             Self::Flag("trashed", wanted) => tree.is_trashed(file) == *wanted,
             Self::Flag("starred", wanted) => file.traits.starred_by.contains(&call.caller.user) == *wanted,

@@ -14,8 +14,36 @@ fn refusal(code: u16, reason: &'static str, message: impl Into<String>) -> Refus
     refusal
 }
 
+/// Parameters that refusals name.
+static PARAMETERS: [[&str; 2]; 20] = [
+    ["allowItemDeletion", "parameter"],
+    ["commentId", "parameter"],
+    ["corpora", "parameter"],
+    ["driveId", "parameter"],
+    ["expirationTime", "parameter"],
+    ["fields", "parameter"],
+    ["fileId", "parameter"],
+    ["id", "parameter"],
+    ["includeItemsFromAllDrives", "parameter"],
+    ["mimeType", "parameter"],
+    ["name", "parameter"],
+    ["orderBy", "parameter"],
+    ["pageToken", "parameter"],
+    ["parents", "parameter"],
+    ["permissionId", "parameter"],
+    ["q", "parameter"],
+    ["replyId", "parameter"],
+    ["requestId", "parameter"],
+    ["revisionId", "parameter"],
+    ["startModifiedTime", "parameter"],
+];
+
+fn parameter(name: &str) -> Option<&'static [&'static str; 2]> {
+    PARAMETERS.iter().find(|[own, _]| *own == name)
+}
+
 fn of_parameter(mut refusal: Refusal, name: &'static str) -> Refusal {
-    refusal.location = Some(Box::new([name, "parameter"]));
+    refusal.location = parameter(name);
     refusal
 }
 

@@ -20,10 +20,6 @@ pub struct DriveSettings {
     pub revision_lifetime: Option<Duration>,
     /// How many revisions of a file may be kept forever.
     pub kept_revisions_max: usize,
-    /// Sizes of all but the last chunk of a resumable upload are multiples of this.
-    pub chunk_multiple: u64,
-    /// Of how many bytes of each chunk a resumable upload keeps at most; the rest has to be sent again. Without it, all.
-    pub chunk_kept_max: Option<u64>,
     /// How many bytes a user may store; without it, as many as they like.
     pub storage_limit: Option<u64>,
 }
@@ -38,8 +34,6 @@ impl Default for DriveSettings {
             trash_lifetime: Some(Duration::from_hours(30 * 24)),
             revision_lifetime: Some(Duration::from_hours(30 * 24)),
             kept_revisions_max: 200,
-            chunk_multiple: 256 << 10,
-            chunk_kept_max: None,
             storage_limit: None,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use model::Moment;
+
 use super::{
     file::{File, Id},
     permission::Grantee,
@@ -27,7 +29,7 @@ impl Subject {
 }
 
 /// Takes down how the log names a file.
-pub(super) fn subject(tenant: &Tenant, file: &File, call: &Call) -> Subject {
+pub(super) fn subject(tenant: &Tenant, file: &File, now: Moment) -> Subject {
     let owner = match file.drive.as_ref().and_then(|drive| tenant.drive.drives.get(drive)) {
         Some(drive) => drive.name.clone(),
         None => {
@@ -40,13 +42,13 @@ pub(super) fn subject(tenant: &Tenant, file: &File, call: &Call) -> Subject {
         kind: file.kind.audited(&file.media_type),
         owner,
         drive: file.drive.clone(),
-        visibility: visibility(tenant, file, call),
+        visibility: visibility(tenant, file, now),
     }
 }
 
 /// Returns who can see a file, in the log's words.
-pub(super) fn visibility(tenant: &Tenant, file: &File, call: &Call) -> &'static str {
-    let all = tenant.drive.tree.effective(file, call.now);
+pub(super) fn visibility(tenant: &Tenant, file: &File, now: Moment) -> &'static str {
+    let all = tenant.drive.tree.effective(file, now);
     let foreign = |address: &str| !address.ends_with(&format!("@{}", tenant.settings.domain));
     let any = |test: &dyn Fn(&Grantee, bool) -> bool| {
         all.iter().any(|one| test(&one.permission.grantee, one.permission.discoverable))
@@ -119,29 +121,43 @@ impl Tenant {
     /// Notes an event of a file that is there.
     pub(super) fn drive_event(&mut self, call: &Call, id: &Id, event: Event) {
         let Some(file) = self.drive.tree.get(id) else { return };
-        let subject = subject(self, file, call);
+        let subject = subject(self, file, call.now);
         self.drive_event_of(call, &subject, event);
     }
 
     /// Notes an event of a file that may be gone.
     pub(super) fn drive_event_of(&mut self, call: &Call, subject: &Subject, event: Event) {
+        let (kind, name) = (event.kind, event.name);
+        let mut parameters = subject.parameters(event);
+        parameters.push(Parameter::text("originating_app_id", call.caller.project.to_string()));
+        self.note(call, "drive", kind, name, parameters);
+    }
+
+    /// Notes what happened by itself to a file of somebody.
+    pub(super) fn drive_event_by_itself(&mut self, owner: &str, subject: &Subject, event: Event) {
+        let (kind, name) = (event.kind, event.name);
+        self.note_of_person(owner, ("drive", kind, name), subject.parameters(event));
+    }
+}
+
+impl Subject {
+    fn parameters(&self, event: Event) -> Vec<Parameter> {
         let mut parameters = vec![
             Parameter::flag("primary_event", event.primary),
             Parameter::flag("billable", event.primary),
-            Parameter::text("doc_id", subject.id.to_string()),
-            Parameter::text("doc_title", subject.title.clone()),
-            Parameter::text("doc_type", subject.kind),
-            Parameter::text("owner", subject.owner.clone()),
-            Parameter::flag("owner_is_shared_drive", subject.drive.is_some()),
+            Parameter::text("doc_id", self.id.to_string()),
+            Parameter::text("doc_title", self.title.clone()),
+            Parameter::text("doc_type", self.kind),
+            Parameter::text("owner", self.owner.clone()),
+            Parameter::flag("owner_is_shared_drive", self.drive.is_some()),
             Parameter::flag("is_encrypted", false),
             Parameter::flag("actor_is_collaborator_account", false),
-            Parameter::text("originating_app_id", call.caller.project.to_string()),
-            Parameter::text("visibility", subject.visibility),
+            Parameter::text("visibility", self.visibility),
         ];
-        if let Some(drive) = &subject.drive {
+        if let Some(drive) = &self.drive {
             parameters.push(Parameter::text("shared_drive_id", drive.to_string()));
         }
         parameters.extend(event.more);
-        self.note(call, "drive", event.kind, event.name, parameters);
+        parameters
     }
 }

@@ -12,10 +12,13 @@ use super::{
     kind::Kind,
     permission::{Effective, Grantee, Permission, Role},
 };
-use crate::{Settings, text};
+use crate::{Settings, directory::Directory, text};
 
 /// A chain of folders is not followed farther than this; there are no cycles, so this is a matter of patience.
 const DEPTH_MAX: usize = 2000;
+
+/// Somebody who asks: the directory in which they are, their id, and their domain.
+pub(crate) type Asking<'a> = (&'a Directory, &'a str, &'a str);
 
 /// All files of the domain.
 #[derive(Debug)]
@@ -24,8 +27,6 @@ pub(crate) struct Tree {
     children: HashMap<Id, BTreeSet<Id>>,
     owned: HashMap<Id, BTreeSet<Id>>,
     by_number: BTreeMap<u64, Id>,
-    /// Members of groups, as far as files were shared with them: address to ids of users.
-    pub(crate) groups: BTreeMap<String, BTreeSet<Id>>,
     pub(crate) ids: Ids,
     count: u64,
 }
@@ -37,7 +38,6 @@ impl Tree {
             children: HashMap::new(),
             owned: HashMap::new(),
             by_number: BTreeMap::new(),
-            groups: BTreeMap::new(),
             ids: Ids(text::mixed(settings.seed ^ 0x6472_6976_6521)),
             count: 0,
         }
@@ -217,29 +217,30 @@ impl Tree {
         found
     }
 
-    fn names(&self, grantee: &Grantee, user: &str) -> bool {
-        match grantee {
-            Grantee::User(_, id) => id.as_deref() == Some(user),
-            Grantee::Group(address) => {
-                self.groups.get(address.to_lowercase().as_str()).is_some_and(|members| members.contains(user))
-            }
-            Grantee::Domain(_) | Grantee::Anyone => false,
-        }
-    }
-
     /// Returns the most that a user may do with a file; `domain` is the user's.
-    pub(crate) fn role(&self, file: &File, user: &str, domain: &str, now: Moment) -> Option<Role> {
+    pub(crate) fn role(
+        &self,
+        file: &File,
+        (directory, user, domain): Asking<'_>,
+        now: Moment,
+    ) -> Option<Role> {
         let to = |grantee: &Grantee| match grantee {
             Grantee::Domain(own) => own == domain,
             Grantee::Anyone => true,
-            grantee => self.names(grantee, user),
+            grantee => names(directory, grantee, user),
         };
         self.strongest(file, now, to)
     }
 
     /// Returns what a user may do by name or as a member of a group: only such files are in the user's lists.
-    pub(crate) fn named_role(&self, file: &File, user: &str, now: Moment) -> Option<Role> {
-        self.strongest(file, now, |grantee| self.names(grantee, user))
+    pub(crate) fn named_role(
+        &self,
+        file: &File,
+        directory: &Directory,
+        user: &str,
+        now: Moment,
+    ) -> Option<Role> {
+        self.strongest(file, now, |grantee| names(directory, grantee, user))
     }
 
     fn strongest(&self, file: &File, now: Moment, to: impl Fn(&Grantee) -> bool) -> Option<Role> {
@@ -262,20 +263,25 @@ impl Tree {
     }
 
     /// Returns the users in whose lists a file is.
-    pub(crate) fn audience(&self, file: &File, now: Moment) -> BTreeSet<Id> {
+    pub(crate) fn audience(&self, file: &File, directory: &Directory, now: Moment) -> BTreeSet<Id> {
         let mut users = BTreeSet::new();
         for effective in self.effective(file, now) {
             match effective.permission.grantee {
                 Grantee::User(_, Some(id)) => {
                     users.insert(id);
                 }
-                Grantee::Group(address) => {
-                    let members = self.groups.get(address.to_lowercase().as_str());
-                    users.extend(members.into_iter().flatten().map(Arc::clone));
-                }
+                Grantee::Group(address) => users.extend(directory.users_in_group(&address)),
                 Grantee::User(_, None) | Grantee::Domain(_) | Grantee::Anyone => {}
             }
         }
         users
+    }
+}
+
+fn names(directory: &Directory, grantee: &Grantee, user: &str) -> bool {
+    match grantee {
+        Grantee::User(_, id) => id.as_deref() == Some(user),
+        Grantee::Group(address) => directory.is_in_group(address, user),
+        Grantee::Domain(_) | Grantee::Anyone => false,
     }
 }

@@ -236,8 +236,13 @@ pub(super) fn content(
     if matches!(kind, Kind::Folder | Kind::Shortcut) {
         return if upload.is_some() { Err(bad_request("Bad Request")) } else { Ok(None) };
     }
-    let plain = |kind: &&str| !kind.is_empty() && *kind != "application/octet-stream";
-    let came = upload.as_ref().and_then(|upload| upload.media_type.as_deref()).filter(plain);
+    // What follows a semicolon says how the bytes are to be read, and is not kept.
+    let bare = |upload: &Upload| -> Option<String> {
+        let kind = upload.media_type.as_deref()?.split(';').next()?.trim();
+        (!kind.is_empty() && kind != "application/octet-stream").then(|| kind.to_owned())
+    };
+    let came = upload.as_ref().and_then(bare);
+    let came = came.as_deref();
     if kind == Kind::Binary {
         let media_type = media_type.or(came).unwrap_or_else(|| guessed(name)).to_owned();
         let parts = upload.map(|upload| upload.parts).unwrap_or_default();

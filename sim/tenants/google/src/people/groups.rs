@@ -143,7 +143,8 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     };
     let chosen: Vec<&Group> = book.groups.values().filter(wanted).collect();
     let place = page::open(tenant.settings.seed, call, tenant.settings.page_lifetime)?;
-    let (shown, next) = page::slice(&chosen, place.as_deref(), call.page_size("pageSize", 30, 1000)?);
+    let size = call.page_size("pageSize", 30, 1000)?;
+    let (shown, next, begun) = page::slice_since(&chosen, place.as_deref(), size, book.revision);
     let groups: Vec<Value> = shown.iter().map(|group| group.resource(book, 0, &mask)).collect();
     let mut body = json!({ "totalItems": chosen.len() });
     if !groups.is_empty() {
@@ -153,7 +154,7 @@ fn list(tenant: &mut Tenant, call: &Call) -> Answer {
         body["nextPageToken"] = page::issue(tenant.settings.seed, call, &next).into();
     } else {
         let full = since.map_or(call.now, |mark| mark.full);
-        let mark = Mark { full, revision: book.revision };
+        let mark = Mark { full, revision: begun };
         body["nextSyncToken"] = tenant.issue_people_mark(call, mark).into();
     }
     Ok(Reply::json(body))

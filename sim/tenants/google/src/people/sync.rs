@@ -3,7 +3,7 @@
 use model::Moment;
 use serde_json::json;
 
-use crate::{call::Call, refusal::Refusal, sync, tenant::Tenant, text};
+use crate::{call::Call, refusal::Refusal, sync, tenant::Tenant};
 
 /// Where a list was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,27 +14,8 @@ pub(super) struct Mark {
     pub(super) revision: u64,
 }
 
-/// Returns what must be the same in all calls of one row.
-fn identity(call: &Call) -> String {
-    const FREE: [&str; 11] = [
-        "syncToken",
-        "requestSyncToken",
-        "pageToken",
-        "pageSize",
-        "fields",
-        "alt",
-        "prettyPrint",
-        "key",
-        "quotaUser",
-        "$.xgafv",
-        "access_token",
-    ];
-    let mut said: Vec<&(String, String)> =
-        call.query.iter().filter(|(name, _)| !FREE.contains(&name.as_str())).collect();
-    said.sort();
-    let said = format!("{} {} {said:?}", call.caller.user, call.path);
-    format!("{:016x}", text::drawn(said.as_bytes()))
-}
+/// Parameters that differ between the calls of one row.
+const FREE: [&str; 3] = ["syncToken", "requestSyncToken", "access_token"];
 
 impl Tenant {
     /// Reads the call's `syncToken`; `None` without one.
@@ -44,7 +25,7 @@ impl Tenant {
         let Some([service, own, full, revision]) = parts.as_deref() else {
             return Err(Refusal::invalid("Invalid sync token."));
         };
-        if service != "people" || *own != identity(call) {
+        if service != "people" || *own != call.sync_identity(&call.path, &FREE) {
             return Err(Refusal::invalid(
                 "Sync token request parameters must match the parameters of the first request.",
             ));
@@ -70,8 +51,12 @@ impl Tenant {
 
     /// Makes the token with which the list of this call goes on.
     pub(super) fn issue_people_mark(&self, call: &Call, mark: Mark) -> String {
-        let parts =
-            ["people", &identity(call), &mark.full.as_micros().to_string(), &mark.revision.to_string()];
+        let parts = [
+            "people",
+            &call.sync_identity(&call.path, &FREE),
+            &mark.full.as_micros().to_string(),
+            &mark.revision.to_string(),
+        ];
         sync::issue(self.settings.seed, &parts)
     }
 

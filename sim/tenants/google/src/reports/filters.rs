@@ -32,7 +32,7 @@ impl Condition {
                 let mut refusal = Refusal::invalid_value(format!(
                     "Invalid value '{text}'. Values must match the form of filters."
                 ));
-                refusal.location = Some(Box::new(["filters", "parameter"]));
+                refusal.location = Some(&["filters", "parameter"]);
                 refusal
             },
         )
@@ -75,7 +75,7 @@ pub(super) fn clauses(
 ) -> Result<Vec<(&'static str, String)>, Refusal> {
     let bad = || {
         let mut refusal = Refusal::invalid_value(format!("Invalid value for: {}: {text}", parameter[0]));
-        refusal.location = Some(Box::new(*parameter));
+        refusal.location = Some(parameter);
         refusal
     };
     let clause = |clause: &str| {

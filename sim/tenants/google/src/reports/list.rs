@@ -91,7 +91,7 @@ const END: &[&str; 2] = &["endTime", "parameter"];
 
 fn bad(place: &'static [&'static str; 2], message: impl Into<String>) -> Refusal {
     let mut refusal = Refusal::invalid_value(message);
-    refusal.location = Some(Box::new(*place));
+    refusal.location = Some(place);
     refusal
 }
 
@@ -207,7 +207,7 @@ impl<'a> Ask<'a> {
             user.is_some_and(|user| user.org_unit == *path || user.org_unit.starts_with(&format!("{path}/")))
         };
         let of_groups = |groups: &Vec<String>| {
-            groups.iter().any(|group| tenant.directory.is_member(group, &activity.profile))
+            groups.iter().any(|group| tenant.directory.is_in_group(group, &activity.profile))
         };
         !self.nothing
             && self.unit.as_ref().is_none_or(of_unit)

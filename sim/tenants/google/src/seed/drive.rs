@@ -24,8 +24,8 @@ const DRIVES: u64 = 41;
 const SPECIAL_FROM: u32 = 20;
 /// How deep the deepest folder of the domain is.
 const DEPTH: u64 = 400;
-/// So many lines make an export larger than may be exported.
-const LINES_TOO_MANY: u64 = 400_000;
+/// A text of a thousand lines, so many times, is larger than may be exported.
+const TIMES_TOO_MANY: u64 = 200;
 
 /// Somebody who keeps files.
 #[derive(Clone)]
@@ -57,10 +57,6 @@ pub(super) fn furnish(tenant: &mut Tenant) {
             since: user.created,
         })
         .collect();
-    let domain = tenant.settings.domain.clone();
-    let members = |one_in: usize| people.iter().step_by(one_in).map(|person| person.email.as_str());
-    tenant.share_group(&format!("team@{domain}"), members(1));
-    tenant.share_group(&format!("sales@{domain}"), members(3));
     let administrator = tenant.administrator().map(str::to_owned);
     let seed = tenant.settings.seed;
     let files = tenant.settings.size.files;
@@ -140,6 +136,9 @@ impl Place<'_> {
             file.permissions.push(Permission::new(owner, Role::Owner, &self.owner.id, created));
         }
         act(self, &mut file);
+        if let Some((at, _)) = &file.trashed {
+            self.tenant.drive.trash.insert((*at, Arc::clone(&file.id)));
+        }
         self.tenant.drive.tree.add(file)
     }
 
@@ -191,7 +190,8 @@ impl Place<'_> {
             let count = 1 + place.drawn(10) % 3;
             for revision in 0..count {
                 let lines = 3 + place.drawn(11 + revision) % 60;
-                let content = Content::Document(Document::Drawn { key: place.drawn(14 + revision), lines });
+                let content =
+                    Content::Document(Document::Drawn { key: place.drawn(14 + revision), lines, times: 1 });
                 let at = file.modified.plus_micros(-((count - 1 - revision) as i64) * 3_600_000_000);
                 let id = (1 + revision * 7 + place.drawn(17) % 5).to_string();
                 file.revisions.push(Revision::new(
@@ -299,7 +299,7 @@ impl Place<'_> {
                 }
                 Grantee::User(person.email.clone(), Some(Arc::clone(&person.id)))
             }
-            12..16 => Grantee::Group(format!("team@{domain}")),
+            12..16 => Grantee::Group(format!("everybody@{domain}")),
             16..19 => Grantee::Domain(domain.clone()),
             19..21 => Grantee::Anyone,
             21..23 => Grantee::User("partner@example.com".to_owned(), None),
@@ -377,7 +377,11 @@ impl Place<'_> {
             })];
         });
         self.add(&odd, "Too large to export", Kind::Document, |place, file| {
-            let content = Content::Document(Document::Drawn { key: place.drawn(91), lines: LINES_TOO_MANY });
+            let content = Content::Document(Document::Drawn {
+                key: place.drawn(91),
+                lines: 1000,
+                times: TIMES_TOO_MANY,
+            });
             file.revisions.push(Revision::new(
                 "1".to_owned(),
                 &file.owner,

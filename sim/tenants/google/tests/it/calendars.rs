@@ -88,6 +88,28 @@ fn a_calendar_is_changed_by_those_who_know_it_and_goes_from_every_list() {
 }
 
 #[test]
+fn an_administrator_gives_a_calendar_to_somebody_else() {
+    let (domain, user, token) = empty();
+    let other = domain.user(1);
+    let made = domain.post("calendar/v3/calendars", &token, &json!({ "summary": "Plans" })).ok();
+    let path = format!("calendar/v3/calendars/{}", made["id"].as_str().unwrap());
+    let transfer = format!("{path}/transferOwnership?newDataOwner={other}&useAdminAccess=true");
+    assert_eq!(domain.send("POST", &transfer, &token, &[], b"").code, 403);
+    let admin = domain.token(&domain.admin(), &[scopes::CALENDAR]);
+    assert_eq!(domain.send("POST", &transfer.replace("=true", "=false"), &admin, &[], b"").code, 400);
+    let primary =
+        format!("calendar/v3/calendars/{user}/transferOwnership?newDataOwner={other}&useAdminAccess=true");
+    assert_eq!(domain.send("POST", &primary, &admin, &[], b"").code, 400);
+    assert_eq!(domain.send("POST", &transfer, &admin, &[], b"").code, 204);
+    let theirs = domain.token(&other, &[scopes::CALENDAR]);
+    assert_eq!(domain.get(&path, &theirs).ok()["dataOwner"], json!(other));
+    let entry = domain.get(&format!("{LIST}/{}", made["id"].as_str().unwrap()), &theirs).ok();
+    assert_eq!(entry["accessRole"], "owner");
+    assert_eq!(domain.delete(&format!("{path}/acl/user:{user}"), &theirs).code, 204);
+    assert_eq!(domain.get(&path, &token).code, 404);
+}
+
+#[test]
 fn rules_are_written_listed_and_withdrawn_and_sharing_tells_by_mail_unless_told_not_to() {
     let (domain, user, token) = empty();
     let path = "calendar/v3/calendars/primary/acl";

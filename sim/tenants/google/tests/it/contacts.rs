@@ -274,6 +274,13 @@ fn groups_have_names_of_their_own_and_members() {
     assert_eq!(changes["contactGroups"][0]["metadata"]["deleted"], true);
     let left = domain.get(&format!("v1/{}?personFields=memberships", name(&person)), &token).ok();
     assert_eq!(left["memberships"][0]["contactGroupMembership"]["contactGroupId"], "myContacts");
+    // What comes between two pages is told by the token at their end.
+    let page = domain.get(&format!("{path}?pageSize=5"), &token).ok();
+    domain.post(path, &token, &json!({ "contactGroup": { "name": "Late" } })).ok();
+    let next = page["nextPageToken"].as_str().unwrap();
+    let end = domain.get(&format!("{path}?pageSize=50&pageToken={next}"), &token).ok();
+    let since = format!("{path}?syncToken={}", end["nextSyncToken"].as_str().unwrap());
+    assert_eq!(domain.get(&since, &token).ok()["contactGroups"][0]["name"], "Late");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(crate) struct Answer {
     pub(crate) code: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) text: String,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) json: Value,
 }
 
@@ -150,7 +151,7 @@ impl Domain {
         let bytes = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { code: answer.status().as_u16(), headers, text, json })
+        Ok(Answer { code: answer.status().as_u16(), headers, text, bytes, json })
     }
 
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {

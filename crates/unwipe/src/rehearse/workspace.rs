@@ -1,0 +1,139 @@
+//! A simulated Workspace domain with an installation of unwipe that follows it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use google_tenant::{GoogleTenant, Running, Settings, Size};
+use model::SourceName;
+use ports::files;
+
+use super::stage::{Capturing, install, make_folder};
+use crate::{
+    connectors::google::{GoogleConfig, default_threads},
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// The name of the protected domain.
+pub(crate) const SOURCE: &str = "acme";
+const PATIENCE: Duration = Duration::from_mins(5);
+const POLL: Duration = Duration::from_millis(50);
+
+/// The place of a rehearsal in a domain. Dropping it stops the simulator and removes the folder, unless it is to be kept.
+pub(crate) struct Workspace {
+    pub(crate) folder: PathBuf,
+    /// A context whose home folder is the rehearsal's own installation.
+    pub(crate) context: Context,
+    pub(crate) source: SourceName,
+    pub(crate) running: Running,
+    keep: bool,
+}
+
+impl Workspace {
+    /// Starts a domain and sets unwipe up as its owner would: a service account that may only read, and a vault.
+    pub(crate) fn build(outer: &Context, keep: bool, size: Size, seed: u64) -> Result<Self, Failure> {
+        let folder = make_folder(outer)?;
+        let settings = Settings { seed, size, ..Settings::default() };
+        let running = GoogleTenant::start(settings, outer.clock(), Arc::clone(&outer.ports.random))
+            .map_err(|error| Failure::because(Exit::Failed, "the simulated domain did not start", error))?;
+        outer.output.say(format!(
+            "a simulated Workspace domain of {} people is at {}",
+            size.users,
+            running.url()
+        ));
+        let workspace = Self {
+            context: outer.elsewhere(folder.join("unwipe")),
+            source: SourceName::new(SOURCE)
+                .map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
+            folder,
+            running,
+            keep,
+        };
+        workspace.protect()?;
+        Ok(workspace)
+    }
+
+    fn protect(&self) -> Result<(), Failure> {
+        install(&self.context)?;
+        let config = GoogleConfig {
+            key: format!("file:{}", self.key_file(0)?.display()),
+            admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
+            parts: Vec::new(),
+            users: Vec::new(),
+            every_s: 1,
+            threads: default_threads(),
+            address: Some(self.running.url().to_owned()),
+            certificates: None,
+            quota: ["gmail/user", "gmail/project", "admin/user", "admin/project"]
+                .map(|pool| (pool.to_owned(), 0))
+                .into(),
+            units: std::collections::BTreeMap::new(),
+        };
+        let secrets = service::Secrets::new(&self.context.home, &environment);
+        let findings = config.reader(&self.context, &secrets, true)?.check();
+        if let Some(bad) = findings.iter().find(|finding| finding.standing == connect::Standing::Bad) {
+            return Err(Failure::new(Exit::Failed, format!("{}: {}", bad.subject, bad.evidence)));
+        }
+        let mut installation = self.context.installation()?;
+        let source = config.to_source()?;
+        installation.reconfigure(|all| all.add_source(self.source.clone(), source))?;
+        Ok(())
+    }
+
+    /// Writes the key of a service account of the domain into a file: of the one that reads (0), or that restores (1).
+    pub(crate) fn key_file(&self, account: usize) -> Result<PathBuf, Failure> {
+        let key = self.running.with_tenant(|tenant| {
+            let email = tenant.service_accounts().nth(account)?.email.clone();
+            tenant.key_file(&email)
+        });
+        let key = key.ok_or_else(|| Failure::new(Exit::Failed, "the simulated domain gives no key"))?;
+        let path = self.folder.join(format!("service-account-{account}.json"));
+        files::replace(&path, key.as_bytes())?;
+        Ok(path)
+    }
+
+    /// Returns an ordinary person of the domain.
+    pub(crate) fn person(&self) -> Result<String, Failure> {
+        self.running
+            .with_tenant(|tenant| {
+                let ordinary = |user: &&google_tenant::User| {
+                    user.has_mailbox && !user.is_admin && !user.suspended && user.deleted.is_none()
+                };
+                tenant.users().iter().find(ordinary).map(|user| user.primary_email.clone())
+            })
+            .ok_or_else(|| Failure::new(Exit::Failed, "nobody lives in the simulated domain"))
+    }
+
+    /// Starts following the domain.
+    pub(crate) fn start_capture(&self) -> Result<Capturing, Failure> {
+        Capturing::begin(&self.context, &self.source)
+    }
+
+    /// Waits until something holds, as long as the capture goes on.
+    pub(crate) fn wait(
+        &self,
+        what: &str,
+        capturing: &Capturing,
+        mut is_done: impl FnMut() -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let clock = self.context.clock();
+        let until = clock.elapsed() + PATIENCE;
+        while !is_done()? {
+            if capturing.has_ended() || clock.elapsed() > until {
+                return Err(Failure::new(Exit::Failed, format!("waited in vain for {what}")));
+            }
+            clock.sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if self.keep {
+            self.context.output.say(format!("kept {}", self.folder.display()));
+        } else if let Err(error) = files::remove_scratch(&self.folder) {
+            self.context.output.say(format!("{error}: {}", error.source));
+        }
+    }
+}
