@@ -29,8 +29,8 @@ use crate::{
 const ROUND: Duration = Duration::from_hours(1);
 /// The directory is listed again after so long.
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
-/// The audit log is looked at again after so long.
-const AUDIT_ROUND: Duration = Duration::from_mins(1);
+/// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
+const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Tokens are renewed so long before their end.
 const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 const STOP_CHECK: Duration = Duration::from_millis(200);
@@ -87,7 +87,7 @@ pub struct GoogleReader {
     units: Units,
     rounds: Arc<Rounds>,
     directory_rounds: Rounds,
-    audit_rounds: Rounds,
+    slow_rounds: Rounds,
     every: Option<Duration>,
 }
 
@@ -107,7 +107,7 @@ impl GoogleReader {
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
             directory_rounds: Rounds::new(Arc::clone(&clock), DIRECTORY_ROUND),
-            audit_rounds: Rounds::new(clock, AUDIT_ROUND),
+            slow_rounds: Rounds::new(clock, SLOW_ROUND),
             units: Units::new(units),
             settings,
             client_id,
@@ -156,10 +156,11 @@ impl GoogleReader {
                 units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
             }
         }
+        let slow = self.slow_rounds.is_due("all");
         for user in users.iter() {
-            self.units_of(user, api, &mut units)?;
+            self.units_of(user, api, slow, &mut units)?;
         }
-        if self.settings.parts.contains(&Part::Audit) && self.audit_rounds.is_due("audit") {
+        if self.settings.parts.contains(&Part::Audit) && slow {
             units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
@@ -167,11 +168,12 @@ impl GoogleReader {
         Ok(())
     }
 
-    /// Adds the units of one user.
+    /// Adds the units of one user that are to be read now.
     fn units_of(
         &self,
         user: &User,
         api: &Arc<ReadApi>,
+        slow: bool,
         units: &mut Vec<Box<dyn Unit>>,
     ) -> Result<(), ReadError> {
         let parts = &self.settings.parts;
@@ -182,14 +184,14 @@ impl GoogleReader {
             let (api, rounds, own) = own();
             units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
         }
-        if parts.contains(&Part::Calendar) {
+        if parts.contains(&Part::Calendar) && slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,
                 Calendars::new(api, rounds, own, named(calendar_stream(&user.email))?),
             ));
         }
-        if parts.contains(&Part::Contacts) {
+        if parts.contains(&Part::Contacts) && slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,

@@ -53,6 +53,8 @@ pub(crate) fn protect(
         parts: options.parts,
         users: options.users,
         every_s: options.every_s,
+        audit_days: default_audit_days(),
+        audit_overlap_h: default_audit_overlap_h(),
         threads: options.threads.max(1),
         address: options.address,
         certificates: options.certificates,

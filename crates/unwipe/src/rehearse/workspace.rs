@@ -8,7 +8,7 @@ use ports::files;
 
 use super::stage::{Capturing, install, make_folder};
 use crate::{
-    connectors::google::{GoogleConfig, default_threads},
+    connectors::google::{GoogleConfig, default_audit_days, default_audit_overlap_h, default_threads},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -58,9 +58,12 @@ impl Workspace {
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
             admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            parts: Vec::new(),
+            // What is rehearsed happens to mail.
+            parts: vec![source_google::Part::Directory, source_google::Part::Gmail],
             users: Vec::new(),
             every_s: 1,
+            audit_days: default_audit_days(),
+            audit_overlap_h: default_audit_overlap_h(),
             threads: default_threads(),
             address: Some(self.running.url().to_owned()),
             certificates: None,

@@ -55,6 +55,10 @@ pub(super) fn verb(name: &str) -> Option<Verb> {
 pub(super) fn method(name: &str) -> Option<Verb> {
     let mut parts = name.rsplit('.');
     let (last, of) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let first = words(last).into_iter().next().unwrap_or_default();
+    if ["get", "list", "watch", "query", "search", "export", "download"].contains(&first.as_str()) {
+        return Some(Verb::Read);
+    }
     match verb(last) {
         Some(verb @ (Verb::Insert | Verb::Read | Verb::Delete)) if ["permissions", "acl"].contains(&of) => {
             Some(match verb {
@@ -113,6 +117,8 @@ mod tests {
             ("drive.permissions.delete", Some(Verb::Revoke)),
             ("drive.permissions.list", Some(Verb::Read)),
             ("drive.files.update", None),
+            ("gmail.users.settings.getAutoForwarding", Some(Verb::Read)),
+            ("gmail.users.settings.updateAutoForwarding", Some(Verb::Share)),
             ("calendar.calendars.clear", Some(Verb::Delete)),
         ];
         for (name, expected) in told {

@@ -93,7 +93,7 @@ fn a_calendar_that_is_deleted_takes_everything_with_it() {
     let deleted = one("calendar", "event_change", "delete_event", &event);
     assert_eq!(short(&deleted), (Some(Verb::Delete), Severity::Notable));
     assert_eq!((deleted.target.as_str(), deleted.scope.as_str()), ("event/c_1/e1 \"Retro\"", "calendar/c_1"));
-    let whole = one("calendar", "calendar_change", "delete_calendar", &[calendar.clone()]);
+    let whole = one("calendar", "calendar_change", "delete_calendar", std::slice::from_ref(&calendar));
     assert_eq!(short(&whole), (Some(Verb::Delete), Severity::Destructive));
     let share = |level: &str| {
         one(
@@ -105,7 +105,7 @@ fn a_calendar_that_is_deleted_takes_everything_with_it() {
     };
     assert_eq!(short(&share("read")), (Some(Verb::Share), Severity::Notable));
     assert_eq!(short(&share("none")), (Some(Verb::Revoke), Severity::Routine));
-    let off = one("calendar", "subscription_change", "delete_subscription", &[calendar]);
+    let off = one("calendar", "subscription_change", "delete_subscription", std::slice::from_ref(&calendar));
     assert_eq!(short(&off), (Some(Verb::Define), Severity::Routine), "the calendar stays where it is");
 }
 
