@@ -1,5 +1,5 @@
-//! Reads a Google Workspace domain with a service account that may only read: the directory, each user's mailbox,
-//! calendars and contacts, and what the audit log says that was done.
+//! Reads a Google Workspace domain with a service account that may only read: the directory, each user's mailbox, files,
+//! calendars and contacts, the shared drives, and what the audit log says that was done.
 //!
 //! Each of these is a unit with a feed of its own. What a lost feed, a refusal or an empty answer does not show is
 //! never taken for deleted: `docs/decisions/0060` says how a connector of this kind works.
@@ -9,6 +9,7 @@ pub mod calendar;
 mod check;
 pub mod contacts;
 mod directory;
+pub mod drive;
 mod failure;
 mod feed;
 pub mod gmail;

@@ -1,6 +1,10 @@
 //! The reader of a Workspace domain.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use connect::{
     ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
@@ -19,6 +23,7 @@ use crate::{
     contacts::{Contacts, contacts_stream},
     directory,
     directory::Directory,
+    drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
     failure::unit_error,
     gmail::{Mailbox, mailbox_stream},
     rounds::Rounds,
@@ -43,6 +48,8 @@ pub enum Part {
     Directory,
     /// Mail.
     Gmail,
+    /// Files: those that users own, and those of shared drives.
+    Drive,
     /// Calendars, events, who may see them.
     Calendar,
     /// Contacts with their photos and groups.
@@ -53,7 +60,8 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Directory, Self::Gmail, Self::Calendar, Self::Contacts, Self::Audit];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Gmail, Self::Drive, Self::Calendar, Self::Contacts, Self::Audit];
 }
 
 /// How a domain is read.
@@ -88,6 +96,7 @@ pub struct GoogleReader {
     rounds: Arc<Rounds>,
     directory_rounds: Rounds,
     slow_rounds: Rounds,
+    formats: Arc<Formats>,
     every: Option<Duration>,
 }
 
@@ -108,6 +117,7 @@ impl GoogleReader {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
             directory_rounds: Rounds::new(Arc::clone(&clock), DIRECTORY_ROUND),
             slow_rounds: Rounds::new(clock, SLOW_ROUND),
+            formats: Arc::default(),
             units: Units::new(units),
             settings,
             client_id,
@@ -142,23 +152,24 @@ impl GoogleReader {
         api: &Arc<ReadApi>,
         sink: &mut dyn ChangeSink,
         stop: &Stop,
-        users: &mut Vec<User>,
+        domain: &mut Domain,
     ) -> Result<(), ReadError> {
         let mut units: Vec<Box<dyn Unit>> = Vec::new();
-        if self.directory_rounds.is_due("directory") || users.is_empty() {
-            let documents =
-                directory::list_users(api, &self.settings.admin).map_err(|error| read_error(&error))?;
-            let wanted =
-                |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
-            *users = documents.iter().filter_map(User::of).filter(wanted).collect();
-            if self.settings.parts.contains(&Part::Directory) {
-                let (admin, stream) = (self.settings.admin.clone(), stream("directory")?);
-                units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
-            }
+        if self.directory_rounds.is_due("directory") || domain.users.is_empty() {
+            self.list(api, domain, &mut units)?;
         }
+        let tools = Tools {
+            api: Arc::clone(api),
+            rounds: Arc::clone(&self.rounds),
+            formats: Arc::clone(&self.formats),
+            clock: Arc::clone(&self.settings.clock),
+        };
         let slow = self.slow_rounds.is_due("all");
-        for user in users.iter() {
-            self.units_of(user, api, slow, &mut units)?;
+        for user in &domain.users {
+            self.units_of(user, &tools, slow, &mut units)?;
+        }
+        for drive in &domain.drives {
+            units.extend(self.shared_drive(&tools, drive)?);
         }
         if self.settings.parts.contains(&Part::Audit) && slow {
             units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
@@ -172,17 +183,21 @@ impl GoogleReader {
     fn units_of(
         &self,
         user: &User,
-        api: &Arc<ReadApi>,
+        tools: &Tools,
         slow: bool,
         units: &mut Vec<Box<dyn Unit>>,
     ) -> Result<(), ReadError> {
         let parts = &self.settings.parts;
-        let own = || (Arc::clone(api), Arc::clone(&self.rounds), user.clone());
+        let own = || (Arc::clone(&tools.api), Arc::clone(&self.rounds), user.clone());
         let named =
             |stream: Result<StreamName, NameError>| stream.map_err(|error| unnamed(&user.email, error));
         if parts.contains(&Part::Gmail) && user.has_mailbox {
             let (api, rounds, own) = own();
             units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
+        }
+        if parts.contains(&Part::Drive) {
+            let files = Files::of_user(tools.clone(), user);
+            units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
         }
         if parts.contains(&Part::Calendar) && slow {
             let (api, rounds, own) = own();
@@ -201,6 +216,36 @@ impl GoogleReader {
         Ok(())
     }
 
+    /// Lists the users and the shared drives, and adds the units of these lists.
+    fn list(
+        &self,
+        api: &Arc<ReadApi>,
+        domain: &mut Domain,
+        units: &mut Vec<Box<dyn Unit>>,
+    ) -> Result<(), ReadError> {
+        let admin = &self.settings.admin;
+        let documents = directory::list_users(api, admin).map_err(|error| read_error(&error))?;
+        let wanted =
+            |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
+        domain.users = documents.iter().filter_map(User::of).filter(wanted).collect();
+        if self.settings.parts.contains(&Part::Directory) {
+            let (admin, stream) = (admin.clone(), stream("directory")?);
+            units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
+        }
+        if self.settings.parts.contains(&Part::Drive) {
+            match list_shared_drives(api, admin, &domain.users) {
+                Ok(drives) => {
+                    let (admin, stream) = (admin.clone(), stream("shared-drives")?);
+                    domain.drives.clone_from(&drives);
+                    units.push(Box::new(SharedDrives { api: Arc::clone(api), admin, stream, drives }));
+                }
+                // The drives that are known are read all the same.
+                Err(error) => units.push(Box::new(Hindered::by("shared-drives", unit_error(&error)))),
+            }
+        }
+        Ok(())
+    }
+
     fn audit_parts(&self, api: &Arc<ReadApi>) -> AuditParts {
         AuditParts {
             api: Arc::clone(api),
@@ -212,10 +257,38 @@ impl GoogleReader {
         }
     }
 
+    /// Makes the unit of a shared drive. When only some users are read, drives are left out in which none of them is.
+    fn shared_drive(&self, tools: &Tools, drive: &SharedDrive) -> Result<Option<Box<dyn Unit>>, ReadError> {
+        let Some((member, organizer)) = &drive.reader else {
+            if !self.settings.users.is_empty() {
+                return Ok(None);
+            }
+            let hint = format!(
+                "in the Admin console, Apps, Google Workspace, Drive and Docs, Manage shared drives: add a user of the \
+                 domain to it as Manager, for instance {}",
+                self.settings.admin
+            );
+            let blinded = UnitError::Blinded {
+                detail: "no active user of the domain is a member of this shared drive".to_owned(),
+                hint: Some(hint),
+            };
+            return Ok(Some(Box::new(Hindered::by(&shared_drive_unit(&drive.id), blinded))));
+        };
+        let files = Files::of_shared_drive(tools.clone(), &drive.id, member, *organizer);
+        Ok(Some(Box::new(files.map_err(|error| unnamed(&drive.id, error))?)))
+    }
+
     /// Puts something else in place of the unit of a user in whose name nobody may act: asking for a token every time
     /// would end the same way.
     fn unit(user: &User, unit: impl Unit + 'static) -> Box<dyn Unit> {
-        if user.is_suspended { Box::new(Suspended(unit.name().to_owned())) } else { Box::new(unit) }
+        if !user.is_suspended {
+            return Box::new(unit);
+        }
+        let suspended = UnitError::Blinded {
+            detail: "the account is suspended".to_owned(),
+            hint: Some("what was captured before stays; to capture again, restore the account".to_owned()),
+        };
+        Box::new(Hindered::by(unit.name(), suspended))
     }
 
     /// Finds out whether the domain can be read: each scope is tried with a call that reads as little as possible.
@@ -240,9 +313,9 @@ impl SourceReader for GoogleReader {
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError> {
         let api = self.api(stop);
-        let mut users = Vec::new();
+        let mut domain = Domain::default();
         loop {
-            self.pass(&api, sink, stop, &mut users)?;
+            self.pass(&api, sink, stop, &mut domain)?;
             match self.every {
                 Some(pause) if !stop.is_requested() => self.wait(pause, stop),
                 None if !stop.is_requested() => return Ok(ReadEnd::UpToDate),
@@ -255,19 +328,34 @@ impl SourceReader for GoogleReader {
     }
 }
 
-/// A unit of a suspended user.
-struct Suspended(String);
+/// What there is to be read, as it was last listed.
+#[derive(Default)]
+struct Domain {
+    users: Vec<User>,
+    drives: Vec<SharedDrive>,
+}
 
-impl Unit for Suspended {
+/// Stands in place of a unit of which it is known beforehand that it cannot be read.
+struct Hindered {
+    name: String,
+    why: Mutex<Option<UnitError>>,
+}
+
+impl Hindered {
+    fn by(name: &str, why: UnitError) -> Self {
+        Self { name: name.to_owned(), why: Mutex::new(Some(why)) }
+    }
+}
+
+impl Unit for Hindered {
     fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     fn read(&self, _position: Option<&str>, _sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        Err(UnitError::Blinded {
-            detail: "the account is suspended".to_owned(),
-            hint: Some("what was captured before stays; to capture again, restore the account".to_owned()),
-        })
+        // It is read once: units are made anew for each pass.
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Err(why.unwrap_or(UnitError::Stopped))
     }
 }
 

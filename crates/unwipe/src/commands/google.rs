@@ -27,9 +27,7 @@ use crate::{
     arguments::{Apply, Export, ExportFormat, Find, ProtectGoogle, Rewind, Show},
     connectors::{
         files::failed,
-        google::{
-            GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, key_reference,
-        },
+        google::{GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, key_reference},
         selector::commit_of,
     },
     context::{Context, environment},

@@ -141,17 +141,27 @@ fn drive(happening: &Happening, plain: Meaning) -> Meaning {
     }
 }
 
-/// Tells whether a change of who may see a file lets more people do more, or fewer.
+/// What somebody may do with a file, from the least on; the log has two names for some.
+const ROLES: [&[&str]; 7] = [
+    &["none"],
+    &["can_view"],
+    &["can_comment"],
+    &["can_edit"],
+    &["content_manager", "fileorganizer"],
+    &["organizer", "manager"],
+    &["owner"],
+];
+
+/// Tells whether a change of who may see a file lets more people do more, or fewer. What is not understood is taken for
+/// more.
 fn sharing(happening: &Happening) -> Verb {
-    const ROLES: [&str; 7] =
-        ["none", "can_view", "can_comment", "can_edit", "fileorganizer", "organizer", "owner"];
-    let rank = |name: &str| ROLES.iter().position(|role| *role == name);
-    if let Some(change) = happening.text("membership_change_type") {
-        return if words::verb(change) == Some(Verb::Delete) { Verb::Revoke } else { Verb::Share };
-    }
+    let rank = |name: &str| ROLES.iter().position(|names| names.contains(&name));
+    let change = happening.text("membership_change_type").and_then(words::verb);
+    let ranks = |old, new| Some(rank(new)? <= rank(old)?);
     match (happening.text("old_value"), happening.text("new_value")) {
+        _ if change == Some(Verb::Delete) => Verb::Revoke,
         (_, Some("none" | "private")) => Verb::Revoke,
-        (Some(old), Some(new)) if rank(new).is_some() && rank(new) <= rank(old) => Verb::Revoke,
+        (Some(old), Some(new)) if ranks(old, new) == Some(true) => Verb::Revoke,
         _ if happening.text("visibility_change") == Some("internal") => Verb::Revoke,
         _ => Verb::Share,
     }

@@ -40,15 +40,15 @@ impl Contacts {
         held: Option<PhotoAttributes>,
         sink: &mut UnitSink<'_>,
     ) -> Result<(), UnitError> {
-        if !self.api.is_own_place(url) {
-            let detail = format!("the photo is not with Google: {url}");
-            let reason = UnreadableReason::Unsupported { detail };
-            return records::unreadable_once(&self.stream, key, reason, sink);
-        }
         let bytes = match self.api.get_open(&method::CONTACT_PHOTO, url, PHOTO_BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(error) => {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(error)) => {
                 let reason = as_unreadable(&error).ok_or(UnitError::Stopped)?;
+                return records::unreadable_once(&self.stream, key, reason, sink);
+            }
+            None => {
+                let detail = format!("the photo is not with Google: {url}");
+                let reason = UnreadableReason::Unsupported { detail };
                 return records::unreadable_once(&self.stream, key, reason, sink);
             }
         };

@@ -7,5 +7,8 @@ mod calendar;
 mod contacts;
 mod directory;
 mod domain;
+mod drive;
+mod drive_trouble;
+mod drives;
 mod mail;
 mod trouble;

@@ -62,6 +62,8 @@ fn wider_sharing_is_told_from_narrower() {
     assert_eq!(short(&change("change_user_access", "can_view", "can_edit")), wider);
     assert_eq!(short(&change("change_user_access", "can_edit", "can_view")), narrower);
     assert_eq!(short(&change("change_user_access", "can_edit", "none")), narrower);
+    assert_eq!(short(&change("change_user_access", "content_manager", "can_edit")), narrower);
+    assert_eq!(short(&change("change_user_access", "can_view", "something_new")), wider);
     assert_eq!(short(&change("change_document_visibility", "private", "people_with_link")), wider);
     assert_eq!(short(&change("change_document_visibility", "people_with_link", "private")), narrower);
     let member = |change: &str| {
