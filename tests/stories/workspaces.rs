@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use google_tenant::{App, GoogleTenant, Running, Settings, Size, scopes};
+use google_tenant::{App, AuditSettings, GoogleTenant, Running, Settings, Size, scopes};
 use ports::{SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ type Letters = Vec<(Vec<u8>, Vec<String>)>;
 impl Domain {
     fn start() -> Self {
         let size = Size { users: 6, messages: 60, files: 10, events: 10, contacts: 10 };
-        let settings = Settings { size, ..Settings::default() };
+        let settings = Settings { size, audit: AuditSettings::immediate(), ..Settings::default() };
         let running =
             GoogleTenant::start(settings, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap();
         let domain = Self { running, unwipe: Unwipe::initialised() };
@@ -123,6 +123,9 @@ fn a_mailbox_that_an_agent_emptied_is_brought_back_by_a_plan() {
         .collect();
     let stream = format!("gmail/{user}");
     assert!(counts[stream.as_str()] > 60 && counts["directory"] > 10, "{counts:?}");
+    for part in ["calendar", "contacts"] {
+        assert!(counts[format!("{part}/{user}").as_str()] > 10, "{counts:?}");
+    }
 
     let ids = domain.ids(&user);
     let key = format!("message/{}", ids[0]);
@@ -140,6 +143,10 @@ fn a_mailbox_that_an_agent_emptied_is_brought_back_by_a_plan() {
     let timeline = unwipe.json(&["timeline", "acme"]);
     let effects = timeline["events"].to_string();
     assert!(effects.contains("trash") && effects.contains("delete"), "{effects}");
+    // The audit log tells which program it was; the mailbox's own history does not.
+    let told = unwipe.run(&["timeline", "acme"]).expect(0).stdout;
+    let through = format!("{user} through OpenClaw (523456789012-claw.apps.googleusercontent.com)");
+    assert!(told.contains(&through) && told.contains("named in the source's audit log"), "{told}");
 
     let plan = unwipe.argument("plan");
     let planned = unwipe.json(&["rewind", &format!("acme/{stream}@{calm}"), "--plan", &plan]);

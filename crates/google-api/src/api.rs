@@ -208,6 +208,33 @@ impl ReadApi {
             .map_err(|error| self.error(error, get.method))
     }
 
+    /// Makes any number of calls to one service in the name of a user, in as many batches as it takes.
+    pub fn get_all(&self, subject: &str, gets: &[Get]) -> Result<Vec<Result<Vec<u8>, ApiError>>, ApiError> {
+        let mut answers = Vec::with_capacity(gets.len());
+        for gets in gets.chunks(self.batch_calls().max(1)) {
+            answers.extend(self.get_many(subject, gets)?);
+        }
+        Ok(answers)
+    }
+
+    /// Fetches what is open to whoever knows its address, as far as it has so many bytes at most; no token is sent there.
+    /// `None` when the address, which an answer told, is none of Google's own: nothing is asked elsewhere.
+    pub fn get_open(
+        &self,
+        method: &'static Method,
+        url: &str,
+        bytes_max: u64,
+    ) -> Option<Result<Vec<u8>, ApiError>> {
+        let get = self.link(method, url)?;
+        let call = Call::new(self.request(&get)).taking(Taking::Whole(bytes_max));
+        let answer = self
+            .client
+            .call(&call)
+            .and_then(|response| response.body.bytes(bytes_max).map_err(CallError::Body))
+            .map_err(|error| self.error(error, method));
+        Some(answer)
+    }
+
     /// Asks for something to be made ready. It is a `POST` with the reading scope: nothing of the user's is changed, and
     /// asking twice makes it ready twice.
     pub fn prepare<T: DeserializeOwned>(&self, subject: &str, get: &Get) -> Result<T, ApiError> {
@@ -255,7 +282,7 @@ impl ReadApi {
 
 /// Tells whether an address is at a host of Google's that answers with users' content.
 fn is_googles(url: &str) -> bool {
-    const HOSTS: [&str; 3] = [".googleapis.com", ".google.com", ".googleusercontent.com"];
+    const HOSTS: [&str; 4] = [".googleapis.com", ".google.com", ".googleusercontent.com", ".ggpht.com"];
     let Some(rest) = url.strip_prefix("https://") else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');

@@ -8,6 +8,8 @@ pub mod scope {
     pub const DRIVE_READ: &str = "https://www.googleapis.com/auth/drive.readonly";
     /// Reads calendars and events.
     pub const CALENDAR_READ: &str = "https://www.googleapis.com/auth/calendar.readonly";
+    /// Reads who may see calendars; the scope that reads everything else of them does not list that.
+    pub const CALENDAR_SHARING_READ: &str = "https://www.googleapis.com/auth/calendar.acls.readonly";
     /// Reads contacts.
     pub const CONTACTS_READ: &str = "https://www.googleapis.com/auth/contacts.readonly";
     /// Reads contacts that were never saved.
@@ -134,6 +136,30 @@ methods! {
     ROLES_LIST = Admin "directory.roles.list", 1, ROLES_READ;
     /// Who has which role.
     ROLE_ASSIGNMENTS_LIST = Admin "directory.roleAssignments.list", 1, ROLES_READ;
+    /// The calendars that a user has on the screen.
+    CALENDAR_LIST = Calendar "calendar.calendarList.list", 1, CALENDAR_READ;
+    /// One of them.
+    CALENDAR_LIST_GET = Calendar "calendar.calendarList.get", 1, CALENDAR_READ;
+    /// One calendar.
+    CALENDARS_GET = Calendar "calendar.calendars.get", 1, CALENDAR_READ;
+    /// A user's settings for calendars.
+    CALENDAR_SETTINGS_LIST = Calendar "calendar.settings.list", 1, CALENDAR_READ;
+    /// A calendar's events, page by page, or what changed of them.
+    EVENTS_LIST = Calendar "calendar.events.list", 1, CALENDAR_READ;
+    /// One event.
+    EVENTS_GET = Calendar "calendar.events.get", 1, CALENDAR_READ;
+    /// Who may see a calendar.
+    CALENDAR_ACL_LIST = Calendar "calendar.acl.list", 1, CALENDAR_SHARING_READ;
+    /// A user's contacts, page by page, or what changed of them.
+    CONNECTIONS_LIST = People "people.people.connections.list", 1, CONTACTS_READ;
+    /// One contact.
+    PEOPLE_GET = People "people.people.get", 1, CONTACTS_READ;
+    /// The groups of a user's contacts.
+    CONTACT_GROUPS_LIST = People "people.contactGroups.list", 1, CONTACTS_READ;
+    /// People whom a user wrote to and never made contacts of.
+    OTHER_CONTACTS_LIST = People "people.otherContacts.list", 1, OTHER_CONTACTS_READ;
+    /// The photo of a contact, which is open to whoever knows its address.
+    CONTACT_PHOTO = People "people.photos.get", 0, CONTACTS_READ;
     /// Who a user is to Drive, and what can be exported as what.
     DRIVE_ABOUT = Drive "drive.about.get", 5, DRIVE_READ;
     /// Where the changes of a drive stand.

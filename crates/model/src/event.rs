@@ -13,6 +13,21 @@ pub struct Actor {
     pub application: Option<String>,
     /// The network address of the client.
     pub address: Option<String>,
+    /// The id under which the program is known to the source: an OAuth client, a project. The source's word, not the
+    /// program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Whether a service account acted in the identity's name, without its consent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub impersonated: bool,
+    /// The name of the agent that acted, where the source knows it as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// How an event came by its actor.
@@ -21,6 +36,8 @@ pub struct Actor {
 pub enum Attribution {
     /// A witness message inside the same transaction names the actor.
     Witnessed,
+    /// The source's own audit log names the actor.
+    Recorded,
     /// Activity sampled while the transaction ran names the actor.
     Sampled,
     /// Nobody saw who did it.
@@ -49,6 +66,16 @@ pub enum Verb {
     Rewrite,
     /// A definition was changed.
     Define,
+    /// Items were taken out of the trash.
+    Untrash,
+    /// Items were read: seen, downloaded, copied elsewhere.
+    Read,
+    /// More people may see or change items than before.
+    Share,
+    /// A program, an account or a role was let in.
+    Grant,
+    /// Somebody or something may no longer do what was shared or granted.
+    Revoke,
 }
 
 /// One target of an event with its count.
@@ -109,6 +136,32 @@ impl fmt::Display for Verb {
             Self::Insert => "insert",
             Self::Rewrite => "rewrite",
             Self::Define => "define",
+            Self::Untrash => "untrash",
+            Self::Read => "read",
+            Self::Share => "share",
+            Self::Grant => "grant",
+            Self::Revoke => "revoke",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_that_was_stored_before_programs_were_told_apart_is_read_and_written_as_it_was() {
+        let stored = r#"{"identity":"app","application":null,"address":"10.0.0.1"}"#;
+        let actor: Actor = serde_json::from_str(stored).unwrap();
+        assert_eq!((&actor.client, actor.impersonated, &actor.agent), (&None, false, &None));
+        assert_eq!(serde_json::to_string(&actor).unwrap(), stored);
+        let full = Actor {
+            client: Some("1.apps.test".to_owned()),
+            impersonated: true,
+            agent: Some("Claw".to_owned()),
+            ..actor
+        };
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<Actor>(&text).unwrap(), full);
     }
 }

@@ -59,8 +59,13 @@ const fn rank(effect: &Effect) -> u8 {
         Verb::Delete | Verb::Trash => 3,
         Verb::Update => 4,
         Verb::Rewrite => 5,
-        Verb::Define => 6,
-        Verb::Insert => 7,
+        Verb::Revoke => 6,
+        Verb::Grant => 7,
+        Verb::Share => 8,
+        Verb::Define => 9,
+        Verb::Insert => 10,
+        Verb::Untrash => 11,
+        Verb::Read => 12,
     }
 }
 

@@ -39,6 +39,25 @@ fn trials(parts: &std::collections::BTreeSet<Part>) -> Vec<(&'static str, Get)> 
             .query("pageSize", "1");
         trials.push(("shared drives can be listed", drives));
     }
+    if parts.contains(&Part::Calendar) {
+        let list = Get::new(&method::CALENDAR_LIST, "calendar/v3/users/me/calendarList");
+        trials.push(("calendars can be read", list.query("maxResults", "1")));
+        let sharing = Get::new(&method::CALENDAR_ACL_LIST, "calendar/v3/calendars/primary/acl");
+        trials.push(("who may see calendars can be read", sharing.query("maxResults", "1")));
+    }
+    if parts.contains(&Part::Contacts) {
+        let contacts = Get::new(&method::CONNECTIONS_LIST, "v1/people/me/connections");
+        let contacts = contacts.query("personFields", "metadata").query("pageSize", "1");
+        trials.push(("contacts can be read", contacts));
+        let others = Get::new(&method::OTHER_CONTACTS_LIST, "v1/otherContacts");
+        let others = others.query("readMask", "metadata").query("pageSize", "1");
+        trials.push(("people who were only written to can be read", others));
+    }
+    if parts.contains(&Part::Audit) {
+        let path = "admin/reports/v1/activity/users/all/applications/admin";
+        let log = Get::new(&method::ACTIVITIES_LIST, path).query("maxResults", "1");
+        trials.push(("the audit log can be read", log));
+    }
     trials
 }
 

@@ -1,13 +1,17 @@
-//! Reads a Google Workspace domain with a service account that may only read: the directory, each user's mailbox and
-//! files, and the shared drives.
+//! Reads a Google Workspace domain with a service account that may only read: the directory, each user's mailbox, files,
+//! calendars and contacts, the shared drives, and what the audit log says that was done.
 //!
-//! Each mailbox and each drive is a unit with a history of its own. What a lost feed, a refusal or an empty answer does not show is
+//! Each of these is a unit with a feed of its own. What a lost feed, a refusal or an empty answer does not show is
 //! never taken for deleted: `docs/decisions/0060` says how a connector of this kind works.
 
+pub mod audit;
+pub mod calendar;
 mod check;
+pub mod contacts;
 mod directory;
 pub mod drive;
 mod failure;
+mod feed;
 pub mod gmail;
 mod reader;
 mod records;

@@ -17,6 +17,10 @@ use ports::{Clock, Random};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit,
+    audit::{AuditParts, AuditSettings},
+    calendar::{Calendars, calendar_stream},
+    contacts::{Contacts, contacts_stream},
     directory,
     directory::Directory,
     drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
@@ -30,6 +34,8 @@ use crate::{
 const ROUND: Duration = Duration::from_hours(1);
 /// The directory is listed again after so long.
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
+/// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
+const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Tokens are renewed so long before their end.
 const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 const STOP_CHECK: Duration = Duration::from_millis(200);
@@ -44,11 +50,18 @@ pub enum Part {
     Gmail,
     /// Files: those that users own, and those of shared drives.
     Drive,
+    /// Calendars, events, who may see them.
+    Calendar,
+    /// Contacts with their photos and groups.
+    Contacts,
+    /// What the audit log says that was done.
+    Audit,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Directory, Self::Gmail, Self::Drive];
+    pub const ALL: [Self; 6] =
+        [Self::Directory, Self::Gmail, Self::Drive, Self::Calendar, Self::Contacts, Self::Audit];
 }
 
 /// How a domain is read.
@@ -62,6 +75,8 @@ pub struct GoogleSettings {
     pub users: BTreeSet<String>,
     /// How Google is called.
     pub api: ApiSettings,
+    /// How the audit log is read.
+    pub audit: AuditSettings,
     /// How many units are read at a time.
     pub threads: usize,
     /// Time.
@@ -80,6 +95,7 @@ pub struct GoogleReader {
     units: Units,
     rounds: Arc<Rounds>,
     directory_rounds: Rounds,
+    slow_rounds: Rounds,
     formats: Arc<Formats>,
     every: Option<Duration>,
 }
@@ -99,7 +115,8 @@ impl GoogleReader {
         let units = UnitSettings { threads: settings.threads, ..UnitSettings::new(Arc::clone(&clock)) };
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
-            directory_rounds: Rounds::new(clock, DIRECTORY_ROUND),
+            directory_rounds: Rounds::new(Arc::clone(&clock), DIRECTORY_ROUND),
+            slow_rounds: Rounds::new(clock, SLOW_ROUND),
             formats: Arc::default(),
             units: Units::new(units),
             settings,
@@ -147,24 +164,55 @@ impl GoogleReader {
             formats: Arc::clone(&self.formats),
             clock: Arc::clone(&self.settings.clock),
         };
+        let slow = self.slow_rounds.is_due("all");
         for user in &domain.users {
-            if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
-                let mailbox = mailbox_stream(&user.email).map_err(|error| unnamed(&user.email, error))?;
-                units.push(Self::unit(
-                    user,
-                    Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
-                ));
-            }
-            if self.settings.parts.contains(&Part::Drive) {
-                let files = Files::of_user(tools.clone(), user);
-                units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
-            }
+            self.units_of(user, &tools, slow, &mut units)?;
         }
         for drive in &domain.drives {
             units.extend(self.shared_drive(&tools, drive)?);
         }
+        if self.settings.parts.contains(&Part::Audit) && slow {
+            units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
+        }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
         self.units.read(&units, sink, stop, &*self.progress)?;
+        Ok(())
+    }
+
+    /// Adds the units of one user that are to be read now.
+    fn units_of(
+        &self,
+        user: &User,
+        tools: &Tools,
+        slow: bool,
+        units: &mut Vec<Box<dyn Unit>>,
+    ) -> Result<(), ReadError> {
+        let parts = &self.settings.parts;
+        let own = || (Arc::clone(&tools.api), Arc::clone(&self.rounds), user.clone());
+        let named =
+            |stream: Result<StreamName, NameError>| stream.map_err(|error| unnamed(&user.email, error));
+        if parts.contains(&Part::Gmail) && user.has_mailbox {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
+        }
+        if parts.contains(&Part::Drive) {
+            let files = Files::of_user(tools.clone(), user);
+            units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
+        }
+        if parts.contains(&Part::Calendar) && slow {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(
+                user,
+                Calendars::new(api, rounds, own, named(calendar_stream(&user.email))?),
+            ));
+        }
+        if parts.contains(&Part::Contacts) && slow {
+            let (api, rounds, own) = own();
+            units.push(Self::unit(
+                user,
+                Contacts::new(api, rounds, own, named(contacts_stream(&user.email))?),
+            ));
+        }
         Ok(())
     }
 
@@ -196,6 +244,17 @@ impl GoogleReader {
             }
         }
         Ok(())
+    }
+
+    fn audit_parts(&self, api: &Arc<ReadApi>) -> AuditParts {
+        AuditParts {
+            api: Arc::clone(api),
+            rounds: Arc::clone(&self.rounds),
+            clock: Arc::clone(&self.settings.clock),
+            admin: self.settings.admin.clone(),
+            client_id: self.client_id.clone(),
+            settings: self.settings.audit,
+        }
     }
 
     /// Makes the unit of a shared drive. When only some users are read, drives are left out in which none of them is.

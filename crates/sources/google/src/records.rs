@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use connect::units::{Body, KnownBelow, UnitError, UnitSink};
-use model::{Item, Layout, StreamName};
+use model::{Item, Layout, StreamName, UnreadableReason};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ pub(crate) fn store(
         let mut unchanged = 0;
         for (record, known) in page.iter().zip(known) {
             let content = record.content();
-            let hash = blake3::hash(&content).to_hex()[..32].to_owned();
+            let hash = hash(&content);
             let attributes = RecordAttributes { name: record.name.clone(), hash };
             let attributes = serde_json::to_string(&attributes).unwrap_or_default();
             if known.is_some_and(|known| known.has_content && known.attributes == attributes) {
@@ -73,6 +73,46 @@ pub(crate) fn store(
         sink.unchanged(unchanged)?;
     }
     Ok(())
+}
+
+/// Says once that something cannot be read, not in every round.
+pub(crate) fn unreadable_once(
+    stream: &StreamName,
+    key: String,
+    reason: UnreadableReason,
+    sink: &mut UnitSink<'_>,
+) -> Result<(), UnitError> {
+    let known = sink.known(stream, vec![key.clone()])?;
+    if known.into_iter().flatten().any(|known| !known.has_content) {
+        return Ok(());
+    }
+    sink.listed(1)?;
+    sink.unreadable(stream, key, reason)
+}
+
+/// Takes back that something cannot be read, if that was said.
+pub(crate) fn readable_again(
+    stream: &StreamName,
+    key: &str,
+    sink: &mut UnitSink<'_>,
+) -> Result<(), UnitError> {
+    match sink.known(stream, vec![key.to_owned()])?.pop().flatten() {
+        Some(known) if !known.has_content => sink.removed(stream, key.to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns all keys below a prefix that are held.
+pub(crate) fn keys_below(
+    stream: &StreamName,
+    prefix: &str,
+    sink: &mut UnitSink<'_>,
+) -> Result<Vec<String>, UnitError> {
+    let (mut known, mut all) = (KnownBelow::new(prefix), Vec::new());
+    while let Some(keys) = known.next_page(stream, sink)? {
+        all.extend(keys);
+    }
+    Ok(all)
 }
 
 /// Tells what is held below a prefix and is not among the listed keys: the listing is complete.
@@ -89,4 +129,9 @@ pub(crate) fn remove_others(
         }
     }
     Ok(())
+}
+
+/// Returns the first half of the BLAKE3 hash of some content, in hexadecimal.
+pub(crate) fn hash(content: &[u8]) -> String {
+    blake3::hash(content).to_hex()[..32].to_owned()
 }

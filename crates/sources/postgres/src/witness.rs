@@ -90,7 +90,8 @@ impl WitnessMessage {
             format!("{} as {}", self.session_role, self.current_role)
         };
         let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        Actor { identity, application: known(&self.application), address: known(&self.address) }
+        let (application, address) = (known(&self.application), known(&self.address));
+        Actor { identity, application, address, ..Actor::default() }
     }
 }
 

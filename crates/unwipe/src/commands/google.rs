@@ -27,7 +27,7 @@ use crate::{
     arguments::{Apply, Export, ExportFormat, Find, ProtectGoogle, Rewind, Show},
     connectors::{
         files::failed,
-        google::{GoogleConfig, StoredDomain, key_reference},
+        google::{GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, key_reference},
         selector::commit_of,
     },
     context::{Context, environment},
@@ -53,6 +53,8 @@ pub(crate) fn protect(
         parts: options.parts,
         users: options.users,
         every_s: options.every_s,
+        audit_days: default_audit_days(),
+        audit_overlap_h: default_audit_overlap_h(),
         threads: options.threads.max(1),
         address: options.address,
         certificates: options.certificates,

@@ -91,6 +91,7 @@ fn position_text(position: &str) -> String {
 fn actor_text(event: &Event) -> String {
     let how = match event.attribution {
         Attribution::Witnessed => "named inside the transaction",
+        Attribution::Recorded => "named in the source's audit log",
         Attribution::Sampled => "seen while it ran",
         Attribution::Unknown => {
             return "an unknown actor: neither a witness nor the monitor role saw one".to_owned();
@@ -98,11 +99,81 @@ fn actor_text(event: &Event) -> String {
     };
     let Some(actor) = &event.actor else { return format!("an unknown actor ({how})") };
     let mut text = printable(&actor.identity);
-    if let Some(application) = actor.application.as_ref().filter(|name| !name.is_empty()) {
-        text.push_str(&format!(" as {}", printable(application)));
+    // The log of a service tells which program it was; what a client of a database calls itself is its own word.
+    let word = if event.attribution == Attribution::Recorded { "through" } else { "as" };
+    let application = actor.application.as_ref().filter(|name| !name.is_empty());
+    match (application, &actor.client) {
+        (Some(application), Some(client)) => {
+            text.push_str(&format!(" {word} {} ({})", printable(application), printable(client)));
+        }
+        (Some(name), None) => text.push_str(&format!(" {word} {}", printable(name))),
+        (None, Some(client)) => text.push_str(&format!(" {word} the client {}", printable(client))),
+        (None, None) => {}
+    }
+    if actor.impersonated {
+        text.push_str(", impersonated by a service account");
+    }
+    if let Some(agent) = &actor.agent {
+        text.push_str(&format!(", the agent {}", printable(agent)));
     }
     if let Some(address) = &actor.address {
         text.push_str(&format!(" from {}", printable(address)));
     }
     format!("{text} ({how})")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Actor;
+
+    use super::*;
+
+    fn event(attribution: Attribution, actor: Option<Actor>) -> Event {
+        Event {
+            at: Moment::from_micros(0),
+            position: "0".to_owned(),
+            transaction: "1".to_owned(),
+            scope: "drive".to_owned(),
+            effects: Vec::new(),
+            severity: Severity::Notable,
+            actor,
+            attribution,
+            statement: None,
+        }
+    }
+
+    fn anna() -> Actor {
+        Actor { identity: "anna@acme.test".to_owned(), ..Actor::default() }
+    }
+
+    #[test]
+    fn whoever_a_log_names_is_shown_with_the_program_and_how_it_acted() {
+        let told = |actor| actor_text(&event(Attribution::Recorded, Some(actor)));
+        let log = "(named in the source's audit log)";
+        assert_eq!(told(anna()), format!("anna@acme.test {log}"));
+        let client = Some("1.apps.test".to_owned());
+        let claw = Actor { application: Some("Claw".to_owned()), client, ..anna() };
+        assert_eq!(told(claw.clone()), format!("anna@acme.test through Claw (1.apps.test) {log}"));
+        let unnamed = Actor { application: None, impersonated: true, ..claw.clone() };
+        assert_eq!(
+            told(unnamed),
+            format!("anna@acme.test through the client 1.apps.test, impersonated by a service account {log}")
+        );
+        let address = Some("10.0.0.1".to_owned());
+        let agent = Actor { agent: Some("Helper\u{1b}[2J".to_owned()), address, ..claw };
+        let text = told(agent);
+        assert!(
+            text.contains(", the agent Helper") && text.ends_with(&format!("from 10.0.0.1 {log}")),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_client_of_a_database_is_what_it_calls_itself() {
+        let actor = Actor { application: Some("psql".to_owned()), ..anna() };
+        let told = actor_text(&event(Attribution::Sampled, Some(actor)));
+        assert_eq!(told, "anna@acme.test as psql (seen while it ran)");
+        assert!(actor_text(&event(Attribution::Unknown, None)).starts_with("an unknown actor"));
+    }
 }

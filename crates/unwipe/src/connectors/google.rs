@@ -8,7 +8,7 @@ use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens,
 use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
 use service::{Installation, Secrets, StoredSource, config::SourceConfig};
-use source_google::{GoogleReader, GoogleSettings, Part};
+use source_google::{GoogleReader, GoogleSettings, Part, audit::AuditSettings};
 
 use crate::{
     arguments::Reading,
@@ -41,6 +41,12 @@ pub(crate) struct GoogleConfig {
     /// The pause between two looks of a capture that goes on.
     #[serde(default = "default_every_s")]
     pub(crate) every_s: u64,
+    /// How many days of the audit log the first look reads.
+    #[serde(default = "default_audit_days")]
+    pub(crate) audit_days: u64,
+    /// How many hours of it are read again for what appeared late; 24 at least is wise.
+    #[serde(default = "default_audit_overlap_h")]
+    pub(crate) audit_overlap_h: u64,
     /// How many units are read at a time.
     #[serde(default = "default_threads")]
     pub(crate) threads: usize,
@@ -60,6 +66,14 @@ pub(crate) struct GoogleConfig {
 
 pub(crate) const fn default_every_s() -> u64 {
     5
+}
+
+pub(crate) const fn default_audit_days() -> u64 {
+    7
+}
+
+pub(crate) const fn default_audit_overlap_h() -> u64 {
+    24
 }
 
 pub(crate) const fn default_threads() -> usize {
@@ -102,6 +116,10 @@ impl GoogleConfig {
             },
             users: self.users.iter().map(|user| user.to_lowercase()).collect::<BTreeSet<_>>(),
             api: self.api(),
+            audit: AuditSettings {
+                first: Duration::from_hours(self.audit_days.saturating_mul(24)),
+                overlap: Duration::from_hours(self.audit_overlap_h),
+            },
             threads: self.threads,
             clock: context.clock(),
             random: Arc::clone(&context.ports.random),

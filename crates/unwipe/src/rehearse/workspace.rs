@@ -9,7 +9,7 @@ use source_google::Part;
 
 use super::stage::{Capturing, install, make_folder};
 use crate::{
-    connectors::google::{GoogleConfig, default_threads},
+    connectors::google::{GoogleConfig, default_audit_days, default_audit_overlap_h, default_threads},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -69,6 +69,8 @@ impl Workspace {
             parts: parts.to_vec(),
             users: Vec::new(),
             every_s: 1,
+            audit_days: default_audit_days(),
+            audit_overlap_h: default_audit_overlap_h(),
             threads: default_threads(),
             address: Some(self.running.url().to_owned()),
             certificates: None,

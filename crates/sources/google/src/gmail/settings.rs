@@ -56,26 +56,11 @@ impl Mailbox {
             });
             match document {
                 Ok(document) => records::store(&self.stream, &[Record::new(key, None, document)], sink)?,
-                Err(Some(reason)) => self.unreadable_setting(key, reason, sink)?,
+                Err(Some(reason)) => records::unreadable_once(&self.stream, key, reason, sink)?,
                 Err(None) => return Err(UnitError::Stopped),
             }
         }
         Ok(())
-    }
-
-    /// Says once that a setting cannot be read, not in every round.
-    fn unreadable_setting(
-        &self,
-        key: String,
-        reason: UnreadableReason,
-        sink: &mut UnitSink<'_>,
-    ) -> Result<(), UnitError> {
-        let known = sink.known(&self.stream, vec![key.clone()])?;
-        if known.into_iter().flatten().any(|known| !known.has_content) {
-            return Ok(());
-        }
-        sink.listed(1)?;
-        sink.unreadable(&self.stream, key, reason)
     }
 
     /// Reads the labels, so that what is listed next can be understood.

@@ -2,11 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use connect::{ReadEnd, ReadError, Silent, SourceReader, Stop, testing::MemorySink};
-use connect_http::{HttpSettings, HttpTransport, Transport};
+use connect_http::{HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_api::{ApiSettings, ServiceAccountKey};
 use google_tenant::{App, GoogleTenant, Running, Settings, Size, scopes};
 use model::{Moment, Redacted};
@@ -26,6 +26,9 @@ pub(crate) struct Domain {
 const START: Moment = Moment::from_micros(1_772_409_600_000_000);
 pub(crate) const SECOND: i64 = 1_000_000;
 pub(crate) const DAY: i64 = 86_400 * SECOND;
+
+/// The client id of the program that users let in.
+pub(crate) const CLAW: &str = "523456789012-claw.apps.googleusercontent.com";
 
 /// A message with the names of its labels.
 pub(crate) type Letters = BTreeMap<String, (BTreeSet<String>, Vec<u8>)>;
@@ -64,6 +67,7 @@ impl Domain {
             parts: self.parts.clone(),
             users: self.only.clone(),
             api: ApiSettings { address: Some(self.running.url().to_owned()), ..ApiSettings::default() },
+            audit: source_google::audit::AuditSettings::default(),
             threads: 4,
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SeededRandom::new(7)),
@@ -87,6 +91,14 @@ impl Domain {
             let open =
                 |user: &&google_tenant::User| user.has_mailbox && !user.suspended && user.deleted.is_none();
             tenant.users().iter().filter(open).map(|user| user.primary_email.clone()).collect()
+        })
+    }
+
+    /// Returns how many users can be read at all, those without a mailbox among them.
+    pub(crate) fn open_users(&self) -> u64 {
+        self.running.with_tenant(|tenant| {
+            let open = |user: &&google_tenant::User| !user.suspended && user.deleted.is_none();
+            tenant.users().iter().filter(open).count() as u64
         })
     }
 
@@ -118,14 +130,19 @@ impl Domain {
 
     /// Returns a token with which a program that a user let in may do everything with mail.
     pub(crate) fn agent(&self, user: &str) -> Agent<'_> {
+        self.program(user, &[scopes::MAIL])
+    }
+
+    /// Returns a program that a user let in with some scopes.
+    pub(crate) fn program(&self, user: &str, scopes: &[&str]) -> Agent<'_> {
         let app = App {
-            client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
+            client_id: CLAW.to_owned(),
             client_secret: "secret".to_owned(),
             display_text: "OpenClaw".to_owned(),
             native: true,
         };
         let token = self.running.with_tenant(|tenant| {
-            let grant = tenant.authorize(user, &app, &[scopes::MAIL]).unwrap();
+            let grant = tenant.authorize(user, &app, scopes).unwrap();
             tenant.access_token(&grant).unwrap()
         });
         Agent { domain: self, token }
@@ -154,6 +171,40 @@ pub(crate) fn held_letters(sink: &MemorySink, user: &str) -> Letters {
     letters
 }
 
+/// Carries calls and keeps what was sent, a batch as one.
+pub(crate) struct Counted {
+    inner: HttpTransport,
+    sent: Mutex<Vec<String>>,
+}
+
+impl Counted {
+    pub(crate) fn new() -> Arc<Self> {
+        let inner = HttpTransport::new(HttpSettings::default()).unwrap();
+        Arc::new(Self { inner, sent: Mutex::default() })
+    }
+
+    /// Returns how many requests were sent since this was asked last, without those for tokens.
+    pub(crate) fn take(&self) -> u64 {
+        self.take_texts().len() as u64
+    }
+
+    /// Returns the requests themselves, with the calls of batches.
+    pub(crate) fn take_texts(&self) -> Vec<String> {
+        std::mem::take(&mut self.sent.lock().unwrap())
+    }
+}
+
+impl Transport for Counted {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        if !request.url.ends_with("/token") {
+            let text =
+                format!("{} {}\n{}", request.method, request.url, String::from_utf8_lossy(&request.body));
+            self.sent.lock().unwrap().push(text);
+        }
+        self.inner.send(request)
+    }
+}
+
 /// A program that acts in a user's name.
 pub(crate) struct Agent<'d> {
     domain: &'d Domain,
@@ -166,6 +217,33 @@ impl Agent<'_> {
         let request = ureq::post(url).header("authorization", format!("Bearer {}", self.token));
         let mut answer = request.send_json(body).unwrap();
         answer.body_mut().read_json().unwrap_or_default()
+    }
+
+    /// Makes any call; its answer must be good.
+    pub(crate) fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", self.domain.running.url()))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json")
+            .body(if body.is_null() { String::new() } else { body.to_string() })
+            .unwrap();
+        let mut answer = ureq::Agent::new_with_defaults().run(request).unwrap();
+        answer.body_mut().read_json().unwrap_or_default()
+    }
+
+    /// Reads all pages of a list.
+    pub(crate) fn all(&self, path: &str, member: &str) -> Vec<Value> {
+        let (mut all, mut token) = (Vec::new(), None::<String>);
+        loop {
+            let next = token.map(|token| format!("&pageToken={token}")).unwrap_or_default();
+            let page = self.call("GET", &format!("{path}{next}"), &Value::Null);
+            all.extend(page[member].as_array().cloned().unwrap_or_default());
+            token = page["nextPageToken"].as_str().map(str::to_owned);
+            if token.is_none() {
+                return all;
+            }
+        }
     }
 
     pub(crate) fn delete(&self, path: &str) {

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where they fail")]
 
+mod audit;
+mod calendar;
+mod contacts;
 mod directory;
 mod domain;
 mod drive;

@@ -97,6 +97,7 @@ fn sample(
                 identity: field(1).unwrap_or_default(),
                 application: field(2).filter(|name| !name.is_empty()),
                 address: field(3),
+                ..Actor::default()
             };
             let statement = field(5).filter(|text| !text.is_empty());
             if let Some(transaction) = number(4) {

@@ -4,7 +4,7 @@ fn sighting(transaction: u32, process: i32, statement: &str, at: i64) -> Sightin
     Sighting {
         transaction,
         process,
-        actor: Actor { identity: "agent".into(), application: None, address: None },
+        actor: Actor { identity: "agent".into(), ..Actor::default() },
         statement: Some(statement.into()),
         seen_at: Moment::from_micros(at),
     }
@@ -48,7 +48,7 @@ fn memory_is_bounded() {
 fn finished(process: i32, began: i64, ended: i64) -> Finished {
     Finished {
         process,
-        actor: Actor { identity: format!("role {process}"), application: None, address: None },
+        actor: Actor { identity: format!("role {process}"), ..Actor::default() },
         statement: Some("INSERT".to_owned()),
         began_at: Moment::from_micros(began),
         ended_at: Moment::from_micros(ended),
