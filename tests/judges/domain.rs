@@ -1,0 +1,81 @@
+//! The simulated domain as judges find it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use google_tenant::{AuditSettings, Effect, Fault, GoogleTenant, Running, Settings, Size, When};
+use ports::{SystemClock, SystemRandom};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A domain that runs, with a file that tells a judge what is in it.
+pub(crate) struct Domain {
+    pub(crate) running: Running,
+    folder: TempDir,
+}
+
+impl Domain {
+    /// Starts a domain in which one service account may do everything.
+    pub(crate) fn start() -> Self {
+        let settings = Settings {
+            size: Size { users: 8, messages: 60, files: 40, events: 40, contacts: 30 },
+            audit: AuditSettings { duplicate_one_in: Some(5), ..AuditSettings::immediate() },
+            ..Settings::default()
+        };
+        let running =
+            GoogleTenant::start(settings, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap();
+        running.with_tenant(|tenant| {
+            let account = tenant.add_service_account("judge");
+            let offered = google_tenant::offered();
+            tenant.delegate(&account.client_id, offered.iter().flat_map(|one| one.scopes.iter().copied()));
+        });
+        Self { running, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Lays faults for one user, of the kinds that a client is to get over by itself, and one that it is not.
+    pub(crate) fn lay_faults(&self) {
+        let user = self.users()[1].clone();
+        let faults = [
+            ("gmail.users.getProfile", When::First(1), Effect::Backend(503)),
+            ("gmail.users.labels.list", When::First(2), Effect::TooMany(Some(1))),
+            ("gmail.users.drafts.list", When::First(2), Effect::UserRate),
+            ("gmail.users.threads.list", When::Always, Effect::UserRate),
+        ];
+        self.running.with_tenant(|tenant| {
+            for (method, when, effect) in faults {
+                tenant.fault(Fault { user: Some(user.clone()), ..Fault::new(method, when, effect) });
+            }
+        });
+    }
+
+    /// Returns the addresses of ordinary users, all of whom have mailboxes.
+    pub(crate) fn users(&self) -> Vec<String> {
+        self.running.with_tenant(|tenant| {
+            let ordinary = |user: &&google_tenant::User| {
+                user.has_mailbox && !user.suspended && !user.archived && !user.is_admin
+            };
+            tenant.users().iter().filter(ordinary).map(|user| user.primary_email.clone()).collect()
+        })
+    }
+
+    /// Writes what a judge is to know, and returns where.
+    pub(crate) fn world(&self) -> PathBuf {
+        let (key, admin) = self.running.with_tenant(|tenant| {
+            let email = tenant.service_accounts().last().unwrap().email.clone();
+            (tenant.key_file(&email).unwrap(), tenant.administrator().unwrap().to_owned())
+        });
+        let routes: Vec<Value> = google_tenant::offered()
+            .iter()
+            .map(|one| json!({ "id": one.id, "verb": one.verb, "path": one.path, "scopes": one.scopes }))
+            .collect();
+        let world = json!({
+            "url": self.running.url(),
+            "key": serde_json::from_str::<Value>(&key).unwrap(),
+            "admin": admin,
+            "users": self.users(),
+            "routes": routes,
+        });
+        let path = self.folder.path().join("world.json");
+        std::fs::write(&path, world.to_string()).unwrap();
+        path
+    }
+}
