@@ -79,3 +79,17 @@ impl Domain {
         path
     }
 }
+
+/// Makes the key file of a service account of a domain that is no longer there.
+pub(crate) fn key_of_nobody() -> String {
+    let settings = Settings {
+        size: Size { users: 1, messages: 1, files: 1, events: 1, contacts: 1 },
+        ..Settings::default()
+    };
+    let running =
+        GoogleTenant::start(settings, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap();
+    running.with_tenant(|tenant| {
+        let email = tenant.service_accounts().next().unwrap().email.clone();
+        tenant.key_file(&email).unwrap()
+    })
+}

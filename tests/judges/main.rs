@@ -13,4 +13,6 @@
 mod clients;
 mod domain;
 mod emulate;
+#[path = "../../crates/sources/google-recovery/tests/it/history.rs"]
+mod history;
 mod tools;
