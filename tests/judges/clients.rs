@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use google_api::method::{READING, RESTORING};
 
-use crate::{domain::Domain, tools::python};
+use crate::{
+    domain::{Domain, Program},
+    tools::{python, python_trusting},
+};
 
 /// Our names of several methods, or of a part of one.
 fn in_documents(name: &str) -> Vec<String> {
@@ -62,4 +65,20 @@ fn googles_own_client_finds_nothing_that_google_would_not_answer() {
             assert!(tenant.traffic().calls(&method) > 0, "{method} was never called");
         }
     });
+}
+
+#[test]
+fn a_client_of_others_finds_its_way_through_the_program_over_tls() {
+    let program = Program::start();
+    let [reading, writing] = ["reading.json", "writing.json"].map(|name| program.path(name));
+    let arguments = [&program.url, reading.to_str().unwrap(), writing.to_str().unwrap(), &program.admin];
+    let judgement = python_trusting(
+        Some(&program.path("authority.pem")),
+        "other_client.py",
+        &arguments.map(|text| text as &str),
+    );
+    let said =
+        [String::from_utf8_lossy(&judgement.stdout), String::from_utf8_lossy(&judgement.stderr)].concat();
+    assert!(judgement.status.success(), "{said}");
+    assert!(said.contains(" 0 problems"), "{said}");
 }

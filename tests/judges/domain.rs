@@ -1,11 +1,18 @@
 //! The simulated domain as judges find it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
 
 use google_tenant::{AuditSettings, Effect, Fault, GoogleTenant, Running, Settings, Size, When};
 use ports::{SystemClock, SystemRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::tools::program;
 
 /// A domain that runs, with a file that tells a judge what is in it.
 pub(crate) struct Domain {
@@ -92,4 +99,49 @@ pub(crate) fn key_of_nobody() -> String {
         let email = tenant.service_accounts().next().unwrap().email.clone();
         tenant.key_file(&email).unwrap()
     })
+}
+
+/// The program `google-tenant`, as a person starts it; it ends when this is dropped.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) admin: String,
+    folder: TempDir,
+}
+
+impl Program {
+    /// Starts it over TLS, with the key files of its service accounts.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut child = Command::new(program("google-tenant", "google-tenant"))
+            .arg("--tls")
+            .arg("--authority-file")
+            .arg(path("authority.pem"))
+            .arg("--key-file")
+            .arg(path("reading.json"))
+            .arg("--restore-key-file")
+            .arg(path("writing.json"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("google-tenant runs");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let url = lines.next().expect("it says where it is");
+        let admin = lines.next().expect("it says who is the administrator");
+        let admin = admin.strip_prefix("administrator: ").unwrap().to_owned();
+        Self { child, url, admin, folder }
+    }
+
+    /// Returns where a file is that it wrote.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }

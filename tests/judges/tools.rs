@@ -12,6 +12,11 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs a judge that is written in Python.
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Output {
+    python_trusting(None, script, arguments)
+}
+
+/// Runs a judge that is written in Python and trusts the authority in a file, and no other.
+pub(crate) fn python_trusting(authority: Option<&Path>, script: &str, arguments: &[&str]) -> Output {
     let python = root().join(".tools/python/bin/python");
     assert!(python.is_file(), "{} is missing; run: tools/install_python", python.display());
     Command::new(python)
@@ -19,6 +24,7 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> Output {
         .arg(root().join("tools/judges").join(script))
         .args(arguments)
         .env("NO_PROXY", "*")
+        .envs(authority.map(|path| ("SSL_CERT_FILE", path)))
         .output()
         .expect("python runs")
 }
