@@ -52,6 +52,13 @@ fn every_method_that_the_connector_calls_and_that_the_simulator_has_is_judged() 
 }
 
 #[test]
+fn the_comparison_with_schemas_finds_what_is_wrong() {
+    let checked = python("check_schemas.py", &[]);
+    let said = [String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr)].concat();
+    assert!(checked.status.success(), "{said}");
+}
+
+#[test]
 fn googles_own_client_finds_nothing_that_google_would_not_answer() {
     let domain = Domain::start();
     domain.lay_faults();
