@@ -1,4 +1,4 @@
-//! Stories: the binary `unwipe` as a person runs it, against real PostgreSQL servers.
+//! Stories: the binary `unwipe` as a person runs it, against real PostgreSQL servers and a simulated domain.
 //!
 //! Build the binary first: `cargo build -p unwipe`. Each story has its own server, home folder and ports.
 
@@ -28,3 +28,4 @@ mod retention;
 mod sieges;
 mod undo;
 mod unwipe;
+mod workspaces;

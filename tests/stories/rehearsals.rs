@@ -38,3 +38,14 @@ fn fake_rows_go_and_deleted_rows_return_in_a_database_that_lives_on() {
     let found = account["found"].as_array().unwrap();
     assert!(found.iter().any(|event| event["effects"].as_str().unwrap().contains("delete")), "{account}");
 }
+
+#[test]
+fn an_emptied_inbox_is_found_while_it_happens_and_exactly_that_is_undone() {
+    let account = Unwipe::nowhere().json(&["rehearse", "openclaw", "--messages", "400"]);
+    assert_eq!(account["inbox_after_agent"], 0, "{account}");
+    assert!(account["found"]["after_messages"].as_u64().unwrap() > 0, "{account}");
+    assert!(account["set_back"].as_u64().unwrap() > 100, "{account}");
+    assert!(account["put_in_again"].as_u64().unwrap() > 0, "{account}");
+    assert!(account["later_work_kept"].as_u64().unwrap() > 0, "{account}");
+    assert_eq!(account["messages_wrong"], 0, "{account}");
+}

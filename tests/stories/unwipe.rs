@@ -22,6 +22,7 @@ pub(crate) mod exit {
     pub(crate) const DONE: i32 = 0;
     pub(crate) const FAILED: i32 = 1;
     pub(crate) const USAGE: i32 = 2;
+    pub(crate) const INCOMPLETE: i32 = 3;
     pub(crate) const AUTHENTICATION: i32 = 4;
     pub(crate) const NOTHING: i32 = 5;
     pub(crate) const NO_VAULT: i32 = 10;

@@ -209,7 +209,7 @@ fn collect(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len().max(1)).any(|window| window == needle)
+    memchr::memmem::find(bytes, needle).is_some()
 }
 
 #[cfg(test)]

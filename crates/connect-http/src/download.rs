@@ -69,24 +69,25 @@ impl DownloadError {
 
 /// What a download should be.
 #[derive(Default)]
-pub struct Expected<'a> {
+pub struct Expected {
     /// Its length in bytes, if known.
     pub length: Option<u64>,
     /// Its digest, if known, and what computes it.
-    pub digest: Option<(&'a mut dyn Digest, Vec<u8>)>,
+    pub digest: Option<(Box<dyn Digest + Send>, Vec<u8>)>,
 }
 
-impl fmt::Debug for Expected<'_> {
+impl fmt::Debug for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = self.digest.as_ref().map(|(_, value)| hex(value));
         write!(f, "{:?} bytes with digest {digest:?}", self.length)
     }
 }
 
-/// The content of a `GET`, as a reader. Its errors are [`DownloadError`]s; it ends only when all has come and fits.
+/// The content of a `GET`, as a reader that can be handed to another thread. Its errors are [`DownloadError`]s; it ends
+/// only when all has come and fits.
 #[derive(Debug)]
-pub struct Download<'a> {
-    client: &'a Client,
+pub struct Download {
+    client: Client,
     call: Call,
     headers: HeaderMap,
     body: Option<Body>,
@@ -96,18 +97,18 @@ pub struct Download<'a> {
     /// Whether a position in the content means something to the server.
     packed: bool,
     breaks_left: u32,
-    expected: Expected<'a>,
+    expected: Expected,
     ended: bool,
 }
 
-impl<'a> Download<'a> {
+impl Download {
     /// Begins a download; the answer's headers are there when it returns. It is gone on with after at most so many
     /// breaks. Without an `ETag`, only the length and the expected digest tell that the content is still the same.
     pub fn open(
-        client: &'a Client,
+        client: &Client,
         call: &Call,
         breaks: u32,
-        expected: Expected<'a>,
+        expected: Expected,
     ) -> Result<Self, DownloadError> {
         let mut call = call.clone().taking(Taking::Stream);
         // Positions count in what the server keeps, so it must not be packed on its way.
@@ -122,7 +123,7 @@ impl<'a> Download<'a> {
             return Err(DownloadError::Length { expected, actual });
         }
         Ok(Self {
-            client,
+            client: client.clone(),
             call,
             headers: response.headers,
             body: Some(response.body),
@@ -255,7 +256,7 @@ impl<'a> Download<'a> {
     }
 }
 
-impl Read for Download<'_> {
+impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.ended || buffer.is_empty() {
             return Ok(0);

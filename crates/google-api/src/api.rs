@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use connect::Stop;
 use connect_http::{
     ANSWER_BYTES_MAX, Access, Batched, Call, CallError, Charge, Client, ClientParts, PoolSettings, Pools,
-    Quota, RefusalKind, Request, RetrySettings, Taking, TokenCache, Transport,
+    Quota, RefusalKind, Request, RetrySettings, Taking, TokenCache, Transport, http::Method as Verb,
 };
 use ports::{Clock, Random};
 use serde::de::DeserializeOwned;
@@ -22,12 +22,14 @@ pub struct Get {
     pub method: &'static Method,
     path: String,
     query: Vec<(&'static str, String)>,
+    /// Whether the path is a whole address.
+    is_link: bool,
 }
 
 impl Get {
     /// Makes a call of a method; `path` is what comes after the host, its parts escaped.
     pub fn new(method: &'static Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: Vec::new() }
+        Self { method, path: path.into(), query: Vec::new(), is_link: false }
     }
 
     /// Adds a parameter.
@@ -206,7 +208,25 @@ impl ReadApi {
             .map_err(|error| self.error(error, get.method))
     }
 
-    fn call(&self, subject: &str, get: &Get) -> Call {
+    /// Asks for something to be made ready. It is a `POST` with the reading scope: nothing of the user's is changed, and
+    /// asking twice makes it ready twice.
+    pub fn prepare<T: DeserializeOwned>(&self, subject: &str, get: &Get) -> Result<T, ApiError> {
+        let mut call = self.call(subject, get);
+        call.request.method = Verb::POST;
+        self.client.json(&call).map_err(|error| self.error(error, get.method))
+    }
+
+    /// Makes a call of an address that an answer told; `None` when it is none of Google's own, to which no token may be
+    /// shown.
+    pub fn link(&self, method: &'static Method, url: &str) -> Option<Get> {
+        let get = || Get { is_link: true, ..Get::new(method, url) };
+        match &self.settings.address {
+            Some(address) => url.strip_prefix(address)?.starts_with('/').then(get),
+            None => is_googles(url).then(get),
+        }
+    }
+
+    pub(crate) fn call(&self, subject: &str, get: &Get) -> Call {
         let method = get.method;
         let mut call = Call::new(self.request(get)).with(Access::new(subject, [method.scope]));
         for charge in self.settings.charges(subject, method) {
@@ -216,8 +236,8 @@ impl ReadApi {
     }
 
     fn request(&self, get: &Get) -> Request {
-        let request = Request::get(self.url(get.method.service, &get.path));
-        get.query.iter().fold(request, |request, (name, value)| request.query(name, value))
+        let url = if get.is_link { get.path.clone() } else { self.url(get.method.service, &get.path) };
+        get.query.iter().fold(Request::get(url), |request, (name, value)| request.query(name, value))
     }
 
     pub(crate) fn url(&self, service: Service, path: &str) -> String {
@@ -230,5 +250,42 @@ impl ReadApi {
 
     pub(crate) fn error(&self, error: CallError, method: &'static Method) -> ApiError {
         ApiError::of(error, method.name, &self.client_id, method.scope)
+    }
+}
+
+/// Tells whether an address is at a host of Google's that answers with users' content.
+fn is_googles(url: &str) -> bool {
+    const HOSTS: [&str; 3] = [".googleapis.com", ".google.com", ".googleusercontent.com"];
+    let Some(rest) = url.strip_prefix("https://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+    plain && HOSTS.iter().any(|known| host.ends_with(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_shown_to_googles_own_hosts_alone() {
+        for good in [
+            "https://www.googleapis.com/download/x",
+            "https://docs.google.com?x",
+            "https://a.googleusercontent.com",
+        ] {
+            assert!(is_googles(good), "{good}");
+        }
+        for bad in [
+            "http://www.googleapis.com/x",
+            "https://www.googleapis.com@evil.example/x",
+            "https://www.googleapis.com:8443/x",
+            "https://evilgoogle.com/x",
+            "https://evil.example/.google.com",
+            "https://evil.example?.google.com",
+            "https://evil.example\\.google.com",
+            "//www.googleapis.com/x",
+        ] {
+            assert!(!is_googles(bad), "{bad}");
+        }
     }
 }

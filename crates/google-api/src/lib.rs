@@ -2,6 +2,7 @@
 
 mod api;
 mod assertion;
+mod content;
 mod error;
 mod key;
 pub mod method;
@@ -10,6 +11,7 @@ mod vendor;
 mod write_api;
 
 pub use api::{ApiParts, ApiSettings, Get, ReadApi};
+pub use content::{Checksum, ContentError, Expected};
 pub use error::{ApiError, Obstacle};
 pub use key::{KeyError, ServiceAccountKey};
 pub use method::{Method, Service, scope};

@@ -134,6 +134,36 @@ methods! {
     ROLES_LIST = Admin "directory.roles.list", 1, ROLES_READ;
     /// Who has which role.
     ROLE_ASSIGNMENTS_LIST = Admin "directory.roleAssignments.list", 1, ROLES_READ;
+    /// Who a user is to Drive, and what can be exported as what.
+    DRIVE_ABOUT = Drive "drive.about.get", 5, DRIVE_READ;
+    /// Where the changes of a drive stand.
+    DRIVE_START_TOKEN = Drive "drive.changes.getStartPageToken", 5, DRIVE_READ;
+    /// What changed in a drive.
+    DRIVE_CHANGES_LIST = Drive "drive.changes.list", 100, DRIVE_READ;
+    /// Files, page by page.
+    DRIVE_FILES_LIST = Drive "drive.files.list", 100, DRIVE_READ;
+    /// What is known of one file.
+    DRIVE_FILES_GET = Drive "drive.files.get", 5, DRIVE_READ;
+    /// The bytes of a file.
+    DRIVE_MEDIA_GET = Drive "drive.files.get.media", 200, DRIVE_READ;
+    /// A document in another program's format.
+    DRIVE_FILES_EXPORT = Drive "drive.files.export", 200, DRIVE_READ;
+    /// A document that is made ready for download, however large.
+    DRIVE_FILES_DOWNLOAD = Drive "drive.files.download", 200, DRIVE_READ;
+    /// How far that is.
+    DRIVE_OPERATIONS_GET = Drive "drive.operations.get", 5, DRIVE_READ;
+    /// Who may do what with a file or a shared drive.
+    DRIVE_PERMISSIONS_LIST = Drive "drive.permissions.list", 100, DRIVE_READ;
+    /// What was said about a file.
+    DRIVE_COMMENTS_LIST = Drive "drive.comments.list", 100, DRIVE_READ;
+    /// What a file was before.
+    DRIVE_REVISIONS_LIST = Drive "drive.revisions.list", 100, DRIVE_READ;
+    /// The bytes that a file had before.
+    DRIVE_REVISIONS_GET = Drive "drive.revisions.get", 200, DRIVE_READ;
+    /// The domain's shared drives.
+    DRIVE_DRIVES_LIST = Drive "drive.drives.list", 100, DRIVE_READ;
+    /// One shared drive.
+    DRIVE_DRIVES_GET = Drive "drive.drives.get", 5, DRIVE_READ;
     /// What was done in the domain.
     ACTIVITIES_LIST = Admin "reports.activities.list", 1, AUDIT_READ;
 }

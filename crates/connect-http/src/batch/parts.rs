@@ -92,7 +92,7 @@ fn line_end(bytes: &[u8]) -> Option<(usize, bool)> {
 }
 
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(bytes, needle)
 }
 
 impl<'a> Iterator for Split<'a> {

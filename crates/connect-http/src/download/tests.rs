@@ -37,8 +37,7 @@ fn read(
     length: Option<u64>,
     digest: Option<Vec<u8>>,
 ) -> Result<Vec<u8>, DownloadError> {
-    let mut state = Sum::default();
-    let digest = digest.map(|value| (&mut state as &mut dyn Digest, value));
+    let digest = digest.map(|value| (Box::new(Sum::default()) as Box<dyn Digest + Send>, value));
     let mut download = Download::open(&stage.client, &call(), breaks, Expected { length, digest })?;
     let mut bytes = Vec::new();
     match download.read_to_end(&mut bytes) {

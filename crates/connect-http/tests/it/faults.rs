@@ -97,8 +97,8 @@ fn a_download_that_ends_well_is_right() {
             Ok(answer(if start.is_some() { 206 } else { 200 }, &headers, rest))
         });
         let call = Call::new(Request::get("https://api.example.org/file"));
-        let mut state = Sum::default();
-        let expected = Expected { length: Some(10_000), digest: Some((&mut state, sum(&bytes))) };
+        let digest = Some((Box::new(Sum::default()) as Box<dyn Digest + Send>, sum(&bytes)));
+        let expected = Expected { length: Some(10_000), digest };
         let Ok(mut download) = Download::open(&client, &call, 5, expected) else { continue };
         let mut read = Vec::new();
         if download.read_to_end(&mut read).is_ok() {

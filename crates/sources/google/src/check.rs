@@ -31,6 +31,14 @@ fn trials(parts: &std::collections::BTreeSet<Part>) -> Vec<(&'static str, Get)> 
     if parts.contains(&Part::Gmail) {
         trials.push(("mail can be read", Get::new(&method::GMAIL_PROFILE, "gmail/v1/users/me/profile")));
     }
+    if parts.contains(&Part::Drive) {
+        let about = Get::new(&method::DRIVE_ABOUT, "drive/v3/about").query("fields", "user");
+        trials.push(("files can be read", about));
+        let drives = Get::new(&method::DRIVE_DRIVES_LIST, "drive/v3/drives")
+            .query("useDomainAdminAccess", "true")
+            .query("pageSize", "1");
+        trials.push(("shared drives can be listed", drives));
+    }
     trials
 }
 

@@ -1,6 +1,7 @@
 //! What a failed call means: for an item, for a unit, for everything.
 
 use connect::{ReadError, units::UnitError};
+use connect_http::RefusalKind;
 use google_api::ApiError;
 use model::UnreadableReason;
 
@@ -17,6 +18,7 @@ pub(crate) fn unit_error(error: &ApiError) -> UnitError {
         ApiError::Obstacle(obstacle) => {
             UnitError::Blinded { detail: obstacle.to_string(), hint: Some(obstacle.hint()) }
         }
+        error if is_passing(error) => UnitError::Failed { detail: chain(error) },
         ApiError::NotFound(refusal) | ApiError::Refused(refusal) => {
             UnitError::Blinded { detail: refusal.to_string(), hint: None }
         }
@@ -30,7 +32,12 @@ pub(crate) fn unit_error(error: &ApiError) -> UnitError {
 pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
     Some(match error {
         ApiError::Stopped => return None,
+        error if is_passing(error) => UnreadableReason::Failed { detail: chain(error) },
         ApiError::NotFound(_) => UnreadableReason::Vanished,
+        // A token that is not taken says nothing about the item.
+        ApiError::Refused(refusal) if refusal.status.as_u16() == 401 => {
+            UnreadableReason::Failed { detail: refusal.to_string() }
+        }
         ApiError::Refused(refusal) if refusal.status.as_u16() == 403 => {
             UnreadableReason::Denied { detail: refusal.to_string() }
         }
@@ -40,6 +47,18 @@ pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
             UnreadableReason::Failed { detail: chain(error) }
         }
     })
+}
+
+/// Tells whether the same call may succeed later: nothing was said about what was asked for.
+pub(crate) fn is_passing(error: &ApiError) -> bool {
+    match error {
+        // A token that is not taken may be followed by one that is; a quota of the day ends with the day.
+        ApiError::Refused(refusal) => {
+            matches!(refusal.kind, RefusalKind::Unauthorized | RefusalKind::Exhausted)
+        }
+        ApiError::Expired(_) | ApiError::Passing(_) | ApiError::Unknown(_) | ApiError::Answer { .. } => true,
+        ApiError::NotFound(_) | ApiError::Obstacle(_) | ApiError::Stopped => false,
+    }
 }
 
 /// Writes an error with its causes in one line.

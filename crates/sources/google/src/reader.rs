@@ -1,6 +1,10 @@
 //! The reader of a Workspace domain.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use connect::{
     ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
@@ -15,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     directory,
     directory::Directory,
+    drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
     failure::unit_error,
     gmail::{Mailbox, mailbox_stream},
     rounds::Rounds,
@@ -37,11 +42,13 @@ pub enum Part {
     Directory,
     /// Mail.
     Gmail,
+    /// Files: those that users own, and those of shared drives.
+    Drive,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Directory, Self::Gmail];
+    pub const ALL: [Self; 3] = [Self::Directory, Self::Gmail, Self::Drive];
 }
 
 /// How a domain is read.
@@ -73,6 +80,7 @@ pub struct GoogleReader {
     units: Units,
     rounds: Arc<Rounds>,
     directory_rounds: Rounds,
+    formats: Arc<Formats>,
     every: Option<Duration>,
 }
 
@@ -92,6 +100,7 @@ impl GoogleReader {
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
             directory_rounds: Rounds::new(clock, DIRECTORY_ROUND),
+            formats: Arc::default(),
             units: Units::new(units),
             settings,
             client_id,
@@ -126,21 +135,19 @@ impl GoogleReader {
         api: &Arc<ReadApi>,
         sink: &mut dyn ChangeSink,
         stop: &Stop,
-        users: &mut Vec<User>,
+        domain: &mut Domain,
     ) -> Result<(), ReadError> {
         let mut units: Vec<Box<dyn Unit>> = Vec::new();
-        if self.directory_rounds.is_due("directory") || users.is_empty() {
-            let documents =
-                directory::list_users(api, &self.settings.admin).map_err(|error| read_error(&error))?;
-            let wanted =
-                |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
-            *users = documents.iter().filter_map(User::of).filter(wanted).collect();
-            if self.settings.parts.contains(&Part::Directory) {
-                let (admin, stream) = (self.settings.admin.clone(), stream("directory")?);
-                units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
-            }
+        if self.directory_rounds.is_due("directory") || domain.users.is_empty() {
+            self.list(api, domain, &mut units)?;
         }
-        for user in users.iter() {
+        let tools = Tools {
+            api: Arc::clone(api),
+            rounds: Arc::clone(&self.rounds),
+            formats: Arc::clone(&self.formats),
+            clock: Arc::clone(&self.settings.clock),
+        };
+        for user in &domain.users {
             if self.settings.parts.contains(&Part::Gmail) && user.has_mailbox {
                 let mailbox = mailbox_stream(&user.email).map_err(|error| unnamed(&user.email, error))?;
                 units.push(Self::unit(
@@ -148,16 +155,81 @@ impl GoogleReader {
                     Mailbox::new(Arc::clone(api), Arc::clone(&self.rounds), user.clone(), mailbox),
                 ));
             }
+            if self.settings.parts.contains(&Part::Drive) {
+                let files = Files::of_user(tools.clone(), user);
+                units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
+            }
+        }
+        for drive in &domain.drives {
+            units.extend(self.shared_drive(&tools, drive)?);
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
         self.units.read(&units, sink, stop, &*self.progress)?;
         Ok(())
     }
 
+    /// Lists the users and the shared drives, and adds the units of these lists.
+    fn list(
+        &self,
+        api: &Arc<ReadApi>,
+        domain: &mut Domain,
+        units: &mut Vec<Box<dyn Unit>>,
+    ) -> Result<(), ReadError> {
+        let admin = &self.settings.admin;
+        let documents = directory::list_users(api, admin).map_err(|error| read_error(&error))?;
+        let wanted =
+            |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
+        domain.users = documents.iter().filter_map(User::of).filter(wanted).collect();
+        if self.settings.parts.contains(&Part::Directory) {
+            let (admin, stream) = (admin.clone(), stream("directory")?);
+            units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
+        }
+        if self.settings.parts.contains(&Part::Drive) {
+            match list_shared_drives(api, admin, &domain.users) {
+                Ok(drives) => {
+                    let (admin, stream) = (admin.clone(), stream("shared-drives")?);
+                    domain.drives.clone_from(&drives);
+                    units.push(Box::new(SharedDrives { api: Arc::clone(api), admin, stream, drives }));
+                }
+                // The drives that are known are read all the same.
+                Err(error) => units.push(Box::new(Hindered::by("shared-drives", unit_error(&error)))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the unit of a shared drive. When only some users are read, drives are left out in which none of them is.
+    fn shared_drive(&self, tools: &Tools, drive: &SharedDrive) -> Result<Option<Box<dyn Unit>>, ReadError> {
+        let Some((member, organizer)) = &drive.reader else {
+            if !self.settings.users.is_empty() {
+                return Ok(None);
+            }
+            let hint = format!(
+                "in the Admin console, Apps, Google Workspace, Drive and Docs, Manage shared drives: add a user of the \
+                 domain to it as Manager, for instance {}",
+                self.settings.admin
+            );
+            let blinded = UnitError::Blinded {
+                detail: "no active user of the domain is a member of this shared drive".to_owned(),
+                hint: Some(hint),
+            };
+            return Ok(Some(Box::new(Hindered::by(&shared_drive_unit(&drive.id), blinded))));
+        };
+        let files = Files::of_shared_drive(tools.clone(), &drive.id, member, *organizer);
+        Ok(Some(Box::new(files.map_err(|error| unnamed(&drive.id, error))?)))
+    }
+
     /// Puts something else in place of the unit of a user in whose name nobody may act: asking for a token every time
     /// would end the same way.
     fn unit(user: &User, unit: impl Unit + 'static) -> Box<dyn Unit> {
-        if user.is_suspended { Box::new(Suspended(unit.name().to_owned())) } else { Box::new(unit) }
+        if !user.is_suspended {
+            return Box::new(unit);
+        }
+        let suspended = UnitError::Blinded {
+            detail: "the account is suspended".to_owned(),
+            hint: Some("what was captured before stays; to capture again, restore the account".to_owned()),
+        };
+        Box::new(Hindered::by(unit.name(), suspended))
     }
 
     /// Finds out whether the domain can be read: each scope is tried with a call that reads as little as possible.
@@ -182,9 +254,9 @@ impl SourceReader for GoogleReader {
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError> {
         let api = self.api(stop);
-        let mut users = Vec::new();
+        let mut domain = Domain::default();
         loop {
-            self.pass(&api, sink, stop, &mut users)?;
+            self.pass(&api, sink, stop, &mut domain)?;
             match self.every {
                 Some(pause) if !stop.is_requested() => self.wait(pause, stop),
                 None if !stop.is_requested() => return Ok(ReadEnd::UpToDate),
@@ -197,19 +269,34 @@ impl SourceReader for GoogleReader {
     }
 }
 
-/// A unit of a suspended user.
-struct Suspended(String);
+/// What there is to be read, as it was last listed.
+#[derive(Default)]
+struct Domain {
+    users: Vec<User>,
+    drives: Vec<SharedDrive>,
+}
 
-impl Unit for Suspended {
+/// Stands in place of a unit of which it is known beforehand that it cannot be read.
+struct Hindered {
+    name: String,
+    why: Mutex<Option<UnitError>>,
+}
+
+impl Hindered {
+    fn by(name: &str, why: UnitError) -> Self {
+        Self { name: name.to_owned(), why: Mutex::new(Some(why)) }
+    }
+}
+
+impl Unit for Hindered {
     fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     fn read(&self, _position: Option<&str>, _sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        Err(UnitError::Blinded {
-            detail: "the account is suspended".to_owned(),
-            hint: Some("what was captured before stays; to capture again, restore the account".to_owned()),
-        })
+        // It is read once: units are made anew for each pass.
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Err(why.unwrap_or(UnitError::Stopped))
     }
 }
 

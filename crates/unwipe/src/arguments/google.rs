@@ -15,7 +15,7 @@ pub(crate) struct ProtectGoogle {
     /// Read only these users; may be repeated (default: all)
     #[arg(long = "user", value_name = "ADDRESS")]
     pub(crate) users: Vec<String>,
-    /// Read only these parts: directory, gmail; may be repeated (default: all)
+    /// Read only these parts: directory, gmail, drive; may be repeated (default: all)
     #[arg(long = "part", value_name = "PART", value_parser = google_part)]
     pub(crate) parts: Vec<source_google::Part>,
     /// While capturing goes on, look again after this many seconds

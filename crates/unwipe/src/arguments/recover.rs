@@ -87,7 +87,7 @@ pub(crate) struct Apply {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The source and moment: shop@latest
+    /// The source and moment: shop@latest, acme/gmail/anna@example.org@latest
     pub(crate) what: String,
     /// Where to write; must be new or empty
     #[arg(long, value_name = "FOLDER")]
@@ -110,4 +110,8 @@ pub(crate) enum ExportFormat {
     Sql,
     /// WAL segments, byte for byte as the server had them
     Wal,
+    /// One mbox file with all messages of a mailbox
+    Mbox,
+    /// A file for each message of a mailbox, byte for byte
+    Eml,
 }

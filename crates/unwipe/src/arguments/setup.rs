@@ -75,7 +75,7 @@ pub(crate) enum ProtectKind {
     Postgres(ProtectPostgres),
     /// A folder with all that is in it
     Files(super::ProtectFiles),
-    /// A Google Workspace domain: its directory and everybody's mail
+    /// A Google Workspace domain: its directory, everybody's mail and files
     Google(super::ProtectGoogle),
 }
 

@@ -26,16 +26,22 @@ struct ExportedFile {
 
 pub(crate) fn run(context: &Context, options: &Export) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    if let Some(domain) =
+        crate::connectors::google::open(context, &installation, &options.what, &options.reading)?
+    {
+        empty_folder(&options.to)?;
+        return crate::commands::google::export(context, &domain, options);
+    }
     let (source, moment) = source_and_moment(&options.what);
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;
     let cluster = StoredCluster::open(context, &installation, &name, stored)?;
-    ports::files::create_folder(&options.to)?;
-    if options.to.read_dir()?.next().is_some() {
-        return Err(Failure::new(Exit::Usage, format!("{} is not empty", options.to.display()))
-            .hint("name a new or empty folder"));
-    }
+    empty_folder(&options.to)?;
     let files = match options.format {
+        ExportFormat::Mbox | ExportFormat::Eml => {
+            return Err(Failure::new(Exit::Usage, "only mail is written as mbox or eml")
+                .hint("--format csv, sql or wal"));
+        }
         ExportFormat::Wal => wal(&cluster, moment, options)?,
         ExportFormat::Csv => tables(context, &cluster, moment, options, TableFormat::Csv, "csv")?,
         ExportFormat::Sql => tables(context, &cluster, moment, options, TableFormat::Sql, "sql")?,
@@ -50,6 +56,15 @@ pub(crate) fn run(context: &Context, options: &Export) -> Result<Exit, Failure> 
         text
     })?;
     Ok(Exit::Done)
+}
+
+fn empty_folder(folder: &std::path::Path) -> Result<(), Failure> {
+    ports::files::create_folder(folder)?;
+    if folder.read_dir()?.next().is_some() {
+        return Err(Failure::new(Exit::Usage, format!("{} is not empty", folder.display()))
+            .hint("name a new or empty folder"));
+    }
+    Ok(())
 }
 
 fn wal(cluster: &StoredCluster<'_>, moment: &str, options: &Export) -> Result<Vec<ExportedFile>, Failure> {

@@ -1,23 +1,30 @@
 //! What the verbs do with a Workspace domain.
 
-use std::io::{BufWriter, Write};
+use std::{
+    collections::BTreeMap,
+    io::{BufWriter, Write},
+};
 
 use catalog::Catalog;
 use connect::{
-    Finding, Stop,
+    Finding, Stop, StoredItems as _,
     plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _},
 };
 use google_recovery::{
     PlanningError,
+    export::{MailFormat, MailSelection, export_mail},
     mail::{Heading, MailRequest, MailWriter, plan_mail},
 };
 use model::{Moment, SourceName, StreamName};
 use serde::Serialize;
 use service::{Installation, Secrets, StoredSource};
-use source_google::gmail::{MailboxPosition, mailbox_unit};
+use source_google::{
+    RecordAttributes,
+    gmail::{LABEL_PREFIX, MailboxPosition, mailbox_unit},
+};
 
 use crate::{
-    arguments::{Apply, Find, ProtectGoogle, Rewind, Show},
+    arguments::{Apply, Export, ExportFormat, Find, ProtectGoogle, Rewind, Show},
     connectors::{
         files::failed,
         google::{GoogleConfig, StoredDomain, key_reference},
@@ -26,10 +33,11 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Format, count, printable},
+    output::{Format, bytes, count, printable},
 };
 
 const PAGE_ROWS: u32 = 1000;
+const UNREAD_SHOWN_MAX: u32 = 20;
 /// The streams of mailboxes begin with it.
 const MAIL: &str = "gmail/";
 
@@ -48,8 +56,8 @@ pub(crate) fn protect(
         threads: options.threads.max(1),
         address: options.address,
         certificates: options.certificates,
-        quota: std::collections::BTreeMap::new(),
-        units: std::collections::BTreeMap::new(),
+        quota: BTreeMap::new(),
+        units: BTreeMap::new(),
     };
     let secrets = Secrets::new(home, &environment);
     let findings = config.reader(context, &secrets, true)?.check();
@@ -325,4 +333,82 @@ pub(crate) fn apply(
         ApplyMode::Lasting => Some(writer.verify(plan, &folder, &*progress).map_err(refused)?),
     };
     Ok(crate::commands::apply::Done { applied, verification })
+}
+
+#[derive(Serialize)]
+struct Exported {
+    source: String,
+    mailbox: String,
+    folder: String,
+    commit: u64,
+    messages: u64,
+    bytes: u64,
+    unread_keys: Vec<String>,
+}
+
+/// Writes a mailbox as it was into files.
+pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export) -> Result<Exit, Failure> {
+    let mailbox = mailbox_of(domain, &options.what)?;
+    let format = match options.format {
+        ExportFormat::Mbox => MailFormat::Mbox,
+        ExportFormat::Eml => MailFormat::Eml,
+        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal => {
+            return Err(Failure::new(Exit::Usage, "mail is written as mbox or eml")
+                .hint("--format mbox, or --format eml"));
+        }
+    };
+    let selection = MailSelection {
+        label_names: label_names(&domain.stored.catalog(), &mailbox.stream, domain.at)?,
+        mailbox: mailbox.email,
+        stream: mailbox.stream,
+        at: domain.at,
+    };
+    let progress = context.progress();
+    let written = export_mail(&domain.stored, &selection, &options.to, format, &*progress)
+        .map_err(|error| Failure::because(Exit::Failed, "the mailbox was not written", error))?;
+    let unread = domain
+        .stored
+        .unread(&selection.stream, domain.at, UNREAD_SHOWN_MAX)
+        .map_err(|error| failed(error, "what could not be read is not known"))?;
+    let exported = Exported {
+        source: domain.name.to_string(),
+        mailbox: selection.mailbox,
+        folder: options.to.display().to_string(),
+        commit: domain.at,
+        messages: written.messages,
+        bytes: written.bytes,
+        unread_keys: unread,
+    };
+    context.output.result(&exported, || {
+        let mut text = format!(
+            "{}: {} messages, {} in {}\n",
+            exported.mailbox,
+            count(exported.messages),
+            bytes(exported.bytes),
+            exported.folder
+        );
+        for key in &exported.unread_keys {
+            text.push_str(&format!(
+                "not there {}: it could not be read when it was captured\n",
+                printable(key)
+            ));
+        }
+        text
+    })?;
+    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// Returns the names of a mailbox's labels by their ids.
+fn label_names(catalog: &Catalog, stream: &StreamName, at: u64) -> Result<BTreeMap<String, String>, Failure> {
+    let (mut names, mut after) = (BTreeMap::new(), LABEL_PREFIX.to_owned());
+    loop {
+        let page = catalog.listed_at(stream, at, Some(&after), PAGE_ROWS)?;
+        for (item, _) in &page {
+            let Some(id) = item.key.strip_prefix(LABEL_PREFIX) else { return Ok(names) };
+            let attributes = serde_json::from_str::<RecordAttributes>(&item.attributes).ok();
+            names.extend(attributes.and_then(|attributes| attributes.name).map(|name| (id.to_owned(), name)));
+        }
+        let Some((last, _)) = page.last() else { return Ok(names) };
+        after.clone_from(&last.key);
+    }
 }

@@ -21,7 +21,10 @@ use model::{Event, Redacted, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 use service::{approval::Approval, signature::SigningKey};
-use source_google::gmail::{TRASH, mailbox_stream};
+use source_google::{
+    Part,
+    gmail::{TRASH, mailbox_stream},
+};
 use tenants::agent::{
     Step,
     openclaw::{self as script, Cleaning, MailCall, OpenClawOptions},
@@ -90,7 +93,8 @@ struct Found {
 
 pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> {
     let size = Size { users: 5, messages: options.messages, ..Size::default() };
-    let workspace = Workspace::build(outer, options.keep, size, options.seed)?;
+    let workspace =
+        Workspace::build(outer, options.keep, size, options.seed, &[Part::Directory, Part::Gmail])?;
     let mailbox = workspace.person()?;
     let stream =
         mailbox_stream(&mailbox).map_err(|error| Failure::because(Exit::Failed, "no stream", error))?;
@@ -356,7 +360,7 @@ fn letters(workspace: &Workspace, mailbox: &str) -> Letters {
     let mut letters = Letters::new();
     workspace.running.with_tenant(|tenant| {
         tenant.each_letter(mailbox, |letter| {
-            let labels = letter.labels.iter().map(|label| label.to_string()).collect();
+            let labels = letter.labels.into_iter().collect();
             letters.insert(letter.id, Letter { labels, text: letter.raw.to_vec() });
         });
     });

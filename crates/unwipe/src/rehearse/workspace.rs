@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use google_tenant::{GoogleTenant, Running, Settings, Size};
 use model::SourceName;
 use ports::files;
+use source_google::Part;
 
 use super::stage::{Capturing, install, make_folder};
 use crate::{
@@ -31,7 +32,13 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Starts a domain and sets unwipe up as its owner would: a service account that may only read, and a vault.
-    pub(crate) fn build(outer: &Context, keep: bool, size: Size, seed: u64) -> Result<Self, Failure> {
+    pub(crate) fn build(
+        outer: &Context,
+        keep: bool,
+        size: Size,
+        seed: u64,
+        parts: &[Part],
+    ) -> Result<Self, Failure> {
         let folder = make_folder(outer)?;
         let settings = Settings { seed, size, ..Settings::default() };
         let running = GoogleTenant::start(settings, outer.clock(), Arc::clone(&outer.ports.random))
@@ -49,24 +56,26 @@ impl Workspace {
             running,
             keep,
         };
-        workspace.protect()?;
+        workspace.protect(parts)?;
         Ok(workspace)
     }
 
-    fn protect(&self) -> Result<(), Failure> {
+    fn protect(&self, parts: &[Part]) -> Result<(), Failure> {
         install(&self.context)?;
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
             admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            parts: Vec::new(),
+            // It is about mail; files would only make it take longer.
+            parts: parts.to_vec(),
             users: Vec::new(),
             every_s: 1,
             threads: default_threads(),
             address: Some(self.running.url().to_owned()),
             certificates: None,
-            quota: ["gmail/user", "gmail/project", "admin/user", "admin/project"]
-                .map(|pool| (pool.to_owned(), 0))
-                .into(),
+            quota: google_api::Service::ALL
+                .iter()
+                .flat_map(|service| ["user", "project"].map(|pool| (format!("{}/{pool}", service.name()), 0)))
+                .collect(),
             units: std::collections::BTreeMap::new(),
         };
         let secrets = service::Secrets::new(&self.context.home, &environment);

@@ -193,8 +193,7 @@ mod tests {
             .unwrap();
         assert_eq!(bytes, text.len() as u64);
         mbox.finish().unwrap();
-        let written = out.0.lock().unwrap().clone();
-        written
+        std::mem::take(&mut *out.0.lock().unwrap())
     }
 
     /// Reads the first message back: takes off what quoting put on.

@@ -1,6 +1,6 @@
 //! Bringing a Workspace domain back, in a simulated one over HTTP.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where they fail")]
+#![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]

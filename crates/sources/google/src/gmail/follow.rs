@@ -77,7 +77,7 @@ impl Mailbox {
         let gone = sums.deleted + sums.trashed;
         Some(Event {
             at: self.rounds.now(),
-            position: format!("gmail/{:0>20}", newest),
+            position: format!("gmail/{newest:0>20}"),
             transaction: format!("history {since} to {newest}"),
             scope: self.user.email.clone(),
             severity: match gone {

@@ -4,5 +4,8 @@
 
 mod directory;
 mod domain;
+mod drive;
+mod drive_trouble;
+mod drives;
 mod mail;
 mod trouble;

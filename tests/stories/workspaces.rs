@@ -1,0 +1,194 @@
+//! A Workspace domain, simulated: protected, captured, looked at, wiped by an agent, brought back, exported.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use google_tenant::{App, GoogleTenant, Running, Settings, Size, scopes};
+use ports::{SystemClock, SystemRandom};
+use serde_json::{Value, json};
+
+use crate::unwipe::{Unwipe, exit};
+
+struct Domain {
+    running: Running,
+    unwipe: Unwipe,
+}
+
+/// The texts of a mailbox with the names of their labels.
+type Letters = Vec<(Vec<u8>, Vec<String>)>;
+
+impl Domain {
+    fn start() -> Self {
+        let size = Size { users: 6, messages: 60, files: 10, events: 10, contacts: 10 };
+        let settings = Settings { size, ..Settings::default() };
+        let running =
+            GoogleTenant::start(settings, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap();
+        let domain = Self { running, unwipe: Unwipe::initialised() };
+        domain.write_key(0, "capture.json");
+        domain.write_key(1, "restore.json");
+        domain
+    }
+
+    fn write_key(&self, account: usize, name: &str) {
+        let key = self.running.with_tenant(|tenant| {
+            let email = tenant.service_accounts().nth(account).unwrap().email.clone();
+            tenant.key_file(&email).unwrap()
+        });
+        std::fs::write(self.unwipe.path(name), key).unwrap();
+    }
+
+    fn protect(&self) -> Value {
+        let admin = self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned());
+        let (key, address) = (self.unwipe.argument("capture.json"), self.running.url().to_owned());
+        let arguments =
+            ["protect", "acme", "google", "--key", &key, "--admin", &admin, "--address", &address];
+        let protected = self.unwipe.json(&arguments);
+        self.lift_quota();
+        protected
+    }
+
+    /// The simulator has no quota here, so none is kept.
+    fn lift_quota(&self) {
+        let path = self.unwipe.home().join("unwipe.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let pools: String = ["gmail", "drive", "calendar", "people", "admin"]
+            .iter()
+            .map(|service| format!("\"{service}/user\" = 0\n\"{service}/project\" = 0\n"))
+            .collect();
+        std::fs::write(&path, format!("{text}\n[sources.acme.settings.quota]\n{pools}")).unwrap();
+    }
+
+    fn user(&self) -> String {
+        self.running.with_tenant(|tenant| {
+            let ordinary = |user: &&google_tenant::User| {
+                user.has_mailbox && !user.suspended && !user.is_admin && user.deleted.is_none()
+            };
+            tenant.users().iter().find(ordinary).unwrap().primary_email.clone()
+        })
+    }
+
+    fn letters(&self, user: &str) -> Letters {
+        let mut letters = Letters::new();
+        self.running.with_tenant(|tenant| {
+            tenant.each_letter(user, |letter| {
+                let mut labels: Vec<String> = letter.labels.iter().map(ToString::to_string).collect();
+                labels.sort();
+                letters.push((letter.raw.to_vec(), labels));
+            });
+        });
+        letters.sort();
+        letters
+    }
+
+    fn ids(&self, user: &str) -> Vec<String> {
+        let mut ids = Vec::new();
+        self.running.with_tenant(|tenant| tenant.each_letter(user, |letter| ids.push(letter.id)));
+        ids
+    }
+
+    /// Makes a call as a program that a user let in.
+    fn act(&self, user: &str, path: &str, body: &Value) {
+        let app = App {
+            client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
+            client_secret: "secret".to_owned(),
+            display_text: "OpenClaw".to_owned(),
+            native: true,
+        };
+        let token = self.running.with_tenant(|tenant| {
+            let grant = tenant.authorize(user, &app, &[scopes::MAIL]).unwrap();
+            tenant.access_token(&grant).unwrap()
+        });
+        let url = format!("{}/gmail/v1/users/me/{path}", self.running.url());
+        ureq::post(url).header("authorization", format!("Bearer {token}")).send_json(body).unwrap();
+    }
+}
+
+#[test]
+fn a_mailbox_that_an_agent_emptied_is_brought_back_by_a_plan() {
+    let domain = Domain::start();
+    let unwipe = &domain.unwipe;
+    let protected = domain.protect();
+    assert_eq!(protected["added"], true, "{protected}");
+    // Suspended people cannot be read: the capture says so, and its exit code too.
+    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
+    let user = domain.user();
+    let before = domain.letters(&user);
+    let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
+
+    let streams = unwipe.json(&["find", "acme"]);
+    let counts: BTreeMap<&str, u64> = streams
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| (found["stream"].as_str().unwrap(), found["items"].as_u64().unwrap()))
+        .collect();
+    let stream = format!("gmail/{user}");
+    assert!(counts[stream.as_str()] > 60 && counts["directory"] > 10, "{counts:?}");
+
+    let ids = domain.ids(&user);
+    let key = format!("message/{}", ids[0]);
+    let out = unwipe.argument("one.eml");
+    unwipe.json(&["show", &format!("acme/{stream}"), "--item", &key, "--out", &out]);
+    assert!(before.iter().any(|(text, _)| *text == std::fs::read(&out).unwrap()));
+
+    domain.act(
+        &user,
+        "messages/batchModify",
+        &json!({ "ids": ids[..20], "addLabelIds": ["TRASH"], "removeLabelIds": ["INBOX"] }),
+    );
+    domain.act(&user, "messages/batchDelete", &json!({ "ids": ids[20..40] }));
+    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
+    let timeline = unwipe.json(&["timeline", "acme"]);
+    let effects = timeline["events"].to_string();
+    assert!(effects.contains("trash") && effects.contains("delete"), "{effects}");
+
+    let plan = unwipe.argument("plan");
+    let planned = unwipe.json(&["rewind", &format!("acme/{stream}@{calm}"), "--plan", &plan]);
+    assert_eq!(planned["plan"]["counts"]["inserted"], 20, "{planned}");
+    assert!(planned["plan"]["duration_s"].is_u64() && planned["plan"]["fidelity"][0]["kind"] == "message");
+    let restore = unwipe.argument("restore.json");
+    unwipe.run(&["apply", &plan, "--credential", &restore]).expect(exit::AUTHENTICATION);
+    unwipe.json(&["approve", &plan, "--yes"]);
+    let capture = unwipe.argument("capture.json");
+    unwipe.run(&["apply", &plan, "--credential", &capture]).expect(exit::AUTHENTICATION);
+    let applied = unwipe.json(&["apply", &plan, "--credential", &restore]);
+    assert_eq!(applied["applied"]["counts"]["inserted"], 20, "{applied}");
+    assert_eq!(domain.letters(&user), before);
+
+    let exported = unwipe.json(&[
+        "export",
+        &format!("acme/{stream}@{calm}"),
+        "--to",
+        &unwipe.argument("mail"),
+        "--format",
+        "mbox",
+    ]);
+    assert_eq!(exported["messages"].as_u64().unwrap() as usize, before.len(), "{exported}");
+    let mbox = std::fs::read(unwipe.path("mail").join(format!("{user}.mbox"))).unwrap();
+    let begins = mbox.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"From ")).count();
+    assert_eq!(begins, before.len());
+}
+
+#[test]
+fn a_domain_whose_scopes_were_not_granted_is_not_protected() {
+    let domain = Domain::start();
+    domain.running.with_tenant(|tenant| {
+        let id = tenant.service_accounts().next().unwrap().client_id.clone();
+        tenant.delegate(&id, [scopes::USER_READONLY]);
+    });
+    let admin = domain.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned());
+    let (key, address) = (domain.unwipe.argument("capture.json"), domain.running.url().to_owned());
+    let outcome = domain.unwipe.run(&[
+        "protect",
+        "acme",
+        "google",
+        "--key",
+        &key,
+        "--admin",
+        &admin,
+        "--address",
+        &address,
+    ]);
+    let outcome = outcome.expect(exit::FAILED);
+    assert!(outcome.stdout.contains("gmail.readonly"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("Domain-wide delegation"), "{}", outcome.stdout);
+}
