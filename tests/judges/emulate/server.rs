@@ -63,7 +63,7 @@ impl Emulate {
         let http = HttpTransport::new(HttpSettings::default()).unwrap();
         let mut emulate = Self { child, url: format!("http://127.0.0.1:{port}"), http, _folder: folder };
         let begun = Instant::now();
-        while emulate.http.send(&emulate.request(Request::get(format!("{}/", emulate.url)))).is_err() {
+        while emulate.http.send(&as_user(Request::get(format!("{}/", emulate.url)))).is_err() {
             assert!(emulate.child.try_wait().unwrap().is_none(), "emulate has ended");
             assert!(begun.elapsed() < PATIENCE, "emulate does not answer");
             std::thread::sleep(Duration::from_millis(50));
@@ -71,13 +71,9 @@ impl Emulate {
         emulate
     }
 
-    fn request(&self, request: Request) -> Request {
-        request.bearer(&model::Redacted::new(TOKEN.to_owned())).unwrap()
-    }
-
     /// Asks it for something, past everything that is judged.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let request = self.request(Request::get(format!("{}/gmail/v1/users/me/{path}", self.url)));
+        let request = as_user(Request::get(format!("{}/gmail/v1/users/me/{path}", self.url)));
         let response = self.http.send(&request).unwrap();
         assert!(response.status.is_success(), "{path}: {}", response.status);
         response.body.json(ANSWER_BYTES_MAX).unwrap()
@@ -86,7 +82,7 @@ impl Emulate {
     /// Does something as an agent would, past everything that is judged.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let request = Request::post(format!("{}/gmail/v1/users/me/{path}", self.url)).json(body).unwrap();
-        let response = self.http.send(&self.request(request)).unwrap();
+        let response = self.http.send(&as_user(request)).unwrap();
         assert!(response.status.is_success(), "{path}: {}", response.status);
         response.body.json(ANSWER_BYTES_MAX).unwrap_or_default()
     }
@@ -110,6 +106,10 @@ impl Emulate {
         messages.sort_unstable();
         messages
     }
+}
+
+fn as_user(request: Request) -> Request {
+    request.bearer(&model::Redacted::new(TOKEN.to_owned())).unwrap()
 }
 
 impl Drop for Emulate {
