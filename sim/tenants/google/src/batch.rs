@@ -124,9 +124,9 @@ pub(crate) fn split<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
         let content = &body[pair[0].1..pair[1].0];
         // The rest of the boundary's line, and the line break before the next boundary, belong to neither.
         let Some(begin) = find(content, b"\n") else { continue };
+        let line_break: &[u8] = if content[..begin].ends_with(b"\r") { b"\r\n" } else { b"\n" };
         let content = &content[begin + 1..];
-        let content = content.strip_suffix(b"\n").unwrap_or(content);
-        parts.push(content.strip_suffix(b"\r").unwrap_or(content));
+        parts.push(content.strip_suffix(line_break).unwrap_or(content));
     }
     parts
 }
@@ -145,7 +145,7 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     None
 }
 
-/// Splits a head from the body after it.
+/// Splits a head from the body after it; fields that go on in the next line come in one.
 pub(crate) fn head(message: &[u8]) -> (String, &[u8]) {
     if let Some(rest) = message.strip_prefix(b"\r\n").or_else(|| message.strip_prefix(b"\n")) {
         return (String::new(), rest);
@@ -154,7 +154,14 @@ pub(crate) fn head(message: &[u8]) -> (String, &[u8]) {
     let unix = find(message, b"\n\n").map(|at| (at, at + 2));
     let ends = [windows, unix].into_iter().flatten().min();
     let (end, body) = ends.unwrap_or((message.len(), message.len()));
-    (String::from_utf8_lossy(&message[..end]).into_owned(), &message[body..])
+    let mut head = String::new();
+    for line in String::from_utf8_lossy(&message[..end]).lines() {
+        if !line.starts_with([' ', '\t']) && !head.is_empty() {
+            head.push('\n');
+        }
+        head.push_str(line);
+    }
+    (head, &message[body..])
 }
 
 /// Returns a field of a head.
@@ -207,5 +214,14 @@ mod tests {
         assert_eq!(head(parts[1]), (String::new(), &b"three\r\n"[..]));
         assert_eq!(boundary("multipart/mixed; boundary=\"===x==\"").as_deref(), Some("===x=="));
         assert_eq!(boundary("application/json"), None);
+    }
+
+    #[test]
+    fn a_long_field_goes_on_in_the_next_line_and_content_keeps_its_last_byte() {
+        let body = b"--b\nContent-Type:\n application/x\nA: 1\n\none\r\n--b--\n";
+        let parts = split(body, "b");
+        let (fields, content) = head(parts[0]);
+        assert_eq!(field(&fields, "content-type"), Some("application/x"));
+        assert_eq!((field(&fields, "a"), content), (Some("1"), &b"one\r"[..]));
     }
 }

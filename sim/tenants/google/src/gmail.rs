@@ -11,6 +11,7 @@ mod search;
 mod send;
 mod settings;
 mod threads;
+mod uploads;
 mod watch;
 
 use std::{collections::HashMap, sync::Arc};
@@ -129,62 +130,6 @@ const MAIL_ROUTES: &[Route] = &[
     ),
     route("gmail.users.messages.insert", Method::POST, user!("messages"), INSERT, 25, insert::insert),
     route("gmail.users.messages.import", Method::POST, user!("messages/import"), INSERT, 25, insert::import),
-    upload(
-        "gmail.users.messages.insert",
-        Method::POST,
-        "upload/gmail/v1/users/{userId}/messages",
-        25,
-        insert::insert_upload,
-    ),
-    upload(
-        "gmail.users.messages.insert",
-        Method::PUT,
-        "upload/gmail/v1/users/{userId}/messages",
-        0,
-        insert::insert_upload,
-    ),
-    upload(
-        "gmail.users.messages.insert",
-        Method::POST,
-        "resumable/upload/gmail/v1/users/{userId}/messages",
-        25,
-        insert::insert_upload,
-    ),
-    upload(
-        "gmail.users.messages.insert",
-        Method::PUT,
-        "resumable/upload/gmail/v1/users/{userId}/messages",
-        0,
-        insert::insert_upload,
-    ),
-    upload(
-        "gmail.users.messages.import",
-        Method::POST,
-        "upload/gmail/v1/users/{userId}/messages/import",
-        25,
-        insert::import_upload,
-    ),
-    upload(
-        "gmail.users.messages.import",
-        Method::PUT,
-        "upload/gmail/v1/users/{userId}/messages/import",
-        0,
-        insert::import_upload,
-    ),
-    upload(
-        "gmail.users.messages.import",
-        Method::POST,
-        "resumable/upload/gmail/v1/users/{userId}/messages/import",
-        25,
-        insert::import_upload,
-    ),
-    upload(
-        "gmail.users.messages.import",
-        Method::PUT,
-        "resumable/upload/gmail/v1/users/{userId}/messages/import",
-        0,
-        insert::import_upload,
-    ),
     route("gmail.users.labels.list", Method::GET, user!("labels"), LABELS_READ, 1, labels::list),
     route("gmail.users.labels.get", Method::GET, user!("labels/{id}"), LABELS_READ, 1, labels::get),
     route("gmail.users.labels.create", Method::POST, user!("labels"), LABELS, 5, labels::create),
@@ -221,7 +166,7 @@ const MAIL_ROUTES: &[Route] = &[
 ];
 
 /// The tables of routes.
-pub(crate) const ROUTES: [&[Route]; 2] = [MAIL_ROUTES, settings::ROUTES];
+pub(crate) const ROUTES: [&[Route]; 3] = [MAIL_ROUTES, uploads::ROUTES, settings::ROUTES];
 
 pub(super) const fn route(
     id: &'static str,
@@ -232,10 +177,6 @@ pub(super) const fn route(
     handler: Handler,
 ) -> Route {
     Route { id, method, path, scopes, units, service: "gmail", handler }
-}
-
-const fn upload(id: &'static str, method: Method, path: &'static str, units: u32, handler: Handler) -> Route {
-    route(id, method, path, INSERT, units, handler)
 }
 
 /// Returns the mailbox that a call is about: the caller's own, if it has one.

@@ -48,6 +48,7 @@ pub use oauth::{App, Grant, ServiceAccount, scopes};
 pub use people::PeopleSettings;
 pub use quota::{Overrun, Pool, QuotaSettings};
 pub use reports::{Agent, ReportsSettings};
+pub use routes::{Offered, offered};
 pub use server::Running;
 pub use settings::{HistoryLimits, Settings, Size};
 pub use tenant::Tenant;

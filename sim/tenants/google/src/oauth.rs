@@ -39,8 +39,9 @@ pub mod scopes {
     pub const CALENDAR_READONLY: &str = "https://www.googleapis.com/auth/calendar.readonly";
     pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
     pub const CALENDAR_EVENTS_READONLY: &str = "https://www.googleapis.com/auth/calendar.events.readonly";
-    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.all";
-    pub const CALENDAR_CALENDARS_READONLY: &str = "https://www.googleapis.com/auth/calendar.all.readonly";
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.calendars";
+    pub const CALENDAR_CALENDARS_READONLY: &str =
+        "https://www.googleapis.com/auth/calendar.calendars.readonly";
     pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
     pub const CALENDAR_LIST_READONLY: &str = "https://www.googleapis.com/auth/calendar.calendarlist.readonly";
     pub const CALENDAR_ACLS: &str = "https://www.googleapis.com/auth/calendar.acls";

@@ -44,6 +44,33 @@ impl fmt::Debug for Route {
     }
 }
 
+/// What can be called, as it stands in the simulator's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// The method's name in the discovery document: `gmail.users.messages.get`. Uploads and downloads have the name of
+    /// their method, and what is no method of an API has a name of its own.
+    pub id: &'static str,
+    /// The verb: `GET`.
+    pub verb: String,
+    /// The path after the host, with parameters in braces.
+    pub path: &'static str,
+    /// The scopes of which a token needs one; none: anyone may call.
+    pub scopes: &'static [&'static str],
+}
+
+/// Returns everything that can be called.
+pub fn offered() -> Vec<Offered> {
+    let routes = TABLES.iter().copied().flatten().copied().flatten();
+    routes
+        .map(|route| Offered {
+            id: route.id,
+            verb: route.method.to_string(),
+            path: route.path,
+            scopes: route.scopes,
+        })
+        .collect()
+}
+
 /// The tables of all services.
 const TABLES: &[&[&[Route]]] = &[
     &[oauth::ROUTES],

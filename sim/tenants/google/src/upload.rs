@@ -81,6 +81,11 @@ pub(crate) fn receive(tenant: &mut Tenant, call: &Call) -> Result<Received, Refu
     let whole = |metadata, media_type, media| {
         Ok(Received::Whole(Upload { metadata, media_type, media, session: None }))
     };
+    // A client that says only by its body that it comes in parts is understood.
+    let kind = match kind {
+        "" if boundary(&media_type).is_some() => "multipart",
+        kind => kind,
+    };
     match kind {
         _ if resumable => begin(tenant, call),
         "multipart" => {

@@ -8,8 +8,6 @@ use connect::{
 };
 use model::{Item, StreamName};
 
-use crate::domain::Domain;
-
 /// The state after each capture; the first one is commit 1.
 #[derive(Default)]
 pub(crate) struct MemoryHistory {
@@ -17,9 +15,8 @@ pub(crate) struct MemoryHistory {
 }
 
 impl MemoryHistory {
-    /// Captures once more and returns the number of the commit.
-    pub(crate) fn capture(&mut self, domain: &Domain, sink: &mut MemorySink) -> u64 {
-        domain.capture(sink);
+    /// Takes what a sink holds after one more capture, and returns the number of the commit.
+    pub(crate) fn note(&mut self, sink: &MemorySink) -> u64 {
         self.states.push(sink.held.clone());
         self.states.len() as u64
     }

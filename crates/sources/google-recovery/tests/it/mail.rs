@@ -50,7 +50,8 @@ impl Stage {
     }
 
     fn capture(&mut self) -> u64 {
-        self.history.capture(&self.domain, &mut self.sink)
+        self.domain.capture(&mut self.sink);
+        self.history.note(&self.sink)
     }
 
     fn letters(&self) -> Letters {

@@ -22,12 +22,12 @@ const ONE: &str = "calendar/v3/calendars/{calendarId}";
 
 /// The routes.
 pub(super) const ROUTES: &[Route] = &[
-    route("calendar.all.get", Method::GET, ONE, READ, get),
-    route("calendar.all.insert", Method::POST, "calendar/v3/calendars", WRITE, insert),
-    route("calendar.all.patch", Method::PATCH, ONE, WRITE, update),
-    route("calendar.all.update", Method::PUT, ONE, WRITE, update),
-    route("calendar.all.delete", Method::DELETE, ONE, WRITE, delete),
-    route("calendar.all.clear", Method::POST, "calendar/v3/calendars/{calendarId}/clear", WRITE, clear),
+    route("calendar.calendars.get", Method::GET, ONE, READ, get),
+    route("calendar.calendars.insert", Method::POST, "calendar/v3/calendars", WRITE, insert),
+    route("calendar.calendars.patch", Method::PATCH, ONE, WRITE, update),
+    route("calendar.calendars.update", Method::PUT, ONE, WRITE, update),
+    route("calendar.calendars.delete", Method::DELETE, ONE, WRITE, delete),
+    route("calendar.calendars.clear", Method::POST, "calendar/v3/calendars/{calendarId}/clear", WRITE, clear),
     route(
         "calendar.calendars.transferOwnership",
         Method::POST,

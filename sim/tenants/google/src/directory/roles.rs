@@ -112,8 +112,17 @@ fn open(tenant: &Tenant, call: &Call) -> Result<(), Refusal> {
 
 fn list(tenant: &mut Tenant, call: &Call) -> Answer {
     open(tenant, call)?;
-    let roles = SYSTEM.iter().map(Role::resource).collect();
-    Ok(Reply::json(listed("admin#directory#roles", "items", roles, None)))
+    let (seed, lifetime) = (tenant.settings.seed, tenant.settings.page_lifetime);
+    let place = page::open(seed, call, lifetime)?;
+    let size = call.page_size("maxResults", 100, 100)?;
+    let (roles, next) = page::slice(&SYSTEM, place.as_deref(), size);
+    let next = next.map(|next| page::issue(seed, call, &next));
+    Ok(Reply::json(listed(
+        "admin#directory#roles",
+        "items",
+        roles.iter().map(Role::resource).collect(),
+        next,
+    )))
 }
 
 fn get(tenant: &mut Tenant, call: &Call) -> Answer {

@@ -99,10 +99,20 @@ pub(super) fn get(tenant: &mut Tenant, call: &Call) -> Answer {
     ))
 }
 
+impl Wanted {
+    fn raw(&mut self) -> String {
+        std::mem::take(&mut self.message.raw)
+    }
+}
+
 /// Puts the message of a draft into the mailbox.
-fn put(mailbox: &mut Mailbox, call: &Call, thread: Option<u64>) -> Result<u64, Refusal> {
-    let wanted: Wanted = call.json()?;
-    let raw = insert::decoded(&wanted.message.raw)?;
+fn put(
+    mailbox: &mut Mailbox,
+    call: &Call,
+    wanted: &Wanted,
+    raw: Bytes,
+    thread: Option<u64>,
+) -> Result<u64, Refusal> {
     if raw.len() > BYTES_MAX {
         return Err(Refusal::new(413, "uploadTooLarge", "INVALID_ARGUMENT", "Request entity too large"));
     }
@@ -111,27 +121,31 @@ fn put(mailbox: &mut Mailbox, call: &Call, thread: Option<u64>) -> Result<u64, R
     let millis = stamp::millis(call.now);
     let id = mailbox.new_id(millis);
     let labels = [text::shared("DRAFT")].into();
-    let message = insert::message(head, thread.unwrap_or(id), labels, millis, Bytes::from(raw));
+    let message = insert::message(head, thread.unwrap_or(id), labels, millis, raw);
     mailbox.add(id, message, call.now);
     Ok(id)
 }
 
 pub(super) fn create(tenant: &mut Tenant, call: &Call) -> Answer {
-    let mailbox = open_mailbox(tenant, call)?;
-    let message = put(mailbox, call, None)?;
-    let draft = mailbox.draw() >> 2;
-    mailbox.drafts.insert(draft, message);
-    Ok(Reply::json(resource(mailbox, draft, message)))
+    insert::bring(tenant, call, Wanted::raw, |tenant, wanted, raw| {
+        let mailbox = open_mailbox(tenant, call)?;
+        let message = put(mailbox, call, &wanted, raw, None)?;
+        let draft = mailbox.draw() >> 2;
+        mailbox.drafts.insert(draft, message);
+        Ok(Reply::json(resource(mailbox, draft, message)))
+    })
 }
 
 pub(super) fn update(tenant: &mut Tenant, call: &Call) -> Answer {
-    let mailbox = open_mailbox(tenant, call)?;
-    let (draft, old) = named(mailbox, call)?;
-    let thread = mailbox.message(old).map(|message| message.thread);
-    let new = put(mailbox, call, thread)?;
-    mailbox.remove(old, call.now);
-    mailbox.drafts.insert(draft, new);
-    Ok(Reply::json(resource(mailbox, draft, new)))
+    insert::bring(tenant, call, Wanted::raw, |tenant, wanted, raw| {
+        let mailbox = open_mailbox(tenant, call)?;
+        let (draft, old) = named(mailbox, call)?;
+        let thread = mailbox.message(old).map(|message| message.thread);
+        let new = put(mailbox, call, &wanted, raw, thread)?;
+        mailbox.remove(old, call.now);
+        mailbox.drafts.insert(draft, new);
+        Ok(Reply::json(resource(mailbox, draft, new)))
+    })
 }
 
 /// Removes a draft for ever; it does not go to the trash.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use model::Moment;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -30,7 +30,7 @@ const SPAM: &[u8] = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-E
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Metadata {
-    pub(super) raw: String,
+    raw: String,
     label_ids: Vec<String>,
     pub(super) thread_id: String,
 }
@@ -44,17 +44,47 @@ enum Way {
 }
 
 pub(super) fn insert(tenant: &mut Tenant, call: &Call) -> Answer {
-    from_json(tenant, call, Way::Insert)
+    bring(tenant, call, Metadata::raw, |tenant, metadata, raw| put(tenant, call, Way::Insert, &metadata, raw))
 }
 
 pub(super) fn import(tenant: &mut Tenant, call: &Call) -> Answer {
-    from_json(tenant, call, Way::Import)
+    bring(tenant, call, Metadata::raw, |tenant, metadata, raw| put(tenant, call, Way::Import, &metadata, raw))
 }
 
-fn from_json(tenant: &mut Tenant, call: &Call, way: Way) -> Answer {
-    let mut metadata: Metadata = call.json()?;
-    let raw = decoded(&std::mem::take(&mut metadata.raw))?;
-    put(tenant, call, way, &metadata, Bytes::from(raw))
+impl Metadata {
+    pub(super) fn raw(&mut self) -> String {
+        std::mem::take(&mut self.raw)
+    }
+}
+
+/// Takes a message with what is said of it: in one JSON document, of which `text` takes the message, or as an upload of
+/// the message. `put` gets it when all of it is there.
+pub(super) fn bring<M: DeserializeOwned + Default>(
+    tenant: &mut Tenant,
+    call: &Call,
+    text: impl FnOnce(&mut M) -> String,
+    put: impl FnOnce(&mut Tenant, M, Bytes) -> Answer,
+) -> Answer {
+    if !call.path.starts_with("/upload/") && !call.path.starts_with("/resumable/") {
+        let mut metadata: M = call.json()?;
+        let raw = decoded(&text(&mut metadata))?;
+        return put(tenant, metadata, Bytes::from(raw));
+    }
+    match upload::receive(tenant, call)? {
+        Received::Step(reply) => Ok(reply),
+        Received::Whole(upload) => {
+            if !upload.media_type.to_ascii_lowercase().starts_with("message/") {
+                let message = format!(
+                    "Media type '{}' is not supported. Valid media types: [message/*]",
+                    upload.media_type
+                );
+                return Err(Refusal::new(400, "badContent", "INVALID_ARGUMENT", message));
+            }
+            let metadata: M = upload.metadata()?;
+            let answer = put(tenant, metadata, upload.media.clone());
+            upload::finish(tenant, &upload, answer)
+        }
+    }
 }
 
 /// Reads what stands in `raw`.
@@ -67,32 +97,6 @@ pub(super) fn decoded(raw: &str) -> Result<Vec<u8>, Refusal> {
     text::from_base64url(raw).ok_or_else(|| {
         Refusal::invalid("Invalid value at 'message.raw' (TYPE_BYTES), Base64 decoding failed")
     })
-}
-
-pub(super) fn insert_upload(tenant: &mut Tenant, call: &Call) -> Answer {
-    from_upload(tenant, call, Way::Insert)
-}
-
-pub(super) fn import_upload(tenant: &mut Tenant, call: &Call) -> Answer {
-    from_upload(tenant, call, Way::Import)
-}
-
-fn from_upload(tenant: &mut Tenant, call: &Call, way: Way) -> Answer {
-    match upload::receive(tenant, call)? {
-        Received::Step(reply) => Ok(reply),
-        Received::Whole(upload) => {
-            if !upload.media_type.to_ascii_lowercase().starts_with("message/") {
-                let message = format!(
-                    "Media type '{}' is not supported. Valid media types: [message/*]",
-                    upload.media_type
-                );
-                return Err(Refusal::new(400, "badContent", "INVALID_ARGUMENT", message));
-            }
-            let metadata: Metadata = upload.metadata()?;
-            let answer = put(tenant, call, way, &metadata, upload.media.clone());
-            upload::finish(tenant, &upload, answer)
-        }
-    }
 }
 
 fn put(tenant: &mut Tenant, call: &Call, way: Way, metadata: &Metadata, raw: Bytes) -> Answer {

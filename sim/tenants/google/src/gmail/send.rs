@@ -19,13 +19,13 @@ use crate::{
 const BYTES_MAX: usize = 36_700_160;
 
 pub(super) fn send(tenant: &mut Tenant, call: &Call) -> Answer {
-    let metadata: insert::Metadata = call.json()?;
-    let raw = Bytes::from(insert::decoded(&metadata.raw)?);
-    let head = mime::head(&raw);
-    let mailbox = open_mailbox(tenant, call)?;
-    let thread = insert::joined(mailbox, &metadata.thread_id, &head)?;
-    let id = mailbox.new_id(stamp::millis(call.now));
-    hand_over(tenant, call, id, thread.unwrap_or(id), &raw)
+    insert::bring(tenant, call, insert::Metadata::raw, |tenant, metadata, raw| {
+        let head = mime::head(&raw);
+        let mailbox = open_mailbox(tenant, call)?;
+        let thread = insert::joined(mailbox, &metadata.thread_id, &head)?;
+        let id = mailbox.new_id(stamp::millis(call.now));
+        hand_over(tenant, call, id, thread.unwrap_or(id), &raw)
+    })
 }
 
 #[derive(Debug, Default, Deserialize)]
