@@ -35,6 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     // HTTP for connectors, and one vendor's way of speaking it; the reader gets no verb that writes.
     ("connect-http", &["model", "ports", "connect"]),
+    // What every connector must do, for the tests of each.
+    ("connect-conformance", &["model", "ports", "connect", "connect-http"]),
     ("google-api", &["model", "ports", "connect", "connect-http"]),
     ("source-google", &["model", "ports", "connect", "connect-http", "google-api"]),
     ("google-recovery", &["model", "ports", "connect", "connect-http", "google-api", "source-google"]),

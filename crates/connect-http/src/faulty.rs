@@ -38,6 +38,8 @@ pub enum Fault {
     Cut,
     /// One bit of the answer's body is another one.
     Corrupt,
+    /// The answer's body is another one, of somebody who stands between: the page of a proxy. Its status is a good one.
+    Replace,
     /// The answer takes so long, by the clock.
     Slow(Duration),
 }
@@ -134,6 +136,7 @@ impl<T: Transport> Transport for Faulty<T> {
             Fault::Fail(status) => Ok(refusal(status, None)),
             Fault::Cut => spoil(self.inner.send(request)?, place, cut),
             Fault::Corrupt => spoil(self.inner.send(request)?, place, corrupt),
+            Fault::Replace => spoil(self.inner.send(request)?, place, replace),
             Fault::Slow(duration) => {
                 self.clock.sleep(duration);
                 self.inner.send(request)
@@ -168,6 +171,10 @@ fn corrupt(mut bytes: Vec<u8>, place: u64) -> Body {
         *byte ^= 1 << (place >> 61);
     }
     Body::of(bytes)
+}
+
+fn replace(_: Vec<u8>, _: u64) -> Body {
+    Body::of(b"<html><body>Sign in to this network</body></html>".to_vec())
 }
 
 /// Fails where it is reached.
@@ -210,6 +217,7 @@ mod tests {
             .rule(When::Call(4), Fault::Cut)
             .rule(When::Call(5), Fault::Corrupt)
             .rule(When::Call(6), Fault::Throttle(Some(17)))
+            .rule(When::Call(11), Fault::Replace)
             .rule(When::Url("/bad".to_owned()), Fault::Fail(StatusCode::INTERNAL_SERVER_ERROR));
         let get = |url: &str| get(&faulty, url);
         assert!(matches!(get("/0"), Err(TransportError::Unreachable { .. })));
@@ -229,7 +237,8 @@ mod tests {
             assert_eq!(faulty.send(&Request::get("/bad/7")).unwrap().status.as_u16(), 500);
         }
         assert_eq!(get("/good").unwrap(), BODY);
-        assert_eq!(faulty.happened().len(), 10);
+        assert!(get("/good").unwrap().starts_with(b"<html>"));
+        assert_eq!(faulty.happened().len(), 11);
     }
 
     #[test]

@@ -1,0 +1,4 @@
+//! Connectors with one flaw each: the rule that forbids it finds it.
+
+mod reading;
+mod restoring;
