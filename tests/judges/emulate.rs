@@ -27,6 +27,7 @@ use ports::{ManualClock, SeededRandom};
 use serde_json::{Value, json};
 use source_google::{
     GoogleReader, GoogleSettings, Part,
+    audit::AuditSettings,
     gmail::{MailboxPosition, MessageAttributes, mailbox_stream},
 };
 
@@ -81,6 +82,7 @@ impl Stage {
             parts: [Part::Gmail].into(),
             users: BTreeSet::new(),
             api: self.settings(),
+            audit: AuditSettings::default(),
             threads: 2,
             clock: clock(),
             random: Arc::new(SeededRandom::new(7)),
