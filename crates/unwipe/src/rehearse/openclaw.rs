@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use catalog::EventFilter;
+use catalog::{Catalog, EventFilter};
 use connect::{
     Stop,
     plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter},
 };
 use connect_http::{ANSWER_BYTES_MAX, HttpSettings, HttpTransport, Request, Transport as _};
-use google_recovery::mail::MailWriter;
+use google_recovery::{Destination, GoogleWriter, Selection};
 use google_tenant::{App, Size, scopes};
 use model::{Event, Redacted, Severity};
 use serde::Serialize;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use service::{approval::Approval, signature::SigningKey};
 use source_google::{
     Part,
-    gmail::{TRASH, mailbox_stream},
+    gmail::{MailboxPosition, TRASH, mailbox_stream, mailbox_unit},
 };
 use tenants::agent::{
     Step,
@@ -37,7 +37,7 @@ use super::{
 };
 use crate::{
     arguments::{Reading, Rehearse},
-    commands::google::{StoredMailbox, Window, plan_window},
+    commands::google::{Back, Span, StoredAccount, plan_account},
     connectors::google,
     context::{Context, environment},
     exit::Exit,
@@ -46,6 +46,8 @@ use crate::{
 };
 
 const INBOX: &str = "INBOX";
+/// More than a rehearsal has.
+const POSITIONS_MAX: u32 = 1000;
 const POLL: Duration = Duration::from_millis(100);
 
 /// A message as it really is: the names of its labels, and its text.
@@ -122,8 +124,12 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     outer.output.say("planning the undo of what the agent did, and of nothing else");
     let clock = outer.clock();
     let begun = clock.elapsed();
-    let (plan, folder) =
-        make_plan(&workspace, StoredMailbox { email: mailbox.clone(), stream }, calm, after)?;
+    let (plan, folder) = make_plan(
+        &workspace,
+        StoredAccount { part: Part::Gmail, account: mailbox.clone(), stream },
+        calm,
+        after,
+    )?;
     let planned = clock.elapsed();
     let report = apply(&workspace, &plan, &folder)?;
     let applied = clock.elapsed();
@@ -318,11 +324,20 @@ fn is_captured(workspace: &Workspace, mailbox: &str) -> Result<bool, Failure> {
     let access = Access::grant(workspace, mailbox, "Witness")?;
     let profile = access.send(Request::get(access.url("profile")))?;
     let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-    match crate::commands::google::history_of(&catalog, mailbox, u64::MAX) {
-        Ok(known) => Ok(profile["historyId"].as_str() == Some(known.as_str())),
-        Err(failure) if failure.exit == Exit::Nothing => Ok(false),
-        Err(failure) => Err(failure),
-    }
+    let known = known_history(&catalog, mailbox)?;
+    Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
+}
+
+/// Returns the id in the mailbox's history up to which it is in the vault.
+fn known_history(catalog: &Catalog, email: &str) -> Result<Option<String>, Failure> {
+    let positions = connect::units::positions_stream()
+        .map_err(|error| Failure::because(Exit::Failed, "no such stream", error))?;
+    let listed = catalog.listed_at(&positions, u64::MAX, None, POSITIONS_MAX)?;
+    let of_mailbox = listed.iter().filter(|(item, _)| item.key.starts_with(&mailbox_unit("")));
+    let positions =
+        of_mailbox.filter_map(|(item, _)| serde_json::from_str::<MailboxPosition>(&item.attributes).ok());
+    let known = positions.filter(|position| position.mailbox == email && position.listed);
+    Ok(known.map(|position| position.history).next())
 }
 
 fn newest(workspace: &Workspace) -> Result<u64, Failure> {
@@ -422,7 +437,7 @@ fn differences(expected: &Letters, found: &Letters) -> Vec<String> {
 
 fn make_plan(
     workspace: &Workspace,
-    mailbox: StoredMailbox,
+    account: StoredAccount,
     before: u64,
     after: u64,
 ) -> Result<(Plan, PlanFolder), Failure> {
@@ -433,8 +448,13 @@ fn make_plan(
     let folder = workspace.context.home.join("plans/openclaw");
     ports::files::create_folder(&folder)?;
     let folder = PlanFolder::new(folder);
-    let window = Window { before, after };
-    let plan = plan_window(&workspace.context, &domain, &domain.stored, mailbox, window, &folder)?;
+    let back = Back {
+        account,
+        span: Span { before, after },
+        destination: Destination::InPlace,
+        selection: Selection::default(),
+    };
+    let plan = plan_account(&workspace.context, &domain, &domain.stored, back, &folder)?;
     folder.write(&plan)?;
     Ok((plan, folder))
 }
@@ -454,7 +474,7 @@ fn apply(workspace: &Workspace, plan: &Plan, folder: &PlanFolder) -> Result<Appl
     let credential = format!("file:{}", workspace.key_file(1)?.display());
     let api = domain.config.writer(context, &secrets, &credential, &Stop::default())?;
     let journal = folder.path().join("applied.jsonl");
-    let mut writer = MailWriter::new(&api, &domain.stored, journal, domain.config.threads);
+    let mut writer = GoogleWriter::new(&api, &domain.stored, journal, domain.config.threads);
     let refused = crate::commands::apply::refused;
     let report = writer.apply(plan, folder, ApplyMode::Lasting, &connect::Silent).map_err(refused)?;
     let verification = writer.verify(plan, folder, &connect::Silent).map_err(refused)?;

@@ -9,15 +9,12 @@ use connect::{
 };
 use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::mail::{Heading, MailRequest, MailWriter, plan_mail};
+use google_recovery::{Destination, GoogleWriter, Heading, Planner, Request, Selection, Window};
 use google_tenant::{Effect, Fault, When};
 use model::{Moment, Redacted};
 use ports::{Clock as _, SeededRandom};
 use serde_json::{Value, json};
-use source_google::{
-    Part,
-    gmail::{MailboxPosition, mailbox_stream},
-};
+use source_google::{Part, gmail::mailbox_stream};
 
 use crate::{
     domain::{Domain, Letters},
@@ -77,27 +74,32 @@ impl Stage {
     }
 
     fn plan_with(&mut self, before: u64, after: u64, now: u64, settings: &ApiSettings) -> (Plan, PlanFolder) {
+        let request = self.request(before, after, now);
+        self.plan_request(&request, settings)
+    }
+
+    fn request(&self, before: u64, after: u64, now: u64) -> Request {
+        Request {
+            account: self.user.clone(),
+            stream: mailbox_stream(&self.user).unwrap(),
+            window: Window {
+                before: (before, Moment::from_micros(0)),
+                after: (after, Moment::from_micros(1)),
+                now,
+            },
+            destination: Destination::InPlace,
+            selection: Selection::default(),
+        }
+    }
+
+    fn plan_request(&mut self, request: &Request, settings: &ApiSettings) -> (Plan, PlanFolder) {
         self.plans += 1;
         let folder = PlanFolder::new(self.folder.path().join(self.plans.to_string()));
-        let position = self
-            .sink
-            .stream("position")
-            .into_values()
-            .filter_map(|item| serde_json::from_str::<MailboxPosition>(&item.attributes).ok())
-            .find(|position| position.mailbox == self.user)
-            .unwrap();
-        let request = MailRequest {
-            mailbox: self.user.clone(),
-            stream: mailbox_stream(&self.user).unwrap(),
-            before: (before, Moment::from_micros(0)),
-            after: (after, Moment::from_micros(1)),
-            now,
-            history: position.history,
-            threads: 4,
-        };
         let heading =
             Heading { id: "test".to_owned(), source: "acme".to_owned(), made_at: Moment::from_micros(2) };
-        let plan = plan_mail(&self.history, &request, &heading, &folder, settings).unwrap();
+        let mut planner = Planner::new(&self.history, &folder, settings, 4);
+        planner.mail(request).unwrap();
+        let plan = planner.finish(&heading).unwrap();
         folder.write(&plan).unwrap();
         (plan, folder)
     }
@@ -134,7 +136,7 @@ impl Stage {
         mode: ApplyMode,
     ) -> Result<AppliedReport, WriteError> {
         let api = self.api();
-        let mut writer = MailWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
+        let mut writer = GoogleWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
         writer.apply(plan, folder, mode, &Silent)
     }
 
@@ -145,7 +147,7 @@ impl Stage {
     #[track_caller]
     fn assert_verified(&self, plan: &Plan, folder: &PlanFolder) {
         let api = self.api();
-        let mut writer = MailWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
+        let mut writer = GoogleWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
         let verification = writer.verify(plan, folder, &Silent).unwrap();
         assert!(verification.is_good(), "{verification:#?}");
     }
@@ -323,10 +325,57 @@ fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
     let (plan, folder) = stage.plan_with(1, after, after, &slow);
     let started = stage.domain.clock.elapsed();
     let api = stage.api_with(slow);
-    let mut writer = MailWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
+    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
     writer.apply(&plan, &folder, ApplyMode::Lasting, &Silent).unwrap();
     assert!(writer.verify(&plan, &folder, &Silent).unwrap().is_good());
     let took_s = stage.domain.clock.elapsed().saturating_sub(started).as_secs_f64();
     let stated_s = plan.duration_s.unwrap() as f64;
     assert!((took_s / stated_s - 1.0).abs() < 0.15, "stated {stated_s} s, took {took_s} s");
+}
+
+#[test]
+fn a_mailbox_comes_to_another_user_once_beside_what_is_there() {
+    let mut stage = Stage::new();
+    let (was, other) = (stage.letters(), stage.domain.users()[2].clone());
+    let own = stage.domain.letters(&other);
+    let request =
+        Request { destination: Destination::OtherUser { email: other.clone() }, ..stage.request(1, 1, 1) };
+    let settings = stage.settings();
+    let (plan, folder) = stage.plan_request(&request, &settings);
+    assert_eq!(plan.counts.inserted as usize, was.len());
+    assert!(plan.subject.title.contains(&other) && plan.destination == other, "{:?}", plan.subject);
+    stage.apply(&plan, &folder);
+    stage.assert_verified(&plan, &folder);
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.inserted, again.counts.unchanged as usize), (0, was.len()));
+
+    let now = stage.domain.letters(&other);
+    let came: Vec<_> = now.iter().filter(|(id, _)| !own.contains_key(*id)).collect();
+    for (id, letter) in &own {
+        assert_eq!(now.get(id), Some(letter), "what was there is as it was");
+    }
+    let mut expected: Vec<&[u8]> = was.values().map(|(_, text)| &text[..]).collect();
+    let mut found: Vec<&[u8]> = came.iter().map(|(_, (_, text))| &text[..]).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    let origin = format!("From {}", stage.user);
+    let labels = |name: &str| came.iter().filter(|(_, (labels, _))| labels.contains(name)).count();
+    assert_eq!(labels(&origin), came.len());
+    let inbox = was.values().filter(|(labels, _)| labels.contains("INBOX")).count();
+    assert_eq!(labels("INBOX"), inbox);
+    assert_eq!(stage.letters(), was, "whose mail it is keeps it");
+}
+
+#[test]
+fn only_the_chosen_messages_come_back() {
+    let mut stage = Stage::new();
+    let inbox = stage.ids("INBOX");
+    stage.post("messages/batchDelete", &json!({ "ids": inbox[..3] }));
+    let after = stage.capture();
+    let chosen = Selection { keys: vec![format!("message/{}", inbox[1])] };
+    let request = Request { selection: chosen, ..stage.request(1, after, after) };
+    let settings = stage.settings();
+    let (plan, _) = stage.plan_request(&request, &settings);
+    assert_eq!((plan.counts.inserted, plan.counts.unchanged), (1, 0));
 }
