@@ -1,11 +1,14 @@
 //! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL or a simulated domain, and undone.
 
 mod account;
+mod app;
 mod openclaw;
 mod pocketos;
 mod replit;
+mod restore;
 mod stage;
 mod traffic;
+mod watch;
 mod workspace;
 
 use crate::{
