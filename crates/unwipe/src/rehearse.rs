@@ -8,6 +8,7 @@ mod replit;
 mod restore;
 mod stage;
 mod traffic;
+mod vercel;
 mod watch;
 mod workspace;
 
@@ -23,5 +24,6 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
         Incident::Pocketos => pocketos::run(context, options),
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),
+        Incident::Vercel => vercel::run(context, options),
     }
 }
