@@ -27,6 +27,7 @@ use tenants::agent::{
 use super::{
     account::{Page, duration},
     app::{Access, Refused},
+    stage::Capturing,
     watch::{Attributed, Found, Watch, show_found},
     workspace::Workspace,
 };
@@ -90,8 +91,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     outer.output.say("capturing everybody's mail, then following it");
     let capturing = workspace.start_capture()?;
     let witness = Access::grant(&workspace, &mailbox, "Witness", &[scopes::MAIL])?;
-    let is_captured = || is_captured(&workspace, &witness, &mailbox);
-    workspace.wait("the first capture", &capturing, is_captured)?;
+    let await_captured = |what| await_captured(&workspace, &capturing, &witness, &mailbox, what);
+    await_captured("the first capture")?;
     let before = letters(&workspace, &mailbox);
     let calm = workspace.newest()?;
 
@@ -101,7 +102,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     let agent = Access::grant(&workspace, &mailbox, "OpenClaw", &[scopes::MAIL])?;
     let cleaning = unleash(&workspace, &agent, &mailbox, &done);
     let found = watch.end(&workspace, &capturing)?;
-    workspace.wait("the agent's work to be captured", &capturing, is_captured)?;
+    await_captured("the agent's work to be captured")?;
     let after = workspace.newest()?;
     let after_agent = letters(&workspace, &mailbox);
     // The log has a row for each call.
@@ -110,7 +111,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
 
     outer.output.say("its owner goes on working: mail comes, is starred, is deleted");
     let later = work_on(&workspace, &mailbox)?;
-    workspace.wait("the owner's work to be captured", &capturing, is_captured)?;
+    await_captured("the owner's work to be captured")?;
     capturing.end()?;
     let expected = expected(&before, &after_agent, &letters(&workspace, &mailbox));
 
@@ -204,12 +205,20 @@ fn unleash(workspace: &Workspace, agent: &Access<'_>, mailbox: &str, done: &Atom
     })
 }
 
-/// Tells whether everything that happened in the mailbox is in the vault.
-fn is_captured(workspace: &Workspace, witness: &Access<'_>, mailbox: &str) -> Result<bool, Failure> {
+/// Waits until everything that happened in the mailbox is in the vault; nothing else may happen meanwhile.
+fn await_captured(
+    workspace: &Workspace,
+    capturing: &Capturing,
+    witness: &Access<'_>,
+    mailbox: &str,
+    what: &str,
+) -> Result<(), Failure> {
     let profile = witness.get(&path("profile"))?;
-    let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-    let known = known_history(&catalog, mailbox)?;
-    Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
+    workspace.wait(what, capturing, || {
+        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
+        let known = known_history(&catalog, mailbox)?;
+        Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
+    })
 }
 
 /// Returns the id in the mailbox's history up to which it is in the vault.

@@ -29,6 +29,7 @@ use tenants::agent::{
 use super::{
     account::{Page, duration},
     app::{Access, Refused},
+    stage::Capturing,
     watch::{Attributed, Found, Watch, show_found},
     workspace::Workspace,
 };
@@ -97,8 +98,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     outer.output.say("capturing everybody's files, then following them");
     let capturing = workspace.start_capture()?;
     let witness = Access::grant(&workspace, &owner, "Witness", &[scopes::DRIVE])?;
-    let is_captured = || is_captured(&workspace, &witness, &owner);
-    workspace.wait("the first capture", &capturing, is_captured)?;
+    let await_captured = |what| await_captured(&workspace, &capturing, &witness, &owner, what);
+    await_captured("the first capture")?;
     // What the witness was granted is not to be taken for the intruder's.
     Attributed::wait(&workspace, &capturing, &witness.client_id, &BTreeMap::from([(Verb::Grant, 1)]))?;
     let before = papers(&workspace, &owner);
@@ -111,14 +112,14 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     let intruder = Access::grant_as(&workspace, &owner, PROGRAM, CLIENT_ID, &everything)?;
     let walk = walk(&workspace, &intruder, &before, &done);
     let found = watch.end(&workspace, &capturing)?;
-    workspace.wait("the intruder's work to be captured", &capturing, is_captured)?;
+    await_captured("the intruder's work to be captured")?;
     let after = workspace.newest()?;
     let after_intruder = papers(&workspace, &owner);
     let attributed = Attributed::wait(&workspace, &capturing, CLIENT_ID, &acts(&walk))?;
 
     outer.output.say("its owner goes on working: files are renamed, written, shared, put into the trash");
     let later = work_on(&witness, &after_intruder)?;
-    workspace.wait("the owner's work to be captured", &capturing, is_captured)?;
+    await_captured("the owner's work to be captured")?;
     capturing.end()?;
     let expected = expected(&before, &after_intruder, &papers(&workspace, &owner));
 
@@ -190,7 +191,7 @@ fn carry_out(workspace: &Workspace, access: &Access<'_>, call: &DriveCall) -> Re
     match call {
         DriveCall::Read(id) => {
             let uploaded = workspace.running.with_tenant(|tenant| tenant.drive_bytes(id).is_some());
-            let what = if uploaded { "?alt=media" } else { "/export?mimeType=text/plain" };
+            let what = if uploaded { "?alt=media" } else { "/export?mimeType=application/pdf" };
             access.bytes(access.request(HttpVerb::GET, &format!("{}{what}", path(id)))).map(drop)
         }
         DriveCall::Link(id) => share(access, id, &json!({ "type": "anyone", "role": "reader" })),
@@ -225,12 +226,20 @@ fn acts(walk: &Walk) -> BTreeMap<Verb, u64> {
     .into()
 }
 
-/// Tells whether everything that happened in the drive is in the vault.
-fn is_captured(workspace: &Workspace, witness: &Access<'_>, owner: &str) -> Result<bool, Failure> {
+/// Waits until everything that happened in the drive is in the vault; nothing else may happen meanwhile.
+fn await_captured(
+    workspace: &Workspace,
+    capturing: &Capturing,
+    witness: &Access<'_>,
+    owner: &str,
+    what: &str,
+) -> Result<(), Failure> {
     let newest = witness.get("drive/v3/changes/startPageToken")?;
-    let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-    let known = known_change(&catalog, owner)?;
-    Ok(known.is_some() && known.as_deref() == newest["startPageToken"].as_str())
+    workspace.wait(what, capturing, || {
+        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
+        let known = known_change(&catalog, owner)?;
+        Ok(known.is_some() && known.as_deref() == newest["startPageToken"].as_str())
+    })
 }
 
 /// Returns the token of the change before which the drive is in the vault.

@@ -124,7 +124,8 @@ impl Attributed {
         workspace.wait("the audit log to name the program", capturing, || {
             found = of_client(workspace, client_id)?;
             let rows = found.as_ref().map(|(_, rows)| rows);
-            let told = |(verb, count): (&Verb, &u64)| rows.and_then(|rows| rows.get(verb)) >= Some(count);
+            let rows_of = |verb: &Verb| rows.and_then(|rows| rows.get(verb)).copied().unwrap_or(0);
+            let told = |(verb, count): (&Verb, &u64)| rows_of(verb) >= *count;
             Ok(acts.iter().all(told))
         })?;
         let (actor, rows) =
@@ -143,14 +144,19 @@ impl Attributed {
 }
 
 fn of_client(workspace: &Workspace, client_id: &str) -> Result<Option<(String, Rows)>, Failure> {
+    // Whoever lets a program in is a person: there the program is the target.
+    let target = format!("client/{client_id} ");
     let is_meant = |event: &&Event| {
         let client = event.actor.as_ref().and_then(|actor| actor.client.as_deref());
-        event.attribution == Attribution::Recorded && client == Some(client_id)
+        let names = client == Some(client_id) || event.effects.iter().any(|e| e.target.starts_with(&target));
+        event.attribution == Attribution::Recorded && names
     };
     let events = events(workspace, Severity::Routine)?;
-    let Some(first) = events.iter().find(is_meant) else { return Ok(None) };
+    let acted = |event: &&Event| event.actor.as_ref().is_some_and(|actor| actor.client.is_some());
+    let meant = || events.iter().filter(is_meant);
+    let Some(first) = meant().find(acted).or_else(|| meant().next()) else { return Ok(None) };
     let mut rows = Rows::new();
-    for effect in events.iter().filter(is_meant).flat_map(|event| &event.effects) {
+    for effect in meant().flat_map(|event| &event.effects) {
         *rows.entry(effect.verb).or_default() += effect.count;
     }
     Ok(Some((actor_text(first), rows)))
