@@ -10,7 +10,6 @@
 mod attributes;
 mod content;
 mod enumerate;
-mod events;
 mod follow;
 mod formats;
 mod gone;
@@ -44,7 +43,12 @@ use self::{
     follow::Followed,
     wire::{DriveFile, FILE_FIELDS, StartToken},
 };
-use crate::{failure::unit_error, rounds::Rounds, user::User};
+use crate::{
+    failure::unit_error,
+    losses::{Losses, Span},
+    rounds::Rounds,
+    user::User,
+};
 
 /// The key of a file's item begins with it.
 pub const FILE_PREFIX: &str = "file/";
@@ -250,7 +254,21 @@ struct Pass<'a, 's> {
     changed_folders: BTreeSet<String>,
     /// Folders that were not known before.
     new_folders: BTreeSet<String>,
-    sums: events::Sums,
+    losses: Losses,
+}
+
+impl Pass<'_, '_> {
+    /// Tells of what went away; the feed has the latest change of each file alone.
+    fn tell(&mut self, since: &str, newest: &str) -> Result<(), UnitError> {
+        let files = self.files;
+        let scope = match &files.place {
+            Place::Owned => files.subject.clone(),
+            Place::Shared { .. } => files.stream.as_str().to_owned(),
+        };
+        let span = Span { feed: "drive", called: "changes", since, newest, scope };
+        let losses = std::mem::take(&mut self.losses);
+        losses.event(files.tools.rounds.now(), span).map_or(Ok(()), |event| self.sink.event(event))
+    }
 }
 
 impl Unit for Files {
@@ -278,7 +296,7 @@ impl Unit for Files {
             handed: Vec::new(),
             changed_folders: BTreeSet::new(),
             new_folders: BTreeSet::new(),
-            sums: events::Sums::default(),
+            losses: Losses::default(),
         };
         let since = position.changes.clone();
         if position.listed {

@@ -13,6 +13,7 @@ pub mod drive;
 mod failure;
 mod feed;
 pub mod gmail;
+mod losses;
 mod reader;
 mod records;
 mod rounds;

@@ -2,10 +2,7 @@
 
 use connect::{KnownItem, units::UnitError};
 
-use super::{
-    FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, events::is_trashed_now, file_key,
-    wire::DriveFile,
-};
+use super::{FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, file_key, wire::DriveFile};
 
 /// How much is asked about a file that may be as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +112,7 @@ impl Pass<'_, '_> {
         self.gone.remove(&file.id);
         // Of one that the feed names and that lies in a folder that it names, this is told once.
         if is_trashed_now(held, &file.attributes) && self.trashed.insert(file.id.clone()) {
-            self.sums.trashed += 1;
+            self.losses.trashed += 1;
         }
         if held.is_none() && file.attributes.kind() == FileKind::Folder {
             self.new_folders.insert(file.id.clone());
@@ -126,4 +123,23 @@ impl Pass<'_, '_> {
 /// Tells whether a file is known and its content is not.
 fn is_bare(known: Option<&KnownItem>) -> bool {
     known.is_some_and(|known| !known.has_content)
+}
+
+/// Tells whether a file went into the trash.
+fn is_trashed_now(held: Option<&FileAttributes>, now: &FileAttributes) -> bool {
+    held.is_some_and(|held| now.trashed && !held.trashed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_outside_of_the_trash_went_into_it() {
+        let file = |trashed| FileAttributes { trashed, ..FileAttributes::default() };
+        for (held, now) in [(None, true), (Some(true), true), (Some(false), false), (Some(true), false)] {
+            assert!(!is_trashed_now(held.map(file).as_ref(), &file(now)));
+        }
+        assert!(is_trashed_now(Some(&file(false)), &file(true)));
+    }
 }

@@ -2,20 +2,21 @@
 
 use connect::units::{UnitError, UnitSink};
 use google_api::{ApiError, Get, method};
-use model::{Attribution, Effect, Event, Item, Severity, UnreadableReason, Verb};
+use model::{Item, UnreadableReason};
 
 use super::{
     Mailbox,
     attributes::MessageAttributes,
-    history::{Fates, MessageFate, Sums},
+    history::{Fates, MessageFate},
     messages::{PREFIX, key},
     wire::HistoryPage,
 };
-use crate::failure::unit_error;
+use crate::{
+    failure::unit_error,
+    losses::{Losses, Span},
+};
 
 const PAGE: &str = "500";
-/// People rarely trash or delete so many messages between two looks.
-const DESTRUCTIVE_MIN: u64 = 20;
 /// So many messages are asked about at a time.
 const STEP: usize = 500;
 /// So many items that failed before are tried again in a round.
@@ -57,40 +58,15 @@ impl Mailbox {
                 Err(error) => return Err(unit_error(&error)),
             };
         }
-        if let Some(event) = self.event(since, &page.history_id, fates.sums) {
+        let newest = page.history_id;
+        let losses = Losses { trashed: fates.sums.trashed, deleted: fates.sums.deleted };
+        let scope = self.user.email.clone();
+        let span = Span { feed: "gmail", called: "history", since, newest: &newest, scope };
+        if let Some(event) = losses.event(self.rounds.now(), span) {
             sink.event(event)?;
         }
         self.apply(fates, sink)?;
-        Ok(Some(page.history_id))
-    }
-
-    /// Tells of what went away since the last look. The history knows no times and no actors: the time is that of the
-    /// look, and who did it is for the audit log to say.
-    fn event(&self, since: &str, newest: &str, sums: Sums) -> Option<Event> {
-        let effect = |verb, count: u64| Effect { verb, target: self.user.email.clone(), count };
-        let effects = [(Verb::Delete, sums.deleted), (Verb::Trash, sums.trashed)];
-        let effects: Vec<Effect> = effects
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(verb, count)| effect(verb, count))
-            .collect();
-        let gone = sums.deleted + sums.trashed;
-        Some(Event {
-            at: self.rounds.now(),
-            position: format!("gmail/{newest:0>20}"),
-            transaction: format!("history {since} to {newest}"),
-            scope: self.user.email.clone(),
-            severity: match gone {
-                0 => return None,
-                DESTRUCTIVE_MIN.. => Severity::Destructive,
-                _ if sums.deleted > 0 => Severity::Notable,
-                _ => Severity::Routine,
-            },
-            effects,
-            actor: None,
-            attribution: Attribution::Unknown,
-            statement: None,
-        })
+        Ok(Some(newest))
     }
 
     fn history(since: &str, token: Option<&str>) -> Get {
