@@ -112,8 +112,8 @@ impl Unit for Mailbox {
         let round = self.rounds.is_due(&self.name);
         loop {
             if !position.listed {
-                self.read_labels(sink)?;
-                self.enumerate(position.compare, sink)?;
+                let labels = self.read_labels(sink)?;
+                self.enumerate(position.compare.then_some(labels), sink)?;
                 (position.listed, position.compare) = (true, false);
                 Self::advance(&position, sink)?;
             }

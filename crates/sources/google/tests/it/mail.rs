@@ -97,6 +97,9 @@ fn a_lost_history_costs_no_text_and_takes_nothing_for_deleted() {
     assert_eq!(sink.commits.last().unwrap().removed, 1);
     // The one that is gone is asked for by name before that is believed; no text is fetched.
     assert_eq!(calls(&domain, GET), 1);
+    // Those that came with the question for the lost history, those for the comparison, and a round of each mailbox.
+    let labels = calls(&domain, "gmail.users.labels.list") as usize;
+    assert_eq!(labels, domain.users().len() + 2);
     assert!(sink.bodies - bodies <= 3, "positions only");
 }
 
