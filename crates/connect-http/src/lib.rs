@@ -11,7 +11,6 @@ mod digest;
 mod download;
 mod estimate;
 mod faulty;
-mod pause;
 mod quota;
 mod real;
 mod recorded;

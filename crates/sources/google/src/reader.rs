@@ -38,7 +38,6 @@ const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Tokens are renewed so long before their end.
 const TOKEN_MARGIN: Duration = Duration::from_mins(5);
-const STOP_CHECK: Duration = Duration::from_millis(200);
 
 /// What of a user is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -295,14 +294,6 @@ impl GoogleReader {
     pub fn check(&self) -> Vec<Finding> {
         crate::check::check(&self.api(&Stop::default()), &self.settings)
     }
-
-    fn wait(&self, pause: Duration, stop: &Stop) {
-        let clock = &self.settings.clock;
-        let until = clock.elapsed() + pause;
-        while clock.elapsed() < until && !stop.is_requested() {
-            clock.sleep(STOP_CHECK.min(pause));
-        }
-    }
 }
 
 impl SourceReader for GoogleReader {
@@ -316,12 +307,11 @@ impl SourceReader for GoogleReader {
         let mut domain = Domain::default();
         loop {
             self.pass(&api, sink, stop, &mut domain)?;
-            match self.every {
-                Some(pause) if !stop.is_requested() => self.wait(pause, stop),
-                None if !stop.is_requested() => return Ok(ReadEnd::UpToDate),
-                _ => {}
-            }
             if stop.is_requested() {
+                return Ok(ReadEnd::Stopped);
+            }
+            let Some(pause) = self.every else { return Ok(ReadEnd::UpToDate) };
+            if !stop.wait(&*self.settings.clock, pause) {
                 return Ok(ReadEnd::Stopped);
             }
         }
