@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connect_http::{Request, Token, TokenError, TokenSource, Transport};
+use connect_http::{Request, Token, TokenCache, TokenError, TokenSource, Transport};
 use model::Redacted;
 use ports::Clock;
 use serde::Deserialize;
@@ -13,6 +13,8 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What Google says when it says nothing.
 const USUAL_LIFETIME_S: u64 = 3600;
+/// Tokens are renewed so long before their end.
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// Asks Google for tokens in the name of users: the service account must have been granted the scopes over the domain.
 pub struct ServiceAccountTokens {
@@ -39,6 +41,16 @@ impl ServiceAccountTokens {
     /// Makes a source of tokens.
     pub fn new(key: ServiceAccountKey, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         Self { key, transport, clock }
+    }
+
+    /// Makes a cache of such tokens; each is renewed five minutes before its end.
+    pub fn cached(
+        key: ServiceAccountKey,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<TokenCache> {
+        let source = Self::new(key, transport, Arc::clone(&clock));
+        Arc::new(TokenCache::new(Arc::new(source), clock, MARGIN))
     }
 }
 

@@ -36,8 +36,6 @@ const ROUND: Duration = Duration::from_hours(1);
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
 /// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
 const SLOW_ROUND: Duration = Duration::from_mins(1);
-/// Tokens are renewed so long before their end.
-const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 
 /// What of a user is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,8 +107,7 @@ impl GoogleReader {
     ) -> Self {
         let clock = Arc::clone(&settings.clock);
         let client_id = key.client_id.clone();
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), Arc::clone(&clock));
-        let tokens = Arc::new(TokenCache::new(Arc::new(source), Arc::clone(&clock), TOKEN_MARGIN));
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), Arc::clone(&clock));
         let units = UnitSettings { threads: settings.threads, ..UnitSettings::new(Arc::clone(&clock)) };
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),

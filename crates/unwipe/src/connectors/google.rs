@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use connect::Stop;
-use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
+use connect_http::{HttpSettings, HttpTransport, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
 use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,6 @@ use crate::{
     exit::Exit,
     failure::Failure,
 };
-
-/// Tokens are renewed so long before their end.
-const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "google";
@@ -147,10 +144,10 @@ impl GoogleConfig {
         }
         let transport: Arc<dyn Transport> = Arc::new(self.transport()?);
         let client_id = key.client_id.clone();
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), context.clock());
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), context.clock());
         let parts = ApiParts {
             transport,
-            tokens: Arc::new(TokenCache::new(Arc::new(source), context.clock(), TOKEN_MARGIN)),
+            tokens,
             client_id,
             clock: context.clock(),
             random: Arc::clone(&context.ports.random),
