@@ -23,19 +23,8 @@ use crate::{
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::start(&[Part::Drive]);
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::UserRate,
-        Effect::Truncated(700),
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
+    domain.unsteady("drive.*", 0.02);
     domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("drive.*", When::Rate(0.02), effect));
-        }
         // Of all that is checked, a wrong bit is noticed.
         tenant.fault(Fault::new("drive.revisions.get", When::Nth(1), Effect::Spoilt(77)));
     });

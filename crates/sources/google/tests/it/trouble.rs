@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use connect::{ReadError, SourceReader, Standing, Stop, testing::MemorySink};
 use connect_http::{HttpSettings, HttpTransport};
-use google_tenant::{Effect, Fault, When, scopes};
+use google_tenant::scopes;
 use model::UnreadableReason;
 use source_google::Part;
 
@@ -119,29 +119,10 @@ fn a_clock_that_is_wrong_is_told_from_a_key_that_is_wrong() {
     other.parts.clear();
 }
 
-/// Calls that fail in every way that a network and a service have.
-fn unsteady(domain: &Domain) {
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::TooMany(None),
-        Effect::UserRate,
-        Effect::Truncated(700),
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
-    domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("gmail.*", When::Rate(0.02), effect));
-        }
-    });
-}
-
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::start(&[Part::Gmail]);
-    unsteady(&domain);
+    domain.unsteady("gmail.*", 0.02);
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     assert!(domain.running.with_tenant(|tenant| tenant.faults_served()) > 20);
