@@ -67,11 +67,13 @@ impl TokenSource for ServiceAccountTokens {
         let status = response.status;
         let body = response.body.bytes(ANSWER_BYTES_MAX).map_err(unreachable)?;
         if status.is_success() {
-            let granted: Granted = serde_json::from_slice(&body).map_err(|_| TokenError::Refused {
-                subject: subject.to_owned(),
-                reason: "no token in the answer".to_owned(),
-                message: String::new(),
-            })?;
+            // Something between here and the issuer spoke: this says nothing about the account.
+            let granted: Granted =
+                serde_json::from_slice(&body).map_err(|error| TokenError::Unreachable {
+                    source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(format!(
+                        "it answers {status} without a token: {error}"
+                    ))),
+                })?;
             return Ok(Token {
                 secret: Redacted::new(granted.access_token),
                 valid_for: Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFETIME_S)),
