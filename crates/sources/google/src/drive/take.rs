@@ -9,6 +9,8 @@ use super::{FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, file_
 pub(super) enum Effort {
     /// Nothing, if what it looks like says that it is.
     Compare,
+    /// What was said about it, which need not change what it looks like.
+    Comments,
     /// Who may do what with it: a folder above it was shared or moved.
     Permissions,
     /// Everything: something of it could not be read before.
@@ -59,7 +61,7 @@ impl Files {
         match effort {
             Effort::Everything => return false,
             Effort::Permissions if self.place != Place::Owned => return false,
-            Effort::Permissions | Effort::Compare => {}
+            Effort::Permissions | Effort::Compare | Effort::Comments => {}
         }
         if self.place != Place::Owned {
             let ids: Vec<&str> = held.permissions.iter().map(|own| own.id.as_str()).collect();
@@ -84,7 +86,7 @@ impl Pass<'_, '_> {
         let bare = files.iter().zip(&known).filter(|(_, known)| is_bare(known.as_ref()));
         let bare = bare.map(|(file, _)| metadata_key(&file.id)).collect();
         let mut metadata = self.sink.known(stream, bare)?.into_iter();
-        let (mut changed, mut unchanged) = (Vec::new(), 0);
+        let (mut changed, mut settled) = (Vec::new(), Vec::new());
         for (mut file, known) in files.into_iter().zip(known) {
             self.files.tidy(&mut file);
             let has_content = known.as_ref().is_some_and(|known| known.has_content);
@@ -95,13 +97,22 @@ impl Pass<'_, '_> {
             };
             let held = held.and_then(|known| FileAttributes::of_text(&known.attributes));
             if held.as_ref().is_some_and(|held| self.files.is_settled(&file, held, effort)) {
-                unchanged += 1;
+                settled.push((file.id, held));
             } else {
                 self.hand(&file, held.as_ref());
                 changed.push(Taken { file, held, has_content, effort });
             }
         }
-        self.sink.unchanged(unchanged)?;
+        self.sink.unchanged(settled.len() as u64)?;
+        if effort == Effort::Comments {
+            let can_have = |held: &FileAttributes| match held.kind() {
+                FileKind::Binary => true,
+                FileKind::Editor => held.export.is_some(),
+                FileKind::Folder | FileKind::Shortcut => false,
+            };
+            let commented = settled.into_iter().filter(|(_, held)| held.as_ref().is_some_and(can_have));
+            self.read_comments(commented.map(|(id, _)| id).collect())?;
+        }
         self.store(changed)
     }
 
