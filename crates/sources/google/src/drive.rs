@@ -45,7 +45,7 @@ use self::{
 };
 use crate::{
     failure::unit_error,
-    losses::{Losses, Span},
+    losses::{self, Losses},
     rounds::Rounds,
     user::User,
 };
@@ -102,7 +102,8 @@ pub struct DrivePosition {
     pub changes: String,
     /// Whether the drive was listed to its end since that token was taken.
     pub listed: bool,
-    /// Whether what is held must be compared with the drive once it is listed, because changes were lost.
+    /// Whether what is held must be compared with the drive once it is listed, because changes or the position were
+    /// lost.
     pub compare: bool,
 }
 
@@ -265,9 +266,9 @@ impl Pass<'_, '_> {
             Place::Owned => files.subject.clone(),
             Place::Shared { .. } => files.stream.as_str().to_owned(),
         };
-        let span = Span { feed: "drive", called: "changes", since, newest, scope };
+        let place = losses::Place::between("drive", "changes", since, newest, scope);
         let losses = std::mem::take(&mut self.losses);
-        losses.event(files.tools.rounds.now(), span).map_or(Ok(()), |event| self.sink.event(event))
+        losses.event(files.tools.rounds.now(), place).map_or(Ok(()), |event| self.sink.event(event))
     }
 }
 
@@ -276,13 +277,14 @@ impl Unit for Files {
         &self.name
     }
 
-    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let mut position = match self.position(position) {
+    fn read(&self, known: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let mut position = match self.position(known) {
             Some(position) => position,
             None => {
                 let stream = self.stream.as_str().to_owned();
-                let position =
-                    DrivePosition { stream, changes: self.start_token()?, listed: false, compare: false };
+                // Something was read before, as there is a position: what it was must be compared.
+                let compare = known.is_some();
+                let position = DrivePosition { stream, changes: self.start_token()?, listed: false, compare };
                 advance(&position, sink)?;
                 position
             }

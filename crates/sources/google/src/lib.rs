@@ -16,6 +16,7 @@ pub mod gmail;
 mod losses;
 mod reader;
 mod records;
+mod retries;
 mod rounds;
 mod user;
 

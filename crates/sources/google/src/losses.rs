@@ -14,16 +14,22 @@ pub(crate) struct Losses {
     pub(crate) deleted: u64,
 }
 
-/// Between which positions of which feed something went away.
-pub(crate) struct Span<'a> {
-    /// The kind of the feed: `gmail`.
-    pub(crate) feed: &'static str,
-    /// How it calls what it tells: `history`.
-    pub(crate) called: &'static str,
-    pub(crate) since: &'a str,
-    pub(crate) newest: &'a str,
+/// Where something went away.
+pub(crate) struct Place {
+    /// A position of the source that was reached when it was seen.
+    pub(crate) position: String,
+    /// What happened, as the source counts it.
+    pub(crate) transaction: String,
     /// Whose things they are.
     pub(crate) scope: String,
+}
+
+impl Place {
+    /// Makes the place between two positions of a feed, `gmail`, which calls what it tells a `history`.
+    pub(crate) fn between(feed: &str, called: &str, since: &str, newest: &str, scope: String) -> Self {
+        let position = format!("{feed}/{newest:0>20}");
+        Self { position, transaction: format!("{called} {since} to {newest}"), scope }
+    }
 }
 
 impl Losses {
@@ -38,15 +44,15 @@ impl Losses {
 
     /// Tells of what went away. Feeds know no times and no actors: the time is that of the look, and who did it is for the
     /// audit log to say.
-    pub(crate) fn event(self, at: Moment, span: Span<'_>) -> Option<Event> {
+    pub(crate) fn event(self, at: Moment, place: Place) -> Option<Event> {
         let severity = self.severity()?;
-        let Span { feed, called, since, newest, scope } = span;
+        let Place { position, transaction, scope } = place;
         let effects = [(Verb::Delete, self.deleted), (Verb::Trash, self.trashed)];
         let effects = effects.into_iter().filter(|(_, count)| *count > 0);
         Some(Event {
             at,
-            position: format!("{feed}/{newest:0>20}"),
-            transaction: format!("{called} {since} to {newest}"),
+            position,
+            transaction,
             severity,
             effects: effects.map(|(verb, count)| Effect { verb, target: scope.clone(), count }).collect(),
             scope,
@@ -62,14 +68,8 @@ mod tests {
     use super::*;
 
     fn told(trashed: u64, deleted: u64) -> Option<Event> {
-        let span = Span {
-            feed: "gmail",
-            called: "history",
-            since: "8",
-            newest: "19",
-            scope: "anna@acme.test".to_owned(),
-        };
-        Losses { trashed, deleted }.event(Moment::from_micros(5), span)
+        let place = Place::between("gmail", "history", "8", "19", "anna@acme.test".to_owned());
+        Losses { trashed, deleted }.event(Moment::from_micros(5), place)
     }
 
     #[test]

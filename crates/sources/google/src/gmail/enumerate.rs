@@ -12,7 +12,7 @@ use model::Item;
 use super::{
     Mailbox,
     attributes::MessageAttributes,
-    messages::{PREFIX, key},
+    messages::{PREFIX, Told, key},
     wire::MessagePage,
 };
 use crate::failure::unit_error;
@@ -87,7 +87,7 @@ impl Mailbox {
             }
         }
         sink.unchanged(unchanged)?;
-        self.fetch(&missing, sink)
+        self.fetch(&missing, Told::Nothing, sink)
     }
 
     fn pages(

@@ -8,18 +8,18 @@ use super::{
     Mailbox,
     attributes::MessageAttributes,
     history::{Fates, MessageFate},
-    messages::{PREFIX, key},
+    messages::{PREFIX, Told, key},
     wire::HistoryPage,
 };
 use crate::{
     failure::unit_error,
-    losses::{Losses, Span},
+    losses::{Losses, Place},
 };
 
 const PAGE: &str = "500";
 /// So many messages are asked about at a time.
 const STEP: usize = 500;
-/// So many items that failed before are tried again in a round.
+/// So many items that failed in an earlier run are tried again in a round.
 const FAILED_MAX: u32 = 1000;
 
 impl Mailbox {
@@ -46,8 +46,10 @@ impl Mailbox {
         };
         if round {
             self.take_round(answers.collect(), sink)?;
-            self.retry(sink)?;
+            // What failed in an earlier run is not known here.
+            self.retries.note(&self.name, sink.failed_keys(&self.stream, FAILED_MAX)?);
         }
+        self.retry(sink)?;
         let mut fates = Fates::default();
         loop {
             page.history.into_iter().for_each(|record| fates.take(record));
@@ -60,9 +62,8 @@ impl Mailbox {
         }
         let newest = page.history_id;
         let losses = Losses { trashed: fates.sums.trashed, deleted: fates.sums.deleted };
-        let scope = self.user.email.clone();
-        let span = Span { feed: "gmail", called: "history", since, newest: &newest, scope };
-        if let Some(event) = losses.event(self.rounds.now(), span) {
+        let place = Place::between("gmail", "history", since, &newest, self.user.email.clone());
+        if let Some(event) = losses.event(self.rounds.now(), place) {
             sink.event(event)?;
         }
         self.apply(fates, sink)?;
@@ -92,7 +93,7 @@ impl Mailbox {
                 }
             }
             sink.listed(missing.len() as u64)?;
-            self.fetch(&missing, sink)?;
+            self.fetch(&missing, Told::Nothing, sink)?;
         }
         Ok(())
     }
@@ -124,13 +125,19 @@ impl Mailbox {
         sink.upsert_attributes(item)
     }
 
-    /// Tries again what failed before.
+    /// Tries again what failed before, each with a pause of its own that grows. That it failed is said once.
     fn retry(&self, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let failed = sink.failed_keys(&self.stream, FAILED_MAX)?;
-        let ids: Vec<String> =
-            failed.iter().filter_map(|key| key.strip_prefix(PREFIX)).map(str::to_owned).collect();
+        let due = self.retries.due(&self.name);
+        let known = sink.known(&self.stream, due.clone())?;
+        let mut ids = Vec::new();
+        for (key, known) in due.iter().zip(known) {
+            match (key.strip_prefix(PREFIX), known) {
+                (Some(id), Some(known)) if !known.has_content => ids.push(id.to_owned()),
+                _ => self.retries.forget(&self.name, key),
+            }
+        }
         sink.listed(ids.len() as u64)?;
-        self.fetch(&ids, sink)
+        self.fetch(&ids, Told::Failed, sink)
     }
 }
 

@@ -62,7 +62,11 @@ impl Domain {
     }
 
     pub(crate) fn reader_through(&self, transport: Arc<dyn Transport>) -> GoogleReader {
-        let settings = GoogleSettings {
+        GoogleReader::new(self.key(), transport, self.settings(), Arc::new(Silent))
+    }
+
+    pub(crate) fn settings(&self) -> GoogleSettings {
+        GoogleSettings {
             admin: self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned()),
             parts: self.parts.clone(),
             users: self.only.clone(),
@@ -71,8 +75,7 @@ impl Domain {
             threads: 4,
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SeededRandom::new(7)),
-        };
-        GoogleReader::new(self.key(), transport, settings, Arc::new(Silent))
+        }
     }
 
     /// Captures once with a reader of its own, as a process does that is started anew.
