@@ -6,7 +6,7 @@ use connect::units::{KnownBelow, Unit, UnitError, UnitSink, blinded_stream, posi
 use google_api::{ApiError, Get, ReadApi, method};
 use model::{NameError, StreamName};
 use ports::Clock;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     FILE_PREFIX, shared_drive_stream, shared_drive_unit,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     failure::unit_error,
+    feed,
     losses::{self, Losses},
     records::{self, Record},
     user::User,
@@ -76,11 +77,10 @@ fn list_drives(api: &ReadApi, admin: &str) -> Result<Vec<Value>, ApiError> {
     let (mut all, mut token) = (Vec::new(), None::<String>);
     loop {
         let get = token.iter().fold(list.clone(), |get, token| get.query("pageToken", token));
-        let mut page: Value = api.get(admin, &get)?;
-        if let Value::Array(drives) = page["drives"].take() {
-            all.extend(drives.into_iter().filter(|drive| drive["id"].is_string()));
-        }
-        token = page["nextPageToken"].as_str().map(str::to_owned);
+        let mut page: Map<String, Value> = api.get(admin, &get)?;
+        let drives = feed::entries(&mut page, "drives").map_err(|error| error.of_answer(get.method))?;
+        all.extend(drives.into_iter().filter(|drive| drive["id"].is_string()));
+        token = feed::token(&page, "nextPageToken");
         if token.is_none() {
             return Ok(all);
         }
