@@ -11,6 +11,7 @@ mod digest;
 mod download;
 mod estimate;
 mod faulty;
+pub mod fuzzing;
 mod quota;
 mod real;
 mod recorded;

@@ -107,6 +107,16 @@ pub struct DrivePosition {
     pub compare: bool,
 }
 
+/// Tells whether an answer is one of the pages that drives are read in.
+pub(crate) fn reads_as_page(body: &[u8]) -> bool {
+    serde_json::from_slice::<wire::FilePage>(body).is_ok()
+        | serde_json::from_slice::<wire::ChangePage>(body).is_ok()
+        | serde_json::from_slice::<wire::PermissionPage>(body).is_ok()
+        | serde_json::from_slice::<wire::CommentPage>(body).is_ok()
+        | serde_json::from_slice::<wire::RevisionPage>(body).is_ok()
+        | serde_json::from_slice::<wire::Operation>(body).is_ok()
+}
+
 /// Which files make a drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {

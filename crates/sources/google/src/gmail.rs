@@ -26,6 +26,8 @@ pub use self::{
     wire::{HistoryPage, HistoryRecord, LabelChange, LabelList, MessageChange, MessagePage, Reference},
 };
 
+pub(crate) use self::messages::read as read_message;
+
 use self::wire::Profile;
 use crate::{failure::unit_error, retries::Retries, rounds::Rounds, user::User};
 

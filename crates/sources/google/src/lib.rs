@@ -12,6 +12,7 @@ mod directory;
 pub mod drive;
 mod failure;
 mod feed;
+pub mod fuzzing;
 pub mod gmail;
 mod losses;
 mod reader;

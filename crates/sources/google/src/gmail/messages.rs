@@ -74,16 +74,21 @@ impl Mailbox {
 
     /// Makes an item of a message and its raw text.
     fn item(&self, body: &[u8]) -> Result<(Item, Vec<u8>), Option<UnreadableReason>> {
-        let failed = |detail: String| Some(UnreadableReason::Failed { detail });
-        let message: RawMessage = serde_json::from_slice(body)
-            .map_err(|error| failed(format!("the answer is no message: {error}")))?;
-        let raw = message.raw.as_deref().ok_or_else(|| failed("the answer has no raw text".to_owned()))?;
-        let text = decode(raw).ok_or_else(|| failed("the raw text is not base64".to_owned()))?;
-        let attributes = MessageAttributes::of_message(&message, &text);
-        let item =
-            Item { stream: self.stream.clone(), key: key(&message.id), attributes: attributes.to_text() };
+        let (id, attributes, text) =
+            read(body).map_err(|detail| Some(UnreadableReason::Failed { detail }))?;
+        let item = Item { stream: self.stream.clone(), key: key(&id), attributes: attributes.to_text() };
         Ok((item, text))
     }
+}
+
+/// Reads a message with its raw text: its id, what is kept beside the text, and the text. The error says what is wrong.
+pub(crate) fn read(body: &[u8]) -> Result<(String, MessageAttributes, Vec<u8>), String> {
+    let message: RawMessage =
+        serde_json::from_slice(body).map_err(|error| format!("the answer is no message: {error}"))?;
+    let raw = message.raw.as_deref().ok_or("the answer has no raw text")?;
+    let text = decode(raw).ok_or("the raw text is not base64")?;
+    let attributes = MessageAttributes::of_message(&message, &text);
+    Ok((message.id, attributes, text))
 }
 
 /// Decodes base64 in the alphabet of URLs, with or without padding.
