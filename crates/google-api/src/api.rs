@@ -97,6 +97,22 @@ fn user_pool(service: Service) -> String {
 }
 
 impl ApiSettings {
+    /// Puts other units in the place of the published ones: `SERVICE/project` and `SERVICE/user` have units a minute,
+    /// `SERVICE/day` units a day; 0 takes the limit away. A name that is none of these changes nothing.
+    pub fn limit(&mut self, pool: &str, units: u64) {
+        if let Some(service) = pool.strip_suffix("/day") {
+            if units == 0 {
+                self.daily.remove(service);
+            } else if let Some(known) = self.daily.get_mut(service) {
+                *known = units;
+            }
+        } else if units == 0 {
+            self.pools.remove(pool);
+        } else if let Some(known) = self.pools.get_mut(pool) {
+            (known.units, known.burst) = (units, (units / 6).max(1));
+        }
+    }
+
     /// Returns how much time must lie between the beginnings of two rounds of so many calls of a method, so that all
     /// rounds of a day take so many percent of the day's units at most.
     pub fn pause(&self, method: &Method, calls: u64, percent: u64) -> Duration {
@@ -333,6 +349,19 @@ mod tests {
             cheap.pause(&method::DRIVE_CHANGES_LIST, 1, 50) > Duration::from_hours(23),
             "none is almost none"
         );
+    }
+
+    #[test]
+    fn what_was_said_counts_in_the_place_of_what_is_published() {
+        let mut settings = ApiSettings::default();
+        settings.limit("drive/day", 1000);
+        settings.limit("gmail/day", 0);
+        settings.limit("gmail/user", 15_000);
+        settings.limit("people/user", 0);
+        settings.limit("what/ever", 7);
+        assert_eq!(settings.daily, BTreeMap::from([("drive".to_owned(), 1000)]));
+        assert_eq!((settings.pools["gmail/user"].units, settings.pools["gmail/user"].burst), (15_000, 2500));
+        assert!(!settings.pools.contains_key("people/user") && !settings.pools.contains_key("what/ever"));
     }
 
     #[test]

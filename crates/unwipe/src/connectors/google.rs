@@ -53,7 +53,8 @@ pub(crate) struct GoogleConfig {
     /// PEM file of the certificates that are trusted in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) certificates: Option<PathBuf>,
-    /// Quotas that differ from the published ones, in units a minute, by pool: `gmail/user = 15000`; 0 for none.
+    /// Quotas that differ from the published ones, in units a minute, by pool: `gmail/user = 15000`; of a day:
+    /// `drive/day`; 0 for none.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) quota: std::collections::BTreeMap<String, u64>,
     /// Prices that differ from the published ones, in units, by the method's name.
@@ -173,11 +174,7 @@ impl GoogleConfig {
             ..ApiSettings::default()
         };
         for (pool, &units) in &self.quota {
-            if units == 0 {
-                settings.pools.remove(pool);
-            } else if let Some(known) = settings.pools.get_mut(pool) {
-                (known.units, known.burst) = (units, (units / 6).max(1));
-            }
+            settings.limit(pool, units);
         }
         settings
     }
