@@ -192,6 +192,9 @@ fn a_file_that_cannot_be_read_is_told_and_tried_again() {
     for prefix in ["file/", "comments/", "revisions/"] {
         assert!(failed(&sink, prefix) > 3, "{prefix}");
     }
+    let commits = sink.commits.len();
+    domain.capture(&mut sink);
+    assert_eq!(sink.commits.len(), commits, "it is tried again, and told once");
     domain.running.with_tenant(google_tenant::Tenant::lift_faults);
     domain.capture(&mut sink);
     domain.assert_drives_held(&sink);
