@@ -109,7 +109,7 @@ impl Pass<'_, '_> {
     }
 
     /// Reads again what was said about files that are as they are held.
-    pub(super) fn read_comments(&mut self, ids: Vec<String>) -> Result<(), UnitError> {
+    pub(super) fn read_comments(&mut self, ids: &[String]) -> Result<(), UnitError> {
         for ids in ids.chunks(STEP) {
             let mut records = Vec::new();
             for (id, told) in ids.iter().zip(self.files.ask_comments(ids)?) {

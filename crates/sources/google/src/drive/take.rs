@@ -112,7 +112,8 @@ impl Pass<'_, '_> {
                 FileKind::Folder | FileKind::Shortcut => false,
             };
             let commented = settled.into_iter().filter(|(_, held)| held.as_ref().is_some_and(can_have));
-            self.read_comments(commented.map(|(id, _)| id).collect())?;
+            let ids: Vec<String> = commented.map(|(id, _)| id).collect();
+            self.read_comments(&ids)?;
         }
         self.store(changed)
     }
