@@ -1,0 +1,142 @@
+//! What is to be done about a file's permissions: a pure comparison of three states.
+
+use std::collections::BTreeSet;
+
+use source_google::drive::{FileAttributes, Permission};
+
+use super::rows::{Grant, GrantChange};
+
+/// Roles from the one that may do least.
+const ROLES: [&str; 6] = ["reader", "commenter", "writer", "fileOrganizer", "organizer", "owner"];
+
+/// Returns how much a role may do.
+pub(super) fn rank(role: &str) -> usize {
+    ROLES.iter().position(|own| *own == role).unwrap_or(ROLES.len())
+}
+
+/// A file at one time with the folder that it was in, as far as that is stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a FileAttributes,
+    pub(super) folder: Option<&'a FileAttributes>,
+}
+
+/// What is to be done about a file's permissions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sharing {
+    /// What takes something away.
+    pub(super) narrower: Vec<GrantChange>,
+    /// What gives something back.
+    pub(super) wider: Vec<GrantChange>,
+    /// Permissions that were added to the folder above as well: from there, or by themselves.
+    pub(super) from_above: Vec<String>,
+    /// Who has what was changed again after the window.
+    pub(super) kept: Vec<String>,
+    /// What is not set back, and why.
+    pub(super) lost: Vec<String>,
+}
+
+/// Returns what a permission allows.
+pub(super) fn grant(permission: &Permission) -> Grant {
+    Grant { role: permission.role.clone(), until: permission.expiration_time.clone() }
+}
+
+/// Returns the permissions that a file has by itself, without its owner's.
+pub(super) fn own(place: Place<'_>) -> Vec<Permission> {
+    let own = place.file.permissions.iter().filter(|one| one.role != "owner" && !is_inherited(one, place));
+    own.cloned().collect()
+}
+
+/// Tells whether a permission comes from a folder above: drives that are shared say so; elsewhere the folder has it too.
+fn is_inherited(permission: &Permission, place: Place<'_>) -> bool {
+    if !permission.permission_details.is_empty() {
+        return permission.permission_details.iter().all(|detail| detail["inherited"] == true);
+    }
+    let above = place.folder.and_then(|folder| of(folder, &permission.id));
+    above.is_some_and(|above| rank(&above.role) >= rank(&permission.role))
+}
+
+fn of<'a>(attributes: &'a FileAttributes, id: &str) -> Option<&'a Permission> {
+    attributes.permissions.iter().find(|permission| permission.id == id)
+}
+
+/// Returns how people call who has a permission.
+fn called(permission: &Permission) -> String {
+    let name = permission.email_address.as_ref().or(permission.domain.as_ref());
+    name.cloned().unwrap_or_else(|| permission.kind.clone())
+}
+
+/// Decides about the permissions of a file that is there; what somebody changed after the window stays. `ended` tells
+/// whether a time had come when the window ended.
+pub(super) fn decide(
+    before: Place<'_>,
+    after: Place<'_>,
+    later: &[FileAttributes],
+    now: &FileAttributes,
+    ended: impl Fn(&str) -> bool,
+) -> Sharing {
+    let mut sharing = Sharing::default();
+    let ids: BTreeSet<&str> =
+        [before, after].iter().flat_map(|place| &place.file.permissions).map(|one| one.id.as_str()).collect();
+    for id in ids {
+        let (was, became, is) = (of(before.file, id), of(after.file, id), of(now, id));
+        let (wanted, done, present) = (was.map(grant), became.map(grant), is.map(grant));
+        let Some(who) = was.or(became).filter(|_| wanted != done && present != wanted) else { continue };
+        if was.into_iter().chain(became).any(|one| one.role == "owner") {
+            sharing.lost.push(format!("ownership is not transferred ({})", called(who)));
+            continue;
+        }
+        let from_above = match (was, became) {
+            (None, Some(became)) => is_inherited(became, after),
+            (Some(was), None) => is_inherited(was, before),
+            (Some(was), Some(became)) => is_inherited(was, before) && is_inherited(became, after),
+            (None, None) => continue,
+        };
+        if from_above {
+            if wanted.is_none() && became.is_some_and(|became| became.permission_details.is_empty()) {
+                sharing.from_above.push(id.to_owned());
+            }
+            continue;
+        }
+        if later.iter().any(|version| of(version, id).map(grant) != done) {
+            sharing.kept.push(called(who));
+            continue;
+        }
+        if was.is_some_and(|was| was.deleted == Some(true)) {
+            sharing.lost.push(format!("the account {} is deleted", called(who)));
+            continue;
+        }
+        if wanted.as_ref().and_then(|wanted| wanted.until.as_deref()).is_some_and(&ended) {
+            continue;
+        }
+        let is_narrower = match (&wanted, &present) {
+            (None, _) => true,
+            (Some(wanted), Some(present)) => rank(&wanted.role) < rank(&present.role),
+            (Some(_), None) => false,
+        };
+        let change = GrantChange { who: bare(who), to: wanted, from: present };
+        if is_narrower { sharing.narrower.push(change) } else { sharing.wider.push(change) }
+    }
+    sharing
+}
+
+/// Returns what of a permission says who has it.
+pub(super) fn bare(permission: &Permission) -> Permission {
+    Permission {
+        id: permission.id.clone(),
+        kind: permission.kind.clone(),
+        role: permission.role.clone(),
+        email_address: permission.email_address.clone(),
+        domain: permission.domain.clone(),
+        allow_file_discovery: permission.allow_file_discovery,
+        ..Permission::default()
+    }
+}
+
+/// Returns the permissions that a file which is made anew gets: those that it had by itself.
+pub(super) fn given_anew(place: Place<'_>, ended: impl Fn(&str) -> bool) -> Vec<GrantChange> {
+    let own = own(place).into_iter().filter(|own| own.deleted != Some(true));
+    own.filter(|own| !own.expiration_time.as_deref().is_some_and(&ended))
+        .map(|own| GrantChange { to: Some(grant(&own)), who: bare(&own), from: None })
+        .collect()
+}
