@@ -281,3 +281,113 @@ const IMPORTED: [&str; 9] = [
 pub(super) fn is_importable(attributes: &FileAttributes) -> bool {
     attributes.export.as_deref().is_some_and(|format| IMPORTED.contains(&format))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str) -> Known {
+        let attributes = FileAttributes {
+            name: name.to_owned(),
+            mime_type: "text/plain".to_owned(),
+            parents: vec!["top".to_owned()],
+            md5_checksum: Some("1".to_owned()),
+            modified_time: "t1".to_owned(),
+            ..FileAttributes::default()
+        };
+        Known { attributes, has_content: true, bytes: 3 }
+    }
+
+    fn with(change: impl FnOnce(&mut FileAttributes)) -> Known {
+        let mut known = file("a");
+        change(&mut known.attributes);
+        known
+    }
+
+    fn states(after: Option<Known>, later: &[Known]) -> FileStates {
+        let now = later.last().cloned().or_else(|| after.clone());
+        let later = later.iter().map(|known| known.attributes.clone()).collect();
+        FileStates { before: Some(file("a")), after, later, now }
+    }
+
+    fn changed(after: Known, later: &[Known]) -> Change {
+        match decide(&states(Some(after), later)) {
+            Some(Decision::Change(change)) => change,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn encrypted() -> Known {
+        with(|file| {
+            "a.locked".clone_into(&mut file.name);
+            file.md5_checksum = Some("2".to_owned());
+            "t2".clone_into(&mut file.modified_time);
+        })
+    }
+
+    #[test]
+    fn each_field_goes_back_that_nobody_changed_again() {
+        let change = changed(encrypted(), &[]);
+        assert!(change.content && change.kept.is_empty() && change.place.is_none());
+        assert_eq!(change.fields.keys().collect::<Vec<_>>(), ["modifiedTime", "name"]);
+        assert_eq!(change.fields["name"], FieldChange { to: "a".into(), from: "a.locked".into() });
+
+        let mut own = encrypted();
+        own.attributes.md5_checksum = Some("3".to_owned());
+        "t3".clone_into(&mut own.attributes.modified_time);
+        let change = changed(encrypted(), &[own]);
+        assert!(!change.content);
+        assert_eq!(change.kept, ["its content"]);
+        assert_eq!(change.fields.keys().collect::<Vec<_>>(), ["name"]);
+    }
+
+    #[test]
+    fn what_its_owner_set_back_already_is_as_it_was() {
+        assert_eq!(decide(&states(Some(encrypted()), &[file("a")])), Some(Decision::Unchanged));
+        let again = with(|file| file.explicitly_trashed = true);
+        let decision = decide(&states(Some(again.clone()), &[file("a"), again.clone()]));
+        assert!(matches!(decision, Some(Decision::Conflict(_))), "{decision:?}");
+        assert!(changed(again, &[]).untrash);
+    }
+
+    #[test]
+    fn what_is_gone_is_made_anew_unless_it_went_later_or_is_not_stored() {
+        assert_eq!(decide(&states(None, &[])), Some(Decision::Make));
+        let mut gone = states(Some(file("a")), &[]);
+        gone.now = None;
+        assert!(matches!(decide(&gone), Some(Decision::Conflict(_))));
+        let mut lost = states(None, &[]);
+        lost.before = Some(Known { has_content: false, ..file("a") });
+        assert!(matches!(decide(&lost), Some(Decision::Loss(_))));
+        assert_eq!(decide(&FileStates::default()), None, "what came within the window stays");
+    }
+
+    #[test]
+    fn places_and_properties_are_compared_by_themselves() {
+        let moved = with(|file| {
+            file.parents = vec!["other".to_owned()];
+            file.properties = [("k".to_owned(), "v".to_owned())].into();
+        });
+        let change = changed(moved.clone(), &[]);
+        assert_eq!(change.place, Some(PlaceChange { to: "top".to_owned(), from: Some("other".to_owned()) }));
+        assert_eq!(change.fields["properties/k"], FieldChange { to: Value::Null, from: "v".into() });
+        let mut later = moved.clone();
+        later.attributes.parents = vec!["third".to_owned()];
+        assert_eq!(changed(moved, &[later]).kept, ["its folder"]);
+    }
+
+    #[test]
+    fn a_document_whose_export_cannot_be_taken_stays_as_it_is() {
+        let drawing = |revision: &str| {
+            with(|file| {
+                "application/vnd.google-apps.drawing".clone_into(&mut file.mime_type);
+                file.md5_checksum = None;
+                file.export = Some("image/svg+xml".to_owned());
+                file.newest_revision = Some(revision.to_owned());
+            })
+        };
+        let states =
+            FileStates { before: Some(drawing("1")), after: Some(drawing("2")), later: Vec::new(), now: Some(drawing("2")) };
+        assert!(matches!(decide(&states), Some(Decision::Loss(_))));
+    }
+}

@@ -313,17 +313,17 @@ impl Planning<'_, '_, '_> {
             if path.contains(&id) {
                 break;
             }
-            let known = if let Some(known) = gone.get(&id) {
-                is_live = !known.attributes.explicitly_trashed;
-                Some(Rc::clone(known))
-            } else {
-                let (was, is) = (self.past.at(&id, window.before.0)?, self.past.at(&id, window.now)?);
-                // What was never in this drive's stream is a top folder, or somebody else's.
-                is_live = is.as_ref().map_or(was.is_none(), |is| {
-                    !is.attributes.explicitly_trashed || self.untrashed.contains_key(&id)
-                });
-                is
-            };
+            if let Some(known) = gone.get(&id) {
+                // Wherever it comes itself.
+                is_live = !known.attributes.trashed;
+                path.push(id);
+                break;
+            }
+            let (was, known) = (self.past.at(&id, window.before.0)?, self.past.at(&id, window.now)?);
+            // What was never in this drive's stream is a top folder, or somebody else's.
+            is_live = known.as_ref().map_or(was.is_none(), |is| {
+                !is.attributes.explicitly_trashed || self.untrashed.contains_key(&id)
+            });
             let moved = self.changed.get(&id).and_then(|row| row.place.as_ref()).map(|place| place.to.clone());
             path.push(id);
             if !is_live {

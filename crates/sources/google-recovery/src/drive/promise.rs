@@ -42,6 +42,7 @@ pub(crate) fn promises() -> Vec<Fidelity> {
         Fidelity::new(kind, Way::MadeAnew)
             .exact(&["name", "place", "times", "description and properties", "star"])
             .lost("id", ID)
+            .lost("shortcuts to it that are still there", "where a shortcut leads cannot be changed")
             .equivalent("permissions", SHARING)
             .lost("properties of other programs", APPS)
     };

@@ -86,14 +86,11 @@ pub(super) fn decide(
             sharing.lost.push(format!("ownership is not transferred ({})", called(who)));
             continue;
         }
-        let from_above = match (was, became) {
-            (None, Some(became)) => is_inherited(became, after),
-            (Some(was), None) => is_inherited(was, before),
-            (Some(was), Some(became)) => is_inherited(was, before) && is_inherited(became, after),
-            (None, None) => continue,
-        };
-        if from_above {
-            if wanted.is_none() && became.is_some_and(|became| became.permission_details.is_empty()) {
+        // What a folder above gives comes and goes there.
+        let own_was = was.filter(|was| !is_inherited(was, before)).map(grant);
+        let own_became = became.filter(|became| !is_inherited(became, after)).map(grant);
+        if own_was == own_became {
+            if was.is_none() && became.is_some_and(|became| became.permission_details.is_empty()) {
                 sharing.from_above.push(id.to_owned());
             }
             continue;
@@ -106,15 +103,15 @@ pub(super) fn decide(
             sharing.lost.push(format!("the account {} is deleted", called(who)));
             continue;
         }
-        if wanted.as_ref().and_then(|wanted| wanted.until.as_deref()).is_some_and(&ended) {
+        if own_was.as_ref().and_then(|wanted| wanted.until.as_deref()).is_some_and(&ended) {
             continue;
         }
-        let is_narrower = match (&wanted, &present) {
+        let is_narrower = match (&own_was, &own_became) {
             (None, _) => true,
             (Some(wanted), Some(present)) => rank(&wanted.role) < rank(&present.role),
             (Some(_), None) => false,
         };
-        let change = GrantChange { who: bare(who), to: wanted, from: present };
+        let change = GrantChange { who: bare(who), to: own_was, from: own_became };
         if is_narrower { sharing.narrower.push(change) } else { sharing.wider.push(change) }
     }
     sharing
@@ -139,4 +136,87 @@ pub(super) fn given_anew(place: Place<'_>, ended: impl Fn(&str) -> bool) -> Vec<
     own.filter(|own| !own.expiration_time.as_deref().is_some_and(&ended))
         .map(|own| GrantChange { to: Some(grant(&own)), who: bare(&own), from: None })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn file(permissions: &[(&str, &str)]) -> FileAttributes {
+        let permission = |(id, role): &(&str, &str)| Permission {
+            id: (*id).to_owned(),
+            kind: "user".to_owned(),
+            role: (*role).to_owned(),
+            ..Permission::default()
+        };
+        FileAttributes { permissions: permissions.iter().map(permission).collect(), ..FileAttributes::default() }
+    }
+
+    fn ways(changes: &[GrantChange]) -> Vec<(Option<&str>, Option<&str>)> {
+        fn role(grant: &Option<Grant>) -> Option<&str> {
+            grant.as_ref().map(|grant| grant.role.as_str())
+        }
+        changes.iter().map(|change| (role(&change.from), role(&change.to))).collect()
+    }
+
+    fn decided(before: &FileAttributes, after: &FileAttributes, later: &[FileAttributes]) -> Sharing {
+        let now = later.last().unwrap_or(after);
+        let place = |file| Place { file, folder: None };
+        decide(place(before), place(after), later, now, |_| false)
+    }
+
+    #[test]
+    fn what_was_added_is_taken_away_and_what_was_taken_is_given() {
+        let (before, after) = (file(&[("1", "reader"), ("2", "writer")]), file(&[("2", "reader"), ("3", "writer")]));
+        let sharing = decided(&before, &after, &[]);
+        assert_eq!(ways(&sharing.narrower), [(Some("writer"), None)]);
+        assert_eq!(ways(&sharing.wider), [(None, Some("reader")), (Some("reader"), Some("writer"))]);
+    }
+
+    #[test]
+    fn what_somebody_changed_after_the_window_stays() {
+        let (before, after) = (file(&[("1", "writer")]), file(&[]));
+        let sharing = decided(&before, &after, &[file(&[("1", "reader")])]);
+        assert!(sharing.wider.is_empty() && sharing.kept.len() == 1);
+        let sharing = decided(&before, &after, &[file(&[("1", "writer")]), file(&[])]);
+        assert!(sharing.wider.is_empty() && sharing.kept.len() == 1, "given and taken away again");
+        assert_eq!(decided(&before, &after, std::slice::from_ref(&before)), Sharing::default());
+    }
+
+    #[test]
+    fn ownership_is_never_given() {
+        let (before, after) = (file(&[("1", "owner")]), file(&[("1", "writer"), ("2", "owner")]));
+        let sharing = decided(&before, &after, &[]);
+        assert!(sharing.narrower.is_empty() && sharing.wider.is_empty() && sharing.lost.len() == 2);
+    }
+
+    #[test]
+    fn what_a_folder_gives_is_set_back_there() {
+        let (plain, shared) = (file(&[]), file(&[("1", "reader")]));
+        let sharing = decide(
+            Place { file: &plain, folder: Some(&plain) },
+            Place { file: &shared, folder: Some(&shared) },
+            &[],
+            &shared,
+            |_| false,
+        );
+        assert_eq!(sharing, Sharing { from_above: vec!["1".to_owned()], ..Sharing::default() });
+
+        let mut inherited = shared.clone();
+        inherited.permissions[0].permission_details = vec![json!({ "inherited": true, "role": "reader" })];
+        assert_eq!(decided(&plain, &inherited, &[]), Sharing::default());
+        inherited.permissions[0].permission_details.push(json!({ "inherited": false, "role": "reader" }));
+        assert_eq!(decided(&plain, &inherited, &[]).narrower.len(), 1);
+    }
+
+    #[test]
+    fn what_has_ended_by_itself_is_not_given_again() {
+        let mut before = file(&[("1", "reader")]);
+        before.permissions[0].expiration_time = Some("t".to_owned());
+        let (after, place) = (file(&[]), |file| Place { file, folder: None });
+        let given = |ended: bool| decide(place(&before), place(&after), &[], &after, move |_| ended).wider.len();
+        assert_eq!((given(true), given(false)), (0, 1));
+    }
 }
