@@ -229,16 +229,15 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     let unwipe = &domain.unwipe;
     domain.protect();
     let user = domain.user();
-    let make = |body: Value| {
-        drive(&domain, &user, "POST", "files", &body)["id"].as_str().unwrap().to_owned()
-    };
+    let make = |body: Value| drive(&domain, &user, "POST", "files", &body)["id"].as_str().unwrap().to_owned();
     let folder = "application/vnd.google-apps.folder";
     let trashed = make(json!({ "name": "Trashed", "mimeType": folder }));
     make(json!({ "name": "in it.txt", "mimeType": "text/plain", "parents": [trashed] }));
     let deleted = make(json!({ "name": "Deleted", "mimeType": folder }));
     let inner = make(json!({ "name": "con/\u{202e}aux", "mimeType": folder, "parents": [deleted] }));
-    let document =
-        make(json!({ "name": "Plan", "mimeType": "application/vnd.google-apps.document", "parents": [inner] }));
+    let document = make(
+        json!({ "name": "Plan", "mimeType": "application/vnd.google-apps.document", "parents": [inner] }),
+    );
     for _ in 0..2 {
         make(json!({ "name": "same.txt", "mimeType": "text/plain", "parents": [inner] }));
     }
@@ -247,7 +246,8 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     let names = || {
         let mut names: Vec<(String, bool)> = domain.running.with_tenant(|tenant| {
             let id = tenant.user(&user).unwrap().id.clone();
-            let own = tenant.drive_files().into_iter().filter(|file| file.drive.is_none() && file.owner == id);
+            let own =
+                tenant.drive_files().into_iter().filter(|file| file.drive.is_none() && file.owner == id);
             own.map(|file| (file.name, file.trashed)).collect()
         });
         names.sort();

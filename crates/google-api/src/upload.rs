@@ -72,7 +72,9 @@ impl WriteApi {
                 Ok(uploaded) => break uploaded,
                 Err(UploadError::Expired) if beginnings < BEGINNINGS_MAX => beginnings += 1,
                 Err(UploadError::Source(error)) => return Err(UploadFailed::Source(error)),
-                Err(UploadError::Call(error)) => return Err(self.reading().error(error, change.method).into()),
+                Err(UploadError::Call(error)) => {
+                    return Err(self.reading().error(error, change.method).into());
+                }
                 Err(error) => return Err(strange(&change, error)),
             }
         };

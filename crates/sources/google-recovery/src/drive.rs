@@ -3,6 +3,7 @@
 mod change;
 mod content;
 mod decide;
+mod finish;
 mod make;
 mod past;
 mod plan;
@@ -13,6 +14,7 @@ mod sharing;
 mod step;
 mod subject;
 mod verify;
+mod whole;
 mod wire;
 
 pub(crate) use promise::promises;

@@ -62,7 +62,12 @@ impl Drive<'_> {
         Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change_one(&self, stored: &Stored, row: &ChangeRow, found: Option<Found>) -> Result<Outcome, WriteError> {
+    fn change_one(
+        &self,
+        stored: &Stored,
+        row: &ChangeRow,
+        found: Option<Found>,
+    ) -> Result<Outcome, WriteError> {
         let mut outcome = Outcome::default();
         let conflict = |reason: String| (row.id.clone(), reason);
         let is_rehearsal = self.task.mode == ApplyMode::Rehearsal;
@@ -78,7 +83,9 @@ impl Drive<'_> {
         let mut todo = self.todo(row, &found);
         if !todo.changed.is_empty() {
             let changed = todo.changed.join(", ");
-            outcome.conflicts.push(conflict(format!("these were changed since the plan was made: {changed}")));
+            outcome
+                .conflicts
+                .push(conflict(format!("these were changed since the plan was made: {changed}")));
             // The time that belongs to a state which does not come back says nothing.
             todo.fields.remove(MODIFIED);
         }
@@ -96,7 +103,10 @@ impl Drive<'_> {
 
     fn todo<'r>(&self, row: &'r ChangeRow, found: &Found) -> Todo<'r> {
         let attributes = &found.attributes;
-        let mut todo = Todo { trash: row.trash.filter(|trash| *trash != attributes.explicitly_trashed), ..Todo::default() };
+        let mut todo = Todo {
+            trash: row.trash.filter(|trash| *trash != attributes.explicitly_trashed),
+            ..Todo::default()
+        };
         let present = fields(attributes);
         for (name, change) in &row.fields {
             let present = present.get(name).unwrap_or(&Value::Null);
@@ -147,7 +157,8 @@ impl Drive<'_> {
         // tells what it is.
         let modified = todo.fields.remove(MODIFIED);
         let is_locking = |locks: &Value| locks.as_array().is_some_and(|locks| !locks.is_empty());
-        let lock = todo.fields.get(LOCKS).is_some_and(is_locking).then(|| todo.fields.remove(LOCKS)).flatten();
+        let lock =
+            todo.fields.get(LOCKS).is_some_and(is_locking).then(|| todo.fields.remove(LOCKS)).flatten();
         if !todo.fields.is_empty() {
             todo.fields.insert(MODIFIED.to_owned(), found.attributes.modified_time.clone().into());
         }

@@ -73,7 +73,10 @@ impl Read for Source<'_> {
 impl Seek for Source<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Start(position) = to else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "stored content is counted from its beginning"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "stored content is counted from its beginning",
+            ));
         };
         self.position = position;
         Ok(position)
@@ -100,7 +103,9 @@ impl Drive<'_> {
         let unread = |error: io::Error| NotSent::Unread(unread(id, error));
         if is_repeatable && bytes <= INLINE_BYTES_MAX {
             let mut content = Vec::new();
-            Source::open(past, stored, id).and_then(|mut source| source.read_to_end(&mut content)).map_err(unread)?;
+            Source::open(past, stored, id)
+                .and_then(|mut source| source.read_to_end(&mut content))
+                .map_err(unread)?;
             let change = change.clone().with_media(media_type.to_owned(), content);
             return api.send(self.subject(), &change).map_err(NotSent::Api);
         }
@@ -163,7 +168,13 @@ mod tests {
             Ok(None)
         }
 
-        fn versions(&self, _: &StreamName, _: &str, _: u64, _: u64) -> Result<Vec<StoredVersion>, StoredError> {
+        fn versions(
+            &self,
+            _: &StreamName,
+            _: &str,
+            _: u64,
+            _: u64,
+        ) -> Result<Vec<StoredVersion>, StoredError> {
             Ok(Vec::new())
         }
 

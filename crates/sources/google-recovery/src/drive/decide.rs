@@ -112,11 +112,7 @@ pub(super) fn again(kept: &[String]) -> String {
     format!("these were changed again after the window: {}", kept.join(", "))
 }
 
-fn compare_fields(
-    change: &mut Change,
-    [before, after, now]: [&FileAttributes; 3],
-    later: &[FileAttributes],
-) {
+fn compare_fields(change: &mut Change, [before, after, now]: [&FileAttributes; 3], later: &[FileAttributes]) {
     let (was, became, is) = (fields(before), fields(after), fields(now));
     let later: Vec<_> = later.iter().map(fields).collect();
     let mut names: Vec<&String> = was.keys().chain(became.keys()).collect();
@@ -194,11 +190,7 @@ pub(super) fn is_as(present: &Value, wanted: &Value) -> bool {
     present == wanted || is_none(present) && is_none(wanted)
 }
 
-fn compare_place(
-    change: &mut Change,
-    [before, after, now]: [&FileAttributes; 3],
-    later: &[FileAttributes],
-) {
+fn compare_place(change: &mut Change, [before, after, now]: [&FileAttributes; 3], later: &[FileAttributes]) {
     let is_moved = before.parents != after.parents && now.parents != before.parents;
     let Some(to) = before.parents.first().filter(|_| is_moved) else { return };
     if later.iter().any(|version| version.parents != after.parents) {
@@ -208,13 +200,8 @@ fn compare_place(
     }
 }
 
-fn compare_trash(
-    change: &mut Change,
-    [before, after, now]: [&FileAttributes; 3],
-    later: &[FileAttributes],
-) {
-    let (was, became, is) =
-        (before.explicitly_trashed, after.explicitly_trashed, now.explicitly_trashed);
+fn compare_trash(change: &mut Change, [before, after, now]: [&FileAttributes; 3], later: &[FileAttributes]) {
+    let (was, became, is) = (before.explicitly_trashed, after.explicitly_trashed, now.explicitly_trashed);
     if was == became || is == was {
         return;
     }
@@ -386,8 +373,12 @@ mod tests {
                 file.newest_revision = Some(revision.to_owned());
             })
         };
-        let states =
-            FileStates { before: Some(drawing("1")), after: Some(drawing("2")), later: Vec::new(), now: Some(drawing("2")) };
+        let states = FileStates {
+            before: Some(drawing("1")),
+            after: Some(drawing("2")),
+            later: Vec::new(),
+            now: Some(drawing("2")),
+        };
         assert!(matches!(decide(&states), Some(Decision::Loss(_))));
     }
 }

@@ -80,7 +80,10 @@ impl Drive<'_> {
 
     /// Writes down what an earlier run made that was killed before it could.
     fn find_earlier(&self, plan: &str) -> Result<(), WriteError> {
-        let unknown = self.marked(PLAN, plan)?.into_iter().filter(|(old, _)| self.task.journal.made(FILE, old).is_none());
+        let unknown = self
+            .marked(PLAN, plan)?
+            .into_iter()
+            .filter(|(old, _)| self.task.journal.made(FILE, old).is_none());
         let made = unknown.map(|(old, new)| Made { kind: FILE.to_owned(), old, new, place: None });
         self.task.journal.note_all(&made.collect::<Vec<_>>())
     }
@@ -138,7 +141,10 @@ impl Work<'_> {
         match (answer, reserved) {
             (Ok(found), _) => {
                 if row.making == Making::Binary && !ContentMark::of(&attributes).is_of(&found.attributes) {
-                    self.conflict(row, "what arrived is not what is stored; it was made all the same".to_owned());
+                    self.conflict(
+                        row,
+                        "what arrived is not what is stored; it was made all the same".to_owned(),
+                    );
                 }
                 self.outcome().changed += 1;
                 self.note(row, found.id)?;
@@ -188,7 +194,8 @@ impl Work<'_> {
     /// Describes the file that is made.
     fn body(&self, row: &MakeRow, attributes: &FileAttributes, id: Option<&str>) -> Value {
         let drive = self.drive;
-        let parent = row.parent.as_ref().map_or_else(|| drive.target.top().to_owned(), |parent| drive.id(parent));
+        let parent =
+            row.parent.as_ref().map_or_else(|| drive.target.top().to_owned(), |parent| drive.id(parent));
         let mut body = json!({
             "name": row.name,
             "parents": [parent],
@@ -198,7 +205,8 @@ impl Work<'_> {
         if let Some(id) = id {
             body["id"] = id.into();
         }
-        if let Some(target) = attributes.shortcut_details.as_ref().filter(|_| row.making == Making::Shortcut) {
+        if let Some(target) = attributes.shortcut_details.as_ref().filter(|_| row.making == Making::Shortcut)
+        {
             body["shortcutDetails"] = json!({ "targetId": drive.id(&target.target_id) });
         }
         if let (Value::Object(body), Ok(Value::Object(all))) = (&mut body, serde_json::to_value(attributes)) {
@@ -247,7 +255,9 @@ fn describe(body: &mut Map<String, Value>, mut all: Map<String, Value>, making: 
         Making::Exported | Making::Shortcut => {}
     }
     for name in names {
-        if let Some(value) = all.remove(name).filter(|value| !value.is_null() && *value != "" && *value != false) {
+        if let Some(value) =
+            all.remove(name).filter(|value| !value.is_null() && *value != "" && *value != false)
+        {
             body.insert(name.to_owned(), value);
         }
     }

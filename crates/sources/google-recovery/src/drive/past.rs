@@ -60,7 +60,9 @@ impl<'p> Past<'p> {
     /// Returns the ids of the files of which something changed after one commit and no later than another.
     pub(super) fn changed(&self, after: u64, until: u64) -> Result<BTreeSet<String>, StoredError> {
         let keys = self.past.changed(&self.stream, after, until)?;
-        let id = |key: &String| key.strip_prefix(FILE_PREFIX).or_else(|| key.strip_prefix(METADATA_PREFIX)).map(str::to_owned);
+        let id = |key: &String| {
+            key.strip_prefix(FILE_PREFIX).or_else(|| key.strip_prefix(METADATA_PREFIX)).map(str::to_owned)
+        };
         Ok(keys.iter().filter_map(id).collect())
     }
 
@@ -121,5 +123,6 @@ impl<'p> Past<'p> {
 
 fn attributes(version: &StoredVersion) -> Option<FileAttributes> {
     // An item that could not be read has the attributes `{}`.
-    FileAttributes::of_text(&version.item.item.attributes).filter(|attributes| !attributes.mime_type.is_empty())
+    FileAttributes::of_text(&version.item.item.attributes)
+        .filter(|attributes| !attributes.mime_type.is_empty())
 }

@@ -5,25 +5,18 @@ use std::{
     rc::Rc,
 };
 
-use connect::fidelity::Way;
-use connect::plan::Action;
-use google_api::{WriteApi, method};
 use source_google::drive::{FileAttributes, FileKind};
 
 use super::{
     decide::{Change, Decision, FileStates, Known, again, decide, is_importable},
     past::Past,
-    promise,
     rows::{ChangeRow, ContentChange, ContentMark, GrantChange, MakeRow, Making, ShareRow},
     sharing::{self, Place, Sharing},
-    step::DriveStep,
-    subject::{Target, drive_name, known_organizer},
+    subject::{Target, known_organizer},
 };
-use crate::{Destination, Planner, PlanningError, Request, planner::NewStep, step::StepDetails};
+use crate::{Destination, Planner, PlanningError, Request};
 
 const SHARED_PREFIX: &str = "shared-drive/";
-/// What a plan calls the folder into which everything comes, in place of an id.
-const ORIGIN: &str = "unwipe:origin";
 
 impl Planner<'_> {
     /// Plans what happens to a drive: that of a user, or a shared one.
@@ -64,16 +57,17 @@ impl Planner<'_> {
     }
 }
 
-struct Planning<'r, 'q, 'p> {
-    request: &'r Request,
-    planner: &'q mut Planner<'p>,
-    past: Past<'p>,
-    target: Target,
-    made: Vec<MakeRow>,
-    changed: BTreeMap<String, ChangeRow>,
-    untrashed: BTreeMap<String, ChangeRow>,
-    narrower: BTreeMap<String, ShareRow>,
-    wider: BTreeMap<String, ShareRow>,
+/// The planning of one drive.
+pub(super) struct Planning<'r, 'q, 'p> {
+    pub(super) request: &'r Request,
+    pub(super) planner: &'q mut Planner<'p>,
+    pub(super) past: Past<'p>,
+    pub(super) target: Target,
+    pub(super) made: Vec<MakeRow>,
+    pub(super) changed: BTreeMap<String, ChangeRow>,
+    pub(super) untrashed: BTreeMap<String, ChangeRow>,
+    pub(super) narrower: BTreeMap<String, ShareRow>,
+    pub(super) wider: BTreeMap<String, ShareRow>,
     /// Whether files will be there, and not in the trash, once the plan is applied.
     live: HashMap<String, bool>,
 }
@@ -110,7 +104,7 @@ impl Planning<'_, '_, '_> {
     }
 
     /// Tells whether a file is meant, by itself or with a folder above it.
-    fn is_chosen(&mut self, id: &str) -> Result<bool, PlanningError> {
+    pub(super) fn is_chosen(&mut self, id: &str) -> Result<bool, PlanningError> {
         let selection = &self.request.selection;
         if selection.keys.is_empty() {
             return Ok(true);
@@ -142,7 +136,8 @@ impl Planning<'_, '_, '_> {
             below: Vec::new(),
         };
         if !sharing.narrower.is_empty() {
-            self.narrower.entry(id.to_owned()).or_insert_with(|| share(Vec::new())).changes = sharing.narrower;
+            self.narrower.entry(id.to_owned()).or_insert_with(|| share(Vec::new())).changes =
+                sharing.narrower;
         }
         if !sharing.wider.is_empty() {
             self.wider.insert(id.to_owned(), share(sharing.wider));
@@ -215,9 +210,12 @@ impl Planning<'_, '_, '_> {
             let mut top = None;
             for folder in self.past.chain(id, window.after.0)?.into_iter().skip(1) {
                 let has = |known: Option<Rc<Known>>| {
-                    known.is_some_and(|known| known.attributes.permissions.iter().any(|one| one.id == *permission))
+                    known.is_some_and(|known| {
+                        known.attributes.permissions.iter().any(|one| one.id == *permission)
+                    })
                 };
-                let (was, became) = (self.past.at(&folder, window.before.0)?, self.past.at(&folder, window.after.0)?);
+                let (was, became) =
+                    (self.past.at(&folder, window.before.0)?, self.past.at(&folder, window.after.0)?);
                 if was.is_none() || has(was) || !has(became) {
                     break;
                 }
@@ -257,6 +255,7 @@ impl Planning<'_, '_, '_> {
     /// Decides where what is gone comes back.
     fn make_all(&mut self, gone: &BTreeMap<String, Rc<Known>>) -> Result<(), PlanningError> {
         let window = self.request.window;
+        self.drop_lost_places(gone)?;
         let (mut homeless, mut orphans) = (0_u64, BTreeSet::new());
         for (id, known) in gone {
             let mut parent = known.attributes.parents.first().cloned();
@@ -281,10 +280,8 @@ impl Planning<'_, '_, '_> {
                 self.changed.insert(id.clone(), row);
             }
             let folder = self.past.folder(known, window.before.0)?;
-            let place = Place {
-                file: &known.attributes,
-                folder: folder.as_ref().map(|folder| &folder.attributes),
-            };
+            let place =
+                Place { file: &known.attributes, folder: folder.as_ref().map(|folder| &folder.attributes) };
             let changes = sharing::given_anew(place, |time| is_over(time, window.after.1));
             if !changes.is_empty() {
                 let (id, name) = (id.clone(), known.attributes.name.clone());
@@ -301,8 +298,35 @@ impl Planning<'_, '_, '_> {
         Ok(())
     }
 
+    /// Leaves those where they are whose folder is gone, or in the trash, and does not come back.
+    fn drop_lost_places(&mut self, gone: &BTreeMap<String, Rc<Known>>) -> Result<(), PlanningError> {
+        let place = |row: &ChangeRow| row.place.as_ref().map(|place| (row.id.clone(), place.to.clone()));
+        let places: Vec<(String, String)> = self.changed.values().filter_map(place).collect();
+        for (id, folder) in places {
+            if self.will_be_live(&folder, gone)? {
+                continue;
+            }
+            self.conflict(
+                &id,
+                "the folder that it was in does not come back: it stays where it is".to_owned(),
+            );
+            if let Some(row) = self.changed.get_mut(&id) {
+                row.place = None;
+                if row.fields.is_empty() && row.content.is_none() {
+                    self.changed.remove(&id);
+                }
+            }
+            self.live.clear();
+        }
+        Ok(())
+    }
+
     /// Tells whether a folder will be there, and not in the trash, once the plan is applied.
-    fn will_be_live(&mut self, folder: &str, gone: &BTreeMap<String, Rc<Known>>) -> Result<bool, PlanningError> {
+    fn will_be_live(
+        &mut self,
+        folder: &str,
+        gone: &BTreeMap<String, Rc<Known>>,
+    ) -> Result<bool, PlanningError> {
         let window = self.request.window;
         let (mut path, mut next, mut is_live) = (Vec::new(), Some(folder.to_owned()), true);
         while let Some(id) = next.take() {
@@ -324,7 +348,8 @@ impl Planning<'_, '_, '_> {
             is_live = known.as_ref().map_or(was.is_none(), |is| {
                 !is.attributes.explicitly_trashed || self.untrashed.contains_key(&id)
             });
-            let moved = self.changed.get(&id).and_then(|row| row.place.as_ref()).map(|place| place.to.clone());
+            let moved =
+                self.changed.get(&id).and_then(|row| row.place.as_ref()).map(|place| place.to.clone());
             path.push(id);
             if !is_live {
                 break;
@@ -337,224 +362,17 @@ impl Planning<'_, '_, '_> {
         Ok(is_live)
     }
 
-    /// Takes every file that was there and not in the trash.
-    fn take_all(&mut self, shared: Option<&str>) -> Result<(), PlanningError> {
-        let at = self.request.window.before.0;
-        let (mut trashed, mut shared_files) = (0_u64, 0_u64);
-        for id in self.past.live(at)? {
-            let Some(known) = self.past.at(&id, at)?.filter(|_| !id.is_empty()) else { continue };
-            let is_top = known.attributes.parents.is_empty() && known.attributes.kind() == FileKind::Folder;
-            if is_top || !self.is_chosen(&id)? {
-                continue;
-            }
-            if known.attributes.trashed {
-                trashed += 1;
-                continue;
-            }
-            let has_body = matches!(known.attributes.kind(), FileKind::Binary | FileKind::Editor);
-            if has_body && !known.has_content {
-                self.lost(&id, "its content could not be read when it was captured".to_owned());
-                continue;
-            }
-            shared_files += u64::from(known.attributes.permissions.len() > 1);
-            let parent = match known.attributes.parents.first() {
-                Some(parent) => self.past.at(parent, at)?.filter(|above| !above.attributes.parents.is_empty() || above.attributes.drive_id.is_some()).map(|_| parent.clone()),
-                None => None,
-            };
-            let is_in = match &parent {
-                Some(parent) => self.is_chosen(parent)?,
-                None => false,
-            };
-            let parent = parent.filter(|_| is_in).unwrap_or_else(|| ORIGIN.to_owned());
-            let depth = self.past.depth(&id, at)?;
-            self.made.push(make_row(&id, &known, Some(parent), depth));
-        }
-        if self.made.is_empty() {
-            return Ok(());
-        }
-        let name = match shared {
-            Some(drive) => drive_name(self.planner.past, drive, at)?.unwrap_or_else(|| drive.to_owned()),
-            None => self.request.account.clone(),
-        };
-        let name = format!("From {name}");
-        self.planner.note(format!("everything comes into a new folder {name:?}"));
-        if trashed > 0 {
-            self.planner.note(format!("{trashed} files lay in the trash and are left out"));
-        }
-        if shared_files > 0 {
-            let reason = format!("{shared_files} files were shared; in another user's drive they are not");
-            self.planner.loss(format!("{}: permissions", self.request.account), reason);
-        }
-        self.made.push(MakeRow {
-            id: ORIGIN.to_owned(),
-            name,
-            making: Making::Folder,
-            parent: None,
-            depth: 0,
-            media_type: None,
-            bytes: 0,
-        });
-        Ok(())
-    }
-
-    fn conflict(&mut self, id: &str, reason: String) {
+    pub(super) fn conflict(&mut self, id: &str, reason: String) {
         self.planner.conflict(&self.request.account, id, reason);
     }
 
-    fn lost(&mut self, id: &str, reason: String) {
+    pub(super) fn lost(&mut self, id: &str, reason: String) {
         self.planner.loss(format!("{}: {id}", self.request.account), reason);
     }
-
-    fn finish(mut self) -> Result<(), PlanningError> {
-        let narrower = by_depth(std::mem::take(&mut self.narrower), |row| row.depth);
-        let wider = by_depth(std::mem::take(&mut self.wider), |row| row.depth);
-        let untrashed = by_depth(std::mem::take(&mut self.untrashed), |row| row.depth);
-        let all = by_depth(std::mem::take(&mut self.changed), |row| row.depth);
-        let (again, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.trash == Some(true));
-        let mut made = std::mem::take(&mut self.made);
-        made.sort_by(|one, other| (one.depth, &one.id).cmp(&(other.depth, &other.id)));
-        self.count_calls(&[&narrower, &wider], &[&untrashed, &changed, &again], &made);
-        // What strangers may do is taken away before anything else, and given again last.
-        self.add_sharing(Action::Remove, &narrower, "take away permissions that were added, on")?;
-        self.add_change(&untrashed, "untrash", format!("take {} out of the trash", items(untrashed.len())))?;
-        self.add_making(&made, |making| making == Making::Folder)?;
-        self.add_change(&changed, "changes", format!("set {} back", items(changed.len())))?;
-        self.add_making(&made, |making| matches!(making, Making::Binary | Making::Document | Making::Exported))?;
-        self.add_making(&made, |making| making == Making::Shortcut)?;
-        self.add_sharing(Action::Redefine, &wider, "give permissions again, on")?;
-        let title = format!("put {} into the trash again, where they were", items(again.len()));
-        self.add_change(&again, "trash", title)
-    }
-
-    fn add_sharing(&mut self, action: Action, rows: &[ShareRow], what: &str) -> Result<(), PlanningError> {
-        let target = self.target.clone();
-        let in_place = (promise::PERMISSION, Way::InPlace);
-        self.planner.step(NewStep {
-            title: format!("{what} {}", items(rows.len())),
-            target: &self.request.account,
-            action,
-            name: "sharing",
-            rows,
-            details: StepDetails::Drive(DriveStep::Share { drive: target }),
-            promise: in_place,
-        })
-    }
-
-    fn add_change(&mut self, rows: &[ChangeRow], name: &'static str, title: String) -> Result<(), PlanningError> {
-        let window = self.request.window;
-        for row in rows {
-            let known = self.past.at(&row.id, window.before.0)?;
-            if let Some(known) = known.filter(|_| row.trash != Some(true)) {
-                self.planner.promise((promise::kind(making(&known.attributes)), Way::InPlace));
-            }
-        }
-        let details = DriveStep::Change {
-            drive: self.target.clone(),
-            stream: self.request.stream.as_str().to_owned(),
-            at: window.before.0,
-        };
-        self.planner.step(NewStep {
-            title,
-            target: &self.request.account,
-            action: Action::Revert,
-            name,
-            rows,
-            details: StepDetails::Drive(details),
-            promise: (promise::FILE, Way::InPlace),
-        })
-    }
-
-    fn add_making(&mut self, all: &[MakeRow], wanted: impl Fn(Making) -> bool) -> Result<(), PlanningError> {
-        let rows: Vec<&MakeRow> = all.iter().filter(|row| wanted(row.making)).collect();
-        let Some(first) = rows.first().map(|row| row.making) else { return Ok(()) };
-        let (kind, is_folder) = (promise::kind(first), first == Making::Folder);
-        for row in &rows {
-            self.planner.promise((promise::kind(row.making), Way::MadeAnew));
-        }
-        // Files have their folders by then, in whatever order they come.
-        let rows: Vec<MakeRow> = rows
-            .into_iter()
-            .map(|row| MakeRow { depth: if is_folder { row.depth } else { 0 }, ..row.clone() })
-            .collect();
-        let bytes: u64 = rows.iter().map(|row| row.bytes).sum();
-        let what = match first {
-            Making::Folder => "folders",
-            Making::Shortcut => "shortcuts",
-            Making::Binary | Making::Document | Making::Exported => "files",
-        };
-        let title = format!("make {} {what} anew{}", rows.len(), if bytes > 0 { format!(", {bytes} bytes") } else { String::new() });
-        let details = DriveStep::Make {
-            drive: self.target.clone(),
-            stream: self.request.stream.as_str().to_owned(),
-            at: self.request.window.before.0,
-            are_gone: self.request.destination == Destination::InPlace,
-        };
-        let receiver = self.request.receiver();
-        self.planner.step(NewStep {
-            title,
-            target: receiver,
-            action: Action::Insert,
-            name: what,
-            rows: &rows,
-            details: StepDetails::Drive(details),
-            promise: (kind, Way::MadeAnew),
-        })
-    }
-
-    fn count_calls(&mut self, shared: &[&[ShareRow]], changed: &[&[ChangeRow]], made: &[MakeRow]) {
-        let subject = self.target.subject.clone();
-        let (mut gets, mut updates, mut creates, mut lists) = (0, 0, 0, 0);
-        for row in changed.iter().copied().flatten() {
-            gets += 2;
-            updates += row.content.as_ref().map_or(0, |content| WriteApi::upload_calls(content.bytes));
-            updates += u64::from(row.content.is_none() || row.fields.len() > 1 || row.place.is_some());
-        }
-        for row in made {
-            gets += 1 + u64::from(self.request.destination == Destination::InPlace);
-            let is_small = row.media_type.is_none() || row.making != Making::Document && row.bytes <= 1 << 20;
-            creates += if is_small { 1 } else { WriteApi::upload_calls(row.bytes) };
-        }
-        let (mut given, mut taken, mut set) = (0, 0, 0);
-        for row in shared.iter().copied().flatten() {
-            let looks = 2 + row.below.len() as u64;
-            if self.target.shared.is_some() { lists += looks } else { gets += looks }
-            for change in &row.changes {
-                match (&change.from, &change.to) {
-                    (_, None) => taken += 1,
-                    (None, Some(_)) => given += 1,
-                    (Some(_), Some(_)) => set += 1,
-                }
-            }
-        }
-        let some = u64::from(!made.is_empty());
-        let calls = [
-            (&method::RESTORE_FILES_GET, gets),
-            (&method::RESTORE_FILES_UPDATE, updates),
-            (&method::RESTORE_FILES_CREATE, creates),
-            (&method::RESTORE_FILES_LIST, 3 * some),
-            (&method::RESTORE_FILES_IDS, (made.len() as u64).div_ceil(1000) + 2 * some),
-            (&method::RESTORE_PERMISSIONS_LIST, lists),
-            (&method::RESTORE_PERMISSIONS_CREATE, given),
-            (&method::RESTORE_PERMISSIONS_UPDATE, set),
-            (&method::RESTORE_PERMISSIONS_DELETE, taken),
-        ];
-        for (method, count) in calls {
-            self.planner.calls(&subject, method, count);
-        }
-    }
 }
 
-fn items(count: usize) -> String {
-    if count == 1 { "1 item".to_owned() } else { format!("{count} items") }
-}
-
-fn by_depth<T>(rows: BTreeMap<String, T>, depth: impl Fn(&T) -> u32) -> Vec<T> {
-    let mut rows: Vec<T> = rows.into_values().collect();
-    rows.sort_by_key(depth);
-    rows
-}
-
-fn making(attributes: &FileAttributes) -> Making {
+/// Returns what is made of a file.
+pub(super) fn making(attributes: &FileAttributes) -> Making {
     match attributes.kind() {
         FileKind::Folder => Making::Folder,
         FileKind::Shortcut => Making::Shortcut,
@@ -564,7 +382,8 @@ fn making(attributes: &FileAttributes) -> Making {
     }
 }
 
-fn make_row(id: &str, known: &Known, parent: Option<String>, depth: u32) -> MakeRow {
+/// Returns the line of a file that is made anew.
+pub(super) fn make_row(id: &str, known: &Known, parent: Option<String>, depth: u32) -> MakeRow {
     let attributes = &known.attributes;
     let making = making(attributes);
     let has_body = !matches!(making, Making::Folder | Making::Shortcut);

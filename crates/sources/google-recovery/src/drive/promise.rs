@@ -20,8 +20,10 @@ pub(super) const fn kind(making: Making) -> &'static str {
 }
 
 const ID: &str = "Drive gives a new one; links to the old one do not lead to it";
-const SHARING: &str = "permissions of its own are given again, without mails; the owner is whoever owns the drive";
-const COMMENTS: &str = "they are stored; the API makes new ones in the name of whoever restores, at the time of the restore";
+const SHARING: &str =
+    "permissions of its own are given again, without mails; the owner is whoever owns the drive";
+const COMMENTS: &str =
+    "they are stored; the API makes new ones in the name of whoever restores, at the time of the restore";
 const REVISIONS: &str = "what is stored of them comes out with `unwipe show --out`";
 const APPS: &str = "other programs' properties are seen by these programs alone";
 

@@ -145,6 +145,9 @@ pub(super) struct GrantChange {
     /// What it is, as far as the plan knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<Grant>,
+    /// What a folder above gives, as far as the plan knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) above: Option<Grant>,
 }
 
 /// A file whose permissions are set back.

@@ -12,7 +12,7 @@ use super::{
     make::{STEP, levels},
     rows::{Grant, GrantChange, ShareRow},
     sharing::{grant, rank},
-    wire::{Drive, refused},
+    wire::{Drive, FILE, refused},
 };
 use crate::{
     parallel,
@@ -73,14 +73,20 @@ impl Drive<'_> {
             return Ok(outcome);
         };
         let mut has_changed = false;
+        let is_new = self.task.journal.made(FILE, &row.id).is_some();
         for change in &row.changes {
             let present = found.iter().find(|one| one.id == change.who.id);
-            let verdict = verdict(change, present);
+            let verdict = verdict(change, present, is_new);
             let reason = match verdict {
                 Verdict::Nothing => continue,
                 Verdict::Conflict => Some(format!(
                     "what {} may do was changed since the plan was made",
-                    change.who.email_address.as_deref().or(change.who.domain.as_deref()).unwrap_or(&change.who.kind)
+                    change
+                        .who
+                        .email_address
+                        .as_deref()
+                        .or(change.who.domain.as_deref())
+                        .unwrap_or(&change.who.kind)
                 )),
                 _ if is_rehearsal => None,
                 verdict => self.write(id, change, &verdict)?,
@@ -109,7 +115,7 @@ impl Drive<'_> {
                 for change in row.changes.iter().filter(|change| change.to.is_none()) {
                     let present = found.iter().find(|one| one.id == change.who.id);
                     // Where it still comes from a folder, Google says so.
-                    if verdict(change, present) == Verdict::Take
+                    if verdict(change, present, false) == Verdict::Take
                         && self.write(id, change, &Verdict::Take)?.is_none()
                     {
                         *has_changed.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -165,7 +171,8 @@ fn described(who: &Permission, to: &Grant) -> Value {
         "domain" => body.insert("domain".to_owned(), who.domain.clone().into()),
         _ => None,
     };
-    if let Some(found) = who.allow_file_discovery.filter(|_| matches!(who.kind.as_str(), "domain" | "anyone")) {
+    if let Some(found) = who.allow_file_discovery.filter(|_| matches!(who.kind.as_str(), "domain" | "anyone"))
+    {
         body.insert("allowFileDiscovery".to_owned(), found.into());
     }
     if let Some(until) = &to.until {
@@ -174,8 +181,9 @@ fn described(who: &Permission, to: &Grant) -> Value {
     body.into()
 }
 
-/// Decides about one permission: what somebody changed since the plan was made stays.
-fn verdict(change: &GrantChange, present: Option<&Permission>) -> Verdict {
+/// Decides about one permission: what somebody changed since the plan was made stays. What a file has that the plan made
+/// comes from the folders above it.
+fn verdict(change: &GrantChange, present: Option<&Permission>, is_new: bool) -> Verdict {
     let is_inherited = present.is_some_and(|present| {
         let details = &present.permission_details;
         !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true)
@@ -188,7 +196,8 @@ fn verdict(change: &GrantChange, present: Option<&Permission>) -> Verdict {
         (Some(_), None, None) => Verdict::Give,
         // A folder above gives as much already, or less than is given here.
         (Some(to), Some(present), None) if rank(&present.role) >= rank(&to.role) => Verdict::Nothing,
-        (Some(_), Some(_), None) if is_inherited => Verdict::Give,
+        (Some(_), Some(_), None) if is_inherited || is_new => Verdict::Give,
+        (Some(_), Some(present), None) if Some(&present) == change.above.as_ref() => Verdict::Give,
         (Some(_), Some(present), Some(from)) if present == *from => Verdict::Set,
         _ => Verdict::Conflict,
     }
@@ -196,11 +205,13 @@ fn verdict(change: &GrantChange, present: Option<&Permission>) -> Verdict {
 
 /// Tells what of a planned change is not as it should be.
 pub(super) fn difference(change: &GrantChange, present: Option<&Permission>) -> Option<String> {
-    let who = change.who.email_address.as_deref().or(change.who.domain.as_deref()).unwrap_or(&change.who.kind);
+    let who =
+        change.who.email_address.as_deref().or(change.who.domain.as_deref()).unwrap_or(&change.who.kind);
     match (&change.to, present) {
         (None, Some(present)) => {
             let details = &present.permission_details;
-            let is_inherited = !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true);
+            let is_inherited =
+                !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true);
             (!is_inherited).then(|| format!("{who} still has the role {}", present.role))
         }
         (Some(to), None) => Some(format!("{who} lacks the role {}", to.role)),
@@ -219,18 +230,23 @@ mod tests {
     use super::*;
 
     fn permission(role: &str) -> Permission {
-        Permission { id: "1".to_owned(), kind: "user".to_owned(), role: role.to_owned(), ..Permission::default() }
+        Permission {
+            id: "1".to_owned(),
+            kind: "user".to_owned(),
+            role: role.to_owned(),
+            ..Permission::default()
+        }
     }
 
     fn change(to: Option<&str>, from: Option<&str>) -> GrantChange {
         let grant = |role: &str| Grant { role: role.to_owned(), until: None };
-        GrantChange { who: permission("reader"), to: to.map(grant), from: from.map(grant) }
+        GrantChange { who: permission("reader"), to: to.map(grant), from: from.map(grant), above: None }
     }
 
     #[test]
     fn what_somebody_changed_since_the_plan_stays() {
         let verdict = |to, from, present: Option<&str>| {
-            verdict(&change(to, from), present.map(permission).as_ref())
+            verdict(&change(to, from), present.map(permission).as_ref(), false)
         };
         assert_eq!(verdict(None, Some("writer"), Some("writer")), Verdict::Take);
         assert_eq!(verdict(None, Some("writer"), None), Verdict::Nothing);

@@ -111,7 +111,8 @@ pub(super) fn decide(
             (Some(wanted), Some(present)) => rank(&wanted.role) < rank(&present.role),
             (Some(_), None) => false,
         };
-        let change = GrantChange { who: bare(who), to: own_was, from: own_became };
+        let above = present.filter(|_| own_became.is_none());
+        let change = GrantChange { who: bare(who), to: own_was, from: own_became, above };
         if is_narrower { sharing.narrower.push(change) } else { sharing.wider.push(change) }
     }
     sharing
@@ -134,7 +135,7 @@ pub(super) fn bare(permission: &Permission) -> Permission {
 pub(super) fn given_anew(place: Place<'_>, ended: impl Fn(&str) -> bool) -> Vec<GrantChange> {
     let own = own(place).into_iter().filter(|own| own.deleted != Some(true));
     own.filter(|own| !own.expiration_time.as_deref().is_some_and(&ended))
-        .map(|own| GrantChange { to: Some(grant(&own)), who: bare(&own), from: None })
+        .map(|own| GrantChange { to: Some(grant(&own)), who: bare(&own), from: None, above: None })
         .collect()
 }
 
@@ -151,7 +152,10 @@ mod tests {
             role: (*role).to_owned(),
             ..Permission::default()
         };
-        FileAttributes { permissions: permissions.iter().map(permission).collect(), ..FileAttributes::default() }
+        FileAttributes {
+            permissions: permissions.iter().map(permission).collect(),
+            ..FileAttributes::default()
+        }
     }
 
     fn ways(changes: &[GrantChange]) -> Vec<(Option<&str>, Option<&str>)> {
@@ -169,7 +173,8 @@ mod tests {
 
     #[test]
     fn what_was_added_is_taken_away_and_what_was_taken_is_given() {
-        let (before, after) = (file(&[("1", "reader"), ("2", "writer")]), file(&[("2", "reader"), ("3", "writer")]));
+        let (before, after) =
+            (file(&[("1", "reader"), ("2", "writer")]), file(&[("2", "reader"), ("3", "writer")]));
         let sharing = decided(&before, &after, &[]);
         assert_eq!(ways(&sharing.narrower), [(Some("writer"), None)]);
         assert_eq!(ways(&sharing.wider), [(None, Some("reader")), (Some("reader"), Some("writer"))]);
@@ -216,7 +221,8 @@ mod tests {
         let mut before = file(&[("1", "reader")]);
         before.permissions[0].expiration_time = Some("t".to_owned());
         let (after, place) = (file(&[]), |file| Place { file, folder: None });
-        let given = |ended: bool| decide(place(&before), place(&after), &[], &after, move |_| ended).wider.len();
+        let given =
+            |ended: bool| decide(place(&before), place(&after), &[], &after, move |_| ended).wider.len();
         assert_eq!((given(true), given(false)), (0, 1));
     }
 }

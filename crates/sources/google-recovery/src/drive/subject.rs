@@ -30,7 +30,11 @@ impl Target {
 
 /// Returns who was an organizer of a shared drive after a commit: of several the first, by address. Only an organizer may
 /// do everything that a restore does.
-pub fn known_organizer(past: &dyn StoredHistory, drive: &str, at: u64) -> Result<Option<String>, StoredError> {
+pub fn known_organizer(
+    past: &dyn StoredHistory,
+    drive: &str,
+    at: u64,
+) -> Result<Option<String>, StoredError> {
     let stream = StreamName::new(SHARED_DRIVES)
         .map_err(|error| StoredError::Vault { what: SHARED_DRIVES.to_owned(), source: Box::new(error) })?;
     let mut organizers = Vec::new();
@@ -62,7 +66,11 @@ fn is_suspended(past: &dyn StoredHistory, address: &str, at: u64) -> Result<bool
 }
 
 /// Returns the name of a shared drive after a commit.
-pub(super) fn drive_name(past: &dyn StoredHistory, drive: &str, at: u64) -> Result<Option<String>, StoredError> {
+pub(super) fn drive_name(
+    past: &dyn StoredHistory,
+    drive: &str,
+    at: u64,
+) -> Result<Option<String>, StoredError> {
     let Ok(stream) = StreamName::new(SHARED_DRIVES) else { return Ok(None) };
     let version = past.version(&stream, &format!("drive/{drive}"), at)?;
     Ok(version.and_then(|version| {

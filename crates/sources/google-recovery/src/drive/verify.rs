@@ -51,19 +51,24 @@ impl Drive<'_> {
 
     /// Compares each file that was made with what is stored of it.
     pub(super) fn verify_made(&self, stored: &Stored, rows: &[MakeRow]) -> Result<Check, WriteError> {
-        self.check(rows, "reading files again", |row| &row.id, |step| {
-            let made: Vec<_> = step.iter().map(|row| self.task.journal.made(FILE, &row.id)).collect();
-            let ids: Vec<String> = made.iter().flatten().map(|made| made.new.clone()).collect();
-            let mut found = self.files(&ids, FIELDS)?.into_iter();
-            step.iter()
-                .zip(made)
-                .map(|(row, made)| match made.and_then(|_| found.next()) {
-                    None => Ok(Some("it was not made".to_owned())),
-                    Some(None) => Ok(Some("it is gone again".to_owned())),
-                    Some(Some(found)) => self.made_difference(stored, row, &found),
-                })
-                .collect()
-        })
+        self.check(
+            rows,
+            "reading files again",
+            |row| &row.id,
+            |step| {
+                let made: Vec<_> = step.iter().map(|row| self.task.journal.made(FILE, &row.id)).collect();
+                let ids: Vec<String> = made.iter().flatten().map(|made| made.new.clone()).collect();
+                let mut found = self.files(&ids, FIELDS)?.into_iter();
+                step.iter()
+                    .zip(made)
+                    .map(|(row, made)| match made.and_then(|_| found.next()) {
+                        None => Ok(Some("it was not made".to_owned())),
+                        Some(None) => Ok(Some("it is gone again".to_owned())),
+                        Some(Some(found)) => self.made_difference(stored, row, &found),
+                    })
+                    .collect()
+            },
+        )
     }
 
     fn made_difference(
@@ -99,19 +104,25 @@ impl Drive<'_> {
                 || name.starts_with("properties/")
                 || name == "starred" && self.target.shared.is_none()
         };
-        let other = wanted.iter().filter(|(name, _)| is_known && is_compared(name)).find(|(name, wanted)| {
-            !is_as(present.get(*name).unwrap_or(&Value::Null), wanted)
-        });
+        let other = wanted
+            .iter()
+            .filter(|(name, _)| is_known && is_compared(name))
+            .find(|(name, wanted)| !is_as(present.get(*name).unwrap_or(&Value::Null), wanted));
         Ok(other.map(|(name, _)| format!("its {name} is not the stored one")))
     }
 
     /// Asks for each file whether it is as it was to become.
     pub(super) fn verify_changed(&self, rows: &[ChangeRow]) -> Result<Check, WriteError> {
-        self.check(rows, "reading files again", |row| &row.id, |step| {
-            let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
-            let found = self.files(&ids, FIELDS)?;
-            Ok(step.iter().zip(found).map(|(row, found)| self.change_difference(row, found)).collect())
-        })
+        self.check(
+            rows,
+            "reading files again",
+            |row| &row.id,
+            |step| {
+                let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
+                let found = self.files(&ids, FIELDS)?;
+                Ok(step.iter().zip(found).map(|(row, found)| self.change_difference(row, found)).collect())
+            },
+        )
     }
 
     fn change_difference(&self, row: &ChangeRow, found: Option<Found>) -> Option<String> {
@@ -131,23 +142,30 @@ impl Drive<'_> {
             }
         }
         let present = fields(attributes);
-        let other = row.fields.iter().find(|(name, change)| {
-            !is_as(present.get(*name).unwrap_or(&Value::Null), &change.to)
-        });
+        let other = row
+            .fields
+            .iter()
+            .find(|(name, change)| !is_as(present.get(*name).unwrap_or(&Value::Null), &change.to));
         other.map(|(name, _)| format!("its {name} is not what it was"))
     }
 
     /// Asks for the permissions of each file.
     pub(super) fn verify_shared(&self, rows: &[ShareRow]) -> Result<Check, WriteError> {
-        self.check(rows, "reading permissions again", |row| &row.id, |step| {
-            let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
-            let found = self.permissions(&ids)?;
-            let difference = |(row, found): (&ShareRow, Option<Vec<_>>)| {
-                let Some(found) = found else { return Some("it is gone".to_owned()) };
-                let present = |id: &str| found.iter().find(|one: &&source_google::drive::Permission| one.id == id);
-                row.changes.iter().find_map(|change| difference(change, present(&change.who.id)))
-            };
-            Ok(step.iter().zip(found).map(difference).collect())
-        })
+        self.check(
+            rows,
+            "reading permissions again",
+            |row| &row.id,
+            |step| {
+                let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
+                let found = self.permissions(&ids)?;
+                let difference = |(row, found): (&ShareRow, Option<Vec<_>>)| {
+                    let Some(found) = found else { return Some("it is gone".to_owned()) };
+                    let present =
+                        |id: &str| found.iter().find(|one: &&source_google::drive::Permission| one.id == id);
+                    row.changes.iter().find_map(|change| difference(change, present(&change.who.id)))
+                };
+                Ok(step.iter().zip(found).map(difference).collect())
+            },
+        )
     }
 }

@@ -97,7 +97,8 @@ impl Drive<'_> {
         let gets: Vec<Get> = ids
             .iter()
             .map(|id| {
-                Self::get(&method::RESTORE_FILES_GET, &format!("files/{}", escape(id))).query("fields", fields)
+                Self::get(&method::RESTORE_FILES_GET, &format!("files/{}", escape(id)))
+                    .query("fields", fields)
             })
             .collect();
         let answers =
@@ -179,8 +180,10 @@ impl Drive<'_> {
         let (mut found, mut token) = (BTreeMap::new(), None::<String>);
         loop {
             let get = token.iter().fold(list.clone(), |get, token| get.query("pageToken", token));
-            let page: Page =
-                self.reading().get(self.subject(), &get).map_err(|error| failed("search for files", error))?;
+            let page: Page = self
+                .reading()
+                .get(self.subject(), &get)
+                .map_err(|error| failed("search for files", error))?;
             for mut file in page.files {
                 if let Some(old) = file.attributes.app_properties.remove(super::make::OLD_ID) {
                     found.insert(old, file.id);

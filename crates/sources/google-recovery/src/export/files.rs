@@ -1,7 +1,7 @@
 //! Writing a drive to a tree of files.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -69,6 +69,8 @@ struct Exporting<'a> {
     places: HashMap<&'a str, String>,
     index: Mutex<BufWriter<File>>,
     index_path: PathBuf,
+    /// Files of which it is told why they are not there.
+    told: Mutex<HashSet<String>>,
     done: Mutex<ExportedFiles>,
 }
 
@@ -101,6 +103,7 @@ pub fn export_files(
         places: places(&entries),
         index: Mutex::new(BufWriter::new(create(&index_path)?)),
         index_path,
+        told: Mutex::default(),
         done: Mutex::default(),
     };
     exporting.make_folders(&entries)?;
@@ -119,7 +122,11 @@ fn file<'i>(item: &'i StoredItem, prefix: &str) -> Option<(&'i str, FileAttribut
 fn entry(attributes: &FileAttributes) -> Entry {
     Entry {
         name: attributes.name.clone(),
-        ending: attributes.export.as_deref().filter(|_| attributes.kind() == FileKind::Editor).and_then(ending),
+        ending: attributes
+            .export
+            .as_deref()
+            .filter(|_| attributes.kind() == FileKind::Editor)
+            .and_then(ending),
         parent: attributes.parents.first().cloned(),
         is_folder: attributes.kind() == FileKind::Folder,
         is_trashed: attributes.explicitly_trashed,
@@ -141,10 +148,9 @@ impl Exporting<'_> {
 
     fn take(&self, item: &StoredItem, body: &mut dyn StoredBody) -> Result<(), StoredError> {
         if let Some((id, attributes)) = file(item, METADATA_PREFIX) {
-            return match &attributes.withheld {
-                Some(reason) => self.list(id, None, &attributes, Some(reason)),
-                None => Ok(()),
-            };
+            let Some(reason) = &attributes.withheld else { return Ok(()) };
+            lock(&self.told).insert(id.to_owned());
+            return self.list(id, None, &attributes, Some(reason));
         }
         let Some((id, attributes)) = file(item, FILE_PREFIX) else { return Ok(()) };
         let Some(place) = self.places.get(id) else { return Ok(()) };
@@ -185,7 +191,10 @@ impl Exporting<'_> {
     fn finish(self, unread: &[String]) -> Result<ExportedFiles, ExportError> {
         for id in unread.iter().filter_map(|key| key.strip_prefix(FILE_PREFIX)) {
             lock(&self.done).unreadable += 1;
-            let reason = "its content could not be read when it was captured; another line may say why";
+            if lock(&self.told).contains(id) {
+                continue;
+            }
+            let reason = "it could not be read when it was captured";
             self.list(id, None, &FileAttributes::default(), Some(reason))?;
         }
         let failed = |error: std::io::Error| FileError::new("write", &self.index_path, error);

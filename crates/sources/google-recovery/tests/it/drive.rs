@@ -91,7 +91,10 @@ fn assert_as(found: &BTreeMap<String, Seen>, wanted: &BTreeMap<String, Seen>) {
     let (found, wanted) = (sorted(found), sorted(wanted));
     for (found, wanted) in found.iter().zip(&wanted) {
         if found != wanted {
-            let short = |seen: &Seen| Seen { content: seen.content.iter().take(4).copied().collect(), ..seen.clone() };
+            let short = |seen: &Seen| Seen {
+                content: seen.content.iter().take(4).copied().collect(),
+                ..seen.clone()
+            };
             panic!("found  {:#?}\nwanted {:#?}", short(found), short(wanted));
         }
     }
@@ -203,10 +206,16 @@ fn what_was_overwritten_renamed_and_moved_goes_back_and_keeps_its_id() {
         let kind = if *id == tree.document { "text/plain" } else { "application/octet-stream" };
         hand.write(id, kind, b"encrypted", "");
     }
-    hand.change(&tree.bytes, &json!({ "name": "notes.txt.locked", "description": "pay", "starred": false,
-        "properties": { "a": "x", "b": null, "c": "3" } }));
+    hand.change(
+        &tree.bytes,
+        &json!({ "name": "notes.txt.locked", "description": "pay", "starred": false,
+        "properties": { "a": "x", "b": null, "c": "3" } }),
+    );
     hand.change(&big, &json!({ "contentRestrictions": [{ "readOnly": true, "reason": "pay" }] }));
-    hand.patch(&format!("files/{}?addParents={elsewhere}&removeParents={}", tree.bytes, tree.inner), &json!({}));
+    hand.patch(
+        &format!("files/{}?addParents={elsewhere}&removeParents={}", tree.bytes, tree.inner),
+        &json!({}),
+    );
     // A folder comes into one that was in it before.
     hand.patch(&format!("files/{}?addParents=root&removeParents={}", tree.inner, tree.outer), &json!({}));
     hand.patch(&format!("files/{}?addParents={}&removeParents=root", tree.outer, tree.inner), &json!({}));
@@ -221,7 +230,8 @@ fn what_was_overwritten_renamed_and_moved_goes_back_and_keeps_its_id() {
         assert_eq!(is[name], was[name], "{name}");
     }
     assert!(file(&stage, &stage.user, &big)["contentRestrictions"].is_null());
-    let history = stage.domain.running.with_tenant(|tenant| tenant.drive_file(&tree.bytes).unwrap().revisions);
+    let history =
+        stage.domain.running.with_tenant(|tenant| tenant.drive_file(&tree.bytes).unwrap().revisions);
     assert!(history >= 3, "what was written over it stays in its history");
     stage.assert_verified(&plan, &folder);
     let again = stage.apply(&plan, &folder);
@@ -286,16 +296,25 @@ fn who_may_see_what_goes_back_and_never_farther() {
     let other_permission =
         share(&hand, &tree.inner, &json!({ "type": "user", "role": "reader", "emailAddress": other }));
     let file_link = share(&hand, &tree.document, &json!({ "type": "anyone", "role": "writer" }));
-    let partner = share(&hand, &tree.shortcut, &json!({ "type": "user", "role": "reader", "emailAddress": "p@partner.test" }));
+    let partner = share(
+        &hand,
+        &tree.shortcut,
+        &json!({ "type": "user", "role": "reader", "emailAddress": "p@partner.test" }),
+    );
     let loose = hand.make(&json!({ "name": "loose", "mimeType": "text/plain" }));
     let link = share(&hand, &loose, &json!({ "type": "anyone", "role": "writer" }));
     let earlier = stage.capture();
-    let before: Vec<_> = [&tree.inner, &tree.bytes, &tree.document, &tree.outer].map(|id| granted(&stage, id)).into();
+    let before: Vec<_> =
+        [&tree.inner, &tree.bytes, &tree.document, &tree.outer].map(|id| granted(&stage, id)).into();
     let hand = stage.domain.hand(&user);
     // A public link to the folder, and to a file in it by itself.
     share(&hand, &tree.outer, &json!({ "type": "anyone", "role": "reader" }));
     share(&hand, &tree.bytes, &json!({ "type": "anyone", "role": "reader" }));
-    share(&hand, &tree.inner, &json!({ "type": "user", "role": "writer", "emailAddress": "thief@evil.test" }));
+    share(
+        &hand,
+        &tree.inner,
+        &json!({ "type": "user", "role": "writer", "emailAddress": "thief@evil.test" }),
+    );
     hand.patch(&format!("files/{}/permissions/{other_permission}", tree.inner), &json!({ "role": "writer" }));
     hand.delete(&format!("files/{}/permissions/{file_link}", tree.document));
     hand.delete(&format!("files/{}/permissions/{partner}", tree.shortcut));
@@ -308,7 +327,8 @@ fn who_may_see_what_goes_back_and_never_farther() {
     assert!(plan.steps[0].title.contains("take away"), "{:#?}", plan.steps);
     let report = stage.apply(&plan, &folder);
     assert_eq!(report.counts.conflicts, 0, "{report:#?}");
-    let is: Vec<_> = [&tree.inner, &tree.bytes, &tree.document, &tree.outer].map(|id| granted(&stage, id)).into();
+    let is: Vec<_> =
+        [&tree.inner, &tree.bytes, &tree.document, &tree.outer].map(|id| granted(&stage, id)).into();
     assert_eq!(is, before);
     assert!(granted(&stage, &tree.shortcut).iter().any(|one| one == "p@partner.test reader"));
     assert!(granted(&stage, &loose).contains(&"anyone reader".to_owned()), "narrower stays narrower");
@@ -326,27 +346,45 @@ fn a_restore_that_breaks_off_goes_on_without_twins() {
     let trees: Vec<Tree> = (0..4).map(|_| tree(&hand)).collect();
     let big = hand.make(&json!({ "name": "big.bin", "parents": [trees[0].outer] }));
     hand.write(&big, "application/octet-stream", &vec![7; 20 << 20], "");
+    let kept: Vec<Tree> = (0..3).map(|_| tree(&hand)).collect();
+    for tree in trees.iter().chain(&kept) {
+        share(&hand, &tree.outer, &json!({ "type": "user", "role": "reader", "emailAddress": stage.other }));
+        share(&hand, &tree.inner, &json!({ "type": "user", "role": "writer", "emailAddress": stage.other }));
+    }
     let earlier = stage.capture();
     let before = seen(&stage);
     let hand = stage.domain.hand(&stage.user);
     trees.iter().for_each(|tree| hand.delete(&format!("files/{}", tree.outer)));
+    for tree in &kept {
+        hand.write(&tree.bytes, "application/octet-stream", b"encrypted", "");
+        hand.write(&tree.document, "text/plain", b"encrypted", "");
+        hand.change(&tree.document, &json!({ "name": "locked" }));
+        hand.change(&tree.outer, &json!({ "trashed": true }));
+        share(&hand, &tree.bytes, &json!({ "type": "anyone", "role": "writer" }));
+    }
     let after = stage.capture();
     let (plan, folder) = plan(&mut stage, earlier, after, after);
-    assert_eq!(plan.counts.inserted, 21, "{plan:#?}");
+    assert_eq!((plan.counts.inserted, plan.counts.reverted), (21, 9), "{plan:#?}");
     for round in 0..6_u64 {
         stage.domain.running.with_tenant(|tenant| {
             tenant.lift_faults();
-            for (at, effect) in
-                [Effect::Lost, Effect::Backend(500), Effect::UserRate, Effect::TooMany(None), Effect::Reset, Effect::Lost]
-                    .into_iter()
-                    .enumerate()
+            for (at, effect) in [
+                Effect::Lost,
+                Effect::Backend(500),
+                Effect::UserRate,
+                Effect::TooMany(None),
+                Effect::Reset,
+                Effect::Lost,
+            ]
+            .into_iter()
+            .enumerate()
             {
                 let nth = 2 + (round * 5 + at as u64 * 7) % 19;
                 tenant.fault(Fault::new("drive.files.create", When::Nth(nth), effect));
             }
             // Whoever kills it lets nothing more come through.
             let end = When::Rate(if round < 4 { 0.25 } else { 0.0 });
-            tenant.fault(Fault::new("drive.files.*", end, Effect::Backend(503)));
+            tenant.fault(Fault::new("drive.*", end, Effect::Backend(503)));
         });
         stage.try_apply(&plan, &folder, ApplyMode::Lasting).ok();
         // And takes the end of what was written down with it.
@@ -467,7 +505,11 @@ fn only_what_was_chosen_comes_back_with_what_is_in_it() {
         stage.assert_verified(&plan, &folder);
     }
     let is = seen(&stage);
-    assert!(is.values().any(|file| file.path == "My Drive / in/ner / notes.txt"), "{:#?}", is.values().map(|file| &file.path).collect::<Vec<_>>());
+    assert!(
+        is.values().any(|file| file.path == "My Drive / in/ner / notes.txt"),
+        "{:#?}",
+        is.values().map(|file| &file.path).collect::<Vec<_>>()
+    );
     assert!(is.values().any(|file| file.path == "My Drive / Plan"));
 }
 
@@ -526,7 +568,8 @@ fn an_emptied_trash_lies_in_the_trash_again() {
     // A shortcut that is still there leads to what is gone for good.
     let blind = |seen: BTreeMap<String, Seen>| -> BTreeMap<String, Seen> {
         // And of a form nothing is stored but its name.
-        let stored = seen.into_iter().filter(|(_, file)| !(file.trashed && file.media_type.ends_with("form")));
+        let stored =
+            seen.into_iter().filter(|(_, file)| !(file.trashed && file.media_type.ends_with("form")));
         stored.map(|(id, file)| (id, Seen { target: None, ..file })).collect()
     };
     assert_as(&blind(seen(&stage)), &blind(before));
@@ -540,7 +583,9 @@ fn a_tree_of_four_hundred_folders_is_made_anew() {
     let mut folders = vec![hand.make(&json!({ "name": "deep", "mimeType": FOLDER }))];
     for depth in 1..400 {
         let parent = &folders[depth - 1];
-        folders.push(hand.make(&json!({ "name": format!("level {depth}"), "mimeType": FOLDER, "parents": [parent] })));
+        folders.push(
+            hand.make(&json!({ "name": format!("level {depth}"), "mimeType": FOLDER, "parents": [parent] })),
+        );
     }
     let bottom = hand.make(&json!({ "name": "bottom", "mimeType": "text/plain", "parents": [folders[399]] }));
     hand.write(&bottom, "text/plain", b"down here", "");
@@ -565,7 +610,9 @@ fn a_shared_drive_is_set_back_in_the_name_of_an_organizer() {
     let (admin, drive) = (stage.domain.administrator(), stage.domain.shared_drives()[0].clone());
     stage.domain.only = [admin.clone()].into();
     let hand = stage.domain.hand(&admin);
-    let make = |name: &str, kind: &str, parent: &str| hand.make(&json!({ "name": name, "mimeType": kind, "parents": [parent] }));
+    let make = |name: &str, kind: &str, parent: &str| {
+        hand.make(&json!({ "name": name, "mimeType": kind, "parents": [parent] }))
+    };
     let folder = make("folder", FOLDER, &drive);
     let kept = make("kept.txt", "text/plain", &folder);
     hand.write(&kept, "text/plain", b"kept", "");
@@ -632,9 +679,15 @@ fn whatever_an_agent_did_is_undone_and_whatever_its_owner_did_since_stays() {
         for number in 0..12 {
             let parent = folders[drawn.below(folders.len())].clone();
             if number % 3 == 0 {
-                folders.push(hand.make(&json!({ "name": format!("f{number}"), "mimeType": FOLDER, "parents": [parent] })));
+                folders.push(
+                    hand.make(
+                        &json!({ "name": format!("f{number}"), "mimeType": FOLDER, "parents": [parent] }),
+                    ),
+                );
             } else {
-                let id = hand.make(&json!({ "name": format!("n{number}"), "mimeType": "text/plain", "parents": [parent] }));
+                let id = hand.make(
+                    &json!({ "name": format!("n{number}"), "mimeType": "text/plain", "parents": [parent] }),
+                );
                 hand.write(&id, "text/plain", format!("text {number}").as_bytes(), "");
                 files.push(id);
             }
@@ -707,8 +760,10 @@ fn whatever_an_agent_did_is_undone_and_whatever_its_owner_did_since_stays() {
         for id in &all {
             let found = file(&stage, &stage.user, &id_now(id));
             for name in TOLD {
-                let changed_since = touched.contains(&(id.clone(), name)) && present[id][name] != before[id][name];
-                let mut wanted = if changed_since { present[id][name].clone() } else { before[id][name].clone() };
+                let changed_since =
+                    touched.contains(&(id.clone(), name)) && present[id][name] != before[id][name];
+                let mut wanted =
+                    if changed_since { present[id][name].clone() } else { before[id][name].clone() };
                 if name == "parents" {
                     wanted = json!([id_now(wanted[0].as_str().unwrap())]);
                 }

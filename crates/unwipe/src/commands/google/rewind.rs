@@ -6,7 +6,7 @@ use connect::{
     plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _},
 };
 use google_recovery::{
-    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
+    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window, known_organizer,
 };
 use model::{Moment, SourceName};
 use service::{Installation, Secrets, StoredSource};
@@ -16,6 +16,7 @@ use super::StoredAccount;
 use crate::{
     arguments::{Apply, Rewind},
     connectors::{
+        files::failed,
         google::{GoogleConfig, StoredDomain, key_reference},
         selector::commit_of,
     },
@@ -118,9 +119,15 @@ fn look_again(
 ) -> Result<(), Failure> {
     let mut config = domain.config.clone();
     config.parts = vec![account.part];
-    // A shared drive is captured with the users in it.
-    if account.account.contains('@') {
-        config.users = vec![account.account.clone()];
+    match account.stream.as_str().strip_prefix("shared-drive/") {
+        None => config.users = vec![account.account.clone()],
+        // A shared drive is captured with one of its organizers; with everybody where none is known.
+        Some(drive) => {
+            let latest = commit_of(&domain.stored, domain.name.as_str(), "latest")?;
+            let organizer = known_organizer(&domain.stored, drive, latest)
+                .map_err(|error| failed(error, "who is in the shared drive cannot be found"))?;
+            config.users.extend(organizer);
+        }
     }
     let secrets = Secrets::new(installation.home(), &environment);
     let mut reader = config.reader(context, &secrets, true)?;
