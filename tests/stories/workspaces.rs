@@ -199,3 +199,88 @@ fn a_domain_whose_scopes_were_not_granted_is_not_protected() {
     assert!(outcome.stdout.contains("gmail.readonly"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("Domain-wide delegation"), "{}", outcome.stdout);
 }
+
+/// Makes a call of Drive as a program that a user let in.
+fn drive(domain: &Domain, user: &str, method: &str, path: &str, body: &Value) -> Value {
+    let app = App {
+        client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
+        client_secret: "secret".to_owned(),
+        display_text: "OpenClaw".to_owned(),
+        native: true,
+    };
+    let token = domain.running.with_tenant(|tenant| {
+        let grant = tenant.authorize(user, &app, &[scopes::DRIVE]).unwrap();
+        tenant.access_token(&grant).unwrap()
+    });
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(format!("{}/drive/v3/{path}", domain.running.url()))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(if body.is_null() { String::new() } else { body.to_string() })
+        .unwrap();
+    let mut answer = ureq::Agent::new_with_defaults().run(request).unwrap();
+    answer.body_mut().read_json().unwrap_or_default()
+}
+
+#[test]
+fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
+    let domain = Domain::start();
+    let unwipe = &domain.unwipe;
+    domain.protect();
+    let user = domain.user();
+    let make = |body: Value| drive(&domain, &user, "POST", "files", &body)["id"].as_str().unwrap().to_owned();
+    let folder = "application/vnd.google-apps.folder";
+    let trashed = make(json!({ "name": "Trashed", "mimeType": folder }));
+    make(json!({ "name": "in it.txt", "mimeType": "text/plain", "parents": [trashed] }));
+    let deleted = make(json!({ "name": "Deleted", "mimeType": folder }));
+    let inner = make(json!({ "name": "con/\u{202e}aux", "mimeType": folder, "parents": [deleted] }));
+    let document = make(
+        json!({ "name": "Plan", "mimeType": "application/vnd.google-apps.document", "parents": [inner] }),
+    );
+    for _ in 0..2 {
+        make(json!({ "name": "same.txt", "mimeType": "text/plain", "parents": [inner] }));
+    }
+    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
+    let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
+    let names = || {
+        let mut names: Vec<(String, bool)> = domain.running.with_tenant(|tenant| {
+            let id = tenant.user(&user).unwrap().id.clone();
+            let own =
+                tenant.drive_files().into_iter().filter(|file| file.drive.is_none() && file.owner == id);
+            own.map(|file| (file.name, file.trashed)).collect()
+        });
+        names.sort();
+        names
+    };
+    let before = names();
+    drive(&domain, &user, "PATCH", &format!("files/{trashed}"), &json!({ "trashed": true }));
+    drive(&domain, &user, "DELETE", &format!("files/{deleted}"), &Value::Null);
+
+    let (what, plan) = (format!("acme/drive/{user}@{calm}"), unwipe.argument("plan"));
+    let planned = unwipe.json(&["rewind", &what, "--plan", &plan]);
+    let counts = &planned["plan"]["counts"];
+    assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(5), &json!(1)), "{planned:#}");
+    unwipe.json(&["approve", &plan, "--yes"]);
+    let restore = unwipe.argument("restore.json");
+    let applied = unwipe.json(&["apply", &plan, "--credential", &restore]);
+    assert_eq!(applied["applied"]["counts"]["conflicts"], 0, "{applied:#}");
+    assert_eq!(names(), before);
+
+    let out = unwipe.argument("files");
+    // Forms and maps have no export: where there are some, the exit code says so.
+    let exported = unwipe.run(&["export", &what, "--to", &out, "--format", "files"]);
+    assert!([exit::DONE, exit::INCOMPLETE].contains(&exported.code()), "{exported}");
+    let index = std::fs::read_to_string(unwipe.path("files").join("index.jsonl")).unwrap();
+    let lines: BTreeMap<String, Value> = index
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|line| (line["id"].as_str().unwrap().to_owned(), line))
+        .collect();
+    assert_eq!(lines[&inner]["name"], "con/\u{202e}aux");
+    assert_eq!(lines[&document]["path"], "My Drive/Deleted/con__aux/Plan.docx");
+    let inside = unwipe.path("files").join("My Drive/Deleted/con__aux");
+    for name in ["Plan.docx", "same.txt", "same (2).txt"] {
+        assert!(inside.join(name).is_file(), "{name}");
+    }
+}

@@ -66,4 +66,28 @@ pub trait StoredHistory: Send + Sync {
 
     /// Reads the content that an item had after commit `at`.
     fn content(&self, stream: &StreamName, key: &str, at: u64) -> Result<Vec<u8>, StoredError>;
+
+    /// Begins to read the content that an item had after commit `at`: a large one is never in memory whole, where the vault
+    /// is a real one.
+    fn open<'a>(
+        &'a self,
+        stream: &StreamName,
+        key: &str,
+        at: u64,
+    ) -> Result<Box<dyn StoredBody + 'a>, StoredError> {
+        Ok(Box::new(WholeBody { content: self.content(stream, key, at)?, is_taken: false }))
+    }
+}
+
+/// A content that is in memory.
+struct WholeBody {
+    content: Vec<u8>,
+    is_taken: bool,
+}
+
+impl StoredBody for WholeBody {
+    fn next_portion(&mut self) -> Result<Option<&[u8]>, StoredError> {
+        let is_over = std::mem::replace(&mut self.is_taken, true) || self.content.is_empty();
+        Ok((!is_over).then_some(&self.content[..]))
+    }
 }

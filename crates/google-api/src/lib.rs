@@ -7,6 +7,7 @@ mod error;
 mod key;
 pub mod method;
 mod tokens;
+mod upload;
 mod vendor;
 mod write_api;
 
@@ -16,5 +17,6 @@ pub use error::{ApiError, Obstacle};
 pub use key::{KeyError, ServiceAccountKey};
 pub use method::{Method, Service, scope};
 pub use tokens::ServiceAccountTokens;
+pub use upload::UploadFailed;
 pub use vendor::Google;
 pub use write_api::{Change, WriteApi};

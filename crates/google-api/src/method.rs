@@ -26,7 +26,8 @@ pub mod scope {
     pub const AUDIT_READ: &str = "https://www.googleapis.com/auth/admin.reports.audit.readonly";
 }
 
-/// The scopes of a restore. None of them can delete anything for good.
+/// The scopes of a restore. Those of mail cannot delete anything for good. Drive has one scope for everything; no method
+/// of a restore deletes a file.
 pub mod restore_scope {
     /// Reads mail and changes its labels; moves into the trash and out of it.
     pub const GMAIL_MODIFY: &str = "https://www.googleapis.com/auth/gmail.modify";
@@ -34,6 +35,8 @@ pub mod restore_scope {
     pub const GMAIL_INSERT: &str = "https://www.googleapis.com/auth/gmail.insert";
     /// Makes labels.
     pub const GMAIL_LABELS: &str = "https://www.googleapis.com/auth/gmail.labels";
+    /// Reads and changes files. A narrower one knows only files that the same program made.
+    pub const DRIVE: &str = "https://www.googleapis.com/auth/drive";
 }
 
 /// A product with a quota and an address of its own.
@@ -213,6 +216,24 @@ methods! {
     RESTORE_DRAFTS_CREATE = Gmail "gmail.users.drafts.create", 10, GMAIL_MODIFY;
     /// A message, as it was.
     RESTORE_INSERT = Gmail "gmail.users.messages.insert", 25, GMAIL_INSERT;
+    /// One file, read again before and after it is changed.
+    RESTORE_FILES_GET = Drive "drive.files.get", 5, DRIVE;
+    /// Files by a search.
+    RESTORE_FILES_LIST = Drive "drive.files.list", 100, DRIVE;
+    /// Ids that files will have, so that none is made twice.
+    RESTORE_FILES_IDS = Drive "drive.files.generateIds", 5, DRIVE;
+    /// A file, as it was.
+    RESTORE_FILES_CREATE = Drive "drive.files.create", 50, DRIVE;
+    /// A file that is still there, set back.
+    RESTORE_FILES_UPDATE = Drive "drive.files.update", 50, DRIVE;
+    /// Who may do what with a file, read again.
+    RESTORE_PERMISSIONS_LIST = Drive "drive.permissions.list", 100, DRIVE;
+    /// A permission, given again.
+    RESTORE_PERMISSIONS_CREATE = Drive "drive.permissions.create", 50, DRIVE;
+    /// A permission, set back.
+    RESTORE_PERMISSIONS_UPDATE = Drive "drive.permissions.update", 50, DRIVE;
+    /// A permission, taken away again. No file is deleted by it.
+    RESTORE_PERMISSIONS_DELETE = Drive "drive.permissions.delete", 50, DRIVE;
 }
 
 #[cfg(test)]
@@ -231,6 +252,8 @@ mod tests {
         let may_delete = ["https://mail.google.com/"];
         for method in RESTORING {
             assert!(!may_delete.contains(&method.scope), "{}", method.name);
+            let deletes = method.name.ends_with("elete") || method.name.ends_with("emptyTrash");
+            assert!(!deletes || method.name == "drive.permissions.delete", "{}", method.name);
         }
     }
 }

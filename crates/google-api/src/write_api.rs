@@ -1,6 +1,6 @@
 //! Calls that change something. The reader of a domain has no access to them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use connect_http::{
     Access, Call, Client, QuotaError, Request, Workload, estimate,
@@ -21,21 +21,34 @@ pub struct Change {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Value,
-    media: Option<(&'static str, Vec<u8>)>,
+    media: Option<(Cow<'static, str>, Vec<u8>)>,
     idempotent: bool,
 }
 
 impl Change {
     /// Makes a POST that does the same when it is made twice.
     pub fn post(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
-        let (path, query) = (path.into(), Vec::new());
-        Self { method, verb: Verb::POST, path, query, body, media: None, idempotent: true }
+        Self::of(Verb::POST, method, path.into(), body)
+    }
+
+    /// Makes a PATCH.
+    pub fn patch(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
+        Self::of(Verb::PATCH, method, path.into(), body)
+    }
+
+    /// Makes a DELETE.
+    pub fn delete(method: &'static Method, path: impl Into<String>) -> Self {
+        Self::of(Verb::DELETE, method, path.into(), Value::Null)
+    }
+
+    const fn of(verb: Verb, method: &'static Method, path: String, body: Value) -> Self {
+        Self { method, verb, path, query: Vec::new(), body, media: None, idempotent: true }
     }
 
     /// Sends a content along with the body, which describes it.
     #[must_use]
-    pub fn with_media(mut self, media_type: &'static str, content: Vec<u8>) -> Self {
-        self.media = Some((media_type, content));
+    pub fn with_media(mut self, media_type: impl Into<Cow<'static, str>>, content: Vec<u8>) -> Self {
+        self.media = Some((plain(media_type.into()), content));
         self.query("uploadType", "multipart")
     }
 
@@ -82,11 +95,11 @@ impl WriteApi {
         self.client().call(&call).map(drop).map_err(|error| self.reading.error(error, change.method))
     }
 
-    fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.reading.client
     }
 
-    fn call(&self, subject: &str, change: &Change) -> Result<Call, ApiError> {
+    pub(crate) fn call(&self, subject: &str, change: &Change) -> Result<Call, ApiError> {
         let method = change.method;
         let mut request = Request::new(change.verb.clone(), self.reading.url(method.service, &change.path));
         for (name, value) in &change.query {
@@ -94,6 +107,7 @@ impl WriteApi {
         }
         request = match &change.media {
             Some((media_type, content)) => multipart(request, &change.body.to_string(), media_type, content),
+            None if change.body.is_null() => Ok(request),
             None => request.json(&change.body).map_err(Into::into),
         }
         .map_err(|source| ApiError::Answer { method: method.name, source })?;
@@ -118,6 +132,12 @@ fn boundary(description: &str, content: &[u8]) -> String {
         text.push_str(&format!("{byte:02x}"));
     }
     text
+}
+
+/// Takes a media type that can stand in a header; any other is that of bytes.
+pub(crate) fn plain(media_type: Cow<'static, str>) -> Cow<'static, str> {
+    let good = !media_type.is_empty() && media_type.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if good { media_type } else { Cow::Borrowed("application/octet-stream") }
 }
 
 /// Puts a description and a content into one body, as Google's uploads take it.

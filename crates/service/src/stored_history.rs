@@ -1,8 +1,9 @@
 //! A source's past item by item: what changed between two commits, and how each item was.
 
 use catalog::Version;
-use connect::{StoredError, StoredHistory, StoredVersion};
+use connect::{StoredBody, StoredError, StoredHistory, StoredVersion};
 use model::StreamName;
+use vault::reader::ContentReader;
 
 use crate::stored::{StoredSource, catalog_failed, content_failed, stored_item};
 
@@ -48,5 +49,27 @@ impl StoredHistory for StoredSource {
         let (_, content) =
             self.item_at(stream, key, at)?.ok_or_else(|| StoredError::Missing { what: key.to_owned() })?;
         self.reader().read_all(&content).map_err(|error| content_failed(key, error))
+    }
+
+    fn open<'a>(
+        &'a self,
+        stream: &StreamName,
+        key: &str,
+        at: u64,
+    ) -> Result<Box<dyn StoredBody + 'a>, StoredError> {
+        let (_, content) =
+            self.item_at(stream, key, at)?.ok_or_else(|| StoredError::Missing { what: key.to_owned() })?;
+        Ok(Box::new(Opened { reader: self.reader().open_content(content), key: key.to_owned() }))
+    }
+}
+
+struct Opened<'a> {
+    reader: ContentReader<'a>,
+    key: String,
+}
+
+impl StoredBody for Opened<'_> {
+    fn next_portion(&mut self) -> Result<Option<&[u8]>, StoredError> {
+        self.reader.next_portion().map_err(|error| content_failed(&self.key, error))
     }
 }

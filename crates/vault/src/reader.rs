@@ -7,6 +7,7 @@ mod open_pack;
 mod restore;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -103,7 +104,12 @@ impl VaultReader {
 
     /// Reads a content from its beginning; its digest is checked at the end.
     pub fn read_content<'a>(&'a self, content: &'a Content) -> ContentReader<'a> {
-        ContentReader::new(self, content)
+        ContentReader::new(self, Cow::Borrowed(content))
+    }
+
+    /// Reads a content portion by portion whose place nobody else keeps.
+    pub fn open_content(&self, content: Content) -> ContentReader<'_> {
+        ContentReader::new(self, Cow::Owned(content))
     }
 
     /// Reads a part of a content. Every frame is authentic; the digest of the whole is not checked.

@@ -19,6 +19,12 @@ pub enum PlanningError {
         /// Whose it is.
         mailbox: String,
     },
+    /// Nobody is known who may write everything into a shared drive.
+    #[error("the shared drive {drive} has no organizer in whose name it could be written")]
+    NoOrganizer {
+        /// Its id.
+        drive: String,
+    },
     /// The configured quota allows nothing.
     #[error("the restore could never end")]
     Quota(#[from] QuotaError),
@@ -29,6 +35,10 @@ impl PlanningError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownMailbox { .. } => Some("unwipe find SOURCE lists what is stored".to_owned()),
+            Self::NoOrganizer { .. } => Some(
+                "make somebody in the domain its manager, then capture; or bring it to a user with --to-user"
+                    .to_owned(),
+            ),
             Self::Quota(_) => Some("set the quota of this source in unwipe.toml".to_owned()),
             Self::Stored(_) | Self::Folder(_) | Self::Write(_) => None,
         }

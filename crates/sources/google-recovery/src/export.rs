@@ -1,8 +1,11 @@
-//! Writing mail to files that any program reads: one mbox, or a file for each message.
+//! Writing what is stored to files that any program reads: mail as one mbox or a file for each message, a drive as a tree.
 //!
-//! Beside them stands `messages.jsonl`, which has what the formats have no place for: labels, threads, ids.
+//! Beside them stands a list, `messages.jsonl` or `index.jsonl`, which has what the formats have no place for: labels,
+//! threads, ids, permissions.
 
+mod files;
 mod mbox;
+mod names;
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +19,11 @@ use std::{
 use connect::{Progress, StoredBody, StoredError, StoredItem, StoredItems};
 use jiff::Timestamp;
 use model::StreamName;
-use ports::files::{self, FileError};
+use ports::files::{FileError, create_folder};
 use serde::Serialize;
 use source_google::gmail::{MESSAGE_PREFIX, MessageAttributes};
 
+pub use self::files::{DriveSelection, ExportedFiles, export_files};
 use self::mbox::Mbox;
 
 /// What is written.
@@ -53,14 +57,14 @@ pub struct ExportedMail {
     pub bytes: u64,
 }
 
-/// Why mail was not written.
+/// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The vault does not give a message.
-    #[error("a message cannot be read from the vault")]
+    /// The vault does not give an item.
+    #[error("an item cannot be read from the vault")]
     Stored(#[from] StoredError),
 }
 
@@ -90,7 +94,7 @@ pub fn export_mail(
     format: MailFormat,
     progress: &dyn Progress,
 ) -> Result<ExportedMail, ExportError> {
-    files::create_folder(folder)?;
+    create_folder(folder)?;
     let list_path = folder.join("messages.jsonl");
     let mbox = match format {
         MailFormat::Mbox => {

@@ -67,15 +67,26 @@ impl Journal {
 
     /// Writes down what was made, durably.
     pub(crate) fn note(&self, made: Made) -> Result<(), WriteError> {
-        let mut line = serde_json::to_vec(&made).map_err(|error| WriteError::Plan(Box::new(error)))?;
-        line.push(b'\n');
+        self.note_all(&[made])
+    }
+
+    /// Writes down several at once.
+    pub(crate) fn note_all(&self, all: &[Made]) -> Result<(), WriteError> {
+        let mut lines = Vec::new();
+        for made in all {
+            serde_json::to_writer(&mut lines, made).map_err(|error| WriteError::Plan(Box::new(error)))?;
+            lines.push(b'\n');
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
         let mut content = self.lock();
         let written = content.open(&self.path).and_then(|file| {
-            file.write_all(&line)?;
+            file.write_all(&lines)?;
             file.sync_data()
         });
         written.map_err(|error| failed(FileError::new("write", &self.path, error)))?;
-        content.take(made);
+        all.iter().cloned().for_each(|made| content.take(made));
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! after the window stays as it is and is listed. [`Planner`] has a call for each kind of thing; each kind is a module
 //! with its decisions, its steps, and what they promise.
 
+mod drive;
 mod error;
 pub mod export;
 mod journal;
@@ -16,6 +17,7 @@ mod request;
 mod step;
 mod writer;
 
+pub use drive::known_organizer;
 pub use error::PlanningError;
 pub use mail::known_history;
 pub use planner::Planner;

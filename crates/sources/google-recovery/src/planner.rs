@@ -112,7 +112,7 @@ impl<'p> Planner<'p> {
             Action::Create | Action::Redefine => self.counts.objects += rows,
             Action::Revert | Action::Advance => self.counts.reverted += rows,
         }
-        self.promised.insert(new.promise);
+        self.promise(new.promise);
         self.steps.push(Step {
             number,
             title: new.title,
@@ -124,6 +124,11 @@ impl<'p> Planner<'p> {
         });
         self.attachments.push(attachment);
         Ok(())
+    }
+
+    /// Says that something of a kind comes back in a way.
+    pub(crate) fn promise(&mut self, promise: (&'static str, Way)) {
+        self.promised.insert(promise);
     }
 
     fn attach<T: Serialize>(&self, name: &str, rows: &[T]) -> Result<Attachment, PlanningError> {

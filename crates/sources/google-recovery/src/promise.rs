@@ -1,8 +1,9 @@
 use connect::fidelity::Fidelity;
 
-use crate::mail;
+use crate::{drive, mail};
 
 /// Returns what comes back how: for each kind of item and each way of bringing it back.
 pub fn promises() -> Vec<Fidelity> {
-    mail::promises()
+    let parts = [mail::promises(), drive::promises()];
+    parts.into_iter().flatten().collect()
 }

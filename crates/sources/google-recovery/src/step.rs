@@ -12,7 +12,7 @@ use connect::{
 use google_api::{ApiError, Obstacle, WriteApi};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{journal::Journal, mail::MailStep};
+use crate::{drive::DriveStep, journal::Journal, mail::MailStep};
 
 /// What only this connector understands of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ use crate::{journal::Journal, mail::MailStep};
 pub(crate) enum StepDetails {
     /// Messages of a mailbox.
     Mail(MailStep),
+    /// Files of a drive.
+    Drive(DriveStep),
 }
 
 impl StepDetails {
@@ -30,6 +32,7 @@ impl StepDetails {
     fn work(&self) -> &dyn StepWork {
         match self {
             Self::Mail(step) => step,
+            Self::Drive(step) => step,
         }
     }
 }

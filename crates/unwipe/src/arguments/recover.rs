@@ -116,4 +116,6 @@ pub(crate) enum ExportFormat {
     Mbox,
     /// A file for each message of a mailbox, byte for byte
     Eml,
+    /// The files of a drive as a tree of folders, with a list of all that is known of them
+    Files,
 }

@@ -33,7 +33,8 @@ pub(crate) use self::{
 
 const PAGE_ROWS: u32 = 1000;
 /// What the streams of accounts begin with, and the part of the service that each holds.
-const STREAMS: [(&str, Part); 1] = [("gmail/", Part::Gmail)];
+const STREAMS: [(&str, Part); 3] =
+    [("gmail/", Part::Gmail), ("drive/", Part::Drive), ("shared-drive/", Part::Drive)];
 
 /// Checks a domain that is to be protected, scope by scope, and returns its settings with what was found.
 pub(crate) fn protect(
@@ -197,7 +198,7 @@ impl StoredAccount {
             STREAMS.iter().find_map(of)
         });
         known.ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("{} names nobody's mail", printable(what)))
+            Failure::new(Exit::Usage, format!("{} names nothing that is brought back", printable(what)))
                 .hint(format!("unwipe find {0}; such as {0}/gmail/ANNA@EXAMPLE.ORG@MOMENT", domain.name))
         })
     }

@@ -1,4 +1,7 @@
-use std::io::{self, Read};
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
 
 use super::{VaultReader, assemble::Assembler};
 use crate::{Content, VaultError, content::ContentDigest};
@@ -6,7 +9,7 @@ use crate::{Content, VaultError, content::ContentDigest};
 /// Reads a content from beginning to end.
 pub struct ContentReader<'a> {
     reader: &'a VaultReader,
-    content: &'a Content,
+    content: Cow<'a, Content>,
     assembler: Assembler<'a>,
     digest: Option<ContentDigest>,
     portion: Vec<u8>,
@@ -18,7 +21,7 @@ pub struct ContentReader<'a> {
 const PORTION_BYTES: u64 = 4 << 20;
 
 impl<'a> ContentReader<'a> {
-    pub(super) fn new(reader: &'a VaultReader, content: &'a Content) -> Self {
+    pub(super) fn new(reader: &'a VaultReader, content: Cow<'a, Content>) -> Self {
         Self {
             reader,
             content,

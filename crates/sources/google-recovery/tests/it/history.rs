@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use connect::{
-    StoredError, StoredHistory, StoredItem, StoredVersion,
+    Progress, StoredBody, StoredError, StoredHistory, StoredItem, StoredItems, StoredVersion, TakeItem,
     testing::{HeldItem, HeldItems, MemorySink},
 };
 use model::{Item, StreamName};
@@ -79,5 +79,40 @@ impl StoredHistory for MemoryHistory {
     fn content(&self, stream: &StreamName, key: &str, at: u64) -> Result<Vec<u8>, StoredError> {
         let missing = || StoredError::Missing { what: key.to_owned() };
         self.held(stream, key, at).ok_or_else(missing)?.content.clone().map_err(|_| missing())
+    }
+}
+
+/// A content that is handed out in two portions.
+struct Halves<'c>(&'c [u8]);
+
+impl StoredBody for Halves<'_> {
+    fn next_portion(&mut self) -> Result<Option<&[u8]>, StoredError> {
+        let (next, rest) = self.0.split_at(self.0.len().div_ceil(2));
+        self.0 = rest;
+        Ok((!next.is_empty()).then_some(next))
+    }
+}
+
+impl StoredItems for MemoryHistory {
+    fn each(
+        &self,
+        stream: &StreamName,
+        at: u64,
+        take: &TakeItem<'_>,
+        _progress: &dyn Progress,
+    ) -> Result<(), StoredError> {
+        for ((_, key), held) in self.states[at as usize - 1].iter().filter(|((of, _), _)| of == stream) {
+            if let Ok(content) = &held.content {
+                take(&version(stream, key, at, held).item, &mut Halves(content))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unread(&self, stream: &StreamName, at: u64, limit: u32) -> Result<Vec<String>, StoredError> {
+        let unread = self.states[at as usize - 1]
+            .iter()
+            .filter(|((of, _), held)| of == stream && held.content.is_err());
+        Ok(unread.map(|((_, key), _)| key.clone()).take(limit as usize).collect())
     }
 }

@@ -5,6 +5,11 @@
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
+mod drive;
+#[path = "../../../google/tests/it/drives.rs"]
+#[allow(dead_code, reason = "the tests of the reader use all of it")]
+mod drives;
+mod export;
 mod history;
 mod mail;
 mod stage;

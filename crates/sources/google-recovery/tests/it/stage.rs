@@ -34,7 +34,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts a domain and captures it once: commit 1.
     pub(crate) fn new(parts: &[Part]) -> Self {
-        let mut domain = Domain::start(parts);
+        Self::of(Domain::start(parts))
+    }
+
+    /// Captures a domain once: commit 1.
+    pub(crate) fn of(mut domain: Domain) -> Self {
         let users = domain.users();
         let (user, other) = (users[1].clone(), users[2].clone());
         // Reading more would take longer and say no more.

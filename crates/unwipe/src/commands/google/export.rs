@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use catalog::Catalog;
 use connect::StoredItems as _;
-use google_recovery::export::{MailFormat, MailSelection, export_mail};
+use google_recovery::export::{
+    DriveSelection, ExportedFiles, MailFormat, MailSelection, export_files, export_mail,
+};
 use model::StreamName;
 use serde::Serialize;
-use source_google::{RecordAttributes, gmail::LABEL_PREFIX};
+use source_google::{Part, RecordAttributes, gmail::LABEL_PREFIX};
 
 use super::{PAGE_ROWS, StoredAccount};
 use crate::{
@@ -32,13 +34,25 @@ struct Exported {
     unread_keys: Vec<String>,
 }
 
-/// Writes a mailbox as it was into files.
+/// Writes an account's things of one kind as they were into files.
 pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export) -> Result<Exit, Failure> {
-    let mailbox = StoredAccount::of(domain, &options.what)?;
+    let account = StoredAccount::of(domain, &options.what)?;
+    match account.part {
+        Part::Drive => export_drive(context, domain, options, account),
+        _ => export_mailbox(context, domain, options, account),
+    }
+}
+
+fn export_mailbox(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    mailbox: StoredAccount,
+) -> Result<Exit, Failure> {
     let format = match options.format {
         ExportFormat::Mbox => MailFormat::Mbox,
         ExportFormat::Eml => MailFormat::Eml,
-        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal => {
+        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal | ExportFormat::Files => {
             return Err(Failure::new(Exit::Usage, "mail is written as mbox or eml")
                 .hint("--format mbox, or --format eml"));
         }
@@ -78,6 +92,67 @@ pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export)
                 "not there {}: it could not be read when it was captured\n",
                 printable(key)
             ));
+        }
+        text
+    })?;
+    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+#[derive(Serialize)]
+struct ExportedDrive {
+    source: String,
+    drive: String,
+    folder: String,
+    commit: u64,
+    #[serde(flatten)]
+    written: ExportedFiles,
+    unread_keys: Vec<String>,
+}
+
+/// Writes a drive as it was into a tree of files.
+fn export_drive(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    drive: StoredAccount,
+) -> Result<Exit, Failure> {
+    if options.format != ExportFormat::Files {
+        return Err(Failure::new(Exit::Usage, "a drive is written as files").hint("--format files"));
+    }
+    let selection = DriveSelection { stream: drive.stream, at: domain.at };
+    let progress = context.progress();
+    let written = export_files(&domain.stored, &selection, &options.to, &*progress)
+        .map_err(|error| Failure::because(Exit::Failed, "the drive was not written", error))?;
+    let unread = domain
+        .stored
+        .unread(&selection.stream, domain.at, UNREAD_SHOWN_MAX)
+        .map_err(|error| failed(error, "what could not be read is not known"))?;
+    let exported = ExportedDrive {
+        source: domain.name.to_string(),
+        drive: drive.account,
+        folder: options.to.display().to_string(),
+        commit: domain.at,
+        written,
+        unread_keys: unread,
+    };
+    context.output.result(&exported, || {
+        let ExportedFiles { files, folders, bytes: size, unreadable, .. } = &exported.written;
+        let mut text = format!(
+            "{}: {} files in {} folders, {} in {}\n",
+            exported.drive,
+            count(*files),
+            count(*folders),
+            bytes(*size),
+            exported.folder
+        );
+        for key in &exported.unread_keys {
+            text.push_str(&format!(
+                "not there {}: it could not be read when it was captured\n",
+                printable(key)
+            ));
+        }
+        if *unreadable > u64::from(UNREAD_SHOWN_MAX) {
+            text.push_str(&format!("{} altogether are not there: see index.jsonl\n", count(*unreadable)));
         }
         text
     })?;

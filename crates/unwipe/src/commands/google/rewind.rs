@@ -6,7 +6,7 @@ use connect::{
     plan::{ApplyMode, Plan, PlanFolder},
 };
 use google_recovery::{
-    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
+    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window, known_organizer,
 };
 use model::{Moment, SourceName};
 use service::{Installation, Secrets, StoredSource};
@@ -16,6 +16,7 @@ use super::StoredAccount;
 use crate::{
     arguments::{Apply, Rewind},
     connectors::{
+        files::failed,
         google::{GoogleConfig, StoredDomain, key_reference},
         selector::commit_of,
     },
@@ -95,7 +96,8 @@ pub(crate) fn plan_account(
     let mut planner = Planner::new(stored, folder, &settings, domain.config.threads as u32);
     let planned = match account.part {
         Part::Gmail => planner.mail(&request),
-        Part::Directory | Part::Drive | Part::Calendar | Part::Contacts | Part::Audit => {
+        Part::Drive => planner.drive(&request),
+        Part::Directory | Part::Calendar | Part::Contacts | Part::Audit => {
             return Err(Failure::new(Exit::Usage, "this part of a domain is not brought back yet"));
         }
     };
@@ -117,7 +119,16 @@ fn look_again(
 ) -> Result<(), Failure> {
     let mut config = domain.config.clone();
     config.parts = vec![account.part];
-    config.users = vec![account.account.clone()];
+    match account.stream.as_str().strip_prefix("shared-drive/") {
+        None => config.users = vec![account.account.clone()],
+        // A shared drive is captured with one of its organizers; with everybody where none is known.
+        Some(drive) => {
+            let latest = commit_of(&domain.stored, domain.name.as_str(), "latest")?;
+            let organizer = known_organizer(&domain.stored, drive, latest)
+                .map_err(|error| failed(error, "who is in the shared drive cannot be found"))?;
+            config.users.extend(organizer);
+        }
+    }
     let secrets = Secrets::new(installation.home(), &environment);
     let mut reader = config.reader(context, &secrets, true)?;
     match installation.capture(&domain.name, &mut reader, &environment, &Stop::default()) {
