@@ -78,6 +78,7 @@ struct Account {
     plan: String,
     planned_duration_s: Option<u64>,
     set_back: u64,
+    taken_away: u64,
     made_anew: u64,
     left_alone: u64,
     planned_ms: u64,
@@ -155,6 +156,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
         plan: plan.hash()?.to_string(),
         planned_duration_s: plan.duration_s,
         set_back: report.counts.reverted,
+        taken_away: report.counts.removed,
         made_anew: report.counts.inserted,
         left_alone: report.counts.conflicts + plan.counts.conflicts,
         planned_ms: planned.saturating_sub(begun).as_millis() as u64,
@@ -415,6 +417,7 @@ fn text(context: &Context, account: &Account) -> String {
     page.section("What was undone");
     page.fact("plan", "one, approved by the owner's key");
     page.fact("set back to what they were", &count(account.set_back));
+    page.fact("links and accesses taken away", &count(account.taken_away));
     page.fact("made anew, once", &count(account.made_anew));
     page.fact("left alone", &count(account.left_alone));
     let millis = |ms: u64| duration(Duration::from_millis(ms));

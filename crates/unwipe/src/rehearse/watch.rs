@@ -62,8 +62,8 @@ impl Watch {
                 }
                 let filter = EventFilter { from: None, until: None, severity, limit: EVENTS_MAX };
                 let events = installation.catalog(&source)?.events(filter)?;
-                let new = events.len().checked_sub(known + 1).and_then(|index| events.get(index));
-                if let (Some(event), Some(begun)) = (new, begun) {
+                // The oldest come first.
+                if let (Some(event), Some(begun)) = (events.get(known), begun) {
                     let after_ms = clock.elapsed().saturating_sub(begun).as_millis() as u64;
                     return Ok(Some(Found { effects: effects(event), after_items: items, after_ms }));
                 }
