@@ -7,3 +7,4 @@
 mod domain;
 mod history;
 mod mail;
+mod stage;
