@@ -8,9 +8,7 @@ use std::{
 
 use connect::{
     Progress, Stop, StoredHistory,
-    plan::{
-        AppliedReport, ApplyMode, Attachments, Plan, PlanFolder, SourceWriter, Verification, WriteError,
-    },
+    plan::{AppliedReport, ApplyMode, Attachments, Plan, PlanFolder, SourceWriter, Verification, WriteError},
 };
 use connect_conformance::{Conditions, Furnishing, Never, Place, Restorable, Undo};
 use connect_http::TokenCache;
@@ -20,7 +18,7 @@ use model::{Moment, Redacted};
 use ports::SeededRandom;
 use source_google::gmail::{MailboxPosition, mailbox_stream};
 
-use crate::subject::{MailSubject, settings};
+use crate::subjects::mail::MailSubject;
 
 /// A writer with the identity that it acts with.
 struct Writer<'a> {
@@ -58,13 +56,13 @@ impl SourceWriter for Writer<'_> {
 }
 
 fn api(subject: &MailSubject, conditions: &Conditions) -> WriteApi {
-    let text = subject.domain.running.with_tenant(|tenant| {
+    let text = subject.shared.domain.running.with_tenant(|tenant| {
         let email = tenant.service_accounts().nth(1).unwrap().email.clone();
         tenant.key_file(&email).unwrap()
     });
     let key = ServiceAccountKey::of_json(&Redacted::new(text)).unwrap();
     let client_id = key.client_id.clone();
-    let clock = Arc::clone(&subject.domain.clock) as Arc<dyn ports::Clock>;
+    let clock = Arc::clone(&subject.shared.domain.clock) as Arc<dyn ports::Clock>;
     let source = ServiceAccountTokens::new(key, Arc::clone(&conditions.transport), Arc::clone(&clock));
     let parts = ApiParts {
         transport: Arc::clone(&conditions.transport),
@@ -74,7 +72,7 @@ fn api(subject: &MailSubject, conditions: &Conditions) -> WriteApi {
         random: Arc::new(SeededRandom::new(3)),
         stop: Stop::default(),
     };
-    WriteApi::new(parts, settings(&subject.domain, conditions.paced))
+    WriteApi::new(parts, subject.shared.api(conditions.paced))
 }
 
 impl Restorable for MailSubject {
@@ -100,7 +98,7 @@ impl Restorable for MailSubject {
             source: "acme".to_owned(),
             made_at: Moment::from_micros(2),
         };
-        plan_mail(undo.past, &request, &heading, folder, &settings(&self.domain, conditions.paced)).unwrap()
+        plan_mail(undo.past, &request, &heading, folder, &self.shared.api(conditions.paced)).unwrap()
     }
 
     fn writer<'a>(

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
+mod conformance;
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
 mod history;
 mod mail;
+mod subjects;

@@ -1,13 +1,13 @@
-//! The reader of mail, held against the rules of `docs/reference/connector-rules.md`.
+//! Each part of the reader, held against the rules of `docs/reference/connector-rules.md`.
 //!
-//! To hold another part of the domain against them: a subject beside `subject.rs`, and a module like `mail` here.
+//! To hold another part against them: a subject beside `subjects/mail.rs`, and a module like `mail` here.
 
 mod mail {
     use std::sync::Arc;
 
     use connect_conformance::{Furnishing, Subject};
 
-    use crate::subject::MailSubject;
+    use crate::subjects::mail::MailSubject;
 
     fn start(furnishing: &Furnishing) -> Arc<dyn Subject> {
         Arc::new(MailSubject::start(furnishing))

@@ -1,126 +1,45 @@
 //! What the conformance suite is told of mail.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
-use connect::{Silent, SourceReader, testing::HeldItems};
+use connect::{SourceReader, testing::HeldItems};
 use connect_conformance::{Act, Conditions, Fact, Furnishing, Never, Place, Spending, State, Subject};
-use connect_http::{HttpSettings, HttpTransport, PoolSettings, Request, Transport};
-use google_api::ApiSettings;
-use google_tenant::{App, Effect, Fault, Overrun, Pool, QuotaSettings, Size, Tenant, When, scopes};
+use connect_http::{Request, Transport};
+use google_tenant::{Effect, Fault, Tenant, When, scopes};
 use model::StreamName;
-use ports::{ManualClock, SeededRandom};
-use serde_json::{Value, json};
-use source_google::{GoogleReader, GoogleSettings, Part, RecordAttributes, gmail::MessageAttributes};
+use ports::ManualClock;
+use serde_json::json;
+use source_google::{Part, RecordAttributes, gmail::MessageAttributes};
 
-use crate::domain::Domain;
+use super::shared::{Modelled, Shared};
 
-/// Units of quota in a minute, and at once after a rest, where it is modelled.
-const UNITS_PER_MINUTE: u64 = 600;
-const BURST_UNITS: u64 = 100;
+const QUOTA: Modelled = Modelled { service: "gmail", units_per_minute: 300 };
 
 /// A simulated domain of which some mailboxes are read.
 pub(crate) struct MailSubject {
-    pub(crate) domain: Domain,
-    users: BTreeSet<String>,
-    limited: bool,
-    made: AtomicU64,
-}
-
-/// Returns the pools of Gmail's modelled quota, or none.
-pub(crate) fn settings(domain: &Domain, paced: bool) -> ApiSettings {
-    let pool = PoolSettings {
-        units: UNITS_PER_MINUTE,
-        per: Duration::from_mins(1),
-        burst: BURST_UNITS,
-        concurrent: None,
-    };
-    let mut settings =
-        ApiSettings { address: Some(domain.running.url().to_owned()), ..ApiSettings::default() };
-    settings.pools.clear();
-    if paced {
-        settings.pools.insert("gmail/project".to_owned(), pool);
-    }
-    settings
+    pub(crate) shared: Shared,
 }
 
 impl MailSubject {
     pub(crate) fn start(furnishing: &Furnishing) -> Self {
-        let domain = Domain::with(&[Part::Gmail], |settings| {
-            // Administrators and accounts that cannot be read come on top.
-            let (users, messages) = (furnishing.users as u32 + 6, furnishing.items as u32);
-            settings.size = Size { users, messages, files: 1, events: 1, contacts: 1 };
-            settings.seed = furnishing.seed;
-            if furnishing.limited {
-                let pool = Pool { project: UNITS_PER_MINUTE, user: 1_000_000 };
-                settings.quota = QuotaSettings {
-                    pools: [("gmail".to_owned(), pool)].into(),
-                    overrun: Overrun::Mixed,
-                    ..QuotaSettings::unlimited()
-                };
-            }
+        let shared = Shared::start(furnishing, Part::Gmail, QUOTA, |settings| {
+            settings.size.messages = furnishing.items as u32;
         });
-        let admins: BTreeSet<String> = domain.running.with_tenant(|tenant| {
-            let admins = tenant.users().iter().filter(|user| user.is_admin || user.is_delegated_admin);
-            admins.map(|user| user.primary_email.clone()).collect()
-        });
-        let users = domain.users().into_iter().filter(|user| !admins.contains(user));
-        let users = users.take(furnishing.users).collect();
-        Self { domain, users, limited: furnishing.limited, made: AtomicU64::new(0) }
+        Self { shared }
     }
 
     /// Returns the first of the users.
     #[allow(dead_code, reason = "the tests of restores ask for it")]
     pub(crate) fn first_user(&self) -> &str {
-        self.users.iter().next().unwrap()
-    }
-
-    fn next(&self) -> u64 {
-        self.made.fetch_add(1, Ordering::SeqCst)
-    }
-
-    fn tenant<T>(&self, act: impl FnOnce(&mut Tenant) -> T) -> T {
-        self.domain.running.with_tenant(act)
+        self.shared.users.iter().next().unwrap()
     }
 
     /// Puts a label on a message that nobody ever had, and takes others off.
     fn relabel(&self, place: &Place, name: &str, off: &[&str]) {
-        let (agent, id) = (self.domain.agent(user_of(&place.stream)), id_of(place));
-        let label = agent.post("labels", &json!({ "name": format!("{name} {}", self.next()) }));
+        let (agent, id) = (self.shared.domain.agent(user_of(&place.stream)), id_of(place));
+        let label = agent.post("labels", &json!({ "name": format!("{name} {}", self.shared.next()) }));
         let body = json!({ "addLabelIds": [label["id"]], "removeLabelIds": off });
         agent.post(&format!("messages/{id}/modify"), &body);
-    }
-
-    /// Suspends a user, or ends that, as an administrator does it.
-    fn suspend(&self, user: &str, suspended: bool) {
-        let app = App {
-            client_id: "523456789012-console.apps.googleusercontent.com".to_owned(),
-            client_secret: "secret".to_owned(),
-            display_text: "Admin console".to_owned(),
-            native: true,
-        };
-        let token = self.tenant(|tenant| {
-            let admin = tenant.administrator().unwrap().to_owned();
-            let grant = tenant.authorize(&admin, &app, &[scopes::USER]).unwrap();
-            tenant.access_token(&grant).unwrap()
-        });
-        let url = format!("{}/admin/directory/v1/users/{user}", self.domain.running.url());
-        let request = ureq::patch(url).header("authorization", format!("Bearer {token}"));
-        request.send_json(json!({ "suspended": suspended })).unwrap();
-    }
-
-    /// Gives the reader's service account scopes over the domain.
-    fn delegate(&self, scopes: &[&str]) {
-        self.tenant(|tenant| {
-            let id = tenant.service_accounts().next().unwrap().client_id.clone();
-            tenant.delegate(&id, scopes.iter().copied());
-        });
     }
 }
 
@@ -146,31 +65,21 @@ fn label_name(held: &HeldItems, stream: &str, id: &str) -> String {
 
 impl Subject for MailSubject {
     fn clock(&self) -> Arc<ManualClock> {
-        Arc::clone(&self.domain.clock)
+        Arc::clone(&self.shared.domain.clock)
     }
 
     fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(HttpTransport::new(HttpSettings::default()).unwrap())
+        Shared::transport()
     }
 
     fn reader(&self, conditions: &Conditions) -> Box<dyn SourceReader> {
-        let settings = GoogleSettings {
-            admin: self.tenant(|tenant| tenant.administrator().unwrap().to_owned()),
-            parts: [Part::Gmail].into(),
-            users: self.users.clone(),
-            api: settings(&self.domain, conditions.paced),
-            threads: conditions.threads,
-            clock: Arc::clone(&self.domain.clock) as _,
-            random: Arc::new(SeededRandom::new(7)),
-        };
-        let transport = Arc::clone(&conditions.transport);
-        Box::new(GoogleReader::new(self.domain.key(), transport, settings, Arc::new(Silent)))
+        self.shared.reader(conditions)
     }
 
     fn real(&self) -> State {
         let mut real = State::new();
-        for user in &self.users {
-            self.tenant(|tenant| {
+        for user in &self.shared.users {
+            self.shared.tenant(|tenant| {
                 tenant.each_letter(user, |letter| {
                     let labels = letter.labels.iter().cloned().collect();
                     let fact = Fact::new(&letter.raw, words(&labels, letter.internal_date));
@@ -193,35 +102,42 @@ impl Subject for MailSubject {
     }
 
     fn act(&self, act: Act<'_>) -> Result<(), Never> {
+        self.shared.rest();
         match act {
             Act::Add(stream) => {
-                let number = self.next();
-                let text = format!("Message-ID: <new-{number}@x.test>\r\nSubject: new {number}\r\n\r\nnew\r\n");
-                self.tenant(|tenant| tenant.deliver(user_of(stream), text.as_bytes()).unwrap());
+                let number = self.shared.next();
+                let text =
+                    format!("Message-ID: <new-{number}@x.test>\r\nSubject: new {number}\r\n\r\nnew\r\n");
+                self.shared.tenant(|tenant| tenant.deliver(user_of(stream), text.as_bytes()).unwrap());
             }
             Act::ChangeAttributes(place) => self.relabel(place, "Seen", &["UNREAD"]),
             Act::Move(place) => self.relabel(place, "Moved", &["INBOX"]),
-            Act::ChangeContent(_) => return Err(Never("a message never changes; another one takes its place")),
+            Act::ChangeContent(_) => {
+                return Err(Never("a message never changes; another one takes its place"));
+            }
             Act::Remove(place) => {
                 let path = format!("messages/{}/trash", id_of(place));
-                self.domain.agent(user_of(&place.stream)).post(&path, &json!({}));
+                self.shared.domain.agent(user_of(&place.stream)).post(&path, &json!({}));
             }
             Act::RemoveForGood(place) => {
-                self.domain.agent(user_of(&place.stream)).delete(&format!("messages/{}", id_of(place)));
+                self.shared
+                    .domain
+                    .agent(user_of(&place.stream))
+                    .delete(&format!("messages/{}", id_of(place)));
             }
-            Act::ExpireFeed(stream) => self.tenant(|tenant| tenant.expire_history(user_of(stream))),
-            Act::Suspend(stream) => self.suspend(user_of(stream), true),
-            Act::Reinstate(stream) => self.suspend(user_of(stream), false),
+            Act::ExpireFeed(stream) => self.shared.tenant(|tenant| tenant.expire_history(user_of(stream))),
+            Act::Suspend(stream) => self.shared.suspend(user_of(stream), true),
+            Act::Reinstate(stream) => self.shared.suspend(user_of(stream), false),
             Act::DenyItem(_) => return Err(Never("whoever may read a mailbox may read all of its messages")),
             Act::MakeUnsupported(_) => return Err(Never("every message has a raw text")),
-            Act::FailItem(place) => self.tenant(|tenant| {
+            Act::FailItem(place) => self.shared.tenant(|tenant| {
                 let fault = Fault::new("gmail.users.messages.get", When::Always, Effect::Backend(500));
                 tenant.fault(Fault { user: Some(user_of(&place.stream).to_owned()), ..fault });
             }),
-            Act::DenyScope => self.delegate(&[scopes::USER_READONLY]),
+            Act::DenyScope => self.shared.delegate(&[scopes::USER_READONLY]),
             Act::Lift => {
-                self.tenant(Tenant::lift_faults);
-                self.delegate(scopes::READING);
+                self.shared.tenant(Tenant::lift_faults);
+                self.shared.delegate(scopes::READING);
             }
         }
         Ok(())
@@ -244,25 +160,10 @@ impl Subject for MailSubject {
     }
 
     fn spending(&self) -> Result<Spending, Never> {
-        assert!(self.limited, "nothing is limited");
-        let (units, refusals) = self.tenant(|tenant| {
-            let users = self.users.iter();
-            (users.map(|user| tenant.spent("gmail", user)).sum(), tenant.quota_refusals())
-        });
-        let units_per_second = UNITS_PER_MINUTE as f64 / 60.0;
-        Ok(Spending { units, burst_units: BURST_UNITS, units_per_second, refusals })
+        Ok(self.shared.spending())
     }
 
     fn secrets(&self) -> Vec<String> {
-        let accounts: Vec<String> = self.tenant(|tenant| {
-            let emails: Vec<String> = tenant.service_accounts().map(|account| account.email.clone()).collect();
-            emails.iter().filter_map(|email| tenant.key_file(email)).collect()
-        });
-        let keys = accounts.iter().filter_map(|text| {
-            let key: Value = serde_json::from_str(text).ok()?;
-            // Any line of the key gives it away; the first ones say what kind of key it is.
-            key["private_key"].as_str()?.lines().nth(4).map(str::to_owned)
-        });
-        keys.collect()
+        self.shared.secrets()
     }
 }
