@@ -84,5 +84,20 @@ fn seeds_are_what_the_parsers_accept() {
         let first = postgres_wire::tar::TarParser::new().advance(&mut rest);
         assert!(matches!(first, Ok(Some(_))), "{first:?}");
     }
+    let read: [(&str, fn(&[u8]) -> bool); 8] = [
+        ("http_batch", |data| connect_http::fuzzing::batch(data) == usize::from(data[0])),
+        ("http_upload_range", connect_http::fuzzing::upload_range),
+        ("google_message", source_google::fuzzing::message),
+        ("google_raw_text", source_google::fuzzing::raw_text),
+        ("google_pages", source_google::fuzzing::pages),
+        ("google_activities", source_google::fuzzing::activities),
+        ("google_attributes", source_google::fuzzing::attributes),
+        ("google_positions", source_google::fuzzing::positions),
+    ];
+    for (name, read) in read {
+        for seed in accepted(name)() {
+            assert!(read(&seed), "{name}: {}", String::from_utf8_lossy(&seed));
+        }
+    }
     assert!(accepted("vault_change_block")().len() >= 2);
 }

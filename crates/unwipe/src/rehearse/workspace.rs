@@ -65,7 +65,6 @@ impl Workspace {
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
             admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            // It is about mail; files would only make it take longer.
             parts: parts.to_vec(),
             users: Vec::new(),
             every_s: 1,

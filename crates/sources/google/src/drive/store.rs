@@ -108,6 +108,18 @@ impl Pass<'_, '_> {
         self.record(COMMENTS_PREFIX, "comments", &id, sides.comments, records)
     }
 
+    /// Reads again what was said about files that are as they are held.
+    pub(super) fn read_comments(&mut self, ids: Vec<String>) -> Result<(), UnitError> {
+        for ids in ids.chunks(STEP) {
+            let mut records = Vec::new();
+            for (id, told) in ids.iter().zip(self.files.ask_comments(ids)?) {
+                self.record(COMMENTS_PREFIX, "comments", id, Some(told), &mut records)?;
+            }
+            records::store(&self.files.stream, &records, self.sink)?;
+        }
+        Ok(())
+    }
+
     /// Stores a file; tells whether its content is held now.
     fn store_file(&mut self, taken: Taken, has_note: bool) -> Result<bool, UnitError> {
         let Taken { mut file, held, has_content, .. } = taken;

@@ -388,19 +388,7 @@ fn a_quiet_user_costs_at_most_three_requests() {
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::with(&[Part::Calendar], |settings| settings.calendar.empty_page_one_in = Some(2));
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::UserRate,
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
-    domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("calendar.*", When::Rate(0.05), effect));
-        }
-    });
+    domain.unsteady("calendar.*", 0.05);
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     assert!(domain.running.with_tenant(|tenant| tenant.faults_served()) > 5);
