@@ -21,14 +21,14 @@ use connect::{
 };
 use connect_http::{TokenCache, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::mail::{Heading, MailRequest, MailWriter, plan_mail};
+use google_recovery::{Destination, GoogleWriter, Heading, Planner, Request, Selection, Window};
 use model::{Moment, Redacted, UnreadableReason};
 use ports::{ManualClock, SeededRandom};
 use serde_json::{Value, json};
 use source_google::{
     GoogleReader, GoogleSettings, Part,
     audit::AuditSettings,
-    gmail::{MailboxPosition, MessageAttributes, mailbox_stream},
+    gmail::{MessageAttributes, mailbox_stream},
 };
 
 use self::server::{Bridge, Emulate, Help, USER};
@@ -116,21 +116,23 @@ impl Stage {
 
     fn plan(&self, before: u64, now: u64) -> (Plan, PlanFolder) {
         let folder = PlanFolder::new(self.folder.path().join("plan"));
-        let positions = self.sink.stream("position");
-        let position = positions.values().next().unwrap();
-        let position: MailboxPosition = serde_json::from_str(&position.attributes).unwrap();
-        let request = MailRequest {
-            mailbox: USER.to_owned(),
+        let request = Request {
+            account: USER.to_owned(),
             stream: mailbox_stream(USER).unwrap(),
-            before: (before, Moment::from_micros(0)),
-            after: (now, Moment::from_micros(1)),
-            now,
-            history: position.history,
-            threads: 2,
+            window: Window {
+                before: (before, Moment::from_micros(0)),
+                after: (now, Moment::from_micros(1)),
+                now,
+            },
+            destination: Destination::InPlace,
+            selection: Selection::default(),
         };
         let heading =
             Heading { id: "test".to_owned(), source: "acme".to_owned(), made_at: Moment::from_micros(2) };
-        let plan = plan_mail(&self.history, &request, &heading, &folder, &self.settings()).unwrap();
+        let settings = self.settings();
+        let mut planner = Planner::new(&self.history, &folder, &settings, 2);
+        planner.mail(&request).unwrap();
+        let plan = planner.finish(&heading).unwrap();
         folder.write(&plan).unwrap();
         (plan, folder)
     }
@@ -264,7 +266,7 @@ fn what_was_destroyed_in_it_comes_back_and_what_it_spoils_is_found() {
     let (plan, folder) = stage.plan(before, now);
     assert_eq!((plan.counts.reverted, plan.counts.inserted), (3, 4));
     let api = stage.api();
-    let mut writer = MailWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 2);
+    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 2);
     let report = writer.apply(&plan, &folder, ApplyMode::Lasting, &Silent).unwrap();
     assert_eq!((report.counts.reverted, report.counts.inserted), (3, 4), "{report:#?}");
 

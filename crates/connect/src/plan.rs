@@ -293,7 +293,7 @@ impl<'de> Deserialize<'de> for PlanHash {
 }
 
 /// Gives the content of a plan's attachments, checked against the digests in the plan.
-pub trait Attachments {
+pub trait Attachments: Send + Sync {
     /// Opens an attachment. Its digest was compared with the plan's before the first byte comes out.
     fn open(&self, attachment: &Attachment) -> Result<Box<dyn Read + '_>, PlanFolderError>;
 }

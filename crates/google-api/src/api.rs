@@ -127,7 +127,8 @@ impl ApiSettings {
         self.units.get(method.name).copied().unwrap_or(method.units)
     }
 
-    pub(crate) fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
+    /// Returns what a call in the name of a user is charged, pool by pool.
+    pub fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
         let units = self.price(method);
         let (project, user) = (project_pool(method.service), user_pool(method.service));
         let limited = |pool: &String| self.pools.contains_key(pool);

@@ -17,4 +17,4 @@ pub use key::{KeyError, ServiceAccountKey};
 pub use method::{Method, Service, scope};
 pub use tokens::ServiceAccountTokens;
 pub use vendor::Google;
-pub use write_api::{Change, PlannedCalls, WriteApi};
+pub use write_api::{Change, WriteApi};

@@ -141,30 +141,16 @@ fn multipart(
     Ok(request)
 }
 
-/// So many calls of one method, for one user.
-#[derive(Debug, Clone, Copy)]
-pub struct PlannedCalls {
-    /// What is called.
-    pub method: &'static Method,
-    /// How often.
-    pub count: u64,
-}
-
 impl ApiSettings {
-    /// Returns how long some calls in the name of one user take, by the pools of quota and by what a call takes when
-    /// there is quota: so many at a time. A pool that gives nothing is an error.
+    /// Returns how long some calls take, by the pools of quota and by what a call takes when there is quota: so many at a
+    /// time. A pool that gives nothing is an error.
     pub fn duration(
         &self,
-        subject: &str,
-        calls: &[PlannedCalls],
+        workload: &Workload,
         threads: u32,
         per_call: Duration,
     ) -> Result<Duration, QuotaError> {
-        let mut workload = Workload::default();
-        for planned in calls {
-            workload.add(&self.charges(subject, planned.method), planned.count);
-        }
-        estimate(&self.pools, &workload, threads, per_call.as_secs_f64())
+        estimate(&self.pools, workload, threads, per_call.as_secs_f64())
     }
 }
 

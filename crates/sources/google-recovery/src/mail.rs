@@ -1,16 +1,14 @@
 //! Mail: which messages are set back, which are put in again, and doing so.
 
-mod apply;
 mod decide;
 mod insert;
+mod labels;
 mod plan;
 mod promise;
 mod relabel;
-mod rows;
+mod step;
 mod verify;
-mod writer;
 
-pub use plan::{Heading, MailRequest, plan_mail};
-pub use promise::promises;
-pub use rows::{InsertRow, RelabelRow, StepDetails};
-pub use writer::MailWriter;
+pub use plan::known_history;
+pub(crate) use promise::promises;
+pub(crate) use step::MailStep;

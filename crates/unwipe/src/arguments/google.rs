@@ -35,6 +35,17 @@ pub(crate) struct ProtectGoogle {
     pub(crate) force: bool,
 }
 
+/// What is brought back of a domain, and to whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GoogleBack {
+    /// Google: bring everything that was there at the moment to this user, beside what this user has
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["to", "undo", "table", "until"])]
+    pub(crate) to_user: Option<String>,
+    /// Google: only the item with this key, as `unwipe find` shows it; may be repeated
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["to", "undo", "table"])]
+    pub(crate) item: Vec<String>,
+}
+
 /// Reads the name of a part.
 fn google_part(text: &str) -> Result<source_google::Part, String> {
     let name = serde_json::Value::String(text.to_owned());

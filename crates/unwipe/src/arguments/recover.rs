@@ -34,6 +34,8 @@ pub(crate) struct Rewind {
     pub(crate) changed: bool,
     #[command(flatten)]
     pub(crate) files: super::FilesBack,
+    #[command(flatten)]
+    pub(crate) google: super::GoogleBack,
     /// Undo only what happened until this moment; what came later stays (default: until now)
     #[arg(long, value_name = "MOMENT", conflicts_with_all = ["to", "undo", "table"])]
     pub(crate) until: Option<String>,

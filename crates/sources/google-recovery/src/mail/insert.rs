@@ -1,82 +1,47 @@
 //! Putting deleted messages in again, each once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    io::Write,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use connect::{
-    Progress,
-    plan::{ApplyMode, WriteError},
-};
+use connect::plan::{ApplyMode, WriteError};
 use google_api::{ApiError, Change, Get, method};
 use model::StreamName;
-use ports::files::FileError;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use source_google::gmail::{MESSAGE_PREFIX, MessagePage, message_key};
 
 use super::{
-    apply::{Labels, Outcome},
-    rows::InsertRow,
-    writer::{MailWriter, failed},
+    labels::{Labels, Mailbox},
+    step::{InsertRow, Twins},
+};
+use crate::{
+    journal::Made,
+    parallel,
+    step::{Outcome, failed, unread},
 };
 
+/// What the journal calls a message.
+pub(super) const MESSAGE: &str = "message";
 /// A text up to this size travels inside of JSON.
 const INLINE_BYTES_MAX: usize = 1 << 20;
 const DRAFT: &str = "DRAFT";
 
-/// Where messages are put in, and where they come from.
-pub(super) struct Place {
-    pub(super) mailbox: String,
+/// Where messages come from.
+pub(super) struct Place<'p> {
     pub(super) stream: StreamName,
+    /// The commit as of which they are taken.
     pub(super) at: u64,
-    pub(super) now: u64,
-    pub(super) label_names: BTreeMap<String, String>,
-}
-
-impl Place {
-    pub(super) fn new(
-        mailbox: String,
-        stream: &str,
-        at: u64,
-        now: u64,
-        label_names: BTreeMap<String, String>,
-    ) -> Result<Self, WriteError> {
-        let stream = StreamName::new(stream).map_err(|error| WriteError::Plan(Box::new(error)))?;
-        Ok(Self { mailbox, stream, at, now, label_names })
-    }
-}
-
-/// A message that was put in: a line of the journal.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Inserted {
-    /// The id that it had.
-    pub(super) old: String,
-    /// The id that it has.
-    pub(super) new: String,
-    /// The thread that it is in.
-    pub(super) thread: String,
-}
-
-struct Journal {
-    file: Option<File>,
-    done: HashMap<String, Inserted>,
+    pub(super) twins: &'p Twins,
 }
 
 /// What several threads share while they put messages in.
 struct Inserting<'a> {
-    writer: &'a MailWriter<'a>,
-    place: &'a Place,
+    mailbox: &'a Mailbox<'a>,
+    place: &'a Place<'a>,
     labels: Labels,
-    journal: Mutex<Journal>,
     outcome: Mutex<Outcome>,
-    progress: &'a dyn Progress,
 }
 
 #[derive(Deserialize)]
@@ -87,30 +52,19 @@ struct Answer {
     thread_id: String,
 }
 
-impl MailWriter<'_> {
-    pub(super) fn insert(
-        &self,
-        place: &Place,
-        rows: &[InsertRow],
-        mode: ApplyMode,
-        progress: &dyn Progress,
-    ) -> Result<Outcome, WriteError> {
-        progress.counted_phase("putting messages in again", Some(rows.len() as u64));
-        let done = self.read_journal()?;
-        if mode == ApplyMode::Rehearsal {
-            let unchanged = rows.iter().filter(|row| done.contains_key(&row.id)).count() as u64;
-            return Ok(Outcome { changed: rows.len() as u64 - unchanged, unchanged, conflicts: Vec::new() });
+impl Mailbox<'_> {
+    pub(super) fn insert(&self, place: &Place<'_>, rows: &[InsertRow]) -> Result<Outcome, WriteError> {
+        let task = self.task;
+        task.progress.counted_phase("putting messages in", Some(rows.len() as u64));
+        if task.mode == ApplyMode::Rehearsal {
+            let done = rows.iter().filter(|row| task.journal.made(MESSAGE, &row.id).is_some()).count() as u64;
+            return Ok(Outcome { changed: rows.len() as u64 - done, unchanged: done, conflicts: Vec::new() });
         }
-        let file = self
-            .open_journal()
-            .map_err(|error| journal_failed(FileError::new("open", &self.journal, error)))?;
         let inserting = Inserting {
-            writer: self,
+            mailbox: self,
             place,
-            labels: self.labels(&place.mailbox, &place.label_names, mode)?,
-            journal: Mutex::new(Journal { file: Some(file), done }),
+            labels: self.labels()?,
             outcome: Mutex::new(Outcome::default()),
-            progress,
         };
         // The messages of a thread go in one after the other, so that the first makes the thread that the others join.
         let mut threads: BTreeMap<&str, Vec<&InsertRow>> = BTreeMap::new();
@@ -118,42 +72,8 @@ impl MailWriter<'_> {
             threads.entry(&row.thread).or_default().push(row);
         }
         let threads: Vec<Vec<&InsertRow>> = threads.into_values().collect();
-        let next = AtomicUsize::new(0);
-        let failure = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(threads.len()) {
-                scope.spawn(|| {
-                    while let Some(thread) = threads.get(next.fetch_add(1, Ordering::SeqCst)) {
-                        if let Err(error) = inserting.thread(thread) {
-                            lock(&failure).get_or_insert(error);
-                            next.store(threads.len(), Ordering::SeqCst);
-                        }
-                    }
-                });
-            }
-        });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(inserting.outcome.into_inner().unwrap_or_else(PoisonError::into_inner)),
-        }
-    }
-
-    fn open_journal(&self) -> std::io::Result<File> {
-        let mut file = File::options().create(true).append(true).open(&self.journal)?;
-        // The last line may have been cut by a kill: what is appended must not become part of it.
-        file.write_all(b"\n")?;
-        Ok(file)
-    }
-
-    /// Reads what earlier runs put in; a line that was cut by a kill counts for nothing.
-    pub(super) fn read_journal(&self) -> Result<HashMap<String, Inserted>, WriteError> {
-        let text = match std::fs::read_to_string(&self.journal) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(journal_failed(FileError::new("read", &self.journal, error))),
-        };
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Inserted>(line).ok());
-        Ok(lines.map(|line| (line.old.clone(), line)).collect())
+        parallel::each(task.threads, &threads, |thread| inserting.thread(thread))?;
+        Ok(inserting.outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -162,20 +82,22 @@ impl Inserting<'_> {
         let living = rows.iter().find(|row| row.thread_lives);
         let mut thread = living.map(|row| row.thread.clone()).filter(|thread| !thread.is_empty());
         for row in rows {
-            if let Some(done) = lock(&self.journal).done.get(&row.id).cloned() {
-                lock(&self.outcome).unchanged += 1;
-                thread = Some(done.thread);
-            } else if let Some(inserted) = self.message(row, thread.as_deref())? {
-                thread = Some(inserted.thread);
-            }
-            self.progress.advance(1);
+            let made = match self.mailbox.task.journal.made(MESSAGE, &row.id) {
+                Some(made) => {
+                    self.outcome().unchanged += 1;
+                    Some(made)
+                }
+                None => self.message(row, thread.as_deref())?,
+            };
+            thread = made.and_then(|made| made.place).or(thread);
+            self.mailbox.task.progress.advance(1);
         }
         Ok(())
     }
 
-    fn message(&self, row: &InsertRow, thread: Option<&str>) -> Result<Option<Inserted>, WriteError> {
+    fn message(&self, row: &InsertRow, thread: Option<&str>) -> Result<Option<Made>, WriteError> {
         if let Some(answer) = self.find_twin(row)? {
-            lock(&self.outcome).unchanged += 1;
+            self.outcome().unchanged += 1;
             return self.note(row, answer).map(Some);
         }
         let text = self.content(row)?;
@@ -188,12 +110,12 @@ impl Inserting<'_> {
         };
         match answer {
             Ok(answer) => {
-                lock(&self.outcome).changed += 1;
+                self.outcome().changed += 1;
                 self.note(row, answer).map(Some)
             }
             Err(ApiError::Unknown(_)) => match self.find_twin(row)? {
                 Some(answer) => {
-                    lock(&self.outcome).changed += 1;
+                    self.outcome().changed += 1;
                     self.note(row, answer).map(Some)
                 }
                 None => {
@@ -210,47 +132,52 @@ impl Inserting<'_> {
     }
 
     fn conflict(&self, row: &InsertRow, reason: &str) {
-        lock(&self.outcome).conflicts.push((row.id.clone(), reason.to_owned()));
+        self.outcome().conflicts.push((row.id.clone(), reason.to_owned()));
+    }
+
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn content(&self, row: &InsertRow) -> Result<Vec<u8>, WriteError> {
         let Place { stream, at, .. } = self.place;
-        self.writer.past.content(stream, &message_key(&row.id), *at).map_err(|error| WriteError::Source {
-            message: format!("the message {} cannot be read from the vault", row.id),
-            hint: Some("unwipe verify".to_owned()),
-            transient: false,
-            source: Some(Box::new(error)),
-        })
+        let content = self.mailbox.task.past.content(stream, &message_key(&row.id), *at);
+        content.map_err(|error| unread(&format!("the message {}", row.id), error))
     }
 
-    /// Looks for the message among those that came into the mailbox since it was last known: an earlier run that was
-    /// killed before it could write it down may have put it in.
+    /// Looks for the message among those that an earlier run may have put in that was killed before it could write it down.
     fn find_twin(&self, row: &InsertRow) -> Result<Option<Answer>, WriteError> {
         let Some(message_id) = &row.message_id else { return Ok(None) };
-        let get = Get::new(&method::RESTORE_MESSAGES_LIST, "gmail/v1/users/me/messages")
+        let mut get = Get::new(&method::RESTORE_MESSAGES_LIST, "gmail/v1/users/me/messages")
             .query("q", format!("rfc822msgid:{message_id}"))
             .query("includeSpamTrash", "true");
-        let page: MessagePage = self
-            .writer
-            .api
+        if let Twins::Labelled(label) = self.place.twins {
+            get = get.query("labelIds", self.labels.id(label));
+        }
+        let mailbox = self.mailbox;
+        let page: MessagePage = mailbox
             .reading()
-            .get(&self.place.mailbox, &get)
+            .get(mailbox.email, &get)
             .map_err(|error| failed("search for a message", error))?;
         for found in page.messages {
-            let key = format!("{MESSAGE_PREFIX}{}", found.id);
-            let known = self.writer.past.version(&self.place.stream, &key, self.place.now);
-            let known = known.map_err(|error| WriteError::Plan(Box::new(error)))?;
-            let claimed = lock(&self.journal).done.values().any(|done| done.new == found.id);
-            if known.is_none() && !claimed {
+            if !self.was_there(&found.id)? && !mailbox.task.journal.has_new(&found.id) {
                 return Ok(Some(Answer { id: found.id, thread_id: found.thread_id }));
             }
         }
         Ok(None)
     }
 
+    /// Tells whether a message was in the mailbox before anything was put in.
+    fn was_there(&self, id: &str) -> Result<bool, WriteError> {
+        let Twins::UnknownTo(commit) = self.place.twins else { return Ok(false) };
+        let key = format!("{MESSAGE_PREFIX}{id}");
+        let known = self.mailbox.task.past.version(&self.place.stream, &key, *commit);
+        Ok(known.map_err(|error| unread(&format!("the message {id}"), error))?.is_some())
+    }
+
     fn put(&self, row: &InsertRow, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
         if row.labels.iter().any(|label| label == DRAFT) {
-            return self.put_draft(text, thread);
+            return self.put_draft(row, text, thread);
         }
         let mut body = json!({ "labelIds": self.labels.all(&row.labels) });
         if let Some(thread) = thread {
@@ -263,10 +190,14 @@ impl Inserting<'_> {
             Change::post(&method::RESTORE_INSERT, "upload/gmail/v1/users/me/messages", body)
                 .with_media("message/rfc822", text.to_vec())
         };
-        self.writer.api.send(&self.place.mailbox, &change.query("internalDateSource", "dateHeader").once())
+        self.mailbox
+            .task
+            .api
+            .send(self.mailbox.email, &change.query("internalDateSource", "dateHeader").once())
     }
 
-    fn put_draft(&self, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
+    /// Makes a draft, which gets its labels in a call of its own: the first one takes none.
+    fn put_draft(&self, row: &InsertRow, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
         let mut message = json!({ "raw": encode(text) });
         if let Some(thread) = thread {
             message["threadId"] = thread.into();
@@ -276,42 +207,30 @@ impl Inserting<'_> {
             "gmail/v1/users/me/drafts",
             json!({ "message": message }),
         );
-        let draft: Value = self.writer.api.send(&self.place.mailbox, &change.once())?;
-        serde_json::from_value(draft["message"].clone()).map_err(|source| ApiError::Answer {
-            method: method::RESTORE_DRAFTS_CREATE.name,
-            source: Box::new(source),
-        })
+        let draft: Value = self.mailbox.task.api.send(self.mailbox.email, &change.once())?;
+        let answer: Answer = serde_json::from_value(draft["message"].clone()).map_err(|source| {
+            ApiError::Answer { method: method::RESTORE_DRAFTS_CREATE.name, source: Box::new(source) }
+        })?;
+        let labels: Vec<String> =
+            self.labels.all(&row.labels).into_iter().filter(|label| label != DRAFT).collect();
+        if !labels.is_empty() {
+            let body = json!({ "ids": [answer.id], "addLabelIds": labels });
+            let path = "gmail/v1/users/me/messages/batchModify";
+            let change = Change::post(&method::RESTORE_BATCH_MODIFY, path, body);
+            self.mailbox.task.api.send_only(self.mailbox.email, &change)?;
+        }
+        Ok(answer)
     }
 
     /// Writes down what was put in, durably: after a kill it is not put in again.
-    fn note(&self, row: &InsertRow, answer: Answer) -> Result<Inserted, WriteError> {
-        let inserted = Inserted { old: row.id.clone(), new: answer.id, thread: answer.thread_id };
-        let mut line = serde_json::to_vec(&inserted).unwrap_or_default();
-        line.push(b'\n');
-        let mut journal = lock(&self.journal);
-        if let Some(file) = &mut journal.file {
-            file.write_all(&line)
-                .and_then(|()| file.sync_data())
-                .map_err(|error| journal_failed(FileError::new("write", &self.writer.journal, error)))?;
-        }
-        journal.done.insert(row.id.clone(), inserted.clone());
-        Ok(inserted)
+    fn note(&self, row: &InsertRow, answer: Answer) -> Result<Made, WriteError> {
+        let place = Some(answer.thread_id).filter(|thread| !thread.is_empty());
+        let made = Made { kind: MESSAGE.to_owned(), old: row.id.clone(), new: answer.id, place };
+        self.mailbox.task.journal.note(made.clone())?;
+        Ok(made)
     }
 }
 
 fn encode(text: &[u8]) -> String {
     base64_simd::URL_SAFE.encode_to_string(text)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn journal_failed(error: FileError) -> WriteError {
-    WriteError::Source {
-        message: "it cannot be written down what was put in".to_owned(),
-        hint: Some("make room beside the plan, then apply it again".to_owned()),
-        transient: error.is_full(),
-        source: Some(Box::new(error)),
-    }
 }

@@ -1,119 +1,89 @@
-//! Making a plan for a mailbox out of what is stored.
+//! Planning what happens to a mailbox, out of what is stored.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    io::Write,
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use connect::{
-    StoredHistory, StoredVersion,
-    fidelity::{Grade, Way},
-    plan::{
-        Action, Attachment, Choice, Conflict, Counts, LISTED_MAX, Loss, PLAN_FORMAT, Plan, PlanFolder, Step,
-        Subject,
-    },
+    StoredError, StoredHistory, StoredVersion, fidelity::Way, plan::Action, units::positions_stream,
 };
-use google_api::{ApiSettings, PlannedCalls, method};
-use model::{Moment, StreamName};
-use serde::Serialize;
+use google_api::method;
 use source_google::{
     RecordAttributes,
-    gmail::{LABEL_PREFIX, MESSAGE_PREFIX, MessageAttributes},
+    gmail::{LABEL_PREFIX, MESSAGE_PREFIX, MailboxPosition, MessageAttributes, mailbox_unit},
 };
 
 use super::{
     decide::{Decision, LabelChange, MessageStates, decide},
-    promise::promises_for,
-    rows::{InsertRow, RelabelRow, StepDetails},
+    promise::KIND,
+    step::{InsertRow, MailStep, RelabelRow, Twins},
 };
-use crate::PlanningError;
+use crate::{
+    Destination, Planner, PlanningError, Request,
+    planner::{NewStep, live_below},
+    step::StepDetails,
+};
 
-/// What a call takes when there is quota, for the estimate.
-const PER_CALL: Duration = Duration::from_millis(120);
-const LIVE_PAGE: u32 = 1000;
 /// Up to so many messages get other labels in one call.
 pub(super) const RELABEL_MAX: u64 = 1000;
+/// What a plan calls the label that tells where messages came from, in place of an id.
+const ORIGIN_LABEL: &str = "unwipe:origin";
 
-/// What a plan is called and what it was made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heading {
-    /// The plan's name.
-    pub id: String,
-    /// The protected source.
-    pub source: String,
-    /// When the plan is made.
-    pub made_at: Moment,
+impl Planner<'_> {
+    /// Plans what happens to a mailbox.
+    ///
+    /// In place, messages that were trashed, deleted or got other labels within the window go back to what they were; what
+    /// came within it or was changed again after it stays. For another user, every message that was there before the
+    /// window is put in, with its labels and one that tells whose it was.
+    pub fn mail(&mut self, request: &Request) -> Result<(), PlanningError> {
+        self.begin(request, "the mailbox");
+        let mut planning = Planning { request, planner: self, relabelled: Vec::new(), inserted: Vec::new() };
+        match &request.destination {
+            Destination::InPlace => {
+                planning.decide_all()?;
+                planning.find_threads()?;
+            }
+            Destination::OtherUser { .. } => {
+                planning.take_all()?;
+                planning.planner.note(format!("each message gets the label {:?}", origin(&request.account)));
+            }
+        }
+        planning.finish()
+    }
 }
 
-/// What is undone in a mailbox: what happened after one commit and no later than another.
-#[derive(Debug, Clone)]
-pub struct MailRequest {
-    /// Whose mailbox it is.
-    pub mailbox: String,
-    /// The stream that holds it.
-    pub stream: StreamName,
-    /// The commit before the window, with its time.
-    pub before: (u64, Moment),
-    /// The commit at the window's end, with its time.
-    pub after: (u64, Moment),
-    /// The newest commit: what is in the mailbox now.
-    pub now: u64,
-    /// The id in the mailbox's history up to which the newest commit knows it.
-    pub history: String,
-    /// How many messages are put in at a time.
-    pub threads: u32,
+/// Returns the id in a mailbox's history up to which a commit knows it; `None` when it was never captured to its end.
+pub fn known_history(past: &dyn StoredHistory, email: &str, at: u64) -> Result<Option<String>, StoredError> {
+    let positions = positions_stream()
+        .map_err(|error| StoredError::Vault { what: "positions".to_owned(), source: Box::new(error) })?;
+    let mut history = None;
+    live_below(past, &positions, &mailbox_unit(""), at, &mut |key| {
+        let version = past.version(&positions, key, at)?;
+        let position: Option<MailboxPosition> =
+            version.and_then(|version| serde_json::from_str(&version.item.item.attributes).ok());
+        if let Some(position) = position.filter(|position| position.mailbox == email && position.listed) {
+            history = Some(position.history);
+        }
+        Ok(history.is_none())
+    })?;
+    Ok(history)
 }
 
-/// Plans the undo of what happened to a mailbox in a window.
-///
-/// Messages that were trashed, deleted or got other labels within it go back to what they were; what came within it or
-/// was changed again after it stays.
-pub fn plan_mail(
-    past: &dyn StoredHistory,
-    request: &MailRequest,
-    heading: &Heading,
-    folder: &PlanFolder,
-    settings: &ApiSettings,
-) -> Result<Plan, PlanningError> {
-    let mut planning = Planning::new(past, request);
-    planning.decide_all()?;
-    planning.finish(heading, folder, settings)
-}
-
-struct Planning<'p> {
-    past: &'p dyn StoredHistory,
-    request: &'p MailRequest,
+struct Planning<'r, 'q, 'p> {
+    request: &'r Request,
+    planner: &'q mut Planner<'p>,
     relabelled: Vec<RelabelRow>,
     inserted: Vec<InsertRow>,
-    conflicts: Vec<Conflict>,
-    conflicts_count: u64,
-    losses: Vec<Loss>,
-    unchanged: u64,
 }
 
-impl<'p> Planning<'p> {
-    fn new(past: &'p dyn StoredHistory, request: &'p MailRequest) -> Self {
-        Self {
-            past,
-            request,
-            relabelled: Vec::new(),
-            inserted: Vec::new(),
-            conflicts: Vec::new(),
-            conflicts_count: 0,
-            losses: Vec::new(),
-            unchanged: 0,
-        }
-    }
-
+impl Planning<'_, '_, '_> {
     fn decide_all(&mut self) -> Result<(), PlanningError> {
-        let MailRequest { stream, before, after, now, .. } = self.request;
+        let (past, Request { stream, window, selection, .. }) = (self.planner.past, self.request);
         let back = self.came_back()?;
-        for key in self.past.changed(stream, before.0, after.0)? {
-            let Some(id) = key.strip_prefix(MESSAGE_PREFIX) else { continue };
-            let version = |at| self.past.version(stream, &key, at);
-            let (was, became, is) = (version(before.0)?, version(after.0)?, version(*now)?);
-            let later = self.past.versions(stream, &key, after.0, *now)?;
+        for key in past.changed(stream, window.before.0, window.after.0)? {
+            let Some(id) = key.strip_prefix(MESSAGE_PREFIX).filter(|_| selection.has(&key)) else { continue };
+            let version = |at| past.version(stream, &key, at);
+            let (was, became, is) =
+                (version(window.before.0)?, version(window.after.0)?, version(window.now)?);
+            let later = past.versions(stream, &key, window.after.0, window.now)?;
             let before = was.as_ref().map(attributes);
             let is_back = before
                 .as_ref()
@@ -130,24 +100,44 @@ impl<'p> Planning<'p> {
             let bytes = was.map_or(0, |version| version.item.size_bytes);
             self.take(id, &states, bytes);
         }
-        self.find_threads()
+        Ok(())
+    }
+
+    /// Takes every message that was there.
+    fn take_all(&mut self) -> Result<(), PlanningError> {
+        let (past, Request { stream, window, selection, .. }) = (self.planner.past, self.request);
+        let mut versions = Vec::new();
+        live_below(past, stream, MESSAGE_PREFIX, window.before.0, &mut |key| {
+            if selection.has(key) {
+                versions.extend(past.version(stream, key, window.before.0)?);
+            }
+            Ok(true)
+        })?;
+        for version in versions {
+            let id = version.item.item.key.strip_prefix(MESSAGE_PREFIX).unwrap_or_default();
+            if version.has_content {
+                let mut row = insert_row(id, &attributes(&version), version.item.size_bytes);
+                row.labels.push(ORIGIN_LABEL.to_owned());
+                self.inserted.push(row);
+            } else {
+                self.lost(id, "its text could not be read when it was captured".to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Finds out which threads of the deleted messages still have others: only those can be joined.
     fn find_threads(&mut self) -> Result<(), PlanningError> {
+        let (past, Request { stream, window, .. }) = (self.planner.past, self.request);
         let wanted: HashSet<&str> = self.inserted.iter().map(|row| row.thread.as_str()).collect();
-        let MailRequest { stream, now, .. } = self.request;
-        let (mut living, mut after) = (HashSet::new(), MESSAGE_PREFIX.to_owned());
-        while living.len() < wanted.len() {
-            let page = self.past.live_keys(stream, *now, Some(&after), LIVE_PAGE)?;
-            for key in page.iter().take_while(|key| key.starts_with(MESSAGE_PREFIX)) {
-                let thread = self.past.version(stream, key, *now)?.map(|version| attributes(&version).thread);
+        let mut living = HashSet::new();
+        if !wanted.is_empty() {
+            live_below(past, stream, MESSAGE_PREFIX, window.now, &mut |key| {
+                let thread =
+                    past.version(stream, key, window.now)?.map(|version| attributes(&version).thread);
                 living.extend(thread.filter(|thread| wanted.contains(thread.as_str())));
-            }
-            match page.last() {
-                Some(last) if last.starts_with(MESSAGE_PREFIX) => after.clone_from(last),
-                _ => break,
-            }
+                Ok(living.len() < wanted.len())
+            })?;
         }
         for row in &mut self.inserted {
             row.thread_lives = living.contains(&row.thread);
@@ -157,12 +147,12 @@ impl<'p> Planning<'p> {
 
     /// Returns the message ids of what came into the mailbox after the window: somebody may have put things back already.
     fn came_back(&self) -> Result<HashSet<String>, PlanningError> {
-        let MailRequest { stream, after, now, .. } = self.request;
+        let (past, Request { stream, window, .. }) = (self.planner.past, self.request);
         let mut back = HashSet::new();
-        for key in self.past.changed(stream, after.0, *now)? {
+        for key in past.changed(stream, window.after.0, window.now)? {
             if key.starts_with(MESSAGE_PREFIX)
-                && self.past.version(stream, &key, after.0)?.is_none()
-                && let Some(version) = self.past.version(stream, &key, *now)?
+                && past.version(stream, &key, window.after.0)?.is_none()
+                && let Some(version) = past.version(stream, &key, window.now)?
             {
                 back.extend(attributes(&version).message_id);
             }
@@ -172,117 +162,88 @@ impl<'p> Planning<'p> {
 
     fn take(&mut self, id: &str, states: &MessageStates, bytes: u64) {
         let (Some(decision), Some(before)) = (decide(states), states.before.as_ref()) else { return };
-        let subject = before.subject.clone();
         match decision {
-            Decision::Unchanged => self.unchanged += 1,
+            Decision::Unchanged => self.planner.unchanged(),
             Decision::Relabel(LabelChange { add, remove, kept }) => {
                 let expected = states.now.as_ref().map(|now| now.labels.clone()).unwrap_or_default();
+                let subject = before.subject.clone();
                 self.relabelled.push(RelabelRow { id: id.to_owned(), add, remove, expected, subject });
                 if !kept.is_empty() {
-                    let reason =
-                        format!("these labels were changed again after the window: {}", kept.join(", "));
-                    self.conflict(id, reason);
+                    self.conflict(
+                        id,
+                        format!("these labels were changed again after the window: {}", kept.join(", ")),
+                    );
                 }
             }
-            Decision::Insert => self.inserted.push(InsertRow {
-                id: id.to_owned(),
-                thread: before.thread.clone(),
-                thread_lives: false,
-                labels: before.labels.clone(),
-                message_id: before.message_id.clone(),
-                bytes,
-                subject,
-            }),
+            Decision::Insert => self.inserted.push(insert_row(id, before, bytes)),
             Decision::Conflict(reason) => self.conflict(id, reason),
-            Decision::Loss(reason) => {
-                self.losses.push(Loss { target: format!("{}: {}", self.request.mailbox, id), reason });
-            }
+            Decision::Loss(reason) => self.lost(id, reason),
         }
     }
 
     fn conflict(&mut self, id: &str, reason: String) {
-        self.conflicts_count += 1;
-        if self.conflicts.len() < LISTED_MAX {
-            let target = self.request.mailbox.clone();
-            self.conflicts.push(Conflict { target, key: id.to_owned(), reason, choice: Choice::Keep });
-        }
+        self.planner.conflict(&self.request.account, id, reason);
     }
 
-    fn finish(
-        mut self,
-        heading: &Heading,
-        folder: &PlanFolder,
-        settings: &ApiSettings,
-    ) -> Result<Plan, PlanningError> {
-        let request = self.request;
-        let (mut steps, mut attachments, mut ways) = (Vec::new(), Vec::new(), Vec::new());
-        if !self.relabelled.is_empty() {
-            let labels = self.relabelled.iter().flat_map(|row| row.add.iter().chain(&row.remove));
-            let details = StepDetails::Relabel {
-                mailbox: request.mailbox.clone(),
-                history: request.history.clone(),
-                label_names: self.label_names(labels)?,
-            };
-            let title = relabel_title(&self.relabelled);
-            let attachment = attach(folder, "mail/labels.jsonl", &self.relabelled)?;
-            steps.push(step(1, title, request, Action::Revert, &self.relabelled, &attachment, &details));
-            attachments.push(attachment);
-            ways.push(Way::InPlace);
+    fn lost(&mut self, id: &str, reason: String) {
+        self.planner.loss(format!("{}: {id}", self.request.account), reason);
+    }
+
+    fn finish(mut self) -> Result<(), PlanningError> {
+        self.count_calls();
+        self.add_relabelling()?;
+        self.add_inserting()
+    }
+
+    fn add_relabelling(&mut self) -> Result<(), PlanningError> {
+        let Request { account, window, .. } = self.request;
+        let rows = std::mem::take(&mut self.relabelled);
+        if rows.is_empty() {
+            return Ok(());
         }
-        if !self.inserted.is_empty() {
-            let details = StepDetails::Insert {
-                mailbox: request.mailbox.clone(),
-                stream: request.stream.as_str().to_owned(),
-                at: request.before.0,
-                now: request.now,
-                label_names: self.label_names(self.inserted.iter().flat_map(|row| &row.labels))?,
-            };
-            let title = format!("put {} deleted messages in again", self.inserted.len());
-            let attachment = attach(folder, "mail/messages.jsonl", &self.inserted)?;
-            let number = steps.len() as u32 + 1;
-            steps.push(step(number, title, request, Action::Insert, &self.inserted, &attachment, &details));
-            attachments.push(attachment);
-            ways.push(Way::MadeAnew);
-        }
-        let duration = self.duration(settings)?;
-        let fidelity = promises_for(&ways);
-        let lost = fidelity.iter().filter(|promise| promise.way == Way::MadeAnew).flat_map(|promise| {
-            let inexact = promise.aspects.iter().filter(|aspect| aspect.grade != Grade::Exact);
-            inexact.map(|aspect| Loss {
-                target: format!("{} of messages that are put in again", aspect.name),
-                reason: aspect.reason.clone().unwrap_or_default(),
-            })
-        });
-        self.losses.extend(lost);
-        Ok(Plan {
-            format: PLAN_FORMAT,
-            id: heading.id.clone(),
-            source: heading.source.clone(),
-            subject: Subject {
-                title: format!(
-                    "what happened to the mailbox {} from {} to {}",
-                    request.mailbox, request.before.1, request.after.1
-                ),
-                position: None,
-                at: Some(request.after.1),
-            },
-            destination: request.mailbox.clone(),
-            base: format!("commit {} of {}", request.before.0, request.before.1),
-            made_at: heading.made_at,
-            steps,
-            conflicts: self.conflicts,
-            losses: self.losses,
-            notes: Vec::new(),
-            counts: Counts {
-                inserted: self.inserted.len() as u64,
-                reverted: self.relabelled.len() as u64,
-                conflicts: self.conflicts_count,
-                unchanged: self.unchanged,
-                ..Counts::default()
-            },
-            attachments,
-            fidelity,
-            duration_s: Some(duration.as_secs_f64().ceil() as u64),
+        let history = known_history(self.planner.past, account, window.now)?
+            .ok_or_else(|| PlanningError::UnknownMailbox { mailbox: account.clone() })?;
+        let labels = rows.iter().flat_map(|row| row.add.iter().chain(&row.remove));
+        let label_names = self.label_names(labels)?;
+        self.planner.step(NewStep {
+            title: relabel_title(&rows),
+            target: account,
+            action: Action::Revert,
+            name: "labels",
+            rows: &rows,
+            details: StepDetails::Mail(MailStep::Relabel { mailbox: account.clone(), history, label_names }),
+            promise: (KIND, Way::InPlace),
+        })
+    }
+
+    fn add_inserting(&mut self) -> Result<(), PlanningError> {
+        let Request { stream, window, destination, .. } = self.request;
+        let rows = std::mem::take(&mut self.inserted);
+        let receiver = self.request.receiver();
+        let (title, twins) = match destination {
+            Destination::InPlace => {
+                (format!("put {} deleted messages in again", rows.len()), Twins::UnknownTo(window.now))
+            }
+            Destination::OtherUser { .. } => {
+                (format!("put {} messages in", rows.len()), Twins::Labelled(ORIGIN_LABEL.to_owned()))
+            }
+        };
+        let label_names = self.label_names(rows.iter().flat_map(|row| &row.labels))?;
+        let details = MailStep::Insert {
+            mailbox: receiver.to_owned(),
+            stream: stream.as_str().to_owned(),
+            at: window.before.0,
+            twins,
+            label_names,
+        };
+        self.planner.step(NewStep {
+            title,
+            target: receiver,
+            action: Action::Insert,
+            name: "messages",
+            rows: &rows,
+            details: StepDetails::Mail(details),
+            promise: (KIND, Way::MadeAnew),
         })
     }
 
@@ -291,22 +252,27 @@ impl<'p> Planning<'p> {
         &self,
         ids: impl Iterator<Item = &'l String>,
     ) -> Result<BTreeMap<String, String>, PlanningError> {
+        let Request { account, stream, window, .. } = self.request;
         let mut names = BTreeMap::new();
         for id in ids {
             if names.contains_key(id) {
                 continue;
             }
-            let key = format!("{LABEL_PREFIX}{id}");
-            let label = self.past.version(&self.request.stream, &key, self.request.before.0)?;
-            let name = label.and_then(|label| {
-                serde_json::from_str::<RecordAttributes>(&label.item.item.attributes).ok()?.name
-            });
+            let name = if id == ORIGIN_LABEL {
+                Some(origin(account))
+            } else {
+                let key = format!("{LABEL_PREFIX}{id}");
+                let label = self.planner.past.version(stream, &key, window.before.0)?;
+                label.and_then(|label| {
+                    serde_json::from_str::<RecordAttributes>(&label.item.item.attributes).ok()?.name
+                })
+            };
             names.insert(id.clone(), name.unwrap_or_else(|| id.clone()));
         }
         Ok(names)
     }
 
-    fn duration(&self, settings: &ApiSettings) -> Result<Duration, PlanningError> {
+    fn count_calls(&mut self) {
         let (relabelled, inserted) = (self.relabelled.len() as u64, self.inserted.len() as u64);
         let some = u64::from(relabelled + inserted > 0);
         let calls = [
@@ -317,8 +283,26 @@ impl<'p> Planning<'p> {
             (&method::RESTORE_INSERT, inserted),
             (&method::RESTORE_MESSAGES_GET, relabelled + inserted),
         ];
-        let calls = calls.map(|(method, count)| PlannedCalls { method, count });
-        Ok(settings.duration(&self.request.mailbox, &calls, self.request.threads, PER_CALL)?)
+        for (method, count) in calls {
+            self.planner.calls(self.request.receiver(), method, count);
+        }
+    }
+}
+
+/// Returns the name of the label of messages that come from somebody else.
+fn origin(account: &str) -> String {
+    format!("From {account}")
+}
+
+fn insert_row(id: &str, attributes: &MessageAttributes, bytes: u64) -> InsertRow {
+    InsertRow {
+        id: id.to_owned(),
+        thread: attributes.thread.clone(),
+        thread_lives: false,
+        labels: attributes.labels.clone(),
+        message_id: attributes.message_id.clone(),
+        bytes,
+        subject: attributes.subject.clone(),
     }
 }
 
@@ -336,33 +320,4 @@ fn relabel_title(rows: &[RelabelRow]) -> String {
             format!("take {trashed} messages out of the trash and give {others} others their labels back")
         }
     }
-}
-
-fn step<T>(
-    number: u32,
-    title: String,
-    request: &MailRequest,
-    action: Action,
-    rows: &[T],
-    attachment: &Attachment,
-    details: &StepDetails,
-) -> Step {
-    Step {
-        number,
-        title,
-        target: request.mailbox.clone(),
-        action,
-        rows: rows.len() as u64,
-        attachment: Some(attachment.name.clone()),
-        details: serde_json::to_value(details).unwrap_or_default(),
-    }
-}
-
-fn attach<T: Serialize>(folder: &PlanFolder, name: &str, rows: &[T]) -> Result<Attachment, PlanningError> {
-    let mut out = folder.create(name)?;
-    for row in rows {
-        serde_json::to_writer(&mut out, row).map_err(std::io::Error::from)?;
-        out.write_all(b"\n")?;
-    }
-    Ok(out.finish()?)
 }

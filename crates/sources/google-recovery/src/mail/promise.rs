@@ -1,9 +1,12 @@
 use connect::fidelity::{Fidelity, Way};
 
+/// The kind of item.
+pub(super) const KIND: &str = "message";
+
 /// Returns what becomes of a message in each way of bringing it back.
-pub fn promises() -> Vec<Fidelity> {
+pub(crate) fn promises() -> Vec<Fidelity> {
     vec![
-        Fidelity::new("message", Way::InPlace).exact(&[
+        Fidelity::new(KIND, Way::InPlace).exact(&[
             "text",
             "labels",
             "thread",
@@ -11,12 +14,12 @@ pub fn promises() -> Vec<Fidelity> {
             "id",
             "read state",
         ]),
-        Fidelity::new("message", Way::MadeAnew)
+        Fidelity::new(KIND, Way::MadeAnew)
             .exact(&["text", "labels", "read state"])
             .equivalent("received date", "it becomes that of the message's Date header")
             .equivalent("thread", "it joins its thread while that exists and subject and references agree")
             .lost("id", "the mailbox gives a new one; links to the old one do not lead to it"),
-        Fidelity::new("message", Way::Export)
+        Fidelity::new(KIND, Way::Export)
             .exact(&["text"])
             .equivalent(
                 "labels",
@@ -28,9 +31,4 @@ pub fn promises() -> Vec<Fidelity> {
             )
             .lost("thread", "other programs form threads by the references in the text"),
     ]
-}
-
-/// Returns the promises for some ways only.
-pub(super) fn promises_for(ways: &[Way]) -> Vec<Fidelity> {
-    promises().into_iter().filter(|promise| ways.contains(&promise.way)).collect()
 }

@@ -2,20 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connect::{
-    Progress,
-    plan::{ApplyMode, WriteError},
-};
+use connect::plan::{ApplyMode, WriteError};
 use google_api::{ApiError, Change, Get, method};
 use serde_json::{Value, json};
 use source_google::gmail::{Fates, HistoryPage, MessageFate};
 
 use super::{
-    apply::{Labels, Outcome},
+    labels::{Labels, Mailbox},
     plan::RELABEL_MAX,
-    rows::RelabelRow,
-    writer::{MailWriter, failed},
+    step::RelabelRow,
 };
+use crate::step::{Outcome, failed};
 
 /// What is known of a message at the time of applying.
 enum Present {
@@ -23,22 +20,15 @@ enum Present {
     Gone,
 }
 
-impl MailWriter<'_> {
-    pub(super) fn relabel(
-        &self,
-        mailbox: &str,
-        history: &str,
-        label_names: &BTreeMap<String, String>,
-        rows: Vec<RelabelRow>,
-        mode: ApplyMode,
-        progress: &dyn Progress,
-    ) -> Result<Outcome, WriteError> {
+impl Mailbox<'_> {
+    pub(super) fn relabel(&self, history: &str, rows: Vec<RelabelRow>) -> Result<Outcome, WriteError> {
+        let progress = self.task.progress;
         progress.counted_phase("setting labels back", Some(rows.len() as u64));
-        let labels = self.labels(mailbox, label_names, mode)?;
-        let fates = self.changes_since(mailbox, history)?;
+        let labels = self.labels()?;
+        let fates = self.changes_since(history)?;
         let mut outcome = Outcome::default();
         let mut groups: BTreeMap<(Vec<String>, Vec<String>), Vec<String>> = BTreeMap::new();
-        let present = self.present(mailbox, &rows, fates.as_ref())?;
+        let present = self.present(&rows, fates.as_ref())?;
         for (row, present) in rows.into_iter().zip(present) {
             let touched = fates.as_ref().and_then(|fates| fates.of.get(&row.id));
             match verdict(&row, &present, touched, &labels) {
@@ -49,11 +39,12 @@ impl MailWriter<'_> {
         }
         for ((add, remove), ids) in groups {
             for ids in ids.chunks(RELABEL_MAX as usize) {
-                if mode == ApplyMode::Lasting {
+                if self.task.mode == ApplyMode::Lasting {
                     let body = json!({ "ids": ids, "addLabelIds": add, "removeLabelIds": remove });
                     let path = "gmail/v1/users/me/messages/batchModify";
-                    self.api
-                        .send_only(mailbox, &Change::post(&method::RESTORE_BATCH_MODIFY, path, body))
+                    self.task
+                        .api
+                        .send_only(self.email, &Change::post(&method::RESTORE_BATCH_MODIFY, path, body))
                         .map_err(|error| failed("change labels", error))?;
                 }
                 outcome.changed += ids.len() as u64;
@@ -64,7 +55,7 @@ impl MailWriter<'_> {
     }
 
     /// Reads what happened to the mailbox since the plan's knowledge of it; `None` when it no longer knows.
-    fn changes_since(&self, mailbox: &str, history: &str) -> Result<Option<Fates>, WriteError> {
+    fn changes_since(&self, history: &str) -> Result<Option<Fates>, WriteError> {
         let mut fates = Fates::default();
         let mut token: Option<String> = None;
         loop {
@@ -74,7 +65,7 @@ impl MailWriter<'_> {
             if let Some(token) = &token {
                 get = get.query("pageToken", token);
             }
-            let page: HistoryPage = match self.api.reading().get(mailbox, &get) {
+            let page: HistoryPage = match self.reading().get(self.email, &get) {
                 Ok(page) => page,
                 Err(ApiError::NotFound(_) | ApiError::Expired(_)) => return Ok(None),
                 Err(error) => return Err(failed("tell what changed", error)),
@@ -88,12 +79,7 @@ impl MailWriter<'_> {
     }
 
     /// Finds out which labels the messages have now: by the history since the plan, or else by asking for each of them.
-    fn present(
-        &self,
-        mailbox: &str,
-        rows: &[RelabelRow],
-        fates: Option<&Fates>,
-    ) -> Result<Vec<Present>, WriteError> {
+    fn present(&self, rows: &[RelabelRow], fates: Option<&Fates>) -> Result<Vec<Present>, WriteError> {
         if let Some(fates) = fates {
             let present = |row: &RelabelRow| match fates.of.get(&row.id) {
                 Some(fate) if fate.deleted => Present::Gone,
@@ -103,18 +89,14 @@ impl MailWriter<'_> {
             return Ok(rows.iter().map(present).collect());
         }
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        let found = self.read_labels(mailbox, &ids)?;
+        let found = self.read_labels(&ids)?;
         Ok(found.into_iter().map(|labels| labels.map_or(Present::Gone, Present::Labels)).collect())
     }
 
     /// Asks for the labels of messages; `None` for those that are gone.
-    pub(super) fn read_labels(
-        &self,
-        mailbox: &str,
-        ids: &[&str],
-    ) -> Result<Vec<Option<Vec<String>>>, WriteError> {
+    pub(super) fn read_labels(&self, ids: &[&str]) -> Result<Vec<Option<Vec<String>>>, WriteError> {
         let mut all = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(self.api.reading().batch_calls()) {
+        for ids in ids.chunks(self.reading().batch_calls()) {
             let gets: Vec<Get> = ids
                 .iter()
                 .map(|id| {
@@ -122,11 +104,8 @@ impl MailWriter<'_> {
                         .query("format", "minimal")
                 })
                 .collect();
-            let answers = self
-                .api
-                .reading()
-                .get_many(mailbox, &gets)
-                .map_err(|error| failed("read messages", error))?;
+            let answers =
+                self.reading().get_many(self.email, &gets).map_err(|error| failed("read messages", error))?;
             for answer in answers {
                 all.push(match answer {
                     Ok(body) => Some(labels_of(&body)?),

@@ -13,10 +13,10 @@ use connect::{
 use connect_conformance::{Conditions, Furnishing, Never, Place, Restorable, Undo};
 use connect_http::TokenCache;
 use google_api::{ApiParts, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::mail::{Heading, MailRequest, MailWriter, plan_mail};
+use google_recovery::{Destination, GoogleWriter, Heading, Planner, Request, Selection, Window};
 use model::{Moment, Redacted};
 use ports::SeededRandom;
-use source_google::gmail::{MailboxPosition, mailbox_stream};
+use source_google::gmail::mailbox_stream;
 
 use crate::subjects::mail::MailSubject;
 
@@ -29,8 +29,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn writer(&self) -> MailWriter<'_> {
-        MailWriter::new(&self.api, self.past, &self.journal, self.threads)
+    fn writer(&self) -> GoogleWriter<'_> {
+        GoogleWriter::new(&self.api, self.past, &self.journal, self.threads)
     }
 }
 
@@ -77,28 +77,27 @@ fn api(subject: &MailSubject, conditions: &Conditions) -> WriteApi {
 
 impl Restorable for MailSubject {
     fn plan(&self, undo: &Undo<'_>, folder: &PlanFolder, conditions: &Conditions) -> Plan {
-        let mailbox = self.first_user().to_owned();
-        let positions = undo.held.iter().filter(|((stream, _), _)| stream.as_str() == "position");
-        let history = positions
-            .filter_map(|(_, item)| serde_json::from_str::<MailboxPosition>(&item.attributes).ok())
-            .find(|position| position.mailbox == mailbox)
-            .unwrap()
-            .history;
-        let request = MailRequest {
-            stream: mailbox_stream(&mailbox).unwrap(),
-            mailbox,
-            before: (undo.before, Moment::from_micros(0)),
-            after: (undo.after, Moment::from_micros(1)),
-            now: undo.after,
-            history,
-            threads: conditions.threads as u32,
+        let account = self.first_user().to_owned();
+        let request = Request {
+            stream: mailbox_stream(&account).unwrap(),
+            account,
+            window: Window {
+                before: (undo.before, Moment::from_micros(0)),
+                after: (undo.after, Moment::from_micros(1)),
+                now: undo.after,
+            },
+            destination: Destination::InPlace,
+            selection: Selection::default(),
         };
         let heading = Heading {
             id: "conformance".to_owned(),
             source: "acme".to_owned(),
             made_at: Moment::from_micros(2),
         };
-        plan_mail(undo.past, &request, &heading, folder, &self.shared.api(conditions.paced)).unwrap()
+        let settings = self.shared.api(conditions.paced);
+        let mut planner = Planner::new(undo.past, folder, &settings, conditions.threads as u32);
+        planner.mail(&request).unwrap();
+        planner.finish(&heading).unwrap()
     }
 
     fn writer<'a>(

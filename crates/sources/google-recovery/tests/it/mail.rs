@@ -1,154 +1,59 @@
 //! Mail: an agent's work is undone, and everybody else's stays.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
 use connect::{
-    Silent, Stop,
-    plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
-    testing::MemorySink,
+    Silent,
+    plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
 };
-use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
-use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::mail::{Heading, MailRequest, MailWriter, plan_mail};
+use google_api::ApiSettings;
+use google_recovery::{Destination, GoogleWriter, Request, Selection};
 use google_tenant::{Effect, Fault, When};
-use model::{Moment, Redacted};
-use ports::{Clock as _, SeededRandom};
+use ports::Clock as _;
 use serde_json::{Value, json};
-use source_google::{
-    Part,
-    gmail::{MailboxPosition, mailbox_stream},
-};
+use source_google::{Part, gmail::mailbox_stream};
 
-use crate::{
-    domain::{Domain, Letters},
-    history::MemoryHistory,
-};
+use crate::{domain::Letters, stage::Stage};
 
-struct Stage {
-    domain: Domain,
-    sink: MemorySink,
-    history: MemoryHistory,
-    user: String,
-    folder: tempfile::TempDir,
-    plans: u32,
+fn stage() -> Stage {
+    Stage::new(&[Part::Gmail])
 }
 
-impl Stage {
-    fn new() -> Self {
-        let domain = Domain::start(&[Part::Gmail]);
-        let user = domain.users()[1].clone();
-        let mut stage = Self {
-            domain,
-            sink: MemorySink::new(),
-            history: MemoryHistory::default(),
-            user,
-            folder: tempfile::tempdir().unwrap(),
-            plans: 0,
-        };
-        stage.capture();
-        stage
-    }
+fn letters(stage: &Stage) -> Letters {
+    stage.domain.letters(&stage.user)
+}
 
-    fn capture(&mut self) -> u64 {
-        self.domain.capture(&mut self.sink);
-        self.history.note(&self.sink)
-    }
+fn ids(stage: &Stage, label: &str) -> Vec<String> {
+    let letters = letters(stage);
+    letters.into_iter().filter(|(_, (labels, _))| labels.contains(label)).map(|(id, _)| id).collect()
+}
 
-    fn letters(&self) -> Letters {
-        self.domain.letters(&self.user)
-    }
+fn inbox(stage: &Stage) -> Vec<String> {
+    ids(stage, "INBOX")
+}
 
-    fn ids(&self, label: &str) -> Vec<String> {
-        let letters = self.letters();
-        letters.into_iter().filter(|(_, (labels, _))| labels.contains(label)).map(|(id, _)| id).collect()
-    }
+fn post(stage: &Stage, path: &str, body: &Value) {
+    stage.domain.agent(&stage.user).post(path, body);
+}
 
-    fn post(&self, path: &str, body: &Value) {
-        self.domain.agent(&self.user).post(path, body);
-    }
+fn request(stage: &Stage, before: u64, after: u64, now: u64) -> Request {
+    stage.request(mailbox_stream(&stage.user).unwrap(), before, after, now)
+}
 
-    fn settings(&self) -> ApiSettings {
-        ApiSettings { address: Some(self.domain.running.url().to_owned()), ..ApiSettings::default() }
-    }
+fn plan(stage: &mut Stage, before: u64, after: u64, now: u64) -> (Plan, PlanFolder) {
+    let settings = stage.settings();
+    plan_with(stage, before, after, now, &settings)
+}
 
-    fn plan(&mut self, before: u64, after: u64, now: u64) -> (Plan, PlanFolder) {
-        let settings = self.settings();
-        self.plan_with(before, after, now, &settings)
-    }
-
-    fn plan_with(&mut self, before: u64, after: u64, now: u64, settings: &ApiSettings) -> (Plan, PlanFolder) {
-        self.plans += 1;
-        let folder = PlanFolder::new(self.folder.path().join(self.plans.to_string()));
-        let position = self
-            .sink
-            .stream("position")
-            .into_values()
-            .filter_map(|item| serde_json::from_str::<MailboxPosition>(&item.attributes).ok())
-            .find(|position| position.mailbox == self.user)
-            .unwrap();
-        let request = MailRequest {
-            mailbox: self.user.clone(),
-            stream: mailbox_stream(&self.user).unwrap(),
-            before: (before, Moment::from_micros(0)),
-            after: (after, Moment::from_micros(1)),
-            now,
-            history: position.history,
-            threads: 4,
-        };
-        let heading =
-            Heading { id: "test".to_owned(), source: "acme".to_owned(), made_at: Moment::from_micros(2) };
-        let plan = plan_mail(&self.history, &request, &heading, &folder, settings).unwrap();
-        folder.write(&plan).unwrap();
-        (plan, folder)
-    }
-
-    fn api(&self) -> WriteApi {
-        self.api_with(self.settings())
-    }
-
-    fn api_with(&self, settings: ApiSettings) -> WriteApi {
-        let text = self.domain.running.with_tenant(|tenant| {
-            let email = tenant.service_accounts().nth(1).unwrap().email.clone();
-            tenant.key_file(&email).unwrap()
-        });
-        let key = ServiceAccountKey::of_json(&Redacted::new(text)).unwrap();
-        let client_id = key.client_id.clone();
-        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
-        let clock = Arc::clone(&self.domain.clock) as Arc<dyn ports::Clock>;
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), Arc::clone(&clock));
-        let parts = ApiParts {
-            transport,
-            tokens: Arc::new(TokenCache::new(Arc::new(source), Arc::clone(&clock), Duration::from_mins(5))),
-            client_id,
-            clock,
-            random: Arc::new(SeededRandom::new(3)),
-            stop: Stop::default(),
-        };
-        WriteApi::new(parts, settings)
-    }
-
-    fn try_apply(
-        &self,
-        plan: &Plan,
-        folder: &PlanFolder,
-        mode: ApplyMode,
-    ) -> Result<AppliedReport, WriteError> {
-        let api = self.api();
-        let mut writer = MailWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
-        writer.apply(plan, folder, mode, &Silent)
-    }
-
-    fn apply(&self, plan: &Plan, folder: &PlanFolder) -> AppliedReport {
-        self.try_apply(plan, folder, ApplyMode::Lasting).unwrap()
-    }
-
-    #[track_caller]
-    fn assert_verified(&self, plan: &Plan, folder: &PlanFolder) {
-        let api = self.api();
-        let mut writer = MailWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 4);
-        let verification = writer.verify(plan, folder, &Silent).unwrap();
-        assert!(verification.is_good(), "{verification:#?}");
-    }
+fn plan_with(
+    stage: &mut Stage,
+    before: u64,
+    after: u64,
+    now: u64,
+    settings: &ApiSettings,
+) -> (Plan, PlanFolder) {
+    let request = request(stage, before, after, now);
+    stage.plan_with(settings, |planner| planner.mail(&request))
 }
 
 /// The texts of a mailbox with the labels of each; what has another id now is still the same.
@@ -160,26 +65,27 @@ fn texts(letters: &Letters) -> Vec<(&BTreeSet<String>, &[u8])> {
 
 #[test]
 fn a_trashed_inbox_goes_back_to_where_it_was() {
-    let mut stage = Stage::new();
-    let before = stage.letters();
-    let inbox = stage.ids("INBOX");
+    let mut stage = stage();
+    let before = letters(&stage);
+    let inbox = inbox(&stage);
     assert!(inbox.len() > 20, "{}", inbox.len());
     for id in &inbox[..10] {
-        stage.post(&format!("messages/{id}/trash"), &json!({}));
+        post(&stage, &format!("messages/{id}/trash"), &json!({}));
     }
-    stage.post(
+    post(
+        &stage,
         "messages/batchModify",
         &json!({ "ids": inbox[10..], "addLabelIds": ["TRASH"], "removeLabelIds": ["INBOX", "UNREAD"] }),
     );
     let after = stage.capture();
-    let (plan, folder) = stage.plan(1, after, after);
+    let (plan, folder) = plan(&mut stage, 1, after, after);
     assert_eq!(plan.counts.reverted as usize, inbox.len());
     assert!(plan.steps[0].title.contains("out of the trash"), "{}", plan.steps[0].title);
     assert_eq!(plan.fidelity.len(), 1);
     let report = stage.apply(&plan, &folder);
     assert_eq!(report.counts.reverted as usize, inbox.len());
     assert_eq!(report.counts.conflicts, 0);
-    assert_eq!(stage.letters(), before);
+    assert_eq!(letters(&stage), before);
     stage.assert_verified(&plan, &folder);
     let again = stage.apply(&plan, &folder);
     assert_eq!((again.counts.reverted, again.counts.conflicts), (0, 0), "once more changes nothing");
@@ -187,56 +93,56 @@ fn a_trashed_inbox_goes_back_to_where_it_was() {
 
 #[test]
 fn deleted_messages_come_back_once_with_their_text_and_labels() {
-    let mut stage = Stage::new();
+    let mut stage = stage();
     let label =
         stage.domain.agent(&stage.user).post("labels", &json!({ "name": "Kept/\u{dc}ber \u{202e}x" }));
-    let ids: Vec<String> = stage.letters().into_keys().collect();
-    stage.post("messages/batchModify", &json!({ "ids": ids[..30], "addLabelIds": [label["id"]] }));
+    let ids: Vec<String> = letters(&stage).into_keys().collect();
+    post(&stage, "messages/batchModify", &json!({ "ids": ids[..30], "addLabelIds": [label["id"]] }));
     let earlier = stage.capture();
-    let before = stage.letters();
-    stage.post("messages/batchDelete", &json!({ "ids": ids[..25] }));
+    let before = letters(&stage);
+    post(&stage, "messages/batchDelete", &json!({ "ids": ids[..25] }));
     stage.domain.agent(&stage.user).delete(&format!("labels/{}", label["id"].as_str().unwrap()));
     let after = stage.capture();
-    let (plan, folder) = stage.plan(earlier, after, after);
+    let (plan, folder) = plan(&mut stage, earlier, after, after);
     assert_eq!((plan.counts.inserted, plan.counts.reverted), (25, 5));
     assert!(plan.losses.iter().any(|loss| loss.target.contains("id")), "what changes is told");
     let report = stage.apply(&plan, &folder);
     assert_eq!((report.counts.inserted, report.counts.conflicts), (25, 0), "{report:#?}");
-    assert_eq!(texts(&stage.letters()), texts(&before));
+    assert_eq!(texts(&letters(&stage)), texts(&before));
     stage.assert_verified(&plan, &folder);
     let again = stage.apply(&plan, &folder);
     assert_eq!((again.counts.inserted, again.counts.unchanged), (0, 30));
-    assert_eq!(stage.letters().len(), before.len(), "nothing is there twice");
+    assert_eq!(letters(&stage).len(), before.len(), "nothing is there twice");
 }
 
 #[test]
 fn what_the_owner_did_since_stays() {
-    let mut stage = Stage::new();
-    let inbox = stage.ids("INBOX");
+    let mut stage = stage();
+    let inbox = inbox(&stage);
     let (kept, starred, purged, again) = (&inbox[0], &inbox[1], &inbox[2], &inbox[3]);
     for id in &inbox[..8] {
-        stage.post(&format!("messages/{id}/trash"), &json!({}));
+        post(&stage, &format!("messages/{id}/trash"), &json!({}));
     }
     let after = stage.capture();
-    stage.post(&format!("messages/{kept}/untrash"), &json!({}));
-    stage.post(&format!("messages/{starred}/modify"), &json!({ "addLabelIds": ["STARRED"] }));
+    post(&stage, &format!("messages/{kept}/untrash"), &json!({}));
+    post(&stage, &format!("messages/{starred}/modify"), &json!({ "addLabelIds": ["STARRED"] }));
     stage.domain.agent(&stage.user).delete(&format!("messages/{purged}"));
-    stage.post(&format!("messages/{again}/untrash"), &json!({}));
+    post(&stage, &format!("messages/{again}/untrash"), &json!({}));
     stage.capture();
-    stage.post(&format!("messages/{again}/trash"), &json!({}));
+    post(&stage, &format!("messages/{again}/trash"), &json!({}));
     let now = stage.capture();
-    let (plan, folder) = stage.plan(1, after, now);
+    let (plan, folder) = plan(&mut stage, 1, after, now);
     let conflicts: BTreeSet<&str> = plan.conflicts.iter().map(|conflict| conflict.key.as_str()).collect();
     assert!(conflicts.contains(purged.as_str()) && conflicts.contains(again.as_str()), "{conflicts:?}");
 
     // Between plan and application the owner goes on.
     let late = &inbox[4];
-    stage.post(&format!("messages/{late}/untrash"), &json!({}));
-    stage.post(&format!("messages/{late}/trash"), &json!({}));
+    post(&stage, &format!("messages/{late}/untrash"), &json!({}));
+    post(&stage, &format!("messages/{late}/trash"), &json!({}));
     let report = stage.apply(&plan, &folder);
     assert_eq!(report.counts.conflicts, 1, "{report:#?}");
     assert_eq!(report.conflicts[0].key, *late);
-    let letters = stage.letters();
+    let letters = letters(&stage);
     let labels = |id: &String| &letters[id].0;
     assert!(labels(starred).contains("STARRED") && labels(starred).contains("INBOX"));
     assert!(!labels(starred).contains("TRASH"));
@@ -249,12 +155,12 @@ fn what_the_owner_did_since_stays() {
 
 #[test]
 fn a_restore_that_breaks_off_goes_on_without_twins() {
-    let mut stage = Stage::new();
-    let before = stage.letters();
+    let mut stage = stage();
+    let before = letters(&stage);
     let ids: Vec<String> = before.keys().cloned().collect();
-    stage.post("messages/batchDelete", &json!({ "ids": ids[..40] }));
+    post(&stage, "messages/batchDelete", &json!({ "ids": ids[..40] }));
     let after = stage.capture();
-    let (plan, folder) = stage.plan(1, after, after);
+    let (plan, folder) = plan(&mut stage, 1, after, after);
     stage.domain.running.with_tenant(|tenant| {
         // The first answer is lost after the message went in; then the service is gone.
         tenant.fault(Fault::new("gmail.users.messages.insert", When::Nth(5), Effect::Lost));
@@ -271,31 +177,31 @@ fn a_restore_that_breaks_off_goes_on_without_twins() {
     ports::files::replace(&journal, &text.as_bytes()[..text.len() - 40]).unwrap();
     let report = stage.apply(&plan, &folder);
     assert_eq!(report.counts.conflicts, 0, "{report:#?}");
-    assert_eq!(texts(&stage.letters()), texts(&before));
+    assert_eq!(texts(&letters(&stage)), texts(&before));
     stage.assert_verified(&plan, &folder);
 }
 
 #[test]
 fn a_rehearsal_changes_nothing() {
-    let mut stage = Stage::new();
-    let inbox = stage.ids("INBOX");
-    stage.post("messages/batchDelete", &json!({ "ids": inbox[..3] }));
-    stage.post(&format!("messages/{}/trash", inbox[5]), &json!({}));
+    let mut stage = stage();
+    let inbox = inbox(&stage);
+    post(&stage, "messages/batchDelete", &json!({ "ids": inbox[..3] }));
+    post(&stage, &format!("messages/{}/trash", inbox[5]), &json!({}));
     let after = stage.capture();
-    let (plan, folder) = stage.plan(1, after, after);
-    let before = stage.letters();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    let before = letters(&stage);
     let report = stage.try_apply(&plan, &folder, ApplyMode::Rehearsal).unwrap();
     assert_eq!((report.counts.inserted, report.counts.reverted), (3, 1));
-    assert_eq!(stage.letters(), before);
+    assert_eq!(letters(&stage), before);
 }
 
 #[test]
 fn an_identity_that_may_not_write_is_told_what_it_lacks() {
-    let mut stage = Stage::new();
-    let inbox = stage.ids("INBOX");
-    stage.post(&format!("messages/{}/trash", inbox[0]), &json!({}));
+    let mut stage = stage();
+    let inbox = inbox(&stage);
+    post(&stage, &format!("messages/{}/trash", inbox[0]), &json!({}));
     let after = stage.capture();
-    let (plan, folder) = stage.plan(1, after, after);
+    let (plan, folder) = plan(&mut stage, 1, after, after);
     stage.domain.running.with_tenant(|tenant| {
         let id = tenant.service_accounts().nth(1).unwrap().client_id.clone();
         tenant.delegate(&id, [google_tenant::scopes::GMAIL_LABELS]);
@@ -307,12 +213,12 @@ fn an_identity_that_may_not_write_is_told_what_it_lacks() {
 
 #[test]
 fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
-    let mut stage = Stage::new();
-    let ids: Vec<String> = stage.letters().into_keys().collect();
-    stage.post("messages/batchDelete", &json!({ "ids": ids[..60] }));
-    let inbox = stage.ids("INBOX");
+    let mut stage = stage();
+    let ids: Vec<String> = letters(&stage).into_keys().collect();
+    post(&stage, "messages/batchDelete", &json!({ "ids": ids[..60] }));
+    let inbox = inbox(&stage);
     for id in &inbox[..10] {
-        stage.post(&format!("messages/{id}/trash"), &json!({}));
+        post(&stage, &format!("messages/{id}/trash"), &json!({}));
     }
     let after = stage.capture();
     stage.domain.clock.advance_micros(600_000_000);
@@ -320,13 +226,60 @@ fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
     for pool in slow.pools.values_mut() {
         (pool.units, pool.burst) = (600, 100);
     }
-    let (plan, folder) = stage.plan_with(1, after, after, &slow);
+    let (plan, folder) = plan_with(&mut stage, 1, after, after, &slow);
     let started = stage.domain.clock.elapsed();
     let api = stage.api_with(slow);
-    let mut writer = MailWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
+    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
     writer.apply(&plan, &folder, ApplyMode::Lasting, &Silent).unwrap();
     assert!(writer.verify(&plan, &folder, &Silent).unwrap().is_good());
     let took_s = stage.domain.clock.elapsed().saturating_sub(started).as_secs_f64();
     let stated_s = plan.duration_s.unwrap() as f64;
     assert!((took_s / stated_s - 1.0).abs() < 0.15, "stated {stated_s} s, took {took_s} s");
+}
+
+#[test]
+fn a_mailbox_comes_to_another_user_once_beside_what_is_there() {
+    let mut stage = stage();
+    let (was, other) = (letters(&stage), stage.other.clone());
+    let own = stage.domain.letters(&other);
+    let request =
+        Request { destination: Destination::OtherUser { email: other.clone() }, ..request(&stage, 1, 1, 1) };
+    let settings = stage.settings();
+    let (plan, folder) = stage.plan_with(&settings, |planner| planner.mail(&request));
+    assert_eq!(plan.counts.inserted as usize, was.len());
+    assert!(plan.subject.title.contains(&other) && plan.destination == other, "{:?}", plan.subject);
+    stage.apply(&plan, &folder);
+    stage.assert_verified(&plan, &folder);
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.inserted, again.counts.unchanged as usize), (0, was.len()));
+
+    let now = stage.domain.letters(&other);
+    let came: Vec<_> = now.iter().filter(|(id, _)| !own.contains_key(*id)).collect();
+    for (id, letter) in &own {
+        assert_eq!(now.get(id), Some(letter), "what was there is as it was");
+    }
+    let mut expected: Vec<&[u8]> = was.values().map(|(_, text)| &text[..]).collect();
+    let mut found: Vec<&[u8]> = came.iter().map(|(_, (_, text))| &text[..]).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    let origin = format!("From {}", stage.user);
+    let labels = |name: &str| came.iter().filter(|(_, (labels, _))| labels.contains(name)).count();
+    assert_eq!(labels(&origin), came.len());
+    let inbox = was.values().filter(|(labels, _)| labels.contains("INBOX")).count();
+    assert_eq!(labels("INBOX"), inbox);
+    assert_eq!(letters(&stage), was, "whose mail it is keeps it");
+}
+
+#[test]
+fn only_the_chosen_messages_come_back() {
+    let mut stage = stage();
+    let inbox = inbox(&stage);
+    post(&stage, "messages/batchDelete", &json!({ "ids": inbox[..3] }));
+    let after = stage.capture();
+    let chosen = Selection { keys: vec![format!("message/{}", inbox[1])] };
+    let request = Request { selection: chosen, ..request(&stage, 1, after, after) };
+    let settings = stage.settings();
+    let (plan, _) = stage.plan_with(&settings, |planner| planner.mail(&request));
+    assert_eq!((plan.counts.inserted, plan.counts.unchanged), (1, 0));
 }

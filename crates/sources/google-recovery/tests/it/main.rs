@@ -8,4 +8,5 @@ mod conformance;
 mod domain;
 mod history;
 mod mail;
+mod stage;
 mod subjects;

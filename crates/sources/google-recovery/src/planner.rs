@@ -1,0 +1,227 @@
+//! Gathering what is to be done for several accounts and kinds of things into one plan.
+
+use std::{collections::BTreeSet, io::Write, time::Duration};
+
+use connect::{
+    StoredError, StoredHistory,
+    fidelity::{Fidelity, Grade, Way},
+    plan::{
+        Action, Attachment, Choice, Conflict, Counts, LISTED_MAX, Loss, PLAN_FORMAT, Plan, PlanFolder, Step,
+        Subject,
+    },
+};
+use connect_http::Workload;
+use google_api::{ApiSettings, Method};
+use model::{Moment, StreamName};
+use serde::Serialize;
+
+use crate::{Heading, PlanningError, Request, promises, step::StepDetails};
+
+/// What a call takes when there is quota, for the estimate.
+const PER_CALL: Duration = Duration::from_millis(120);
+const LIVE_PAGE: u32 = 1000;
+
+/// Makes a plan, account by account.
+///
+/// Each part compares three states of every item: before the window, at its end, and now. What somebody changed after
+/// the window stays as it is and is listed.
+pub struct Planner<'p> {
+    pub(crate) past: &'p dyn StoredHistory,
+    folder: &'p PlanFolder,
+    settings: &'p ApiSettings,
+    threads: u32,
+    titles: Vec<String>,
+    receivers: Vec<String>,
+    base: String,
+    ended_at: Option<Moment>,
+    steps: Vec<Step>,
+    attachments: Vec<Attachment>,
+    conflicts: Vec<Conflict>,
+    losses: Vec<Loss>,
+    notes: Vec<String>,
+    counts: Counts,
+    promised: BTreeSet<(&'static str, Way)>,
+    workload: Workload,
+}
+
+/// A step that is added to a plan.
+pub(crate) struct NewStep<'n, T> {
+    /// One line for people.
+    pub(crate) title: String,
+    /// What it touches.
+    pub(crate) target: &'n str,
+    pub(crate) action: Action,
+    /// What the attachment is called: `labels`.
+    pub(crate) name: &'static str,
+    /// The lines of the attachment; a step without any is not added.
+    pub(crate) rows: &'n [T],
+    pub(crate) details: StepDetails,
+    /// What comes back how.
+    pub(crate) promise: (&'static str, Way),
+}
+
+impl<'p> Planner<'p> {
+    /// Begins a plan whose attachments go into `folder`; so many calls will run at a time.
+    pub fn new(
+        past: &'p dyn StoredHistory,
+        folder: &'p PlanFolder,
+        settings: &'p ApiSettings,
+        threads: u32,
+    ) -> Self {
+        Self {
+            past,
+            folder,
+            settings,
+            threads,
+            titles: Vec::new(),
+            receivers: Vec::new(),
+            base: String::new(),
+            ended_at: None,
+            steps: Vec::new(),
+            attachments: Vec::new(),
+            conflicts: Vec::new(),
+            losses: Vec::new(),
+            notes: Vec::new(),
+            counts: Counts::default(),
+            promised: BTreeSet::new(),
+            workload: Workload::default(),
+        }
+    }
+
+    /// Says that an account's things of one kind are planned; `what` is such as `the mailbox`.
+    pub(crate) fn begin(&mut self, request: &Request, what: &str) {
+        self.titles.push(request.title(what));
+        let receiver = request.receiver().to_owned();
+        if !self.receivers.contains(&receiver) {
+            self.receivers.push(receiver);
+        }
+        self.base = request.window.to_string();
+        self.ended_at = self.ended_at.max(Some(request.window.after.1));
+    }
+
+    pub(crate) fn step<T: Serialize>(&mut self, new: NewStep<'_, T>) -> Result<(), PlanningError> {
+        if new.rows.is_empty() {
+            return Ok(());
+        }
+        let number = self.steps.len() as u32 + 1;
+        let attachment = self.attach(&format!("{number}-{}.jsonl", new.name), new.rows)?;
+        let rows = new.rows.len() as u64;
+        match new.action {
+            Action::Insert => self.counts.inserted += rows,
+            Action::Remove => self.counts.removed += rows,
+            Action::Create | Action::Redefine => self.counts.objects += rows,
+            Action::Revert | Action::Advance => self.counts.reverted += rows,
+        }
+        self.promised.insert(new.promise);
+        self.steps.push(Step {
+            number,
+            title: new.title,
+            target: new.target.to_owned(),
+            action: new.action,
+            rows,
+            attachment: Some(attachment.name.clone()),
+            details: serde_json::to_value(&new.details).map_err(std::io::Error::from)?,
+        });
+        self.attachments.push(attachment);
+        Ok(())
+    }
+
+    fn attach<T: Serialize>(&self, name: &str, rows: &[T]) -> Result<Attachment, PlanningError> {
+        let mut out = self.folder.create(name)?;
+        for row in rows {
+            serde_json::to_writer(&mut out, row).map_err(std::io::Error::from)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(out.finish()?)
+    }
+
+    /// Lists an item that is left alone.
+    pub(crate) fn conflict(&mut self, target: &str, key: &str, reason: String) {
+        self.counts.conflicts += 1;
+        if self.conflicts.len() < LISTED_MAX {
+            let (target, key) = (target.to_owned(), key.to_owned());
+            self.conflicts.push(Conflict { target, key, reason, choice: Choice::Keep });
+        }
+    }
+
+    /// Lists something that does not come back.
+    pub(crate) fn loss(&mut self, target: String, reason: String) {
+        if self.losses.len() < LISTED_MAX {
+            self.losses.push(Loss { target, reason });
+        }
+    }
+
+    /// Tells something that a person should know before approving.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Counts an item that is already as it should be.
+    pub(crate) fn unchanged(&mut self) {
+        self.counts.unchanged += 1;
+    }
+
+    /// Says that applying and verifying makes so many calls in the name of a user.
+    pub(crate) fn calls(&mut self, subject: &str, method: &'static Method, count: u64) {
+        self.workload.add(&self.settings.charges(subject, method), count);
+    }
+
+    /// Ends the plan.
+    pub fn finish(mut self, heading: &Heading) -> Result<Plan, PlanningError> {
+        let duration = self.settings.duration(&self.workload, self.threads, PER_CALL)?;
+        let fidelity: Vec<Fidelity> = promises()
+            .into_iter()
+            .filter(|promise| {
+                self.promised.iter().any(|(kind, way)| promise.kind == *kind && promise.way == *way)
+            })
+            .collect();
+        self.losses.extend(fidelity.iter().filter(|promise| promise.way == Way::MadeAnew).flat_map(inexact));
+        Ok(Plan {
+            format: PLAN_FORMAT,
+            id: heading.id.clone(),
+            source: heading.source.clone(),
+            subject: Subject { title: self.titles.join("; "), position: None, at: self.ended_at },
+            destination: self.receivers.join(", "),
+            base: self.base,
+            made_at: heading.made_at,
+            steps: self.steps,
+            conflicts: self.conflicts,
+            losses: self.losses,
+            notes: self.notes,
+            counts: self.counts,
+            attachments: self.attachments,
+            fidelity,
+            duration_s: Some(duration.as_secs_f64().ceil() as u64),
+        })
+    }
+}
+
+/// Returns what a promise does not bring back as it was.
+fn inexact(promise: &Fidelity) -> impl Iterator<Item = Loss> {
+    let aspects = promise.aspects.iter().filter(|aspect| aspect.grade != Grade::Exact);
+    aspects.map(|aspect| Loss {
+        target: format!("{} of each {} that is made anew", aspect.name, promise.kind),
+        reason: aspect.reason.clone().unwrap_or_default(),
+    })
+}
+
+/// Walks over the keys below a prefix that were live after a commit, in order, until `take` says that it has enough.
+pub(crate) fn live_below(
+    past: &dyn StoredHistory,
+    stream: &StreamName,
+    prefix: &str,
+    at: u64,
+    take: &mut dyn FnMut(&str) -> Result<bool, StoredError>,
+) -> Result<(), StoredError> {
+    let mut after = prefix.to_owned();
+    loop {
+        let page = past.live_keys(stream, at, Some(&after), LIVE_PAGE)?;
+        for key in &page {
+            if !key.starts_with(prefix) || !take(key)? {
+                return Ok(());
+            }
+        }
+        let Some(last) = page.into_iter().next_back() else { return Ok(()) };
+        after = last;
+    }
+}

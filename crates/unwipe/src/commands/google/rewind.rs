@@ -1,0 +1,157 @@
+//! Planning what is brought back, and applying it.
+
+use catalog::Catalog;
+use connect::{
+    Stop,
+    plan::{ApplyMode, Plan, PlanFolder},
+};
+use google_recovery::{
+    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
+};
+use model::{Moment, SourceName};
+use service::{Installation, Secrets, StoredSource};
+use source_google::Part;
+
+use super::StoredAccount;
+use crate::{
+    arguments::{Apply, Rewind},
+    connectors::{
+        google::{GoogleConfig, StoredDomain, key_reference},
+        selector::commit_of,
+    },
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// Plans to undo what happened to an account's things since a moment, or until another one; or to bring what was there at
+/// a moment to somebody else.
+pub(crate) fn rewind(
+    context: &Context,
+    installation: &Installation,
+    domain: &StoredDomain,
+    options: &Rewind,
+) -> Result<Exit, Failure> {
+    let account = StoredAccount::of(domain, &options.what)?;
+    look_again(context, installation, domain, &account)?;
+    let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
+    // What was just captured is known to a catalog that is opened now.
+    let stored = context.stored(installation, &domain.name, &options.reading)?;
+    let after = commit_of(&stored, domain.name.as_str(), options.until.as_deref().unwrap_or("latest"))?;
+    let back = Back {
+        account,
+        span: Span { before: domain.at, after },
+        destination: match &options.google.to_user {
+            Some(email) => Destination::OtherUser { email: email.to_lowercase() },
+            None => Destination::InPlace,
+        },
+        selection: Selection { keys: options.google.item.clone() },
+    };
+    let plan = plan_account(context, domain, &stored, back, &folder)?;
+    crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
+}
+
+/// What happened after one commit and no later than another.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+/// What is brought back.
+pub(crate) struct Back {
+    pub(crate) account: StoredAccount,
+    pub(crate) span: Span,
+    pub(crate) destination: Destination,
+    pub(crate) selection: Selection,
+}
+
+/// Plans to bring an account's things back.
+pub(crate) fn plan_account(
+    context: &Context,
+    domain: &StoredDomain,
+    stored: &StoredSource,
+    back: Back,
+    folder: &PlanFolder,
+) -> Result<Plan, Failure> {
+    let Back { account, span, destination, selection } = back;
+    let now = commit_of(stored, domain.name.as_str(), "latest")?;
+    // One look at the catalog at a time: it is locked while it is held.
+    let begun_at = time_of(&stored.catalog(), span.before)?;
+    let ended_at = time_of(&stored.catalog(), span.after)?;
+    let request = Request {
+        account: account.account,
+        stream: account.stream,
+        window: Window { before: (span.before, begun_at), after: (span.after, ended_at), now },
+        destination,
+        selection,
+    };
+    let heading = Heading {
+        id: folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        source: domain.name.to_string(),
+        made_at: context.clock().now(),
+    };
+    let settings = domain.config.api();
+    let mut planner = Planner::new(stored, folder, &settings, domain.config.threads as u32);
+    let planned = match account.part {
+        Part::Gmail => planner.mail(&request),
+        Part::Directory | Part::Drive | Part::Calendar | Part::Contacts | Part::Audit => {
+            return Err(Failure::new(Exit::Usage, "this part of a domain is not brought back yet"));
+        }
+    };
+    planned.and_then(|()| planner.finish(&heading)).map_err(not_planned)
+}
+
+fn not_planned(error: PlanningError) -> Failure {
+    let hint = error.hint();
+    Failure::because(Exit::Failed, "there is no plan", error).hint_opt(hint)
+}
+
+/// Captures the account's things once more, so that the plan knows what is there now. Where another process follows the
+/// domain, it is known already.
+fn look_again(
+    context: &Context,
+    installation: &Installation,
+    domain: &StoredDomain,
+    account: &StoredAccount,
+) -> Result<(), Failure> {
+    let mut config = domain.config.clone();
+    config.parts = vec![account.part];
+    config.users = vec![account.account.clone()];
+    let secrets = Secrets::new(installation.home(), &environment);
+    let mut reader = config.reader(context, &secrets, true)?;
+    match installation.capture(&domain.name, &mut reader, &environment, &Stop::default()) {
+        Ok(_) | Err(service::ServiceError::Busy { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn time_of(catalog: &Catalog, sequence: u64) -> Result<Moment, Failure> {
+    catalog
+        .time_of(sequence)?
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("commit {sequence} is not known")))
+}
+
+/// Applies a plan for a domain, and verifies it.
+pub(crate) fn apply(
+    context: &Context,
+    installation: &Installation,
+    name: &SourceName,
+    config: &GoogleConfig,
+    options: &Apply,
+    plan: &Plan,
+    mode: ApplyMode,
+) -> Result<crate::commands::apply::Done, Failure> {
+    let credential = options.credential.as_deref().ok_or_else(|| {
+        Failure::new(Exit::Usage, "applying needs a service account that may write").hint(
+            "give --credential KEY-FILE; its scopes are those of the plan, and never the capturing account's",
+        )
+    })?;
+    let secrets = Secrets::new(installation.home(), &environment);
+    let stop = crate::context::stop_on_signals()?;
+    let api = config.writer(context, &secrets, &key_reference(credential)?, &stop)?;
+    let stored = context.stored(installation, name, &options.reading)?;
+    let folder = PlanFolder::new(&options.plan);
+    let mut writer = GoogleWriter::new(&api, &stored, options.plan.join("applied.jsonl"), config.threads);
+    crate::commands::apply::apply_and_verify(&mut writer, plan, &folder, mode, &*context.progress())
+}
