@@ -151,8 +151,10 @@ impl Shared {
     pub(crate) fn spending(&self) -> Spending {
         assert!(self.limited, "nothing is limited");
         let (units, refusals) = self.tenant(|tenant| {
-            let users = self.users.iter();
-            (users.map(|user| tenant.spent(self.quota.service, user)).sum(), tenant.quota_refusals())
+            // The directory and the shared drives are read in the name of an administrator.
+            let users = tenant.users().iter().map(|user| user.primary_email.clone());
+            let units = users.map(|user| tenant.spent(self.quota.service, &user)).sum();
+            (units, tenant.quota_refusals())
         });
         let burst_units = self.quota.units_per_minute;
         Spending { units, burst_units, units_per_second: burst_units as f64 / 60.0, refusals }
