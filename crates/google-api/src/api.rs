@@ -338,7 +338,7 @@ mod tests {
         let pause = |drives, percent| settings.pause(&method::DRIVE_CHANGES_LIST, drives, percent);
         // 400,000,000 units a day are 4,000,000 calls.
         assert_eq!(pause(1, 100), Duration::from_micros(21_600));
-        assert_eq!(pause(230, 100), Duration::from_micros(4_968_000));
+        assert_eq!(pause(230, 100), Duration::from_millis(4968));
         assert_eq!(pause(10_000, 50), Duration::from_secs(432));
         assert_eq!(pause(0, 50), Duration::ZERO);
         assert_eq!(settings.pause(&method::EVENTS_LIST, 10_000, 50), Duration::ZERO, "not limited");

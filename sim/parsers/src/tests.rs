@@ -12,6 +12,9 @@ use super::*;
 const MUTATIONS: u64 = 1500;
 const SLOW_MUTATIONS: u64 = 250;
 
+/// Tells whether bytes are what they are read as.
+type Reads = fn(&[u8]) -> bool;
+
 fn regressions(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = repository().join("fuzz/regressions").join(target.name);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -84,7 +87,7 @@ fn seeds_are_what_the_parsers_accept() {
         let first = postgres_wire::tar::TarParser::new().advance(&mut rest);
         assert!(matches!(first, Ok(Some(_))), "{first:?}");
     }
-    let read: [(&str, fn(&[u8]) -> bool); 8] = [
+    let read: [(&str, Reads); 8] = [
         ("http_batch", |data| connect_http::fuzzing::batch(data) == usize::from(data[0])),
         ("http_upload_range", connect_http::fuzzing::upload_range),
         ("google_message", source_google::fuzzing::message),

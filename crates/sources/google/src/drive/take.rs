@@ -24,6 +24,8 @@ pub(super) struct Taken {
     pub(super) held: Option<FileAttributes>,
     /// Whether its content is.
     pub(super) has_content: bool,
+    /// Whether it was told that reading it failed.
+    pub(super) has_failed: bool,
     effort: Effort,
 }
 
@@ -90,17 +92,16 @@ impl Pass<'_, '_> {
         for (mut file, known) in files.into_iter().zip(known) {
             self.files.tidy(&mut file);
             let has_content = known.as_ref().is_some_and(|known| known.has_content);
-            let held = if is_bare(known.as_ref()) {
-                metadata.next().flatten().filter(|known| known.has_content)
-            } else {
-                known
-            };
+            let bare = is_bare(known.as_ref());
+            let held = if bare { metadata.next().flatten().filter(|known| known.has_content) } else { known };
             let held = held.and_then(|known| FileAttributes::of_text(&known.attributes));
             if held.as_ref().is_some_and(|held| self.files.is_settled(&file, held, effort)) {
                 settled.push((file.id, held));
             } else {
                 self.hand(&file, held.as_ref());
-                changed.push(Taken { file, held, has_content, effort });
+                // Of what is withheld for good the attributes are held.
+                let has_failed = bare && held.is_none();
+                changed.push(Taken { file, held, has_content, has_failed, effort });
             }
         }
         self.sink.unchanged(settled.len() as u64)?;
@@ -111,7 +112,8 @@ impl Pass<'_, '_> {
                 FileKind::Folder | FileKind::Shortcut => false,
             };
             let commented = settled.into_iter().filter(|(_, held)| held.as_ref().is_some_and(can_have));
-            self.read_comments(commented.map(|(id, _)| id).collect())?;
+            let ids: Vec<String> = commented.map(|(id, _)| id).collect();
+            self.read_comments(&ids)?;
         }
         self.store(changed)
     }
