@@ -2,15 +2,14 @@
 //! shortcuts that every drive has are for the tests of drives to compare.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{Arc, Mutex},
 };
 
 use connect::{SourceReader, testing::HeldItems};
-use connect_conformance::{
-    Act, Conditions, Fact, Furnishing, Never, Place, Spending, State, Subject,
-};
-use connect_http::{Request, Transport};
+use connect_conformance::{Act, Conditions, Fact, Furnishing, Never, Place, Spending, State, Subject};
+use connect_http::{Request, Response, Transport, TransportError, testing::answer};
 use google_tenant::{Effect, Fault, Tenant, When, scopes};
 use ports::ManualClock;
 use serde_json::json;
@@ -19,19 +18,53 @@ use source_google::{Part, drive::FileAttributes};
 use super::shared::{Modelled, Shared};
 use crate::drives::{FOLDER, Hand};
 
-const QUOTA: Modelled = Modelled { service: "drive", units_per_minute: 300 };
+const QUOTA: Modelled = Modelled { service: "drive", units_per_minute: 80 };
 
 /// A simulated domain of which some drives are read.
 pub(crate) struct DriveSubject {
     shared: Shared,
     /// The ids of all files that were ever put in here.
     files: Mutex<BTreeSet<String>>,
+    withheld: Arc<Withheld>,
+}
+
+/// Carries requests, and answers in Drive's place where it would not give the bytes of a file.
+struct Withheld {
+    inner: Arc<dyn Transport>,
+    /// Ids of files, with the status and the reason of the answer.
+    files: Mutex<BTreeMap<String, (u16, &'static str)>>,
+}
+
+impl fmt::Debug for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("withheld files")
+    }
+}
+
+impl Transport for Withheld {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        let refusal = asked(request).and_then(|id| self.files.lock().unwrap().get(id).copied());
+        let Some((code, reason)) = refusal else { return self.inner.send(request) };
+        let errors = json!([{ "domain": "global", "reason": reason, "message": "This file is withheld." }]);
+        let error = json!({ "code": code, "message": "This file is withheld.", "errors": errors });
+        let json = [("content-type", "application/json")];
+        Ok(answer(code, &json, json!({ "error": error }).to_string()))
+    }
+}
+
+/// Returns the id of the file whose bytes a request asks for: `…/drive/v3/files/1a2b?alt=media&…`. What is asked of a
+/// revision has another path.
+fn asked(request: &Request) -> Option<&str> {
+    let (_, rest) = request.url.split_once("/files/")?;
+    let (id, query) = rest.split_once('?')?;
+    query.contains("alt=media").then_some(id)
 }
 
 impl DriveSubject {
     pub(crate) fn start(furnishing: &Furnishing) -> Self {
         let shared = Shared::start(furnishing, Part::Drive, QUOTA, |_| ());
-        let subject = Self { shared, files: Mutex::default() };
+        let withheld = Arc::new(Withheld { inner: Shared::transport(), files: Mutex::default() });
+        let subject = Self { shared, files: Mutex::default(), withheld };
         for user in &subject.shared.users {
             for _ in 0..furnishing.items {
                 subject.add(user);
@@ -43,14 +76,18 @@ impl DriveSubject {
     fn add(&self, user: &str) {
         let number = self.shared.next();
         let (name, text) = (format!("file {number}.txt"), format!("what is in file {number} of {user}"));
-        let id = self.shared.tenant(|tenant| {
-            tenant.add_drive_bytes(user, &name, "text/plain", text.as_bytes()).unwrap()
-        });
+        let id = self
+            .shared
+            .tenant(|tenant| tenant.add_drive_bytes(user, &name, "text/plain", text.as_bytes()).unwrap());
         self.files.lock().unwrap().insert(id.to_string());
     }
 
     fn hand(&self, place: &Place) -> Hand<'_> {
         self.shared.domain.hand(user_of(&place.stream))
+    }
+
+    fn withhold(&self, place: &Place, code: u16, reason: &'static str) {
+        self.withheld.files.lock().unwrap().insert(id_of(place).to_owned(), (code, reason));
     }
 
     fn is_ours(&self, id: &str) -> bool {
@@ -77,7 +114,7 @@ impl Subject for DriveSubject {
     }
 
     fn transport(&self) -> Arc<dyn Transport> {
-        Shared::transport()
+        Arc::clone(&self.withheld) as _
     }
 
     fn reader(&self, conditions: &Conditions) -> Box<dyn SourceReader> {
@@ -129,24 +166,24 @@ impl Subject for DriveSubject {
             Act::RemoveForGood(place) => self.hand(place).delete(&format!("files/{}", id_of(place))),
             // As Drive answers to a token that is too old, once: the next look takes a new one.
             Act::ExpireFeed(stream) => self.shared.tenant(|tenant| {
-                let fault = Fault::new("drive.changes.list", When::First(1), Effect::Gone("pageTokenExpired"));
+                let fault =
+                    Fault::new("drive.changes.list", When::First(1), Effect::Gone("pageTokenExpired"));
                 tenant.fault(Fault { user: Some(user_of(stream).to_owned()), ..fault });
             }),
             Act::Suspend(stream) => self.shared.suspend(user_of(stream), true),
             Act::Reinstate(stream) => self.shared.suspend(user_of(stream), false),
-            Act::DenyItem(_) => {
-                return Err(Never("owners may read their files; what nobody may is for the tests of drives"));
-            }
+            // As of a file in which a virus was found.
+            Act::DenyItem(place) => self.withhold(place, 403, "cannotDownloadAbusiveFile"),
             Act::MakeUnsupported(_) => {
-                return Err(Never("a file of bytes can always be had; documents are for the tests of drives"));
+                return Err(Never(
+                    "a file of bytes can always be had; documents are for the tests of drives",
+                ));
             }
-            Act::FailItem(place) => self.shared.tenant(|tenant| {
-                let fault = Fault::new("drive.files.get", When::Always, Effect::Backend(500));
-                tenant.fault(Fault { user: Some(user_of(&place.stream).to_owned()), ..fault });
-            }),
+            Act::FailItem(place) => self.withhold(place, 500, "internalError"),
             Act::DenyScope => self.shared.delegate(&[scopes::USER_READONLY]),
             Act::Lift => {
                 self.shared.tenant(Tenant::lift_faults);
+                self.withheld.files.lock().unwrap().clear();
                 self.shared.delegate(scopes::READING);
             }
         }
@@ -154,10 +191,7 @@ impl Subject for DriveSubject {
     }
 
     fn contents(&self, request: &Request) -> Vec<String> {
-        // `…/drive/v3/files/1a2b?alt=media&…`; what is asked of a revision has another path.
-        let asked = request.url.split_once("/files/").and_then(|(_, rest)| rest.split_once('?'));
-        let asked = asked.filter(|(id, query)| query.contains("alt=media") && self.is_ours(id));
-        asked.map(|(id, _)| format!("file/{id}")).into_iter().collect()
+        asked(request).filter(|id| self.is_ours(id)).map(|id| format!("file/{id}")).into_iter().collect()
     }
 
     fn digests(&self) -> Result<(), Never> {
