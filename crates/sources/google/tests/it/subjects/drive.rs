@@ -18,7 +18,25 @@ use source_google::{Part, drive::FileAttributes};
 use super::shared::{Modelled, Shared};
 use crate::drives::{FOLDER, Hand};
 
-const QUOTA: Modelled = Modelled { service: "drive", units_per_minute: 80 };
+/// The simulated Drive has one price, because the vendor publishes no others.
+const QUOTA: Modelled = Modelled {
+    service: "drive",
+    units_per_minute: 80,
+    of_one_unit: &[
+        "drive.changes.getStartPageToken",
+        "drive.changes.list",
+        "drive.comments.list",
+        "drive.drives.get",
+        "drive.drives.list",
+        "drive.files.export",
+        "drive.files.get",
+        "drive.files.get.media",
+        "drive.files.list",
+        "drive.permissions.list",
+        "drive.revisions.get",
+        "drive.revisions.list",
+    ],
+};
 
 /// A simulated domain of which some drives are read.
 pub(crate) struct DriveSubject {

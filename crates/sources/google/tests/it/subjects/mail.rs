@@ -13,7 +13,7 @@ use source_google::{Part, RecordAttributes, gmail::MessageAttributes};
 
 use super::shared::{Modelled, Shared};
 
-const QUOTA: Modelled = Modelled { service: "gmail", units_per_minute: 300 };
+const QUOTA: Modelled = Modelled { service: "gmail", units_per_minute: 300, of_one_unit: &[] };
 
 /// A simulated domain of which some mailboxes are read.
 pub(crate) struct MailSubject {

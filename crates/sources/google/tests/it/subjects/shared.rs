@@ -30,6 +30,8 @@ pub(crate) struct Modelled {
     pub(crate) service: &'static str,
     /// Units that come in each minute.
     pub(crate) units_per_minute: u64,
+    /// Methods that cost one unit where it is modelled, whatever the reader takes to be their usual price.
+    pub(crate) of_one_unit: &'static [&'static str],
 }
 
 /// A simulated domain of which one part is read.
@@ -88,6 +90,7 @@ impl Shared {
         if paced {
             // A batch costs less than comes at once.
             settings.batch_calls = 10;
+            settings.units.extend(self.quota.of_one_unit.iter().map(|method| ((*method).to_owned(), 1)));
             settings.pools.insert(format!("{}/project", self.quota.service), pool);
         }
         settings
