@@ -27,7 +27,7 @@ mod subject;
 mod tap;
 
 pub use history::History;
-pub use rule::{Check, Level, Outcome, Rule, Start, StartRestorable, Unmet, document, table};
+pub use rule::{Check, Level, Outcome, Rule, Start, StartRestorable, Unmet, document, table, tell};
 pub use subject::{
     Act, Conditions, Fact, Furnishing, Never, Place, Restorable, Spending, State, Subject, Undo,
 };

@@ -139,6 +139,12 @@ impl Rule {
     }
 }
 
+/// Says how the check of a rule ended: a test that passed because its rule does not apply says so, with the reason.
+#[expect(clippy::print_stdout, reason = "it is the output of a test")]
+pub fn tell(rule: &Rule, outcome: &Outcome) {
+    println!("{} {}: {outcome}", rule.id, rule.name);
+}
+
 /// Writes rules as a table in Markdown: the specification.
 pub fn table(rules: &[Rule]) -> String {
     let mut text = String::from("| rule | level | demanded | checked by |\n|---|---|---|---|\n");
@@ -191,6 +197,7 @@ macro_rules! rules {
                     fn $function() {
                         let rule = $dollar crate::find($id).unwrap();
                         let outcome = rule.$method(&$dollar start);
+                        $dollar crate::tell(rule, &outcome);
                         assert!(outcome.is_good(), "{rule:?}\n{outcome}");
                     }
                 )*

@@ -46,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) sink_calls: u64,
     pub(crate) requests: u64,
     pub(crate) contents: Vec<String>,
+    /// How many of the items that are compared were told to be removed.
+    pub(crate) items_removed: usize,
     pub(crate) ended: Option<Result<ReadEnd, ReadError>>,
 }
 
@@ -60,6 +62,7 @@ impl Run {
         }
     }
 
+    /// Returns how many items were told to be removed, those that are compared with nothing among them.
     pub(crate) fn removed(&self) -> usize {
         self.told.iter().filter(|told| matches!(told, Told::Removed { .. })).count()
     }
@@ -168,7 +171,12 @@ impl Scene {
         let Watched { calls, told, .. } = sink;
         // A process that ended keeps nothing but what was committed.
         self.sink.kill();
+        let is_item = |told: &&Told| match told {
+            Told::Removed { stream, key } => self.covers(&Place::new(stream, key)),
+            _ => false,
+        };
         Run {
+            items_removed: told.iter().filter(is_item).count(),
             told,
             sink_calls: calls,
             requests: self.tap.calls(),

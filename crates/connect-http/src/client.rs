@@ -141,6 +141,10 @@ impl Client {
                 return Err(Failure::Final(CallError::Stopped));
             }
             let (request, secret) = self.authorize(call)?;
+            // Asking for a token may have taken a while.
+            if self.is_stopped() {
+                return Err(Failure::Final(CallError::Stopped));
+            }
             let mut response = self.parts.transport.send(&request).map_err(Failure::Silent)?;
             if call.is_good(response.status) {
                 return match call.taking {

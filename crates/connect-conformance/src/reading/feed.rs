@@ -92,7 +92,9 @@ pub(crate) fn what_is_removed_is_told_and_nothing_else(start: &Start<'_>) -> Che
     let gone = before.keys().filter(|place| !real.contains_key(place)).count();
     let run = scene.capture_later()?;
     scene.compare()?;
-    demand(run.removed() == gone, || format!("{gone} items are gone, and {} were told", run.removed()))
+    demand(run.items_removed == gone, || {
+        format!("{gone} items are gone, and {} were told", run.items_removed)
+    })
 }
 
 pub(crate) fn a_change_during_a_capture_is_not_lost(start: &Start<'_>) -> Checked {

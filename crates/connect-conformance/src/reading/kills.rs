@@ -20,8 +20,12 @@ fn sweep(scene: &mut Scene, beginning: &MemorySink) -> Checked {
         let killed = scene.run_with(&mut *reader, |sink| {
             (sink.step_micros, sink.dies_at) = (STEP_MICROS, Some(at));
         });
+        if killed.sink_calls < at {
+            // Several workers do not always make the same number of calls: it came to its end before this one.
+            continue;
+        }
         let early = killed.ended.is_some_and(|ended| ended.is_ok());
-        demand(!early || at == calls, || format!("the sink failed at call {at}, and the reader ended well"))?;
+        demand(!early, || format!("the sink failed at call {at}, and the reader ended well"))?;
         commits += scene.sink.commits.len() - beginning.commits.len();
         let committed = scene.held().0;
         let run = scene.capture().map_err(|unmet| at_call(at, calls, &unmet))?;

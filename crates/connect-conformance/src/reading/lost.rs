@@ -36,7 +36,9 @@ pub(crate) fn a_lost_feed_hides_no_change(start: &Start<'_>) -> Checked {
     let again = fetched_again(&before, &real, &run.contents);
     demand(again.is_none(), || format!("the content of {again:?} is held and was fetched again"))?;
     let gone = before.keys().filter(|place| !real.contains_key(place)).count();
-    demand(run.removed() == gone, || format!("{gone} items are gone, and {} were told", run.removed()))
+    demand(run.items_removed == gone, || {
+        format!("{gone} items are gone, and {} were told", run.items_removed)
+    })
 }
 
 fn assert_nothing_gone(scene: &Scene, run: &crate::stage::Run, held: usize) -> Checked {

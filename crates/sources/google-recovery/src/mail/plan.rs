@@ -203,8 +203,8 @@ impl Planning<'_, '_, '_> {
         }
         let history = known_history(self.planner.past, account, window.now)?
             .ok_or_else(|| PlanningError::UnknownMailbox { mailbox: account.clone() })?;
-        let labels = rows.iter().flat_map(|row| row.add.iter().chain(&row.remove));
-        let label_names = self.label_names(labels)?;
+        // Only what is put on may have to be made again; what is taken off is there under the id that the message has it by.
+        let label_names = self.label_names(rows.iter().flat_map(|row| &row.add))?;
         self.planner.step(NewStep {
             title: relabel_title(&rows),
             target: account,
@@ -272,13 +272,22 @@ impl Planning<'_, '_, '_> {
         Ok(names)
     }
 
+    /// Returns how many calls set labels back: one for each thousand messages that get and lose the same.
+    fn relabelling_calls(&self) -> u64 {
+        let mut groups: BTreeMap<(&[String], &[String]), u64> = BTreeMap::new();
+        for row in &self.relabelled {
+            *groups.entry((&row.add, &row.remove)).or_default() += 1;
+        }
+        groups.into_values().map(|messages| messages.div_ceil(RELABEL_MAX)).sum()
+    }
+
     fn count_calls(&mut self) {
         let (relabelled, inserted) = (self.relabelled.len() as u64, self.inserted.len() as u64);
         let some = u64::from(relabelled + inserted > 0);
         let calls = [
             (&method::RESTORE_LABELS_LIST, 2 * some),
             (&method::RESTORE_HISTORY_LIST, relabelled.min(1)),
-            (&method::RESTORE_BATCH_MODIFY, relabelled.div_ceil(RELABEL_MAX)),
+            (&method::RESTORE_BATCH_MODIFY, self.relabelling_calls()),
             (&method::RESTORE_MESSAGES_LIST, inserted),
             (&method::RESTORE_INSERT, inserted),
             (&method::RESTORE_MESSAGES_GET, relabelled + inserted),

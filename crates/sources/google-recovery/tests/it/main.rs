@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
+mod conformance;
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
@@ -13,3 +14,4 @@ mod export;
 mod history;
 mod mail;
 mod stage;
+mod subjects;

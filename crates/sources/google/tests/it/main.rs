@@ -4,6 +4,7 @@
 
 mod audit;
 mod calendar;
+mod conformance;
 mod contacts;
 mod directory;
 mod domain;
@@ -11,4 +12,5 @@ mod drive;
 mod drive_trouble;
 mod drives;
 mod mail;
+mod subjects;
 mod trouble;

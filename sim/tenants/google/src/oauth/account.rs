@@ -1,6 +1,11 @@
 //! Service accounts and their keys.
 
-use ports::Random;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use ports::{Random, SeededRandom};
 use rsa::{
     RsaPrivateKey,
     pkcs1::EncodeRsaPublicKey,
@@ -106,16 +111,30 @@ impl Tenant {
     }
 }
 
+/// Keys that this process made, by the seeds that they were made from: making one takes a good part of a second, and a
+/// test that starts a hundred domains of one seed wants the same keys each time.
+static MADE: Mutex<BTreeMap<u64, Key>> = Mutex::new(BTreeMap::new());
+
 fn make(random: &dyn Random) -> Option<Key> {
-    let private = RsaPrivateKey::new(&mut Chance(random), KEY_BITS).ok()?;
+    let mut seed = [0; 8];
+    random.fill(&mut seed);
+    let seed = u64::from_le_bytes(seed);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(key) = made.get(&seed) {
+        return Some(key.clone());
+    }
+    let random = SeededRandom::new(seed);
+    let private = RsaPrivateKey::new(&mut Chance(&random), KEY_BITS).ok()?;
     let public = private.to_public_key().to_pkcs1_der().ok()?.into_vec();
     let mut id = [0; 20];
     random.fill(&mut id);
-    Some(Key {
+    let key = Key {
         id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
         public,
         private: private.to_pkcs8_pem(LineEnding::LF).ok()?.to_string(),
-    })
+    };
+    made.insert(seed, key.clone());
+    Some(key)
 }
 
 /// Our source of chance, as the maker of keys wants it.

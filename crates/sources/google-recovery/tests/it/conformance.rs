@@ -8,19 +8,17 @@ use std::{
 
 use connect::{
     Progress, Stop, StoredHistory,
-    plan::{
-        AppliedReport, ApplyMode, Attachments, Plan, PlanFolder, SourceWriter, Verification, WriteError,
-    },
+    plan::{AppliedReport, ApplyMode, Attachments, Plan, PlanFolder, SourceWriter, Verification, WriteError},
 };
 use connect_conformance::{Conditions, Furnishing, Never, Place, Restorable, Undo};
 use connect_http::TokenCache;
 use google_api::{ApiParts, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::mail::{Heading, MailRequest, MailWriter, plan_mail};
+use google_recovery::{Destination, GoogleWriter, Heading, Planner, Request, Selection, Window};
 use model::{Moment, Redacted};
 use ports::SeededRandom;
-use source_google::gmail::{MailboxPosition, mailbox_stream};
+use source_google::gmail::mailbox_stream;
 
-use crate::subject::{MailSubject, settings};
+use crate::subjects::mail::MailSubject;
 
 /// A writer with the identity that it acts with.
 struct Writer<'a> {
@@ -31,8 +29,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn writer(&self) -> MailWriter<'_> {
-        MailWriter::new(&self.api, self.past, &self.journal, self.threads)
+    fn writer(&self) -> GoogleWriter<'_> {
+        GoogleWriter::new(&self.api, self.past, &self.journal, self.threads)
     }
 }
 
@@ -58,13 +56,13 @@ impl SourceWriter for Writer<'_> {
 }
 
 fn api(subject: &MailSubject, conditions: &Conditions) -> WriteApi {
-    let text = subject.domain.running.with_tenant(|tenant| {
+    let text = subject.shared.domain.running.with_tenant(|tenant| {
         let email = tenant.service_accounts().nth(1).unwrap().email.clone();
         tenant.key_file(&email).unwrap()
     });
     let key = ServiceAccountKey::of_json(&Redacted::new(text)).unwrap();
     let client_id = key.client_id.clone();
-    let clock = Arc::clone(&subject.domain.clock) as Arc<dyn ports::Clock>;
+    let clock = Arc::clone(&subject.shared.domain.clock) as Arc<dyn ports::Clock>;
     let source = ServiceAccountTokens::new(key, Arc::clone(&conditions.transport), Arc::clone(&clock));
     let parts = ApiParts {
         transport: Arc::clone(&conditions.transport),
@@ -74,33 +72,32 @@ fn api(subject: &MailSubject, conditions: &Conditions) -> WriteApi {
         random: Arc::new(SeededRandom::new(3)),
         stop: Stop::default(),
     };
-    WriteApi::new(parts, settings(&subject.domain, conditions.paced))
+    WriteApi::new(parts, subject.shared.api(conditions.paced))
 }
 
 impl Restorable for MailSubject {
     fn plan(&self, undo: &Undo<'_>, folder: &PlanFolder, conditions: &Conditions) -> Plan {
-        let mailbox = self.first_user().to_owned();
-        let positions = undo.held.iter().filter(|((stream, _), _)| stream.as_str() == "position");
-        let history = positions
-            .filter_map(|(_, item)| serde_json::from_str::<MailboxPosition>(&item.attributes).ok())
-            .find(|position| position.mailbox == mailbox)
-            .unwrap()
-            .history;
-        let request = MailRequest {
-            stream: mailbox_stream(&mailbox).unwrap(),
-            mailbox,
-            before: (undo.before, Moment::from_micros(0)),
-            after: (undo.after, Moment::from_micros(1)),
-            now: undo.after,
-            history,
-            threads: conditions.threads as u32,
+        let account = self.first_user().to_owned();
+        let request = Request {
+            stream: mailbox_stream(&account).unwrap(),
+            account,
+            window: Window {
+                before: (undo.before, Moment::from_micros(0)),
+                after: (undo.after, Moment::from_micros(1)),
+                now: undo.after,
+            },
+            destination: Destination::InPlace,
+            selection: Selection::default(),
         };
         let heading = Heading {
             id: "conformance".to_owned(),
             source: "acme".to_owned(),
             made_at: Moment::from_micros(2),
         };
-        plan_mail(undo.past, &request, &heading, folder, &settings(&self.domain, conditions.paced)).unwrap()
+        let settings = self.shared.api(conditions.paced);
+        let mut planner = Planner::new(undo.past, folder, &settings, conditions.threads as u32);
+        planner.mail(&request).unwrap();
+        planner.finish(&heading).unwrap()
     }
 
     fn writer<'a>(
