@@ -11,4 +11,5 @@ mod drive;
 mod drive_trouble;
 mod drives;
 mod mail;
+mod quiet;
 mod trouble;
