@@ -27,7 +27,6 @@ class Sizes:
     latency_ms: int = 60
     changes: int = 200
     freshness_s: int = 120
-    settle_s: int = 15
     first_users: int = 20
     first_messages: int = 3000
     paced_users: int = 12
@@ -37,13 +36,15 @@ class Sizes:
     seed: int = 1
 
 
-QUICK = Sizes(users=200, changes=40, freshness_s=15, settle_s=6, first_users=8, first_messages=1500, paced_users=6,
+QUICK = Sizes(users=200, changes=40, freshness_s=15, first_users=8, first_messages=1500, paced_users=6,
               paced_s=15, restored=60)
 
 EXPERIMENTS = {
     "quiet": reading.quiet,
     "freshness": reading.freshness,
+    "freshness_feeds": lambda work, sizes: reading.freshness(work, sizes, parts=["gmail", "drive"]),
     "freshness_slow": lambda work, sizes: reading.freshness(work, sizes, latency_ms=sizes.latency_ms),
+    "freshness_wide": lambda work, sizes: reading.freshness(work, sizes, latency_ms=sizes.latency_ms, threads=32),
     "first": reading.first,
     "paced": reading.paced,
     "restore": restoring.restore,

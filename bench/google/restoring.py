@@ -120,8 +120,8 @@ def _one(work, tenant, title, sizes):
     planned, made = measured(tenant, lambda: unwipe.verb("rewind", f"{SOURCE}/gmail/{user}@{commit}", "--plan", plan))
     unwipe.verb("approve", plan, "--yes")
     tenant.ask("quota", quota=quota)
-    tenant.ask("latency", ms=sizes.restore_latency_ms)
     leave_a_sixth(tenant, user, kept, _USER_UNITS)
+    tenant.ask("latency", ms=sizes.restore_latency_ms)
     tenant.ask("clear")
     before = tenant.ask("traffic")["refusals"]
     say(f"restore of {count} {title} messages: apply, {made['plan']['duration_s']} s planned")
@@ -139,7 +139,9 @@ def _one(work, tenant, title, sizes):
     }
     # The peer puts the same letters into the other mailbox, which nobody has spent anything of.
     other = tenant.users[0]
+    tenant.ask("latency", ms=0)
     leave_a_sixth(tenant, other, tenant.ask("messages", user=other)["ids"], _USER_UNITS)
+    tenant.ask("latency", ms=sizes.restore_latency_ms)
     say(f"restore of {count} {title} messages: one insert for each, in series")
     result["gyb_method"] = gyb_method(tenant, other, letters, sizes.seed)
     result["gyb_method_to_apply"] = round(result["gyb_method"]["wall_s"] / applied["wall_s"], 2)

@@ -19,11 +19,11 @@ def _quiet(result):
     for title, cell in result.items():
         if title.startswith("again"):
             requests = ", ".join(f"{service} {_value(counts['of_one_user'])}" for service, counts in cell["requests"].items()
-                                 if service != "admin")
+                                 if service not in ("admin", "oauth2"))
             yield f"a quiet domain of {_value(result['users'])} users, {title.replace('_', ' ')}", "< 30 s", f"{_value(cell['wall_s'])} s"
             yield "– requests for a user at most, by service", "3", requests
-            yield "– requests in all; calls in them", "", (
-                f"{_value_sum(cell)}; {_value(cell['calls'])}")
+            yield "– requests in all, with those for tokens; for tokens alone; calls in them", "", (
+                f"{_value_sum(cell)}; {_value(cell['requests']['oauth2']['all'])}; {_value(cell['calls'])}")
             yield "– wall s / CPU s / simulator's CPU s / peak MiB", "", _costs(cell)
 
 
@@ -33,7 +33,7 @@ def _value_sum(cell):
 
 def _freshness(result):
     seconds = result["seconds"]
-    yield (f"from the feed into the vault, {_value(result['users'])} users, {_value(result['latency_ms'])} ms a request: "
+    yield (f"from the feed into the vault, {_value(result['users'])} users, parts {result['parts']}, {_value(result['latency_ms'])} ms a request, {_value(result['threads'])} threads: "
            "p50 / p95 / largest, s", "5 s", " / ".join(_value(seconds[key]) for key in ("p50", "p95", "max")))
     yield "– changes; of them over 5 s; share of a core, ours / simulator's", "", (
         f"{_value(result['changes'])}; {_value(result['over_5_s'])}; {_value(result['cpu_share'])} / {_value(result['tenant_cpu_share'])}")
@@ -70,7 +70,7 @@ def _restore(result):
 
 def markdown(report):
     results = report["results"]
-    tables = {"quiet": _quiet, "freshness": _freshness, "freshness_slow": _freshness, "first": _first, "paced": _paced,
+    tables = {"quiet": _quiet, "freshness": _freshness, "freshness_feeds": _freshness, "freshness_slow": _freshness, "freshness_wide": _freshness, "first": _first, "paced": _paced,
               "restore": _restore}
     rows = ["| number | target | result |", "|---|---|---|"]
     for name, table in tables.items():

@@ -1,13 +1,14 @@
 """The simulated domain, in a process of its own."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 from comparison.process import Failed, tree_cpu_s
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "target/release/workspace"
+PROGRAM = Path(os.environ.get("WORKSPACE_BINARY", ROOT / "target/release/workspace"))
 SERVICES = ("gmail", "drive", "calendar", "people", "admin")
 
 

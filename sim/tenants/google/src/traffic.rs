@@ -45,8 +45,8 @@ impl Traffic {
         self.counts.iter().map(|((method, user), count)| (*method, &**user, count.calls))
     }
 
-    /// Returns how many requests came, a batch counted as one: service (`gmail`), user, requests. What came without a good
-    /// token is not among them.
+    /// Returns how many requests came, a batch counted as one: service (`gmail`), user, requests. Those for tokens are of the
+    /// service `oauth2` and of nobody; what came without a good token is not among them.
     pub fn requests(&self) -> impl Iterator<Item = (&str, &str, u64)> {
         self.requests.iter().map(|((service, user), count)| (*service, &**user, *count))
     }
