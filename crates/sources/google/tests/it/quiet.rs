@@ -15,7 +15,7 @@ fn of_a_quiet_domain_of_500_users_each_service_is_asked_three_times_for_a_user()
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     domain.clock.advance_micros(3700 * SECOND);
-    domain.running.with_tenant(|tenant| tenant.clear_traffic());
+    domain.running.with_tenant(google_tenant::Tenant::clear_traffic);
     // A process that is started anew looks at everything, at what no feed tells of as well.
     domain.capture(&mut sink);
     domain.running.with_tenant(|tenant| {
