@@ -96,6 +96,17 @@ impl MemorySink {
         self.pending.changes.push(((item.stream, item.key), Some(held)));
     }
 
+    /// Walks over what is held of a stream, from a key on.
+    fn of_stream<'s>(
+        &'s self,
+        stream: &'s StreamName,
+        from: &str,
+    ) -> impl Iterator<Item = (&'s str, &'s HeldItem)> {
+        let from = (stream.clone(), from.to_owned());
+        let held = self.held.range(from..).take_while(move |((of, _), _)| of == stream);
+        held.map(|((_, key), item)| (key.as_str(), item))
+    }
+
     fn find(&self, stream: &StreamName, key: &str) -> Option<&HeldItem> {
         self.held.get(&(stream.clone(), key.to_owned()))
     }
@@ -128,18 +139,16 @@ impl ChangeSink for MemorySink {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<String>, SinkError> {
-        let keys = self
-            .held
-            .keys()
-            .filter(|(of, key)| of == stream && after.is_none_or(|after| *key.as_str() > *after));
-        Ok(keys.map(|(_, key)| key.clone()).take(limit as usize).collect())
+        let behind = self.of_stream(stream, after.unwrap_or_default());
+        let keys = behind.map(|(key, _)| key).filter(|key| after.is_none_or(|after| **key > *after));
+        Ok(keys.map(str::to_owned).take(limit as usize).collect())
     }
 
     fn failed_keys(&mut self, stream: &StreamName, limit: u32) -> Result<Vec<String>, SinkError> {
-        let failed = self.held.iter().filter(|((of, _), held)| {
-            of == stream && matches!(held.content, Err(UnreadableReason::Failed { .. }))
-        });
-        Ok(failed.map(|((_, key), _)| key.clone()).take(limit as usize).collect())
+        let failed = self
+            .of_stream(stream, "")
+            .filter(|(_, held)| matches!(held.content, Err(UnreadableReason::Failed { .. })));
+        Ok(failed.map(|(key, _)| key.to_owned()).take(limit as usize).collect())
     }
 
     fn upsert_attributes(&mut self, item: Item) -> Result<bool, SinkError> {

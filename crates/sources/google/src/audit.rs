@@ -89,6 +89,9 @@ pub(crate) struct AuditParts {
     pub(crate) settings: AuditSettings,
 }
 
+/// An activity after what it means.
+type Read = (Vec<Meaning>, Activity);
+
 /// The log of one application.
 pub(crate) struct AuditLog {
     parts: Arc<AuditParts>,
@@ -163,8 +166,9 @@ impl AuditLog {
         sink.advance(serde_json::to_string(position).unwrap_or_default())
     }
 
-    /// Reads all activities between two moments, each once.
-    fn activities(&self, from: Moment, to: Moment) -> Result<Vec<Activity>, UnitError> {
+    /// Reads all activities between two moments, each once, with what each means. The reader's own reading is not among
+    /// them, and is dropped page by page: where every call is logged it is far more than all the rest.
+    fn activities(&self, from: Moment, to: Moment) -> Result<Vec<Read>, UnitError> {
         let name = self.application.name;
         let get = Get::new(
             &method::ACTIVITIES_LIST,
@@ -176,8 +180,10 @@ impl AuditLog {
         let (api, subject) = (&*self.parts.api, self.parts.admin.as_str());
         let (mut all, mut keys) = (Vec::new(), BTreeSet::new());
         let read = Feed { api, subject, get, member: "items", since: false }.read(None, |items| {
-            let read = items.iter().filter_map(|item| Activity::of(name, item));
-            all.extend(read.filter(|activity| keys.insert(activity.key())));
+            let activities = items.iter().filter_map(|item| Activity::of(name, item));
+            let read = activities.map(|activity| (meaning::of(name, &activity), activity));
+            let others = read.filter(|(meanings, activity)| !self.is_own_reading(activity, meanings));
+            all.extend(others.filter(|(_, activity)| keys.insert(activity.key())));
             Ok(())
         });
         match read {
@@ -198,22 +204,14 @@ impl AuditLog {
     /// Hands over what was not handed over before.
     fn take(
         &self,
-        activities: Vec<Activity>,
+        mut read: Vec<Read>,
         position: &mut AuditPosition,
         sink: &mut UnitSink<'_>,
     ) -> Result<(), UnitError> {
-        let mut read: Vec<(Activity, Vec<Meaning>)> = activities
-            .into_iter()
-            .map(|activity| {
-                let meanings = meaning::of(self.application.name, &activity);
-                (activity, meanings)
-            })
-            .filter(|(activity, meanings)| !self.is_own_reading(activity, meanings))
-            .collect();
-        read.sort_by_key(|(activity, _)| activity.at);
+        read.sort_by_key(|(_, activity)| activity.at);
         let destroyed: Vec<Destroyed<'_>> = read
             .iter()
-            .map(|(activity, meanings)| Destroyed {
+            .map(|(meanings, activity)| Destroyed {
                 at: activity.at,
                 who: (&activity.actor.identity, activity.actor.client.as_deref().unwrap_or_default()),
                 count: meanings.iter().map(Meaning::destroys).sum(),
@@ -221,7 +219,7 @@ impl AuditLog {
             .collect();
         let many = numbers::in_numbers(&destroyed);
         let mut handed = 0;
-        for ((activity, meanings), many) in read.iter().zip(many) {
+        for ((meanings, activity), many) in read.iter().zip(many) {
             if !position.seen.insert(activity.at, activity.key()) {
                 continue;
             }

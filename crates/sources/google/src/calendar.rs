@@ -168,7 +168,7 @@ impl Unit for Calendars {
 
     fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         let mut position = self.position(position);
-        let round = self.rounds.is_due(&self.name) || position.list.is_none();
+        let round = self.rounds.is_due_in_turn(&self.name) || position.list.is_none();
         let mut look = self.look(&position, round)?;
         let before: Vec<String> = position.calendars.keys().cloned().collect();
         self.take_list(&mut look, round, &mut position, sink)?;

@@ -148,7 +148,7 @@ impl Unit for Contacts {
 
     fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         let mut position = self.position(position);
-        let round = self.rounds.is_due(&self.name);
+        let round = self.rounds.is_due_in_turn(&self.name);
         let contacts = position.contacts.as_deref().map(|token| CONTACTS.get(Some(token)));
         let groups = position.groups.as_deref().filter(|_| !round);
         let gets: Vec<Get> = contacts.iter().cloned().chain([groups::get(groups)]).collect();

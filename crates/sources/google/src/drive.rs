@@ -299,7 +299,7 @@ impl Unit for Files {
                 position
             }
         };
-        let round = self.tools.rounds.is_due(&self.name);
+        let round = self.tools.rounds.is_due_in_turn(&self.name);
         let mut pass = Pass {
             files: self,
             sink,

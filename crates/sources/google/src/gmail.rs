@@ -120,7 +120,7 @@ impl Unit for Mailbox {
                 position
             }
         };
-        let round = self.rounds.is_due(&self.name);
+        let round = self.rounds.is_due_in_turn(&self.name);
         loop {
             if !position.listed {
                 let labels = self.read_labels(sink)?;

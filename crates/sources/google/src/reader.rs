@@ -37,7 +37,7 @@ const ROUND: Duration = Duration::from_hours(1);
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
 /// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
 const SLOW_ROUND: Duration = Duration::from_mins(1);
-/// Asking drives what changed may take so much of the units of a day; the rest is for fetching it.
+/// Asking what changed may take so much of the units of a day; the rest is for fetching it.
 const POLLING_PERCENT: u64 = 50;
 /// Asking who is in shared drives may take so much.
 const SHARING_PERCENT: u64 = 20;
@@ -131,10 +131,10 @@ impl GoogleReader {
         }
     }
 
-    /// Lets it read again and again, with so much time in between.
+    /// Lets it read again and again, with so much time between the beginnings of two looks.
     #[must_use]
-    pub const fn every(mut self, pause: Duration) -> Self {
-        self.every = Some(pause);
+    pub const fn every(mut self, period: Duration) -> Self {
+        self.every = Some(period);
         self
     }
 
@@ -169,14 +169,14 @@ impl GoogleReader {
             formats: Arc::clone(&self.formats),
             clock: Arc::clone(&self.settings.clock),
         };
-        let due = Due { slow: self.slow_rounds.is_due("all"), files: self.files_are_due(domain) };
+        let due = Due { mail: self.mail_is_due(domain), files: self.files_are_due(domain) };
         for user in &domain.users {
             self.units_of(user, &tools, due, &mut units)?;
         }
         for drive in domain.drives.iter().filter(|_| due.files) {
             units.extend(self.shared_drive(&tools, drive)?);
         }
-        if self.settings.parts.contains(&Part::Audit) && due.slow {
+        if self.settings.parts.contains(&Part::Audit) && self.slow_rounds.is_due("audit") {
             units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
@@ -190,6 +190,13 @@ impl GoogleReader {
         let drives = domain.users.iter().filter(|user| !user.is_suspended).count() + domain.drives.len();
         let pause = self.settings.api.pause(&method::DRIVE_CHANGES_LIST, drives as u64, POLLING_PERCENT);
         self.rounds.is_due_after("drives", pause) || self.every.is_none()
+    }
+
+    /// Tells the same of all mailboxes.
+    fn mail_is_due(&self, domain: &Domain) -> bool {
+        let mailboxes = domain.users.iter().filter(|user| user.has_mailbox && !user.is_suspended).count();
+        let pause = self.settings.api.pause(&method::GMAIL_HISTORY_LIST, mailboxes as u64, POLLING_PERCENT);
+        self.rounds.is_due_after("mailboxes", pause) || self.every.is_none()
     }
 
     /// Tells whether it is time to ask who is in each shared drive.
@@ -208,10 +215,11 @@ impl GoogleReader {
         units: &mut Vec<Box<dyn Unit>>,
     ) -> Result<(), ReadError> {
         let parts = &self.settings.parts;
+        let slow = self.slow_rounds.is_due_in_turn(&user.id);
         let own = || (Arc::clone(&tools.api), Arc::clone(&self.rounds), user.clone());
         let named =
             |stream: Result<StreamName, NameError>| stream.map_err(|error| unnamed(&user.email, error));
-        if parts.contains(&Part::Gmail) && user.has_mailbox {
+        if parts.contains(&Part::Gmail) && user.has_mailbox && due.mail {
             let (api, rounds, own) = own();
             let rounds = (rounds, Arc::clone(&self.retries));
             units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
@@ -220,14 +228,14 @@ impl GoogleReader {
             let files = Files::of_user(tools.clone(), user);
             units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
         }
-        if parts.contains(&Part::Calendar) && due.slow {
+        if parts.contains(&Part::Calendar) && slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,
                 Calendars::new(api, rounds, own, named(calendar_stream(&user.email))?),
             ));
         }
-        if parts.contains(&Part::Contacts) && due.slow {
+        if parts.contains(&Part::Contacts) && slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,
@@ -339,10 +347,14 @@ impl SourceReader for GoogleReader {
         let api = self.api(stop);
         let mut domain = Domain::default();
         loop {
+            let begun = self.settings.clock.elapsed();
             if self.pass(&api, sink, stop, &mut domain)? == ReadEnd::Stopped {
                 return Ok(ReadEnd::Stopped);
             }
-            let Some(pause) = self.every else { return Ok(ReadEnd::UpToDate) };
+            let Some(every) = self.every else { return Ok(ReadEnd::UpToDate) };
+            // A look that took longer is followed by the next one after a moment's rest.
+            let took = self.settings.clock.elapsed().saturating_sub(begun);
+            let pause = every.saturating_sub(took).max(every / 10);
             if !stop.wait(&*self.settings.clock, pause) {
                 return Ok(ReadEnd::Stopped);
             }
@@ -350,11 +362,11 @@ impl SourceReader for GoogleReader {
     }
 }
 
-/// What besides mail is looked at in a pass.
+/// What is looked at in a pass of what shares the units of a day.
 #[derive(Debug, Clone, Copy)]
 struct Due {
-    /// Calendars, contacts, the audit log.
-    slow: bool,
+    /// Mailboxes.
+    mail: bool,
     /// Drives.
     files: bool,
 }

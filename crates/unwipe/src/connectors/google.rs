@@ -63,7 +63,7 @@ pub(crate) struct GoogleConfig {
 }
 
 pub(crate) const fn default_every_s() -> u64 {
-    5
+    2
 }
 
 pub(crate) const fn default_audit_days() -> u64 {
@@ -75,7 +75,7 @@ pub(crate) const fn default_audit_overlap_h() -> u64 {
 }
 
 pub(crate) const fn default_threads() -> usize {
-    8
+    16
 }
 
 impl GoogleConfig {

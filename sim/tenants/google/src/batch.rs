@@ -41,8 +41,11 @@ impl Shared {
         }
         let mut body = Vec::new();
         let (mut transport, mut delay) = (Transport::Whole, Duration::ZERO);
-        for part in parts {
+        for (number, part) in parts.into_iter().enumerate() {
             let mut outcome = self.dispatch(part.request);
+            if number == 0 {
+                self.request(outcome.slot.as_ref());
+            }
             self.end(outcome.slot.as_ref());
             if outcome.stream.is_some() {
                 let refusal = Refusal::invalid_value("Media download is not supported in a batch request.");

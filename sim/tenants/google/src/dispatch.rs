@@ -109,6 +109,13 @@ impl Shared {
         }
     }
 
+    /// Counts a request; a batch by its first call, because all its calls are of one service and mostly of one user.
+    pub(crate) fn request(&self, slot: Option<&Slot>) {
+        if let Some(slot) = slot {
+            self.lock().traffic.request(slot.service, &slot.user);
+        }
+    }
+
     /// Carries a request out.
     pub(crate) fn dispatch(&self, mut request: Request) -> Outcome {
         override_method(&mut request);

@@ -193,7 +193,9 @@ async fn answer(
             if batch::is_batch(&request.method, &request.path) {
                 shared.batch(&request)
             } else {
-                shared.dispatch(request)
+                let outcome = shared.dispatch(request);
+                shared.request(outcome.slot.as_ref());
+                outcome
             }
         }
         Err(_) => dispatch::refused(&Refusal::new(

@@ -9,6 +9,7 @@ use crate::text;
 pub struct Traffic {
     counts: BTreeMap<(&'static str, Arc<str>), Count>,
     running: BTreeMap<(&'static str, Arc<str>), Running>,
+    requests: BTreeMap<(&'static str, Arc<str>), u64>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -44,6 +45,12 @@ impl Traffic {
         self.counts.iter().map(|((method, user), count)| (*method, &**user, count.calls))
     }
 
+    /// Returns how many requests came, a batch counted as one: service (`gmail`), user, requests. Those for tokens are of the
+    /// service `oauth2` and of nobody; what came without a good token is not among them.
+    pub fn requests(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.requests.iter().map(|((service, user), count)| (*service, &**user, *count))
+    }
+
     /// Returns how many calls of one user to one service (`gmail`) ran at a time at most.
     pub fn peak(&self, service: &str, user: &str) -> u32 {
         let mut own = self.running.iter().filter(|((s, u), _)| *s == service && &**u == user);
@@ -53,6 +60,7 @@ impl Traffic {
     /// Forgets all counts; what runs now stays counted as running.
     pub fn clear(&mut self) {
         self.counts.clear();
+        self.requests.clear();
         for running in self.running.values_mut() {
             running.peak = running.now;
         }
@@ -78,6 +86,11 @@ impl Traffic {
         if let Some(running) = self.running.get_mut(&(service, Arc::clone(user))) {
             running.now = running.now.saturating_sub(1);
         }
+    }
+
+    /// Counts a request, however many calls it holds.
+    pub(crate) fn request(&mut self, service: &'static str, user: &Arc<str>) {
+        *self.requests.entry((service, Arc::clone(user))).or_default() += 1;
     }
 
     /// Counts a call with its outcome.

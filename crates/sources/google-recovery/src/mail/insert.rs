@@ -41,6 +41,8 @@ struct Inserting<'a> {
     mailbox: &'a Mailbox<'a>,
     place: &'a Place<'a>,
     labels: Labels,
+    /// Whether an earlier run may have put messages in that are not written down.
+    may_have_twins: bool,
     outcome: Mutex<Outcome>,
 }
 
@@ -60,10 +62,12 @@ impl Mailbox<'_> {
             let done = rows.iter().filter(|row| task.journal.made(MESSAGE, &row.id).is_some()).count() as u64;
             return Ok(Outcome { changed: rows.len() as u64 - done, unchanged: done, conflicts: Vec::new() });
         }
+        let labels = self.labels()?;
         let inserting = Inserting {
             mailbox: self,
             place,
-            labels: self.labels()?,
+            may_have_twins: self.may_have_twins(place, &labels)?,
+            labels,
             outcome: Mutex::new(Outcome::default()),
         };
         // The messages of a thread go in one after the other, so that the first makes the thread that the others join.
@@ -74,6 +78,35 @@ impl Mailbox<'_> {
         let threads: Vec<Vec<&InsertRow>> = threads.into_values().collect();
         parallel::each(task.threads, &threads, |thread| inserting.thread(thread))?;
         Ok(inserting.outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Mailbox<'_> {
+    /// Tells whether messages are there that an earlier run may have put in without writing that down. As a rule there are
+    /// none, and no message need be searched for: searching takes a fifth of what putting in takes.
+    fn may_have_twins(&self, place: &Place<'_>, labels: &Labels) -> Result<bool, WriteError> {
+        let is_unknown = |id: &str| !self.task.journal.has_new(id);
+        match place.twins {
+            Twins::After { history: Some(history), .. } => Ok(match self.changes_since(history)? {
+                Some(fates) => {
+                    fates.of.iter().any(|(id, fate)| fate.added && !fate.deleted && is_unknown(id))
+                }
+                None => true,
+            }),
+            Twins::After { history: None, .. } => Ok(true),
+            Twins::Labelled(label) => {
+                let get = Get::new(&method::RESTORE_MESSAGES_LIST, "gmail/v1/users/me/messages")
+                    .query("labelIds", labels.id(label))
+                    .query("includeSpamTrash", "true")
+                    .query("maxResults", "500");
+                let page: MessagePage = self
+                    .reading()
+                    .get(self.email, &get)
+                    .map_err(|error| failed("search for messages", error))?;
+                let unknown = page.messages.iter().any(|found| is_unknown(&found.id));
+                Ok(unknown || page.next_page_token.is_some())
+            }
+        }
     }
 }
 
@@ -96,7 +129,9 @@ impl Inserting<'_> {
     }
 
     fn message(&self, row: &InsertRow, thread: Option<&str>) -> Result<Option<Made>, WriteError> {
-        if let Some(answer) = self.find_twin(row)? {
+        if self.may_have_twins
+            && let Some(answer) = self.find_twin(row)?
+        {
             self.outcome().unchanged += 1;
             return self.note(row, answer).map(Some);
         }
@@ -169,7 +204,7 @@ impl Inserting<'_> {
 
     /// Tells whether a message was in the mailbox before anything was put in.
     fn was_there(&self, id: &str) -> Result<bool, WriteError> {
-        let Twins::UnknownTo(commit) = self.place.twins else { return Ok(false) };
+        let Twins::After { commit, .. } = self.place.twins else { return Ok(false) };
         let key = format!("{MESSAGE_PREFIX}{id}");
         let known = self.mailbox.task.past.version(&self.place.stream, &key, *commit);
         Ok(known.map_err(|error| unread(&format!("the message {id}"), error))?.is_some())

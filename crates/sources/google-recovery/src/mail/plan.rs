@@ -217,12 +217,14 @@ impl Planning<'_, '_, '_> {
     }
 
     fn add_inserting(&mut self) -> Result<(), PlanningError> {
-        let Request { stream, window, destination, .. } = self.request;
+        let Request { account, stream, window, destination, .. } = self.request;
         let rows = std::mem::take(&mut self.inserted);
         let receiver = self.request.receiver();
         let (title, twins) = match destination {
             Destination::InPlace => {
-                (format!("put {} deleted messages in again", rows.len()), Twins::UnknownTo(window.now))
+                let history = known_history(self.planner.past, account, window.now)?;
+                let twins = Twins::After { commit: window.now, history };
+                (format!("put {} deleted messages in again", rows.len()), twins)
             }
             Destination::OtherUser { .. } => {
                 (format!("put {} messages in", rows.len()), Twins::Labelled(ORIGIN_LABEL.to_owned()))
@@ -286,9 +288,8 @@ impl Planning<'_, '_, '_> {
         let some = u64::from(relabelled + inserted > 0);
         let calls = [
             (&method::RESTORE_LABELS_LIST, 2 * some),
-            (&method::RESTORE_HISTORY_LIST, relabelled.min(1)),
+            (&method::RESTORE_HISTORY_LIST, relabelled.min(1) + inserted.min(1)),
             (&method::RESTORE_BATCH_MODIFY, self.relabelling_calls()),
-            (&method::RESTORE_MESSAGES_LIST, inserted),
             (&method::RESTORE_INSERT, inserted),
             (&method::RESTORE_MESSAGES_GET, relabelled + inserted),
         ];

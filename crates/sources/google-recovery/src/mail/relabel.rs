@@ -55,7 +55,7 @@ impl Mailbox<'_> {
     }
 
     /// Reads what happened to the mailbox since the plan's knowledge of it; `None` when it no longer knows.
-    fn changes_since(&self, history: &str) -> Result<Option<Fates>, WriteError> {
+    pub(super) fn changes_since(&self, history: &str) -> Result<Option<Fates>, WriteError> {
         let mut fates = Fates::default();
         let mut token: Option<String> = None;
         loop {

@@ -42,8 +42,14 @@ pub(crate) enum MailStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Twins {
-    /// Those that a commit does not know yet.
-    UnknownTo(u64),
+    /// Those that came after a commit.
+    After {
+        /// The commit.
+        commit: u64,
+        /// The id in the mailbox's history up to which it knows the mailbox; absent when it never knew all of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        history: Option<String>,
+    },
     /// Those that have a label, named by the id that the plan calls it by.
     Labelled(String),
 }

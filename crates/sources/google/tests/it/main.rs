@@ -12,5 +12,6 @@ mod drive;
 mod drive_trouble;
 mod drives;
 mod mail;
+mod quiet;
 mod subjects;
 mod trouble;

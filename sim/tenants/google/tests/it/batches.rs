@@ -40,7 +40,10 @@ fn each_call_of_a_batch_succeeds_or_fails_by_itself() {
     assert_eq!(answer.code, 200);
     let lines: Vec<&str> = (0..4).map(|n| parts[&format!("response-abc + {n}")].as_str()).collect();
     assert_eq!(lines, ["200 OK", "429 Too Many Requests", "404 Not Found", "404 Not Found"]);
-    assert_eq!(domain.running.with_tenant(|tenant| tenant.traffic().calls("directory.users.get")), 3);
+    domain.running.with_tenant(|tenant| {
+        assert_eq!(tenant.traffic().calls("directory.users.get"), 3);
+        assert_eq!(tenant.traffic().requests().map(|(.., requests)| requests).sum::<u64>(), 1);
+    });
 }
 
 #[test]
