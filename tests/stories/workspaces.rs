@@ -241,6 +241,10 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     for _ in 0..2 {
         make(json!({ "name": "same.txt", "mimeType": "text/plain", "parents": [inner] }));
     }
+    // So large that it is read and sent piece by piece.
+    let large = domain.running.with_tenant(|tenant| {
+        tenant.add_drive_file(&user, "large.bin", 7, 9 << 20, google_tenant::Look::Noise(b"")).unwrap()
+    });
     unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
     let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
     let names = || {
@@ -255,12 +259,14 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     };
     let before = names();
     drive(&domain, &user, "PATCH", &format!("files/{trashed}"), &json!({ "trashed": true }));
-    drive(&domain, &user, "DELETE", &format!("files/{deleted}"), &Value::Null);
+    for id in [deleted.as_str(), &large] {
+        drive(&domain, &user, "DELETE", &format!("files/{id}"), &Value::Null);
+    }
 
     let (what, plan) = (format!("acme/drive/{user}@{calm}"), unwipe.argument("plan"));
     let planned = unwipe.json(&["rewind", &what, "--plan", &plan]);
     let counts = &planned["plan"]["counts"];
-    assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(5), &json!(1)), "{planned:#}");
+    assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(6), &json!(1)), "{planned:#}");
     unwipe.json(&["approve", &plan, "--yes"]);
     let restore = unwipe.argument("restore.json");
     let applied = unwipe.json(&["apply", &plan, "--credential", &restore]);

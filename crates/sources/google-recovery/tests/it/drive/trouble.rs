@@ -22,7 +22,9 @@ fn a_restore_that_breaks_off_goes_on_without_twins() {
     let earlier = stage.capture();
     let before = seen(&stage);
     let hand = stage.domain.hand(&stage.user);
-    trees.iter().for_each(|tree| hand.delete(&format!("files/{}", tree.outer)));
+    for tree in &trees {
+        hand.delete(&format!("files/{}", tree.outer));
+    }
     for tree in &kept {
         hand.write(&tree.bytes, "application/octet-stream", b"encrypted", "");
         hand.write(&tree.document, "text/plain", b"encrypted", "");

@@ -60,7 +60,7 @@ fn what_was_overwritten_renamed_and_moved_goes_back_and_keeps_its_id() {
     let mut stage = stage();
     let hand = stage.domain.hand(&stage.user);
     let tree = tree(&hand);
-    let large: Vec<u8> = (0..10_u64 << 20).map(|at| (at * 31 >> 7) as u8).collect();
+    let large: Vec<u8> = (0..10_u64 << 20).map(|at| ((at * 31) >> 7) as u8).collect();
     let big = hand.make(&json!({ "name": "big.bin", "parents": [tree.outer] }));
     hand.write(&big, "application/octet-stream", &large, "");
     let elsewhere = hand.make(&json!({ "name": "elsewhere", "mimeType": FOLDER }));
