@@ -43,9 +43,25 @@ fn fake_rows_go_and_deleted_rows_return_in_a_database_that_lives_on() {
 fn an_emptied_inbox_is_found_while_it_happens_and_exactly_that_is_undone() {
     let account = Unwipe::nowhere().json(&["rehearse", "openclaw", "--messages", "400"]);
     assert_eq!(account["inbox_after_agent"], 0, "{account}");
-    assert!(account["found"]["after_messages"].as_u64().unwrap() > 0, "{account}");
+    assert!(account["found"]["after_items"].as_u64().unwrap() > 0, "{account}");
     assert!(account["set_back"].as_u64().unwrap() > 100, "{account}");
     assert!(account["put_in_again"].as_u64().unwrap() > 0, "{account}");
     assert!(account["later_work_kept"].as_u64().unwrap() > 0, "{account}");
     assert_eq!(account["messages_wrong"], 0, "{account}");
+    let actor = account["attributed"]["actor"].as_str().unwrap();
+    assert!(actor.contains("OpenClaw") && actor.contains("audit log"), "{account}");
+}
+
+#[test]
+fn an_assistant_that_may_do_everything_walks_through_a_drive_and_exactly_that_is_undone() {
+    let account = Unwipe::nowhere().json(&["rehearse", "vercel", "--files", "100"]);
+    assert!(account["found"]["after_items"].as_u64().unwrap() > 0, "{account}");
+    let actor = account["attributed"]["actor"].as_str().unwrap();
+    assert!(actor.contains("AI Office Suite (110671459871-"), "{account}");
+    for undone in ["links_left", "outsiders_left", "files_wrong"] {
+        assert_eq!(account[undone], 0, "{account}");
+    }
+    for done in ["read", "linked", "invited", "trashed", "deleted_for_good", "later_work_kept"] {
+        assert!(account[done].as_u64().unwrap() > 0, "{account}");
+    }
 }

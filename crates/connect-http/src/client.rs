@@ -13,7 +13,6 @@ use ureq::http::{HeaderMap, StatusCode};
 pub use self::batched::Batched;
 use crate::{
     call::{Call, CallError, Refusal, RefusalKind, Taking, Vendor, Verdict},
-    pause::pause,
     quota::Quota,
     retry::{Next, Retry, RetrySettings, retry_after},
     token::{TokenCache, TokenError},
@@ -214,7 +213,7 @@ impl Client {
     }
 
     fn wait(&self, wait: Duration) -> Result<(), CallError> {
-        if pause(&*self.parts.clock, wait, &|| self.is_stopped()) { Ok(()) } else { Err(CallError::Stopped) }
+        if self.parts.stop.wait(&*self.parts.clock, wait) { Ok(()) } else { Err(CallError::Stopped) }
     }
 
     fn penalise(&self, call: &Call, pool: &str, wait: Duration) -> Result<(), CallError> {

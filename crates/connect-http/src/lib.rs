@@ -11,7 +11,7 @@ mod digest;
 mod download;
 mod estimate;
 mod faulty;
-mod pause;
+pub mod fuzzing;
 mod quota;
 mod real;
 mod recorded;

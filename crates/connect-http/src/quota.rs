@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use connect::pause::{SLICE, pause, whole_micros};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,6 @@ use self::{
     bucket::{Time, duration, picoseconds},
     schedule::{Schedule, Standing},
 };
-use crate::pause::{SLICE, pause, whole_micros};
 
 /// The rate of a pool. Every subject of the pool has a bucket of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -254,6 +254,14 @@ fn read(response: Response, session: &UploadSession, sent: u64) -> Result<Answer
     }
 }
 
+/// Returns how much an answer says has arrived; `None` when it says something else.
+pub(crate) fn confirmed(response: Response, session: &UploadSession, sent: u64) -> Option<u64> {
+    match read(response, session, sent) {
+        Ok(Answer::Confirmed(confirmed)) => Some(confirmed),
+        _ => None,
+    }
+}
+
 fn expired(error: CallError) -> UploadError {
     if error.is(RefusalKind::NotFound) || error.is(RefusalKind::Expired) {
         UploadError::Expired

@@ -5,6 +5,7 @@
 //! Writing to a source is another type, made from another credential, in the restoring part of the connector.
 
 pub mod fidelity;
+pub mod pause;
 pub mod plan;
 mod read;
 mod report;

@@ -5,10 +5,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use model::{Event, Item, Layout, StreamName, UnreadableReason};
+use ports::Clock;
 use serde::{Deserialize, Serialize};
+
+use crate::pause;
 
 /// Where a reader stands in a source's changes. Only the connector understands the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,11 @@ impl Stop {
     /// Returns whether somebody asked.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Waits by the clock, and no longer than until somebody asks; returns whether the whole time passed.
+    pub fn wait(&self, clock: &dyn Clock, duration: Duration) -> bool {
+        pause::pause(clock, duration, &|| self.is_requested())
     }
 }
 
@@ -211,5 +220,24 @@ pub trait SourceReader {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Moment;
+    use ports::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_when_somebody_asks() {
+        let (clock, stop) = (ManualClock::new(Moment::from_micros(0)), Stop::default());
+        assert!(stop.wait(&clock, Duration::from_secs(7)));
+        assert_eq!(clock.elapsed(), Duration::from_secs(7));
+        stop.request();
+        assert!(!stop.wait(&clock, Duration::from_secs(7)));
+        assert!(!stop.wait(&clock, Duration::ZERO), "who was asked to end is told so even without a wait");
+        assert_eq!(clock.elapsed(), Duration::from_secs(7));
     }
 }

@@ -49,6 +49,9 @@ pub struct ApiSettings {
     pub units: BTreeMap<String, u64>,
     /// The pools of quota: `SERVICE/project` and `SERVICE/user`. A pool that is not named is not limited.
     pub pools: Pools,
+    /// The units of a day that a service gives a project before it costs, by the service's name. One that is not named is
+    /// not limited.
+    pub daily: BTreeMap<String, u64>,
     /// How many calls travel in one batch.
     pub batch_calls: usize,
     /// How often calls are tried.
@@ -64,6 +67,9 @@ const QUOTAS: [(Service, u64, u64); 5] = [
     (Service::Admin, 2400, 2400),
 ];
 
+/// Published thresholds, in units a day of the project.
+const DAILY: [(Service, u64); 2] = [(Service::Gmail, 80_000_000), (Service::Drive, 400_000_000)];
+
 impl Default for ApiSettings {
     fn default() -> Self {
         let pool =
@@ -75,6 +81,7 @@ impl Default for ApiSettings {
             address: None,
             units: BTreeMap::new(),
             pools: pools.collect(),
+            daily: DAILY.iter().map(|(service, units)| (service.name().to_owned(), *units)).collect(),
             batch_calls: 25,
             retry: RetrySettings::default(),
         }
@@ -90,9 +97,39 @@ fn user_pool(service: Service) -> String {
 }
 
 impl ApiSettings {
+    /// Puts other units in the place of the published ones: `SERVICE/project` and `SERVICE/user` have units a minute,
+    /// `SERVICE/day` units a day; 0 takes the limit away. A name that is none of these changes nothing.
+    pub fn limit(&mut self, pool: &str, units: u64) {
+        if let Some(service) = pool.strip_suffix("/day") {
+            if units == 0 {
+                self.daily.remove(service);
+            } else if let Some(known) = self.daily.get_mut(service) {
+                *known = units;
+            }
+        } else if units == 0 {
+            self.pools.remove(pool);
+        } else if let Some(known) = self.pools.get_mut(pool) {
+            (known.units, known.burst) = (units, (units / 6).max(1));
+        }
+    }
+
+    /// Returns how much time must lie between the beginnings of two rounds of so many calls of a method, so that all
+    /// rounds of a day take so many percent of the day's units at most.
+    pub fn pause(&self, method: &Method, calls: u64, percent: u64) -> Duration {
+        const DAY_MICROS: u128 = 86_400_000_000;
+        let Some(daily) = self.daily.get(method.service.name()) else { return Duration::ZERO };
+        let given = (u128::from(*daily) * u128::from(percent) / 100).max(1);
+        let micros = u128::from(self.price(method)) * u128::from(calls) * DAY_MICROS;
+        Duration::from_micros(u64::try_from(micros.div_ceil(given)).unwrap_or(u64::MAX))
+    }
+
+    fn price(&self, method: &Method) -> u64 {
+        self.units.get(method.name).copied().unwrap_or(method.units)
+    }
+
     /// Returns what a call in the name of a user is charged, pool by pool.
     pub fn charges(&self, subject: &str, method: &Method) -> Vec<Charge> {
-        let units = self.units.get(method.name).copied().unwrap_or(method.units);
+        let units = self.price(method);
         let (project, user) = (project_pool(method.service), user_pool(method.service));
         let limited = |pool: &String| self.pools.contains_key(pool);
         let mut charges = Vec::new();
@@ -293,6 +330,40 @@ fn is_googles(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::method;
+
+    #[test]
+    fn rounds_take_no_more_of_a_day_than_they_may() {
+        let settings = ApiSettings::default();
+        let pause = |drives, percent| settings.pause(&method::DRIVE_CHANGES_LIST, drives, percent);
+        // 400,000,000 units a day are 4,000,000 calls.
+        assert_eq!(pause(1, 100), Duration::from_micros(21_600));
+        assert_eq!(pause(230, 100), Duration::from_millis(4968));
+        assert_eq!(pause(10_000, 50), Duration::from_secs(432));
+        assert_eq!(pause(0, 50), Duration::ZERO);
+        assert_eq!(settings.pause(&method::EVENTS_LIST, 10_000, 50), Duration::ZERO, "not limited");
+        let mut cheap = settings.clone();
+        cheap.units.insert("drive.changes.list".to_owned(), 1);
+        assert_eq!(cheap.pause(&method::DRIVE_CHANGES_LIST, 100, 100), Duration::from_micros(21_600));
+        cheap.daily.insert("drive".to_owned(), 0);
+        assert!(
+            cheap.pause(&method::DRIVE_CHANGES_LIST, 1, 50) > Duration::from_hours(23),
+            "none is almost none"
+        );
+    }
+
+    #[test]
+    fn what_was_said_counts_in_the_place_of_what_is_published() {
+        let mut settings = ApiSettings::default();
+        settings.limit("drive/day", 1000);
+        settings.limit("gmail/day", 0);
+        settings.limit("gmail/user", 15_000);
+        settings.limit("people/user", 0);
+        settings.limit("what/ever", 7);
+        assert_eq!(settings.daily, BTreeMap::from([("drive".to_owned(), 1000)]));
+        assert_eq!((settings.pools["gmail/user"].units, settings.pools["gmail/user"].burst), (15_000, 2500));
+        assert!(!settings.pools.contains_key("people/user") && !settings.pools.contains_key("what/ever"));
+    }
 
     #[test]
     fn a_token_is_shown_to_googles_own_hosts_alone() {

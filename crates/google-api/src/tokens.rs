@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connect_http::{Request, Token, TokenError, TokenSource, Transport};
+use connect_http::{Request, Token, TokenCache, TokenError, TokenSource, Transport};
 use model::Redacted;
 use ports::Clock;
 use serde::Deserialize;
@@ -13,6 +13,8 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What Google says when it says nothing.
 const USUAL_LIFETIME_S: u64 = 3600;
+/// Tokens are renewed so long before their end.
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// Asks Google for tokens in the name of users: the service account must have been granted the scopes over the domain.
 pub struct ServiceAccountTokens {
@@ -40,6 +42,16 @@ impl ServiceAccountTokens {
     pub fn new(key: ServiceAccountKey, transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
         Self { key, transport, clock }
     }
+
+    /// Makes a cache of such tokens; each is renewed five minutes before its end.
+    pub fn cached(
+        key: ServiceAccountKey,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<TokenCache> {
+        let source = Self::new(key, transport, Arc::clone(&clock));
+        Arc::new(TokenCache::new(Arc::new(source), clock, MARGIN))
+    }
 }
 
 impl TokenSource for ServiceAccountTokens {
@@ -55,11 +67,13 @@ impl TokenSource for ServiceAccountTokens {
         let status = response.status;
         let body = response.body.bytes(ANSWER_BYTES_MAX).map_err(unreachable)?;
         if status.is_success() {
-            let granted: Granted = serde_json::from_slice(&body).map_err(|_| TokenError::Refused {
-                subject: subject.to_owned(),
-                reason: "no token in the answer".to_owned(),
-                message: String::new(),
-            })?;
+            // Something between here and the issuer spoke: this says nothing about the account.
+            let granted: Granted =
+                serde_json::from_slice(&body).map_err(|error| TokenError::Unreachable {
+                    source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(format!(
+                        "it answers {status} without a token: {error}"
+                    ))),
+                })?;
             return Ok(Token {
                 secret: Redacted::new(granted.access_token),
                 valid_for: Duration::from_secs(granted.expires_in.unwrap_or(USUAL_LIFETIME_S)),

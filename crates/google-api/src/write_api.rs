@@ -6,13 +6,11 @@ use connect_http::{
     Access, Call, Client, QuotaError, Request, Workload, estimate,
     http::{HeaderValue, Method as Verb, header::CONTENT_TYPE},
 };
+use ring::digest::{Context, SHA256};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{ApiError, ApiParts, ApiSettings, Method, ReadApi};
-
-/// Parts the metadata of an upload from its content; no message holds it by chance.
-const BOUNDARY: &str = "unwipe-6f0c8a52b1d94f1e9d7c";
 
 /// A call that changes something.
 #[derive(Debug, Clone)]
@@ -108,18 +106,32 @@ impl WriteApi {
             request = request.query(name, value);
         }
         request = match &change.media {
-            Some((media_type, content)) => multipart(request, &change.body, media_type, content),
-            None if change.body.is_null() => request,
-            None => request
-                .json(&change.body)
-                .map_err(|source| ApiError::Answer { method: method.name, source: Box::new(source) })?,
-        };
+            Some((media_type, content)) => multipart(request, &change.body.to_string(), media_type, content),
+            None if change.body.is_null() => Ok(request),
+            None => request.json(&change.body).map_err(Into::into),
+        }
+        .map_err(|source| ApiError::Answer { method: method.name, source })?;
         let mut call = Call::new(request).with(Access::new(subject, [method.scope]));
         for charge in self.reading.settings.charges(subject, method) {
             call = call.charged(charge);
         }
         Ok(if change.idempotent { call } else { call.once() })
     }
+}
+
+/// Returns what parts the description of an upload from its content: a hash of both, which neither can hold.
+fn boundary(description: &str, content: &[u8]) -> String {
+    // A boundary has 70 characters at most: three quarters of the hash are enough.
+    const BYTES: usize = 24;
+    let mut hash = Context::new(&SHA256);
+    hash.update(&(description.len() as u64).to_le_bytes());
+    hash.update(description.as_bytes());
+    hash.update(content);
+    let mut text = "unwipe-".to_owned();
+    for byte in hash.finish().as_ref().iter().take(BYTES) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 /// Takes a media type that can stand in a header; any other is that of bytes.
@@ -129,18 +141,24 @@ pub(crate) fn plain(media_type: Cow<'static, str>) -> Cow<'static, str> {
 }
 
 /// Puts a description and a content into one body, as Google's uploads take it.
-fn multipart(request: Request, description: &Value, media_type: &str, content: &[u8]) -> Request {
+fn multipart(
+    request: Request,
+    description: &str,
+    media_type: &str,
+    content: &[u8],
+) -> Result<Request, Box<dyn std::error::Error + Send + Sync>> {
+    let boundary = boundary(description, content);
     let mut body = format!(
-        "--{BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n\
-         --{BOUNDARY}\r\nContent-Type: {media_type}\r\n\r\n"
+        "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n\
+         --{boundary}\r\nContent-Type: {media_type}\r\n\r\n"
     )
     .into_bytes();
     body.extend_from_slice(content);
-    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
-    let kind = HeaderValue::from_static("multipart/related; boundary=unwipe-6f0c8a52b1d94f1e9d7c");
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    let kind = HeaderValue::from_str(&format!("multipart/related; boundary={boundary}"))?;
     let mut request = request.header(CONTENT_TYPE, kind);
     request.body = body;
-    request
+    Ok(request)
 }
 
 impl ApiSettings {
@@ -153,5 +171,44 @@ impl ApiSettings {
         per_call: Duration,
     ) -> Result<Duration, QuotaError> {
         estimate(&self.pools, workload, threads, per_call.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the boundary that a request names, and what its body consists of between those.
+    fn parts(request: &Request) -> (String, Vec<String>) {
+        let kind = request.headers[CONTENT_TYPE].to_str().unwrap();
+        let boundary = kind.strip_prefix("multipart/related; boundary=").unwrap().to_owned();
+        let body = String::from_utf8(request.body.clone()).unwrap();
+        (boundary.clone(), body.split(&format!("--{boundary}")).map(str::to_owned).collect())
+    }
+
+    fn upload(content: &str) -> (String, Vec<String>) {
+        let request = Request::post("https://x.test/upload");
+        parts(&multipart(request, r#"{"labelIds":["INBOX"]}"#, "message/rfc822", content.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn an_upload_has_a_description_and_a_content() {
+        let (boundary, parts) = upload("Subject: a\r\n\r\nb");
+        assert!(boundary.len() <= 70);
+        let description =
+            "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{\"labelIds\":[\"INBOX\"]}\r\n";
+        let content = "\r\nContent-Type: message/rfc822\r\n\r\nSubject: a\r\n\r\nb\r\n";
+        assert_eq!(parts, ["", description, content, "--\r\n"]);
+    }
+
+    #[test]
+    fn a_message_that_was_written_to_hold_the_boundary_does_not() {
+        // Whoever knows the boundary of a message and puts it into that message has made another one.
+        let mut content = "Subject: a\r\n\r\nb".to_owned();
+        for _ in 0..5 {
+            let (boundary, parts) = upload(&content);
+            assert_eq!(parts.len(), 4, "{parts:?}");
+            content.push_str(&format!("\r\n--{boundary}--\r\n"));
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL or a simulated domain, and undone.
 
 mod account;
+mod app;
 mod openclaw;
 mod pocketos;
 mod replit;
+mod restore;
 mod stage;
 mod traffic;
+mod vercel;
+mod watch;
 mod workspace;
 
 use crate::{
@@ -20,5 +24,6 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
         Incident::Pocketos => pocketos::run(context, options),
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),
+        Incident::Vercel => vercel::run(context, options),
     }
 }

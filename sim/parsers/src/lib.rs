@@ -3,6 +3,7 @@
 //! `fuzz/` runs the same functions under libFuzzer; the tests of this crate run them on the seeds, on what fuzzing has
 //! found before (`fuzz/regressions`), and on some thousand mutations of both, so that a regression shows in seconds.
 
+mod google;
 pub mod mutation;
 mod objects;
 mod seeds;

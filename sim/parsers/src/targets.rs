@@ -3,7 +3,7 @@ use model::{Event, UnreadableReason};
 use postgres_wire::tar::TarParser;
 use vault::{CaptureKey, Manifest, RecoveryKit, RestoreKey};
 
-use crate::{Target, objects, seeds};
+use crate::{Target, google, objects, seeds};
 
 /// All parsers.
 pub const TARGETS: &[Target] = &[
@@ -26,6 +26,14 @@ pub const TARGETS: &[Target] = &[
     Target { name: "postgres_tar", run: tar, seeds: seeds::archives },
     Target { name: "postgres_manifest", run: backup_manifest, seeds: seeds::backup_manifests },
     Target { name: "postgres_control_file", run: control_file, seeds: seeds::control_files },
+    Target { name: "http_batch", run: http_batch, seeds: google::batches },
+    Target { name: "http_upload_range", run: http_upload_range, seeds: google::ranges },
+    Target { name: "google_message", run: google_message, seeds: google::messages },
+    Target { name: "google_raw_text", run: google_raw_text, seeds: google::raw_texts },
+    Target { name: "google_pages", run: google_pages, seeds: google::pages },
+    Target { name: "google_activities", run: google_activities, seeds: google::activities },
+    Target { name: "google_attributes", run: google_attributes, seeds: google::attributes },
+    Target { name: "google_positions", run: google_positions, seeds: google::positions },
     Target { name: "wal_records", run: postgres_wal::fuzzing::fuzz_one, seeds: seeds::wal },
 ];
 
@@ -100,4 +108,36 @@ fn backup_manifest(data: &[u8]) {
 
 fn control_file(data: &[u8]) {
     drop(postgres_server::control_file::ControlFile::parse(data, std::path::Path::new("pg_control")));
+}
+
+fn http_batch(data: &[u8]) {
+    connect_http::fuzzing::batch(data);
+}
+
+fn http_upload_range(data: &[u8]) {
+    connect_http::fuzzing::upload_range(data);
+}
+
+fn google_message(data: &[u8]) {
+    source_google::fuzzing::message(data);
+}
+
+fn google_raw_text(data: &[u8]) {
+    source_google::fuzzing::raw_text(data);
+}
+
+fn google_pages(data: &[u8]) {
+    source_google::fuzzing::pages(data);
+}
+
+fn google_activities(data: &[u8]) {
+    source_google::fuzzing::activities(data);
+}
+
+fn google_attributes(data: &[u8]) {
+    source_google::fuzzing::attributes(data);
+}
+
+fn google_positions(data: &[u8]) {
+    source_google::fuzzing::positions(data);
 }

@@ -12,6 +12,9 @@ use super::*;
 const MUTATIONS: u64 = 1500;
 const SLOW_MUTATIONS: u64 = 250;
 
+/// Tells whether bytes are what they are read as.
+type Reads = fn(&[u8]) -> bool;
+
 fn regressions(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
     let folder = repository().join("fuzz/regressions").join(target.name);
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -83,6 +86,21 @@ fn seeds_are_what_the_parsers_accept() {
         let mut rest = &archive[1..];
         let first = postgres_wire::tar::TarParser::new().advance(&mut rest);
         assert!(matches!(first, Ok(Some(_))), "{first:?}");
+    }
+    let read: [(&str, Reads); 8] = [
+        ("http_batch", |data| connect_http::fuzzing::batch(data) == usize::from(data[0])),
+        ("http_upload_range", connect_http::fuzzing::upload_range),
+        ("google_message", source_google::fuzzing::message),
+        ("google_raw_text", source_google::fuzzing::raw_text),
+        ("google_pages", source_google::fuzzing::pages),
+        ("google_activities", source_google::fuzzing::activities),
+        ("google_attributes", source_google::fuzzing::attributes),
+        ("google_positions", source_google::fuzzing::positions),
+    ];
+    for (name, read) in read {
+        for seed in accepted(name)() {
+            assert!(read(&seed), "{name}: {}", String::from_utf8_lossy(&seed));
+        }
     }
     assert!(accepted("vault_change_block")().len() >= 2);
 }

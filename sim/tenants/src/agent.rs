@@ -4,6 +4,7 @@ pub mod attack;
 pub mod openclaw;
 pub mod pocketos;
 pub mod replit;
+pub mod vercel;
 pub mod workspace;
 
 #[cfg(test)]

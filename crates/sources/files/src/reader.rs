@@ -21,8 +21,6 @@ pub struct FilesReader {
     every: Option<Duration>,
 }
 
-const STOP_CHECK: Duration = Duration::from_millis(200);
-
 impl FilesReader {
     /// Makes a reader that walks once.
     pub const fn new(settings: FilesSettings) -> Self {
@@ -49,14 +47,6 @@ impl FilesReader {
             failed(format!("the folder {} cannot be read", root.display()), Some(Box::new(error)))
         })?;
         Ok(entries.count() as u64)
-    }
-
-    fn wait(&self, pause: Duration, stop: &Stop) {
-        let clock = &self.settings.clock;
-        let until = clock.elapsed() + pause;
-        while clock.elapsed() < until && !stop.is_requested() {
-            clock.sleep(STOP_CHECK);
-        }
     }
 }
 
@@ -85,11 +75,12 @@ impl SourceReader for FilesReader {
             let (end, reached) = pass.run(stop)?;
             position = reached;
             match self.every {
-                Some(pause) if end == ReadEnd::UpToDate => self.wait(pause, stop),
+                Some(pause) if end == ReadEnd::UpToDate => {
+                    if !stop.wait(&*self.settings.clock, pause) {
+                        return Ok(ReadEnd::Stopped);
+                    }
+                }
                 _ => return Ok(end),
-            }
-            if stop.is_requested() {
-                return Ok(ReadEnd::Stopped);
             }
         }
     }

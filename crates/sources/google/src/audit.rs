@@ -132,6 +132,14 @@ impl AuditPosition {
         start.max(self.from).max(oldest)
     }
 
+    /// Goes on from a position that somebody else may have written.
+    pub(crate) fn try_out(mut self) {
+        let day = Duration::from_hours(24);
+        let start = self.start(day, self.from);
+        self.seen.insert(start, 1);
+        self.reach(start, day);
+    }
+
     /// Says that everything before a moment was read, and forgets what need not be known any more.
     fn reach(&mut self, moment: Moment, overlap: Duration) {
         let until = seen::hour_start(seen::hour_of(moment));
@@ -225,6 +233,21 @@ impl AuditLog {
         }
         Ok(())
     }
+}
+
+/// Returns what an activity comes to in each of the logs.
+pub(crate) fn told(document: &serde_json::Value) -> Vec<Event> {
+    let read = APPLICATIONS.iter().filter_map(|application| {
+        let activity = Activity::of(application.name, document)?;
+        let meanings = meaning::of(application.name, &activity);
+        let many = numbers::in_numbers(&[Destroyed {
+            at: activity.at,
+            who: (&activity.actor.identity, activity.actor.client.as_deref().unwrap_or_default()),
+            count: meanings.iter().map(Meaning::destroys).sum(),
+        }]);
+        Some(event(application.name, &activity, &meanings, many.contains(&true)))
+    });
+    read.collect()
 }
 
 /// Makes an event of an activity. What is a consequence of what was done counts as little as can be.

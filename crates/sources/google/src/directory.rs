@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use connect::units::{Unit, UnitError, UnitSink};
 use google_api::{ApiError, Get, Method, ReadApi, method};
 use model::StreamName;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     failure::unit_error,
+    feed,
     records::{self, Record},
 };
 
@@ -72,11 +73,9 @@ fn pages(api: &ReadApi, admin: &str, get: &Get, member: &str) -> Result<Vec<Valu
     let (mut all, mut token) = (Vec::new(), None::<String>);
     loop {
         let page = token.iter().fold(get.clone(), |get, token| get.query("pageToken", token));
-        let mut page: Value = api.get(admin, &page)?;
-        if let Value::Array(entries) = page[member].take() {
-            all.extend(entries);
-        }
-        token = page["nextPageToken"].as_str().map(str::to_owned);
+        let mut page: Map<String, Value> = api.get(admin, &page)?;
+        all.extend(feed::entries(&mut page, member).map_err(|error| error.of_answer(get.method))?);
+        token = feed::token(&page, "nextPageToken");
         if token.is_none() {
             return Ok(all);
         }
@@ -129,7 +128,7 @@ impl Directory {
         for (ids, gets) in ids.chunks(self.api.batch_calls()).zip(gets.chunks(self.api.batch_calls())) {
             let answers = self.api.get_many(&self.admin, gets).map_err(|error| unit_error(&error))?;
             for (id, answer) in ids.iter().zip(answers) {
-                let first: Value = match answer {
+                let first: Map<String, Value> = match answer {
                     Ok(body) => serde_json::from_slice(&body).map_err(|error| UnitError::Failed {
                         detail: format!("the members of a group are not understood: {error}"),
                     })?,
@@ -143,19 +142,22 @@ impl Directory {
         Ok(all)
     }
 
-    fn take_members(&self, group: &str, mut page: Value, all: &mut Vec<Value>) -> Result<(), UnitError> {
+    fn take_members(
+        &self,
+        group: &str,
+        mut page: Map<String, Value>,
+        all: &mut Vec<Value>,
+    ) -> Result<(), UnitError> {
         loop {
-            if let Value::Array(members) = page["members"].take() {
-                all.extend(members.into_iter().map(|mut member| {
-                    let own =
-                        member["id"].as_str().or_else(|| member["email"].as_str()).unwrap_or("customer");
-                    let key = format!("{group}/{own}");
-                    member["key"] = key.into();
-                    member["group"] = group.into();
-                    member
-                }));
+            for member in feed::entries(&mut page, "members")? {
+                let Value::Object(mut member) = member else { continue };
+                let text = |name: &str| member.get(name).and_then(Value::as_str);
+                let key = format!("{group}/{}", text("id").or_else(|| text("email")).unwrap_or("customer"));
+                member.insert("key".to_owned(), key.into());
+                member.insert("group".to_owned(), group.into());
+                all.push(member.into());
             }
-            let Some(token) = page["nextPageToken"].as_str().map(str::to_owned) else { return Ok(()) };
+            let Some(token) = feed::token(&page, "nextPageToken") else { return Ok(()) };
             page = self
                 .api
                 .get(&self.admin, &members_of(group).query("pageToken", token))

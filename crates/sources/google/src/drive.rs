@@ -10,7 +10,6 @@
 mod attributes;
 mod content;
 mod enumerate;
-mod events;
 mod follow;
 mod formats;
 mod gone;
@@ -44,7 +43,12 @@ use self::{
     follow::Followed,
     wire::{DriveFile, FILE_FIELDS, StartToken},
 };
-use crate::{failure::unit_error, rounds::Rounds, user::User};
+use crate::{
+    failure::unit_error,
+    losses::{self, Losses},
+    rounds::Rounds,
+    user::User,
+};
 
 /// The key of a file's item begins with it.
 pub const FILE_PREFIX: &str = "file/";
@@ -98,8 +102,19 @@ pub struct DrivePosition {
     pub changes: String,
     /// Whether the drive was listed to its end since that token was taken.
     pub listed: bool,
-    /// Whether what is held must be compared with the drive once it is listed, because changes were lost.
+    /// Whether what is held must be compared with the drive once it is listed, because changes or the position were
+    /// lost.
     pub compare: bool,
+}
+
+/// Tells whether an answer is one of the pages that drives are read in.
+pub(crate) fn reads_as_page(body: &[u8]) -> bool {
+    serde_json::from_slice::<wire::FilePage>(body).is_ok()
+        | serde_json::from_slice::<wire::ChangePage>(body).is_ok()
+        | serde_json::from_slice::<wire::PermissionPage>(body).is_ok()
+        | serde_json::from_slice::<wire::CommentPage>(body).is_ok()
+        | serde_json::from_slice::<wire::RevisionPage>(body).is_ok()
+        | serde_json::from_slice::<wire::Operation>(body).is_ok()
 }
 
 /// Which files make a drive.
@@ -250,7 +265,21 @@ struct Pass<'a, 's> {
     changed_folders: BTreeSet<String>,
     /// Folders that were not known before.
     new_folders: BTreeSet<String>,
-    sums: events::Sums,
+    losses: Losses,
+}
+
+impl Pass<'_, '_> {
+    /// Tells of what went away; the feed has the latest change of each file alone.
+    fn tell(&mut self, since: &str, newest: &str) -> Result<(), UnitError> {
+        let files = self.files;
+        let scope = match &files.place {
+            Place::Owned => files.subject.clone(),
+            Place::Shared { .. } => files.stream.as_str().to_owned(),
+        };
+        let place = losses::Place::between("drive", "changes", since, newest, scope);
+        let losses = std::mem::take(&mut self.losses);
+        losses.event(files.tools.rounds.now(), place).map_or(Ok(()), |event| self.sink.event(event))
+    }
 }
 
 impl Unit for Files {
@@ -258,13 +287,14 @@ impl Unit for Files {
         &self.name
     }
 
-    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let mut position = match self.position(position) {
+    fn read(&self, known: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let mut position = match self.position(known) {
             Some(position) => position,
             None => {
                 let stream = self.stream.as_str().to_owned();
-                let position =
-                    DrivePosition { stream, changes: self.start_token()?, listed: false, compare: false };
+                // Something was read before, as there is a position: what it was must be compared.
+                let compare = known.is_some();
+                let position = DrivePosition { stream, changes: self.start_token()?, listed: false, compare };
                 advance(&position, sink)?;
                 position
             }
@@ -278,7 +308,7 @@ impl Unit for Files {
             handed: Vec::new(),
             changed_folders: BTreeSet::new(),
             new_folders: BTreeSet::new(),
-            sums: events::Sums::default(),
+            losses: Losses::default(),
         };
         let since = position.changes.clone();
         if position.listed {

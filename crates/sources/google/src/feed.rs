@@ -1,8 +1,8 @@
 //! Lists that come in pages and end with a token from which their changes are read.
 
 use connect::units::UnitError;
-use google_api::{ApiError, Get, ReadApi};
-use serde_json::Value;
+use google_api::{ApiError, Get, Method, ReadApi};
+use serde_json::{Map, Value};
 
 use crate::failure::unit_error;
 
@@ -49,17 +49,44 @@ impl FeedEnd {
 impl Page {
     /// Reads a page whose items are called `member`.
     pub(crate) fn of(body: &[u8], member: &str) -> Result<Self, UnitError> {
-        let mut page: Value = serde_json::from_slice(body).map_err(|error| UnitError::Failed {
-            detail: format!("a list of {member} is not understood: {error}"),
+        let mut page: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+            UnitError::Failed { detail: format!("a list of {member} is not understood: {error}") }
         })?;
-        let items = match page[member].take() {
-            Value::Array(items) => items,
-            Value::Null => Vec::new(),
-            _ => return Err(UnitError::Failed { detail: format!("the {member} of a list are none") }),
-        };
-        let token = |name: &str| page[name].as_str().filter(|token| !token.is_empty()).map(str::to_owned);
-        Ok(Self { items, next: token("nextPageToken"), sync: token("nextSyncToken") })
+        let items = entries(&mut page, member)?;
+        Ok(Self { items, next: token(&page, "nextPageToken"), sync: token(&page, "nextSyncToken") })
     }
+}
+
+/// A page of a list that holds something else in the place of its entries: it must not pass for an empty one.
+#[derive(Debug, thiserror::Error)]
+#[error("the {0} of a list are none")]
+pub(crate) struct NoList(String);
+
+impl From<NoList> for UnitError {
+    fn from(error: NoList) -> Self {
+        Self::Failed { detail: error.to_string() }
+    }
+}
+
+impl NoList {
+    /// Makes the error of the call whose answer it was.
+    pub(crate) fn of_answer(self, method: &'static Method) -> ApiError {
+        ApiError::Answer { method: method.name, source: Box::new(self) }
+    }
+}
+
+/// Takes the entries out of a page; a page without the member has none.
+pub(crate) fn entries(page: &mut Map<String, Value>, member: &str) -> Result<Vec<Value>, NoList> {
+    match page.get_mut(member).map(Value::take) {
+        Some(Value::Array(entries)) => Ok(entries),
+        Some(Value::Null) | None => Ok(Vec::new()),
+        Some(_) => Err(NoList(member.to_owned())),
+    }
+}
+
+/// Returns a token of a page; an empty one is none.
+pub(crate) fn token(page: &Map<String, Value>, name: &str) -> Option<String> {
+    page.get(name)?.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
 }
 
 /// A list in the name of a user.
@@ -120,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_an_error_and_no_empty_list() {
-        for body in [&b""[..], b"[", br#"{"items":{}}"#, br#"{"items":"none"}"#] {
+        for body in [&b""[..], b"[", b"0", b"[]", b"null", br#"{"items":{}}"#, br#"{"items":"none"}"#] {
             assert!(matches!(Page::of(body, "items"), Err(UnitError::Failed { .. })), "{body:?}");
         }
     }

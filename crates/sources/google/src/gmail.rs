@@ -26,13 +26,16 @@ pub use self::{
     wire::{HistoryPage, HistoryRecord, LabelChange, LabelList, MessageChange, MessagePage, Reference},
 };
 
+pub(crate) use self::messages::read as read_message;
+
 use self::wire::Profile;
-use crate::{failure::unit_error, rounds::Rounds, user::User};
+use crate::{failure::unit_error, retries::Retries, rounds::Rounds, user::User};
 
 /// The mailbox of one user.
 pub(crate) struct Mailbox {
     api: Arc<ReadApi>,
     rounds: Arc<Rounds>,
+    retries: Arc<Retries>,
     user: User,
     name: String,
     stream: StreamName,
@@ -48,7 +51,8 @@ pub struct MailboxPosition {
     pub history: String,
     /// Whether the mailbox was listed to its end since that id was taken.
     pub listed: bool,
-    /// Whether what is held must be compared with the mailbox while it is listed, because history was lost.
+    /// Whether what is held must be compared with the mailbox while it is listed, because history or the position was
+    /// lost.
     pub compare: bool,
 }
 
@@ -64,9 +68,14 @@ pub fn mailbox_unit(user_id: &str) -> String {
 
 impl Mailbox {
     /// Makes the unit of a user's mailbox.
-    pub(crate) fn new(api: Arc<ReadApi>, rounds: Arc<Rounds>, user: User, stream: StreamName) -> Self {
+    pub(crate) fn new(
+        api: Arc<ReadApi>,
+        (rounds, retries): (Arc<Rounds>, Arc<Retries>),
+        user: User,
+        stream: StreamName,
+    ) -> Self {
         let name = mailbox_unit(&user.id);
-        Self { api, rounds, user, name, stream }
+        Self { api, rounds, retries, user, name, stream }
     }
 
     /// Makes a call for something of this mailbox; `path` comes after the user.
@@ -98,13 +107,15 @@ impl Unit for Mailbox {
         &self.name
     }
 
-    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let mut position = match self.position(position) {
+    fn read(&self, known: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let mut position = match self.position(known) {
             Some(position) => position,
             None => {
                 let history = self.newest_history()?;
                 let mailbox = self.user.email.clone();
-                let position = MailboxPosition { mailbox, history, listed: false, compare: false };
+                // Something was read before, as there is a position: what it was must be compared.
+                let compare = known.is_some();
+                let position = MailboxPosition { mailbox, history, listed: false, compare };
                 Self::advance(&position, sink)?;
                 position
             }
@@ -112,8 +123,8 @@ impl Unit for Mailbox {
         let round = self.rounds.is_due(&self.name);
         loop {
             if !position.listed {
-                self.read_labels(sink)?;
-                self.enumerate(position.compare, sink)?;
+                let labels = self.read_labels(sink)?;
+                self.enumerate(position.compare.then_some(labels), sink)?;
                 (position.listed, position.compare) = (true, false);
                 Self::advance(&position, sink)?;
             }

@@ -12,9 +12,12 @@ mod directory;
 pub mod drive;
 mod failure;
 mod feed;
+pub mod fuzzing;
 pub mod gmail;
+mod losses;
 mod reader;
 mod records;
+mod retries;
 mod rounds;
 mod user;
 

@@ -11,7 +11,7 @@ use connect::{
     units::{Unit, UnitError, UnitSettings, UnitSink, Units},
 };
 use connect_http::{TokenCache, Transport};
-use google_api::{ApiError, ApiParts, ApiSettings, ReadApi, ServiceAccountKey, ServiceAccountTokens};
+use google_api::{ApiError, ApiParts, ApiSettings, ReadApi, ServiceAccountKey, ServiceAccountTokens, method};
 use model::{NameError, StreamName};
 use ports::{Clock, Random};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ use crate::{
     drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
     failure::unit_error,
     gmail::{Mailbox, mailbox_stream},
+    retries::Retries,
     rounds::Rounds,
     user::User,
 };
@@ -36,9 +37,10 @@ const ROUND: Duration = Duration::from_hours(1);
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
 /// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
 const SLOW_ROUND: Duration = Duration::from_mins(1);
-/// Tokens are renewed so long before their end.
-const TOKEN_MARGIN: Duration = Duration::from_mins(5);
-const STOP_CHECK: Duration = Duration::from_millis(200);
+/// Asking drives what changed may take so much of the units of a day; the rest is for fetching it.
+const POLLING_PERCENT: u64 = 50;
+/// Asking who is in shared drives may take so much.
+const SHARING_PERCENT: u64 = 20;
 
 /// What of a user is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +96,7 @@ pub struct GoogleReader {
     progress: Arc<dyn Progress>,
     units: Units,
     rounds: Arc<Rounds>,
+    retries: Arc<Retries>,
     directory_rounds: Rounds,
     slow_rounds: Rounds,
     formats: Arc<Formats>,
@@ -110,11 +113,11 @@ impl GoogleReader {
     ) -> Self {
         let clock = Arc::clone(&settings.clock);
         let client_id = key.client_id.clone();
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), Arc::clone(&clock));
-        let tokens = Arc::new(TokenCache::new(Arc::new(source), Arc::clone(&clock), TOKEN_MARGIN));
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), Arc::clone(&clock));
         let units = UnitSettings { threads: settings.threads, ..UnitSettings::new(Arc::clone(&clock)) };
         Self {
             rounds: Arc::new(Rounds::new(Arc::clone(&clock), ROUND)),
+            retries: Arc::new(Retries::new(Arc::clone(&clock))),
             directory_rounds: Rounds::new(Arc::clone(&clock), DIRECTORY_ROUND),
             slow_rounds: Rounds::new(clock, SLOW_ROUND),
             formats: Arc::default(),
@@ -153,10 +156,12 @@ impl GoogleReader {
         sink: &mut dyn ChangeSink,
         stop: &Stop,
         domain: &mut Domain,
-    ) -> Result<(), ReadError> {
+    ) -> Result<ReadEnd, ReadError> {
         let mut units: Vec<Box<dyn Unit>> = Vec::new();
-        if self.directory_rounds.is_due("directory") || domain.users.is_empty() {
-            self.list(api, domain, &mut units)?;
+        if (self.directory_rounds.is_due("directory") || domain.users.is_empty())
+            && self.list(api, domain, &mut units)? == ReadEnd::Stopped
+        {
+            return Ok(ReadEnd::Stopped);
         }
         let tools = Tools {
             api: Arc::clone(api),
@@ -164,19 +169,34 @@ impl GoogleReader {
             formats: Arc::clone(&self.formats),
             clock: Arc::clone(&self.settings.clock),
         };
-        let slow = self.slow_rounds.is_due("all");
+        let due = Due { slow: self.slow_rounds.is_due("all"), files: self.files_are_due(domain) };
         for user in &domain.users {
-            self.units_of(user, &tools, slow, &mut units)?;
+            self.units_of(user, &tools, due, &mut units)?;
         }
-        for drive in &domain.drives {
+        for drive in domain.drives.iter().filter(|_| due.files) {
             units.extend(self.shared_drive(&tools, drive)?);
         }
-        if self.settings.parts.contains(&Part::Audit) && slow {
+        if self.settings.parts.contains(&Part::Audit) && due.slow {
             units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
-        self.units.read(&units, sink, stop, &*self.progress)?;
-        Ok(())
+        let report = self.units.read(&units, sink, stop, &*self.progress)?;
+        Ok(if report.stopped { ReadEnd::Stopped } else { ReadEnd::UpToDate })
+    }
+
+    /// Tells whether it is time to ask all drives what changed: they share the units of a day. Whoever reads once reads
+    /// them.
+    fn files_are_due(&self, domain: &Domain) -> bool {
+        let drives = domain.users.iter().filter(|user| !user.is_suspended).count() + domain.drives.len();
+        let pause = self.settings.api.pause(&method::DRIVE_CHANGES_LIST, drives as u64, POLLING_PERCENT);
+        self.rounds.is_due_after("drives", pause) || self.every.is_none()
+    }
+
+    /// Tells whether it is time to ask who is in each shared drive.
+    fn sharing_is_due(&self, domain: &Domain) -> bool {
+        let drives = domain.drives.len() as u64;
+        let pause = self.settings.api.pause(&method::DRIVE_PERMISSIONS_LIST, drives, SHARING_PERCENT);
+        self.rounds.is_due_after("shared-drives", pause)
     }
 
     /// Adds the units of one user that are to be read now.
@@ -184,7 +204,7 @@ impl GoogleReader {
         &self,
         user: &User,
         tools: &Tools,
-        slow: bool,
+        due: Due,
         units: &mut Vec<Box<dyn Unit>>,
     ) -> Result<(), ReadError> {
         let parts = &self.settings.parts;
@@ -193,20 +213,21 @@ impl GoogleReader {
             |stream: Result<StreamName, NameError>| stream.map_err(|error| unnamed(&user.email, error));
         if parts.contains(&Part::Gmail) && user.has_mailbox {
             let (api, rounds, own) = own();
+            let rounds = (rounds, Arc::clone(&self.retries));
             units.push(Self::unit(user, Mailbox::new(api, rounds, own, named(mailbox_stream(&user.email))?)));
         }
-        if parts.contains(&Part::Drive) {
+        if parts.contains(&Part::Drive) && due.files {
             let files = Files::of_user(tools.clone(), user);
             units.push(Self::unit(user, files.map_err(|error| unnamed(&user.email, error))?));
         }
-        if parts.contains(&Part::Calendar) && slow {
+        if parts.contains(&Part::Calendar) && due.slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,
                 Calendars::new(api, rounds, own, named(calendar_stream(&user.email))?),
             ));
         }
-        if parts.contains(&Part::Contacts) && slow {
+        if parts.contains(&Part::Contacts) && due.slow {
             let (api, rounds, own) = own();
             units.push(Self::unit(
                 user,
@@ -216,15 +237,19 @@ impl GoogleReader {
         Ok(())
     }
 
-    /// Lists the users and the shared drives, and adds the units of these lists.
+    /// Lists the users and the shared drives, and adds the units of these lists; says whether it was asked to end.
     fn list(
         &self,
         api: &Arc<ReadApi>,
         domain: &mut Domain,
         units: &mut Vec<Box<dyn Unit>>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<ReadEnd, ReadError> {
         let admin = &self.settings.admin;
-        let documents = directory::list_users(api, admin).map_err(|error| read_error(&error))?;
+        let documents = match directory::list_users(api, admin) {
+            Ok(documents) => documents,
+            Err(ApiError::Stopped) => return Ok(ReadEnd::Stopped),
+            Err(error) => return Err(read_error(&error)),
+        };
         let wanted =
             |user: &User| self.settings.users.is_empty() || self.settings.users.contains(&user.email);
         domain.users = documents.iter().filter_map(User::of).filter(wanted).collect();
@@ -232,18 +257,25 @@ impl GoogleReader {
             let (admin, stream) = (admin.clone(), stream("directory")?);
             units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
         }
-        if self.settings.parts.contains(&Part::Drive) {
+        if self.settings.parts.contains(&Part::Drive) && self.sharing_is_due(domain) {
             match list_shared_drives(api, admin, &domain.users) {
                 Ok(drives) => {
                     let (admin, stream) = (admin.clone(), stream("shared-drives")?);
                     domain.drives.clone_from(&drives);
-                    units.push(Box::new(SharedDrives { api: Arc::clone(api), admin, stream, drives }));
+                    units.push(Box::new(SharedDrives {
+                        api: Arc::clone(api),
+                        admin,
+                        stream,
+                        clock: Arc::clone(&self.settings.clock),
+                        drives,
+                    }));
                 }
+                Err(ApiError::Stopped) => return Ok(ReadEnd::Stopped),
                 // The drives that are known are read all the same.
                 Err(error) => units.push(Box::new(Hindered::by("shared-drives", unit_error(&error)))),
             }
         }
-        Ok(())
+        Ok(ReadEnd::UpToDate)
     }
 
     fn audit_parts(&self, api: &Arc<ReadApi>) -> AuditParts {
@@ -295,14 +327,6 @@ impl GoogleReader {
     pub fn check(&self) -> Vec<Finding> {
         crate::check::check(&self.api(&Stop::default()), &self.settings)
     }
-
-    fn wait(&self, pause: Duration, stop: &Stop) {
-        let clock = &self.settings.clock;
-        let until = clock.elapsed() + pause;
-        while clock.elapsed() < until && !stop.is_requested() {
-            clock.sleep(STOP_CHECK.min(pause));
-        }
-    }
 }
 
 impl SourceReader for GoogleReader {
@@ -315,17 +339,24 @@ impl SourceReader for GoogleReader {
         let api = self.api(stop);
         let mut domain = Domain::default();
         loop {
-            self.pass(&api, sink, stop, &mut domain)?;
-            match self.every {
-                Some(pause) if !stop.is_requested() => self.wait(pause, stop),
-                None if !stop.is_requested() => return Ok(ReadEnd::UpToDate),
-                _ => {}
+            if self.pass(&api, sink, stop, &mut domain)? == ReadEnd::Stopped {
+                return Ok(ReadEnd::Stopped);
             }
-            if stop.is_requested() {
+            let Some(pause) = self.every else { return Ok(ReadEnd::UpToDate) };
+            if !stop.wait(&*self.settings.clock, pause) {
                 return Ok(ReadEnd::Stopped);
             }
         }
     }
+}
+
+/// What besides mail is looked at in a pass.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// Calendars, contacts, the audit log.
+    slow: bool,
+    /// Drives.
+    files: bool,
 }
 
 /// What there is to be read, as it was last listed.

@@ -26,9 +26,14 @@ impl Rounds {
 
     /// Tells whether it is time to look again, and counts from now if so.
     pub(crate) fn is_due(&self, name: &str) -> bool {
+        self.is_due_after(name, self.period)
+    }
+
+    /// The same, with a period of its own.
+    pub(crate) fn is_due_after(&self, name: &str, period: Duration) -> bool {
         let now = self.clock.elapsed();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.get(name).is_none_or(|then| now.saturating_sub(*then) >= self.period);
+        let due = last.get(name).is_none_or(|then| now.saturating_sub(*then) >= period);
         if due {
             last.insert(name.to_owned(), now);
         }

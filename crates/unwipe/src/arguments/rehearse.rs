@@ -13,6 +13,9 @@ pub(crate) struct Rehearse {
     /// Messages in each mailbox
     #[arg(long, default_value_t = 1_200, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(300..=100_000))]
     pub(crate) messages: u32,
+    /// Files in each drive
+    #[arg(long, default_value_t = 200, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(60..=100_000))]
+    pub(crate) files: u32,
     /// Make the same data and the same agent again
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -32,6 +35,8 @@ pub(crate) enum Incident {
     Replit,
     /// An agent empties an inbox although it was told not to act, and then to stop
     Openclaw,
+    /// An assistant that an employee let do everything walks through a drive, in the hands of whoever stole its tokens
+    Vercel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

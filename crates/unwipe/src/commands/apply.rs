@@ -1,6 +1,9 @@
 //! `unwipe apply`
 
-use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter, Verification, WriteError};
+use connect::{
+    Progress,
+    plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter, Verification, WriteError},
+};
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
 use service::{Installation, approval, operations};
@@ -70,11 +73,21 @@ fn apply_to_cluster(
             Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
         })?;
     let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
-    let progress = context.progress();
-    let applied = writer.apply(plan, &folder, mode, &*progress).map_err(refused)?;
+    apply_and_verify(&mut writer, plan, &folder, mode, &*context.progress())
+}
+
+/// Applies a plan and, when what was done stays, reads the source again.
+pub(crate) fn apply_and_verify(
+    writer: &mut dyn SourceWriter,
+    plan: &Plan,
+    folder: &PlanFolder,
+    mode: ApplyMode,
+    progress: &dyn Progress,
+) -> Result<Done, Failure> {
+    let applied = writer.apply(plan, folder, mode, progress).map_err(refused)?;
     let verification = match mode {
         ApplyMode::Rehearsal => None,
-        ApplyMode::Lasting => Some(writer.verify(plan, &folder, &*progress).map_err(refused)?),
+        ApplyMode::Lasting => Some(writer.verify(plan, folder, progress).map_err(refused)?),
     };
     Ok(Done { applied, verification })
 }
@@ -89,7 +102,7 @@ fn exit_of(outcome: &Outcome) -> Exit {
     }
 }
 
-pub(crate) fn refused(error: WriteError) -> Failure {
+fn refused(error: WriteError) -> Failure {
     let hint = error.hint();
     let exit =
         if matches!(error, WriteError::Privilege { .. }) { Exit::Authentication } else { Exit::Failed };

@@ -88,7 +88,7 @@ fn position_text(position: &str) -> String {
         .map_or_else(|| printable(position), postgres_server::lsn::to_text)
 }
 
-fn actor_text(event: &Event) -> String {
+pub(crate) fn actor_text(event: &Event) -> String {
     let how = match event.attribution {
         Attribution::Witnessed => "named inside the transaction",
         Attribution::Recorded => "named in the source's audit log",

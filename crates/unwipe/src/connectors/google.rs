@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use connect::Stop;
-use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
+use connect_http::{HttpSettings, HttpTransport, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
 use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,6 @@ use crate::{
     exit::Exit,
     failure::Failure,
 };
-
-/// Tokens are renewed so long before their end.
-const TOKEN_MARGIN: Duration = Duration::from_mins(5);
 
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "google";
@@ -56,7 +53,8 @@ pub(crate) struct GoogleConfig {
     /// PEM file of the certificates that are trusted in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) certificates: Option<PathBuf>,
-    /// Quotas that differ from the published ones, in units a minute, by pool: `gmail/user = 15000`; 0 for none.
+    /// Quotas that differ from the published ones, in units a minute, by pool: `gmail/user = 15000`; of a day:
+    /// `drive/day`; 0 for none.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) quota: std::collections::BTreeMap<String, u64>,
     /// Prices that differ from the published ones, in units, by the method's name.
@@ -147,10 +145,10 @@ impl GoogleConfig {
         }
         let transport: Arc<dyn Transport> = Arc::new(self.transport()?);
         let client_id = key.client_id.clone();
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), context.clock());
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), context.clock());
         let parts = ApiParts {
             transport,
-            tokens: Arc::new(TokenCache::new(Arc::new(source), context.clock(), TOKEN_MARGIN)),
+            tokens,
             client_id,
             clock: context.clock(),
             random: Arc::clone(&context.ports.random),
@@ -176,11 +174,7 @@ impl GoogleConfig {
             ..ApiSettings::default()
         };
         for (pool, &units) in &self.quota {
-            if units == 0 {
-                settings.pools.remove(pool);
-            } else if let Some(known) = settings.pools.get_mut(pool) {
-                (known.units, known.burst) = (units, (units / 6).max(1));
-            }
+            settings.limit(pool, units);
         }
         settings
     }

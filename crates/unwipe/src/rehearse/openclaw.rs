@@ -9,18 +9,12 @@ use std::{
     time::Duration,
 };
 
-use catalog::{Catalog, EventFilter};
-use connect::{
-    Stop,
-    plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter},
-};
-use connect_http::{ANSWER_BYTES_MAX, HttpSettings, HttpTransport, Request, Transport as _};
-use google_recovery::{Destination, GoogleWriter, Selection};
-use google_tenant::{App, Size, scopes};
-use model::{Event, Redacted, Severity};
+use catalog::Catalog;
+use google_recovery::{Destination, Selection};
+use google_tenant::{Size, scopes};
+use model::{Severity, Verb};
 use serde::Serialize;
-use serde_json::{Value, json};
-use service::{approval::Approval, signature::SigningKey};
+use serde_json::json;
 use source_google::{
     Part,
     gmail::{MailboxPosition, TRASH, mailbox_stream, mailbox_unit},
@@ -32,14 +26,15 @@ use tenants::agent::{
 
 use super::{
     account::{Page, duration},
+    app::{Access, Refused},
     stage::Capturing,
-    workspace::{SOURCE, Workspace},
+    watch::{Attributed, Found, Watch, show_found},
+    workspace::Workspace,
 };
 use crate::{
-    arguments::{Reading, Rehearse},
-    commands::google::{Back, Span, StoredAccount, plan_account},
-    connectors::google,
-    context::{Context, environment},
+    arguments::Rehearse,
+    commands::google::{Back, Span, StoredAccount},
+    context::Context,
     exit::Exit,
     failure::Failure,
     output::count,
@@ -48,7 +43,6 @@ use crate::{
 const INBOX: &str = "INBOX";
 /// More than a rehearsal has.
 const POSITIONS_MAX: u32 = 1000;
-const POLL: Duration = Duration::from_millis(100);
 
 /// A message as it really is: the names of its labels, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +68,7 @@ struct Account {
     deleted_for_good: usize,
     inbox_after_agent: usize,
     found: Option<Found>,
+    attributed: Attributed,
     plan: String,
     planned_duration_s: Option<u64>,
     set_back: u64,
@@ -86,52 +81,52 @@ struct Account {
     first_wrong: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Found {
-    effects: String,
-    after_messages: usize,
-    after_ms: u64,
-}
-
 pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> {
     let size = Size { users: 5, messages: options.messages, ..Size::default() };
-    let workspace =
-        Workspace::build(outer, options.keep, size, options.seed, &[Part::Directory, Part::Gmail])?;
+    let parts = [Part::Directory, Part::Gmail, Part::Audit];
+    let workspace = Workspace::build(outer, options.keep, size, options.seed, &parts)?;
     let mailbox = workspace.person()?;
     let stream =
         mailbox_stream(&mailbox).map_err(|error| Failure::because(Exit::Failed, "no stream", error))?;
     outer.output.say("capturing everybody's mail, then following it");
     let capturing = workspace.start_capture()?;
-    workspace.wait("the first capture", &capturing, || is_captured(&workspace, &mailbox))?;
+    let witness = Access::grant(&workspace, &mailbox, "Witness", &[scopes::MAIL])?;
+    let await_captured = |what| await_captured(&workspace, &capturing, &witness, &mailbox, what);
+    await_captured("the first capture")?;
     let before = letters(&workspace, &mailbox);
-    let calm = newest(&workspace)?;
+    let calm = workspace.newest()?;
 
     outer.output.say(format!("an agent is let into {mailbox} to triage mail, and told not to act"));
     let done = Arc::new(AtomicUsize::new(0));
-    let watch = Watch::begin(&workspace, Arc::clone(&done))?;
-    let cleaning = unleash(&workspace, &mailbox, &done)?;
+    let watch = Watch::begin(&workspace, Arc::clone(&done), Severity::Destructive)?;
+    let agent = Access::grant(&workspace, &mailbox, "OpenClaw", &[scopes::MAIL])?;
+    let cleaning = unleash(&workspace, &agent, &mailbox, &done);
     let found = watch.end(&workspace, &capturing)?;
-    workspace.wait("the agent's work to be captured", &capturing, || is_captured(&workspace, &mailbox))?;
-    let after = newest(&workspace)?;
+    await_captured("the agent's work to be captured")?;
+    let after = workspace.newest()?;
     let after_agent = letters(&workspace, &mailbox);
+    // The log has a row for each call.
+    let acts = BTreeMap::from([(Verb::Trash, cleaning.trashed as u64), (Verb::Delete, 1)]);
+    let attributed = Attributed::wait(&workspace, &capturing, &agent.client_id, &acts)?;
 
     outer.output.say("its owner goes on working: mail comes, is starred, is deleted");
     let later = work_on(&workspace, &mailbox)?;
-    workspace.wait("the owner's work to be captured", &capturing, || is_captured(&workspace, &mailbox))?;
+    await_captured("the owner's work to be captured")?;
     capturing.end()?;
     let expected = expected(&before, &after_agent, &letters(&workspace, &mailbox));
 
     outer.output.say("planning the undo of what the agent did, and of nothing else");
     let clock = outer.clock();
     let begun = clock.elapsed();
-    let (plan, folder) = make_plan(
-        &workspace,
-        StoredAccount { part: Part::Gmail, account: mailbox.clone(), stream },
-        calm,
-        after,
-    )?;
+    let back = Back {
+        account: StoredAccount { part: Part::Gmail, account: mailbox.clone(), stream },
+        span: Span { before: calm, after },
+        destination: Destination::InPlace,
+        selection: Selection::default(),
+    };
+    let (plan, folder) = workspace.plan(back, "openclaw")?;
     let planned = clock.elapsed();
-    let report = apply(&workspace, &plan, &folder)?;
+    let report = workspace.restore(&plan, &folder)?;
     let applied = clock.elapsed();
 
     let now = letters(&workspace, &mailbox);
@@ -147,6 +142,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
         deleted_for_good: cleaning.deleted,
         inbox_after_agent: in_inbox(&after_agent),
         found,
+        attributed,
         plan: plan.hash()?.to_string(),
         planned_duration_s: plan.duration_s,
         set_back: report.counts.reverted,
@@ -164,79 +160,24 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     Ok(if good { Exit::Done } else { Exit::Failed })
 }
 
-/// A program's access to one mailbox.
-struct Access<'w> {
-    workspace: &'w Workspace,
-    transport: HttpTransport,
-    token: Redacted<String>,
+/// Carries out one call of the agent.
+fn carry_out(access: &Access<'_>, call: &MailCall) -> Result<(), Refused> {
+    match call {
+        MailCall::Trash(id) => access.post(&path(&format!("messages/{id}/trash")), &json!({})),
+        MailCall::Archive(ids) => {
+            access.post(&path("messages/batchModify"), &json!({ "ids": ids, "removeLabelIds": [INBOX] }))
+        }
+        MailCall::Delete(ids) => access.post(&path("messages/batchDelete"), &json!({ "ids": ids })),
+    }
+    .map(drop)
 }
 
-impl<'w> Access<'w> {
-    /// Lets a program in, as its user does with one click.
-    fn grant(workspace: &'w Workspace, mailbox: &str, name: &str) -> Result<Self, Failure> {
-        let app = App {
-            client_id: format!("881203355011-{}.apps.googleusercontent.com", name.to_lowercase()),
-            client_secret: workspace.context.random_text::<12>(),
-            display_text: name.to_owned(),
-            native: true,
-        };
-        let token = workspace.running.with_tenant(|tenant| {
-            let grant = tenant.authorize(mailbox, &app, &[scopes::MAIL])?;
-            tenant.access_token(&grant)
-        });
-        let token = token.ok_or_else(|| Failure::new(Exit::Failed, "the domain lets no program in"))?;
-        let transport = HttpTransport::new(HttpSettings::default()).map_err(|error| {
-            Failure::because(Exit::Failed, "the simulated domain cannot be spoken to", error)
-        })?;
-        Ok(Self { workspace, transport, token: Redacted::new(token) })
-    }
-
-    fn send(&self, request: Request) -> Result<Value, Refused> {
-        let request = request.bearer(&self.token).map_err(|error| Refused(error.to_string()))?;
-        let response = self.transport.send(&request).map_err(|error| Refused(error.to_string()))?;
-        let status = response.status;
-        let body = response.body.bytes(ANSWER_BYTES_MAX).map_err(|error| Refused(error.to_string()))?;
-        if status.is_success() {
-            return Ok(serde_json::from_slice(&body).unwrap_or_default());
-        }
-        Err(Refused(format!("{status}")))
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}/gmail/v1/users/me/{path}", self.workspace.running.url())
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
-        let request = Request::post(self.url(path)).json(body).map_err(|error| Refused(error.to_string()))?;
-        self.send(request)
-    }
-
-    fn call(&self, call: &MailCall) -> Result<(), Refused> {
-        match call {
-            MailCall::Trash(id) => self.post(&format!("messages/{id}/trash"), &json!({})),
-            MailCall::Archive(ids) => {
-                self.post("messages/batchModify", &json!({ "ids": ids, "removeLabelIds": [INBOX] }))
-            }
-            MailCall::Delete(ids) => self.post("messages/batchDelete", &json!({ "ids": ids })),
-        }
-        .map(drop)
-    }
-}
-
-/// A call that the domain did not carry out.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        Self::because(Exit::Failed, "the simulated domain refused", refused)
-    }
+fn path(of_mailbox: &str) -> String {
+    format!("gmail/v1/users/me/{of_mailbox}")
 }
 
 /// Lets the agent loose on the inbox.
-fn unleash(workspace: &Workspace, mailbox: &str, done: &AtomicUsize) -> Result<Cleaning, Failure> {
-    let access = Access::grant(workspace, mailbox, "OpenClaw")?;
+fn unleash(workspace: &Workspace, agent: &Access<'_>, mailbox: &str, done: &AtomicUsize) -> Cleaning {
     let mut inbox = Vec::new();
     workspace.running.with_tenant(|tenant| {
         tenant.each_letter(mailbox, |letter| {
@@ -251,8 +192,8 @@ fn unleash(workspace: &Workspace, mailbox: &str, done: &AtomicUsize) -> Result<C
         deleted: inbox.len() / 10,
         ..OpenClawOptions::default()
     };
-    Ok(script::play(&*clock, options, &inbox, |call| {
-        let result = access.call(call);
+    script::play(&*clock, options, &inbox, |call| {
+        let result = carry_out(agent, call);
         if result.is_ok() {
             let messages = match call {
                 MailCall::Trash(_) => 1,
@@ -261,71 +202,23 @@ fn unleash(workspace: &Workspace, mailbox: &str, done: &AtomicUsize) -> Result<C
             done.fetch_add(messages, Ordering::SeqCst);
         }
         result
-    }))
+    })
 }
 
-/// Looks at what unwipe knows while the agent works, and notes when it first stands out.
-struct Watch {
-    stop: Stop,
-    thread: std::thread::JoinHandle<Result<Option<Found>, Failure>>,
-}
-
-impl Watch {
-    fn begin(workspace: &Workspace, done: Arc<AtomicUsize>) -> Result<Self, Failure> {
-        let stop = Stop::default();
-        let context = workspace.context.elsewhere(workspace.context.home.clone());
-        let (source, its_stop) = (workspace.source.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
-            let clock = context.clock();
-            let installation = context.installation()?;
-            let mut begun = None;
-            loop {
-                let messages = done.load(Ordering::SeqCst);
-                if messages > 0 && begun.is_none() {
-                    begun = Some(clock.elapsed());
-                }
-                let filter =
-                    EventFilter { from: None, until: None, severity: Severity::Destructive, limit: 10 };
-                let events = installation.catalog(&source)?.events(filter)?;
-                if let (Some(event), Some(begun)) = (events.last(), begun) {
-                    let after = clock.elapsed().saturating_sub(begun);
-                    return Ok(Some(found(event, messages, after)));
-                }
-                if its_stop.is_requested() {
-                    return Ok(None);
-                }
-                clock.sleep(POLL);
-            }
-        })?;
-        Ok(Self { stop, thread })
-    }
-
-    /// Waits for what it found; a wipe that ended before the next look is found by that.
-    fn end(self, workspace: &Workspace, capturing: &Capturing) -> Result<Option<Found>, Failure> {
-        let waited = workspace.wait("the wipe to stand out", capturing, || Ok(self.thread.is_finished()));
-        self.stop.request();
-        let found =
-            self.thread.join().map_err(|_| Failure::new(Exit::Failed, "the watching thread died"))??;
-        waited.map(|()| found)
-    }
-}
-
-fn found(event: &Event, messages: usize, after: Duration) -> Found {
-    let effects = event.effects.iter().map(|e| format!("{} {} in {}", e.verb, count(e.count), e.target));
-    Found {
-        effects: effects.collect::<Vec<_>>().join(", "),
-        after_messages: messages,
-        after_ms: after.as_millis() as u64,
-    }
-}
-
-/// Tells whether everything that happened in the mailbox is in the vault.
-fn is_captured(workspace: &Workspace, mailbox: &str) -> Result<bool, Failure> {
-    let access = Access::grant(workspace, mailbox, "Witness")?;
-    let profile = access.send(Request::get(access.url("profile")))?;
-    let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-    let known = known_history(&catalog, mailbox)?;
-    Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
+/// Waits until everything that happened in the mailbox is in the vault; nothing else may happen meanwhile.
+fn await_captured(
+    workspace: &Workspace,
+    capturing: &Capturing,
+    witness: &Access<'_>,
+    mailbox: &str,
+    what: &str,
+) -> Result<(), Failure> {
+    let profile = witness.get(&path("profile"))?;
+    workspace.wait(what, capturing, || {
+        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
+        let known = known_history(&catalog, mailbox)?;
+        Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
+    })
 }
 
 /// Returns the id in the mailbox's history up to which it is in the vault.
@@ -340,13 +233,9 @@ fn known_history(catalog: &Catalog, email: &str) -> Result<Option<String>, Failu
     Ok(known.map(|position| position.history).next())
 }
 
-fn newest(workspace: &Workspace) -> Result<u64, Failure> {
-    Ok(workspace.context.installation()?.catalog(&workspace.source)?.last_sequence()?)
-}
-
 /// The owner's own work after the agent; all of it must stay. Returns how many messages it concerns.
 fn work_on(workspace: &Workspace, mailbox: &str) -> Result<usize, Failure> {
-    let access = Access::grant(workspace, mailbox, "Owner")?;
+    let access = Access::grant(workspace, mailbox, "Owner", &[scopes::MAIL])?;
     let (mut trash, mut others) = (Vec::new(), Vec::new());
     workspace.running.with_tenant(|tenant| {
         for number in 0..5 {
@@ -361,12 +250,12 @@ fn work_on(workspace: &Workspace, mailbox: &str) -> Result<usize, Failure> {
     // Some of what the agent trashed is put back by hand, some is starred where it lies; a few others go for good.
     let (by_hand, starred) = (trash.len().min(3), trash.len().min(7));
     for id in &trash[..by_hand] {
-        access.post(&format!("messages/{id}/untrash"), &json!({}))?;
+        access.post(&path(&format!("messages/{id}/untrash")), &json!({}))?;
     }
     let ids = &trash[by_hand..starred];
-    access.post("messages/batchModify", &json!({ "ids": ids, "addLabelIds": ["STARRED"] }))?;
+    access.post(&path("messages/batchModify"), &json!({ "ids": ids, "addLabelIds": ["STARRED"] }))?;
     let purged = &others[others.len().saturating_sub(2)..];
-    access.post("messages/batchDelete", &json!({ "ids": purged }))?;
+    access.post(&path("messages/batchDelete"), &json!({ "ids": purged }))?;
     Ok(5 + starred + purged.len())
 }
 
@@ -435,56 +324,6 @@ fn differences(expected: &Letters, found: &Letters) -> Vec<String> {
     wrong
 }
 
-fn make_plan(
-    workspace: &Workspace,
-    account: StoredAccount,
-    before: u64,
-    after: u64,
-) -> Result<(Plan, PlanFolder), Failure> {
-    let installation = workspace.context.installation()?;
-    let reading = Reading { key: None };
-    let domain = google::open(&workspace.context, &installation, SOURCE, &reading)?
-        .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))?;
-    let folder = workspace.context.home.join("plans/openclaw");
-    ports::files::create_folder(&folder)?;
-    let folder = PlanFolder::new(folder);
-    let back = Back {
-        account,
-        span: Span { before, after },
-        destination: Destination::InPlace,
-        selection: Selection::default(),
-    };
-    let plan = plan_account(&workspace.context, &domain, &domain.stored, back, &folder)?;
-    folder.write(&plan)?;
-    Ok((plan, folder))
-}
-
-/// Approves the plan with the owner's key, applies it with the account that may write, and reads back that it holds.
-fn apply(workspace: &Workspace, plan: &Plan, folder: &PlanFolder) -> Result<AppliedReport, Failure> {
-    let context = &workspace.context;
-    let key = SigningKey::read_or_create(&workspace.folder.join("owner.key"), &*context.ports.random)?;
-    let approvers = BTreeMap::from([("owner".to_owned(), key.public())]);
-    let hash = plan.hash()?;
-    Approval::sign(&key, hash, context.clock().now()).write(folder.path())?;
-    service::approval::approvers_of(hash, folder.path(), &approvers)?;
-    let installation = context.installation()?;
-    let domain = google::open(context, &installation, SOURCE, &Reading { key: None })?
-        .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))?;
-    let secrets = service::Secrets::new(&context.home, &environment);
-    let credential = format!("file:{}", workspace.key_file(1)?.display());
-    let api = domain.config.writer(context, &secrets, &credential, &Stop::default())?;
-    let journal = folder.path().join("applied.jsonl");
-    let mut writer = GoogleWriter::new(&api, &domain.stored, journal, domain.config.threads);
-    let refused = crate::commands::apply::refused;
-    let report = writer.apply(plan, folder, ApplyMode::Lasting, &connect::Silent).map_err(refused)?;
-    let verification = writer.verify(plan, folder, &connect::Silent).map_err(refused)?;
-    if verification.is_good() {
-        Ok(report)
-    } else {
-        Err(Failure::new(Exit::Failed, "what was applied does not verify"))
-    }
-}
-
 fn text(context: &Context, account: &Account) -> String {
     let mut page =
         Page::new(context.output, "rehearsal: openclaw (a scripted agent, a simulated Google Workspace)");
@@ -496,20 +335,9 @@ fn text(context: &Context, account: &Account) -> String {
     page.steps(&account.agent);
     page.fact("inbox afterwards", &format!("{} messages", count_of(account.inbox_after_agent)));
     page.section("What the mailbox's history says");
-    match &account.found {
-        Some(found) => {
-            let after = duration(Duration::from_millis(found.after_ms));
-            page.judged(
-                "found",
-                &format!(
-                    "{after} after its first call, {} messages in: {}",
-                    found.after_messages, found.effects
-                ),
-                true,
-            );
-        }
-        None => page.judged("found", "no", false),
-    }
+    show_found(account.found.as_ref(), &mut page);
+    page.section("What the audit log says");
+    account.attributed.show(&mut page);
     page.section("What was undone");
     page.fact("plan", "one, approved by the owner's key, applied by an account that cannot delete for good");
     page.fact("set back to where they were", &count(account.set_back));

@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use catalog::EventFilter;
-use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter};
+use connect::plan::{AppliedReport, Plan, PlanFolder};
 use model::{Event, Severity, Verb};
 use postgres_wire::{Connection, ConnectionSettings};
 use serde::Serialize;
-use service::{approval::Approval, signature::SigningKey};
 use tenants::{
     agent::{
         Step,
@@ -18,6 +17,7 @@ use tenants::{
 
 use super::{
     account::{Page, duration},
+    restore::approve_and_apply,
     stage::{Stage, refused, value},
 };
 use crate::{
@@ -219,28 +219,13 @@ fn make_plan(stage: &Stage, events: &[Event]) -> Result<(Plan, PlanFolder), Fail
     Ok((plan, folder))
 }
 
-/// Approves the plan with the owner's key, applies it in one transaction, and reads back that it holds.
+/// Has the plan approved and applied in one transaction.
 fn apply(stage: &Stage, plan: &Plan, folder: &PlanFolder) -> Result<AppliedReport, Failure> {
-    let key = SigningKey::read_or_create(&stage.folder.join("owner.key"), &*stage.context.ports.random)?;
-    let approvers = BTreeMap::from([("owner".to_owned(), key.public())]);
-    let hash = plan.hash()?;
-    Approval::sign(&key, hash, stage.context.clock().now()).write(folder.path())?;
-    service::approval::approvers_of(hash, folder.path(), &approvers)?;
     let mut settings = restore_settings(stage)?;
     settings.database = Some(DATABASE.to_owned());
     let mut connection = stage.connect(&settings)?;
     let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
-    let failed = |error: connect::plan::WriteError| {
-        let hint = error.hint();
-        Failure::because(Exit::Failed, "the plan was not applied", error).hint_opt(hint)
-    };
-    let report = writer.apply(plan, folder, ApplyMode::Lasting, &connect::Silent).map_err(failed)?;
-    let verification = writer.verify(plan, folder, &connect::Silent).map_err(failed)?;
-    if verification.is_good() {
-        Ok(report)
-    } else {
-        Err(Failure::new(Exit::Failed, "what was applied does not verify"))
-    }
+    approve_and_apply(&stage.context, &stage.folder, plan, folder, &mut writer)
 }
 
 /// The restore credential: another role than the capture's, given for the restore only.

@@ -2,14 +2,26 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use google_tenant::{GoogleTenant, Running, Settings, Size};
+use connect::{
+    Stop,
+    plan::{AppliedReport, Plan, PlanFolder},
+};
+use google_recovery::GoogleWriter;
+use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size};
 use model::SourceName;
 use ports::files;
 use source_google::Part;
 
-use super::stage::{Capturing, install, make_folder};
+use super::{
+    restore::approve_and_apply,
+    stage::{Capturing, install, make_folder},
+};
 use crate::{
-    connectors::google::{GoogleConfig, default_audit_days, default_audit_overlap_h, default_threads},
+    arguments::Reading,
+    commands::google::{Back, plan_account},
+    connectors::google::{
+        self, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, default_threads,
+    },
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -18,6 +30,8 @@ use crate::{
 /// The name of the protected domain.
 pub(crate) const SOURCE: &str = "acme";
 const PATIENCE: Duration = Duration::from_mins(5);
+/// How long after it happened something appears in the simulated domain's audit log.
+const AUDIT_LAG: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The place of a rehearsal in a domain. Dropping it stops the simulator and removes the folder, unless it is to be kept.
@@ -40,7 +54,13 @@ impl Workspace {
         parts: &[Part],
     ) -> Result<Self, Failure> {
         let folder = make_folder(outer)?;
-        let settings = Settings { seed, size, ..Settings::default() };
+        // In truth it takes minutes to hours.
+        let audit = AuditSettings {
+            lags: std::collections::BTreeMap::new(),
+            lag: AUDIT_LAG,
+            ..AuditSettings::default()
+        };
+        let settings = Settings { seed, size, audit, ..Settings::default() };
         let running = GoogleTenant::start(settings, outer.clock(), Arc::clone(&outer.ports.random))
             .map_err(|error| Failure::because(Exit::Failed, "the simulated domain did not start", error))?;
         outer.output.say(format!(
@@ -65,7 +85,6 @@ impl Workspace {
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
             admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            // It is about mail; files would only make it take longer.
             parts: parts.to_vec(),
             users: Vec::new(),
             every_s: 1,
@@ -113,6 +132,39 @@ impl Workspace {
                 tenant.users().iter().find(ordinary).map(|user| user.primary_email.clone())
             })
             .ok_or_else(|| Failure::new(Exit::Failed, "nobody lives in the simulated domain"))
+    }
+
+    /// Plans to bring something back.
+    pub(crate) fn plan(&self, back: Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
+        let domain = self.stored()?;
+        let folder = self.context.home.join("plans").join(name);
+        files::create_folder(&folder)?;
+        let folder = PlanFolder::new(folder);
+        let plan = plan_account(&self.context, &domain, &domain.stored, back, &folder)?;
+        folder.write(&plan)?;
+        Ok((plan, folder))
+    }
+
+    /// Has a plan approved, and applied by the account that may write.
+    pub(crate) fn restore(&self, plan: &Plan, folder: &PlanFolder) -> Result<AppliedReport, Failure> {
+        let domain = self.stored()?;
+        let secrets = service::Secrets::new(&self.context.home, &environment);
+        let credential = format!("file:{}", self.key_file(1)?.display());
+        let api = domain.config.writer(&self.context, &secrets, &credential, &Stop::default())?;
+        let journal = folder.path().join("applied.jsonl");
+        let mut writer = GoogleWriter::new(&api, &domain.stored, journal, domain.config.threads);
+        approve_and_apply(&self.context, &self.folder, plan, folder, &mut writer)
+    }
+
+    fn stored(&self) -> Result<StoredDomain, Failure> {
+        let installation = self.context.installation()?;
+        google::open(&self.context, &installation, SOURCE, &Reading { key: None })?
+            .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))
+    }
+
+    /// Returns the newest commit.
+    pub(crate) fn newest(&self) -> Result<u64, Failure> {
+        Ok(self.context.installation()?.catalog(&self.source)?.last_sequence()?)
     }
 
     /// Starts following the domain.

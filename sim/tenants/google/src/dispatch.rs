@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Method};
 use crate::{
     audit::Parameter,
     call::{Answer, Body, Call, Reply},
+    drive,
     faults::Effect,
     fields::Mask,
     oauth::Session,
@@ -150,6 +151,9 @@ impl Shared {
             Ok(mask) => mask,
             Err(refusal) => return plain(Err(refusal)),
         };
+        if let Some(name) = mask.as_ref().and_then(|mask| drive::unknown_name(route.id, mask)) {
+            return plain(Err(Mask::invalid(name)));
+        }
         let user = Arc::clone(&call.caller.email);
         let running = tenant.traffic.begin(route.service, &user);
         let effect = tenant.faults.meet(tenant.settings.seed, route.id, &user);

@@ -13,16 +13,20 @@ impl Mask {
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let mut rest = text;
         let mask = list(&mut rest, 0).filter(|_| rest.is_empty());
-        mask.ok_or_else(|| {
-            let mut refusal = Refusal::new(
-                400,
-                "invalidParameter",
-                "INVALID_ARGUMENT",
-                format!("Invalid field selection {text}"),
-            );
-            refusal.location = Some(&["fields", "parameter"]);
-            refusal
-        })
+        mask.ok_or_else(|| Self::invalid(text))
+    }
+
+    /// The refusal of a mask that cannot be read, or that names what is not there.
+    pub(crate) fn invalid(what: &str) -> Refusal {
+        let message = format!("Invalid field selection {what}");
+        let mut refusal = Refusal::new(400, "invalidParameter", "INVALID_ARGUMENT", message);
+        refusal.location = Some(&["fields", "parameter"]);
+        refusal
+    }
+
+    /// Returns the names that the mask has, with what it takes below each.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.0.iter().map(|(name, below)| (name.as_str(), below))
     }
 
     /// Returns what the mask takes of a value.

@@ -84,6 +84,9 @@ impl Calendars {
             let detail = "the list of calendars is empty: the user's own is missing".to_owned();
             return Err(UnitError::Failed { detail });
         }
+        if position.calendars.is_empty() {
+            self.find_followed(position, sink)?;
+        }
         for (id, entry) in &listed.entries {
             if is_own(entry, &self.user.email) {
                 position.calendars.entry(id.clone()).or_insert(None);
@@ -102,6 +105,25 @@ impl Calendars {
         self.store_entries(&listed, &documents, position, sink)?;
         self.find_gone(&listed, position, sink)?;
         position.list = listed.token;
+        Ok(())
+    }
+
+    /// Finds the calendars that were followed before the position was lost: something of what is in them is held.
+    fn find_followed(
+        &self,
+        position: &mut CalendarPosition,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<(), UnitError> {
+        for key in records::keys_below(&self.stream, CALENDAR_PREFIX, sink)? {
+            let id = key.strip_prefix(CALENDAR_PREFIX).unwrap_or_default();
+            for prefix in [EVENT_PREFIX, ACL_PREFIX] {
+                let below = format!("{prefix}{id}/");
+                let next = sink.known_keys(&self.stream, Some(&below), 1)?;
+                if next.first().is_some_and(|next| next.starts_with(&below)) {
+                    position.calendars.insert(id.to_owned(), None);
+                }
+            }
+        }
         Ok(())
     }
 

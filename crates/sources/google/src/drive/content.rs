@@ -24,7 +24,6 @@ const BYTES_PER_BREAK: u64 = 64 << 20;
 const READY_PAUSE: Duration = Duration::from_secs(1);
 const READY_PAUSE_MAX: Duration = Duration::from_secs(30);
 const READY_MAX: Duration = Duration::from_mins(30);
-const STOP_CHECK: Duration = Duration::from_millis(200);
 
 /// What there is of a file.
 pub(super) enum Content {
@@ -207,7 +206,9 @@ impl Pass<'_, '_> {
                 let detail = "it was not made ready for download in time".to_owned();
                 return Ok(Content::Withheld(UnreadableReason::Failed { detail }));
             }
-            self.wait(pause)?;
+            if !self.sink.stop().wait(&**clock, pause) {
+                return Err(UnitError::Stopped);
+            }
             pause = (pause * 2).min(READY_PAUSE_MAX);
             operation = match api.get(subject, &get) {
                 Ok(operation) => operation,
@@ -215,18 +216,6 @@ impl Pass<'_, '_> {
             };
         }
         self.ready(operation)
-    }
-
-    fn wait(&self, pause: Duration) -> Result<(), UnitError> {
-        let clock = &self.files.tools.clock;
-        let until = clock.elapsed() + pause;
-        while clock.elapsed() < until {
-            if self.sink.is_stopped() {
-                return Err(UnitError::Stopped);
-            }
-            clock.sleep(STOP_CHECK);
-        }
-        Ok(())
     }
 
     fn ready(&self, operation: Operation) -> Result<Content, UnitError> {

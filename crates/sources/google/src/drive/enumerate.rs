@@ -58,6 +58,8 @@ impl Pass<'_, '_> {
     /// longer listed is looked at by name: it may be gone.
     pub(super) fn enumerate(&mut self, compare: bool) -> Result<(), UnitError> {
         let files = self.files;
+        // While changes were lost, things may have been said that no file shows.
+        let effort = if compare { Effort::Comments } else { Effort::Compare };
         let mut seen = HashSet::new();
         if files.place == Place::Owned
             && let Some(top) = files.top_folder()?.filter(|top| files.has(top))
@@ -81,7 +83,7 @@ impl Pass<'_, '_> {
             // Pages move while files come: one may be listed twice.
             let listed = page.files.into_iter().filter(|file| files.has(file));
             let new = listed.filter(|file| seen.insert(file.id.clone())).collect();
-            self.take(new, Effort::Compare)?;
+            self.take(new, effort)?;
             self.forget_folders();
             token = page.next_page_token;
             if token.is_none() {

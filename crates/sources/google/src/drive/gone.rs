@@ -33,7 +33,7 @@ impl Pass<'_, '_> {
                 }
             }
             self.take(here, effort)?;
-            self.sums.deleted += self.remove(&gone)?;
+            self.losses.deleted += self.remove(&gone)?;
             self.remove(&elsewhere)?;
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Pass<'_, '_> {
                 Err(error) => return Err(unit_error(&error)),
             }
         }
-        self.sums.deleted += self.remove(&missing)?;
+        self.losses.deleted += self.remove(&missing)?;
         Ok(())
     }
 }

@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connect::units::{KnownBelow, Unit, UnitError, UnitSink};
+use connect::units::{KnownBelow, Unit, UnitError, UnitSink, blinded_stream, positions_stream};
 use google_api::{ApiError, Get, ReadApi, method};
-use model::StreamName;
-use serde_json::Value;
+use model::{NameError, StreamName};
+use ports::Clock;
+use serde_json::{Map, Value};
 
-use super::wire::{PERMISSION_FIELDS, PermissionPage};
+use super::{
+    FILE_PREFIX, shared_drive_stream, shared_drive_unit,
+    wire::{PERMISSION_FIELDS, PermissionPage},
+};
 use crate::{
     failure::unit_error,
+    feed,
+    losses::{self, Losses},
     records::{self, Record},
     user::User,
 };
@@ -71,11 +77,10 @@ fn list_drives(api: &ReadApi, admin: &str) -> Result<Vec<Value>, ApiError> {
     let (mut all, mut token) = (Vec::new(), None::<String>);
     loop {
         let get = token.iter().fold(list.clone(), |get, token| get.query("pageToken", token));
-        let mut page: Value = api.get(admin, &get)?;
-        if let Value::Array(drives) = page["drives"].take() {
-            all.extend(drives.into_iter().filter(|drive| drive["id"].is_string()));
-        }
-        token = page["nextPageToken"].as_str().map(str::to_owned);
+        let mut page: Map<String, Value> = api.get(admin, &get)?;
+        let drives = feed::entries(&mut page, "drives").map_err(|error| error.of_answer(get.method))?;
+        all.extend(drives.into_iter().filter(|drive| drive["id"].is_string()));
+        token = feed::token(&page, "nextPageToken");
         if token.is_none() {
             return Ok(all);
         }
@@ -182,6 +187,7 @@ pub(crate) struct SharedDrives {
     pub(crate) api: std::sync::Arc<ReadApi>,
     pub(crate) admin: String,
     pub(crate) stream: StreamName,
+    pub(crate) clock: std::sync::Arc<dyn Clock>,
     /// The drives as they were just listed.
     pub(crate) drives: Vec<SharedDrive>,
 }
@@ -206,7 +212,9 @@ impl Unit for SharedDrives {
                 }
             }
         }
-        self.confirm_gone(&listed, sink)?;
+        for id in self.confirm_gone(&listed, sink)? {
+            self.remove_files(&id, sink)?;
+        }
         records::store(&self.stream, &drives, sink)?;
         records::store(&self.stream, &members, sink)?;
         records::remove_others(&self.stream, DRIVE_PREFIX, &listed, sink)?;
@@ -216,7 +224,13 @@ impl Unit for SharedDrives {
 
 impl SharedDrives {
     /// Asks for each shared drive by name that is held and not listed: a list that leaves out what is there says nothing.
-    fn confirm_gone(&self, listed: &BTreeSet<String>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+    /// Returns those that are gone.
+    fn confirm_gone(
+        &self,
+        listed: &BTreeSet<String>,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<Vec<String>, UnitError> {
+        let mut gone = Vec::new();
         let mut known = KnownBelow::new(DRIVE_PREFIX);
         while let Some(keys) = known.next_page(&self.stream, sink)? {
             let held = keys.iter().filter(|key| !listed.contains(*key));
@@ -224,7 +238,7 @@ impl SharedDrives {
                 let path = format!("drive/v3/drives/{}", connect_http::escape(id));
                 let get = Get::new(&method::DRIVE_DRIVES_GET, path).query("useDomainAdminAccess", "true");
                 match self.api.get::<Value>(&self.admin, &get) {
-                    Err(ApiError::NotFound(_)) => {}
+                    Err(ApiError::NotFound(_)) => gone.push(id.to_owned()),
                     Err(error) => return Err(unit_error(&error)),
                     Ok(_) => {
                         let detail = "the shared drives were not listed completely".to_owned();
@@ -233,7 +247,36 @@ impl SharedDrives {
                 }
             }
         }
-        Ok(())
+        Ok(gone)
+    }
+
+    /// Tells that everything in a shared drive is gone, as the drive is. The record of the drive goes after its files: as
+    /// long as it is held, this is begun again.
+    fn remove_files(&self, id: &str, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let unnamed = |error: NameError| UnitError::Failed { detail: error.to_string() };
+        let stream = shared_drive_stream(id).map_err(unnamed)?;
+        let mut losses = Losses::default();
+        let mut known = KnownBelow::new("");
+        while let Some(keys) = known.next_page(&stream, sink)? {
+            for key in keys {
+                losses.deleted += u64::from(key.starts_with(FILE_PREFIX));
+                sink.removed(&stream, key)?;
+            }
+        }
+        let unit = shared_drive_unit(id);
+        // An administrator can bring the drive back: then it is read from its beginning.
+        for of_units in [positions_stream(), blinded_stream()] {
+            let of_units = of_units.map_err(unnamed)?;
+            if sink.known(&of_units, vec![unit.clone()])?.into_iter().flatten().next().is_some() {
+                sink.removed(&of_units, unit.clone())?;
+            }
+        }
+        let place = losses::Place {
+            position: unit.clone(),
+            transaction: format!("the end of the shared drive {id}"),
+            scope: stream.as_str().to_owned(),
+        };
+        losses.event(self.clock.now(), place).map_or(Ok(()), |event| sink.event(event))
     }
 }
 

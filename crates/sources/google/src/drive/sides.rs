@@ -91,6 +91,19 @@ impl Files {
         Ok(all)
     }
 
+    /// Asks what was said about some files.
+    pub(super) fn ask_comments(&self, ids: &[String]) -> Result<Vec<Told<Vec<Value>>>, UnitError> {
+        let mut all = Vec::with_capacity(ids.len());
+        let gets: Vec<Get> = ids.iter().map(|id| Self::side(Side::Comments, id)).collect();
+        for gets in gets.chunks(self.api().batch_calls().max(1)) {
+            let answers = self.api().get_many(&self.subject, gets).map_err(|error| unit_error(&error))?;
+            for (get, answer) in gets.iter().zip(answers) {
+                all.push(self.all_of::<CommentPage>(get, answer)?);
+            }
+        }
+        Ok(all)
+    }
+
     fn wanted(&self, taken: &Taken, exports: &Exports) -> Vec<Side> {
         let attributes = &taken.file.attributes;
         let has_them = match attributes.kind() {

@@ -108,9 +108,21 @@ impl Pass<'_, '_> {
         self.record(COMMENTS_PREFIX, "comments", &id, sides.comments, records)
     }
 
+    /// Reads again what was said about files that are as they are held.
+    pub(super) fn read_comments(&mut self, ids: &[String]) -> Result<(), UnitError> {
+        for ids in ids.chunks(STEP) {
+            let mut records = Vec::new();
+            for (id, told) in ids.iter().zip(self.files.ask_comments(ids)?) {
+                self.record(COMMENTS_PREFIX, "comments", id, Some(told), &mut records)?;
+            }
+            records::store(&self.files.stream, &records, self.sink)?;
+        }
+        Ok(())
+    }
+
     /// Stores a file; tells whether its content is held now.
     fn store_file(&mut self, taken: Taken, has_note: bool) -> Result<bool, UnitError> {
-        let Taken { mut file, held, has_content, .. } = taken;
+        let Taken { mut file, held, has_content, has_failed, .. } = taken;
         let (stream, key) = (self.files.stream.clone(), file_key(&file.id));
         if let Some(held) = held.as_ref().filter(|held| has_content && held.has_content_of(&file.attributes))
         {
@@ -125,6 +137,10 @@ impl Pass<'_, '_> {
         let content = self.fetch(&mut file)?;
         let item = Item { stream, key, attributes: file.attributes.to_text() };
         match content {
+            Content::Withheld(UnreadableReason::Failed { .. }) if has_failed && !has_note => {
+                self.sink.unchanged(1)?;
+                return Ok(false);
+            }
             Content::Withheld(reason) => {
                 self.withhold(
                     &file.id,
@@ -177,6 +193,9 @@ impl Pass<'_, '_> {
         };
         attributes.withheld = Some(detail.clone());
         let told = held.and_then(|held| held.withheld.as_ref());
+        if held == Some(&attributes) {
+            return self.sink.unchanged(1);
+        }
         if told == attributes.withheld.as_ref() {
             self.sink.unchanged(1)?;
         } else {

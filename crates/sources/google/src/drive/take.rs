@@ -2,16 +2,15 @@
 
 use connect::{KnownItem, units::UnitError};
 
-use super::{
-    FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, events::is_trashed_now, file_key,
-    wire::DriveFile,
-};
+use super::{FileAttributes, FileKind, Files, METADATA_PREFIX, Pass, Place, file_key, wire::DriveFile};
 
 /// How much is asked about a file that may be as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
     /// Nothing, if what it looks like says that it is.
     Compare,
+    /// What was said about it, which need not change what it looks like.
+    Comments,
     /// Who may do what with it: a folder above it was shared or moved.
     Permissions,
     /// Everything: something of it could not be read before.
@@ -25,6 +24,8 @@ pub(super) struct Taken {
     pub(super) held: Option<FileAttributes>,
     /// Whether its content is.
     pub(super) has_content: bool,
+    /// Whether it was told that reading it failed.
+    pub(super) has_failed: bool,
     effort: Effort,
 }
 
@@ -62,7 +63,7 @@ impl Files {
         match effort {
             Effort::Everything => return false,
             Effort::Permissions if self.place != Place::Owned => return false,
-            Effort::Permissions | Effort::Compare => {}
+            Effort::Permissions | Effort::Compare | Effort::Comments => {}
         }
         if self.place != Place::Owned {
             let ids: Vec<&str> = held.permissions.iter().map(|own| own.id.as_str()).collect();
@@ -87,24 +88,33 @@ impl Pass<'_, '_> {
         let bare = files.iter().zip(&known).filter(|(_, known)| is_bare(known.as_ref()));
         let bare = bare.map(|(file, _)| metadata_key(&file.id)).collect();
         let mut metadata = self.sink.known(stream, bare)?.into_iter();
-        let (mut changed, mut unchanged) = (Vec::new(), 0);
+        let (mut changed, mut settled) = (Vec::new(), Vec::new());
         for (mut file, known) in files.into_iter().zip(known) {
             self.files.tidy(&mut file);
             let has_content = known.as_ref().is_some_and(|known| known.has_content);
-            let held = if is_bare(known.as_ref()) {
-                metadata.next().flatten().filter(|known| known.has_content)
-            } else {
-                known
-            };
+            let bare = is_bare(known.as_ref());
+            let held = if bare { metadata.next().flatten().filter(|known| known.has_content) } else { known };
             let held = held.and_then(|known| FileAttributes::of_text(&known.attributes));
             if held.as_ref().is_some_and(|held| self.files.is_settled(&file, held, effort)) {
-                unchanged += 1;
+                settled.push((file.id, held));
             } else {
                 self.hand(&file, held.as_ref());
-                changed.push(Taken { file, held, has_content, effort });
+                // Of what is withheld for good the attributes are held.
+                let has_failed = bare && held.is_none();
+                changed.push(Taken { file, held, has_content, has_failed, effort });
             }
         }
-        self.sink.unchanged(unchanged)?;
+        self.sink.unchanged(settled.len() as u64)?;
+        if effort == Effort::Comments {
+            let can_have = |held: &FileAttributes| match held.kind() {
+                FileKind::Binary => true,
+                FileKind::Editor => held.export.is_some(),
+                FileKind::Folder | FileKind::Shortcut => false,
+            };
+            let commented = settled.into_iter().filter(|(_, held)| held.as_ref().is_some_and(can_have));
+            let ids: Vec<String> = commented.map(|(id, _)| id).collect();
+            self.read_comments(&ids)?;
+        }
         self.store(changed)
     }
 
@@ -115,7 +125,7 @@ impl Pass<'_, '_> {
         self.gone.remove(&file.id);
         // Of one that the feed names and that lies in a folder that it names, this is told once.
         if is_trashed_now(held, &file.attributes) && self.trashed.insert(file.id.clone()) {
-            self.sums.trashed += 1;
+            self.losses.trashed += 1;
         }
         if held.is_none() && file.attributes.kind() == FileKind::Folder {
             self.new_folders.insert(file.id.clone());
@@ -126,4 +136,23 @@ impl Pass<'_, '_> {
 /// Tells whether a file is known and its content is not.
 fn is_bare(known: Option<&KnownItem>) -> bool {
     known.is_some_and(|known| !known.has_content)
+}
+
+/// Tells whether a file went into the trash.
+fn is_trashed_now(held: Option<&FileAttributes>, now: &FileAttributes) -> bool {
+    held.is_some_and(|held| now.trashed && !held.trashed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_outside_of_the_trash_went_into_it() {
+        let file = |trashed| FileAttributes { trashed, ..FileAttributes::default() };
+        for (held, now) in [(None, true), (Some(true), true), (Some(false), false), (Some(true), false)] {
+            assert!(!is_trashed_now(held.map(file).as_ref(), &file(now)));
+        }
+        assert!(is_trashed_now(Some(&file(false)), &file(true)));
+    }
 }

@@ -12,8 +12,8 @@ use model::Item;
 use super::{
     Mailbox,
     attributes::MessageAttributes,
-    messages::{PREFIX, key},
-    wire::{LabelList, MessagePage},
+    messages::{PREFIX, Told, key},
+    wire::MessagePage,
 };
 use crate::failure::unit_error;
 
@@ -22,7 +22,6 @@ const PAGE: &str = "500";
 const CONFIRMED_MAX: usize = 20;
 
 /// The labels of messages, as listing each label gives them: that is far cheaper than asking each message.
-#[derive(Default)]
 struct Memberships {
     names: Vec<String>,
     of: HashMap<String, Vec<u16>>,
@@ -39,10 +38,14 @@ impl Memberships {
 }
 
 impl Mailbox {
-    /// Lists all messages and fetches what is not held. With `compare`, labels of what is held are compared as well, and
-    /// what is held and no longer listed is gone: the listing is complete, or this ends with an error.
-    pub(super) fn enumerate(&self, compare: bool, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let memberships = if compare { Some(self.memberships(sink)?) } else { None };
+    /// Lists all messages and fetches what is not held. With the ids of all labels, those of what is held are compared
+    /// as well, and what is held and no longer listed is gone: the listing is complete, or this ends with an error.
+    pub(super) fn enumerate(
+        &self,
+        compared: Option<Vec<String>>,
+        sink: &mut UnitSink<'_>,
+    ) -> Result<(), UnitError> {
+        let memberships = compared.map(|labels| self.memberships(labels, sink)).transpose()?;
         let mut seen = HashSet::new();
         let list = Self::get(&method::GMAIL_MESSAGES_LIST, "messages");
         self.pages(&list, sink, |mailbox, page, sink| {
@@ -55,7 +58,7 @@ impl Mailbox {
                 .collect();
             mailbox.take_page(&ids, memberships.as_ref(), sink)
         })?;
-        if compare { self.find_gone(&seen, sink) } else { Ok(()) }
+        if memberships.is_some() { self.find_gone(&seen, sink) } else { Ok(()) }
     }
 
     fn take_page(
@@ -84,7 +87,7 @@ impl Mailbox {
             }
         }
         sink.unchanged(unchanged)?;
-        self.fetch(&missing, sink)
+        self.fetch(&missing, Told::Nothing, sink)
     }
 
     fn pages(
@@ -109,16 +112,11 @@ impl Mailbox {
         }
     }
 
-    fn memberships(&self, sink: &mut UnitSink<'_>) -> Result<Memberships, UnitError> {
-        let list: LabelList = self
-            .api
-            .get(&self.user.email, &Self::get(&method::GMAIL_LABELS_LIST, "labels"))
-            .map_err(|error| unit_error(&error))?;
-        let mut all = Memberships::default();
-        for label in list.labels.iter().filter_map(|label| label["id"].as_str()) {
-            let index = u16::try_from(all.names.len()).unwrap_or(u16::MAX);
-            all.names.push(label.to_owned());
-            let of_label = Self::get(&method::GMAIL_MESSAGES_LIST, "messages").query("labelIds", label);
+    fn memberships(&self, names: Vec<String>, sink: &mut UnitSink<'_>) -> Result<Memberships, UnitError> {
+        let mut all = Memberships { names, of: HashMap::new() };
+        for (index, label) in (0..=u16::MAX).zip(&all.names) {
+            let of_label =
+                Self::get(&method::GMAIL_MESSAGES_LIST, "messages").query("labelIds", label.as_str());
             self.pages(&of_label, sink, |_, page, _| {
                 for message in page.messages {
                     all.of.entry(message.id).or_default().push(index);

@@ -2,23 +2,24 @@
 
 use connect::units::{UnitError, UnitSink};
 use google_api::{ApiError, Get, method};
-use model::{Attribution, Effect, Event, Item, Severity, UnreadableReason, Verb};
+use model::{Item, UnreadableReason};
 
 use super::{
     Mailbox,
     attributes::MessageAttributes,
-    history::{Fates, MessageFate, Sums},
-    messages::{PREFIX, key},
+    history::{Fates, MessageFate},
+    messages::{PREFIX, Told, key},
     wire::HistoryPage,
 };
-use crate::failure::unit_error;
+use crate::{
+    failure::unit_error,
+    losses::{Losses, Place},
+};
 
 const PAGE: &str = "500";
-/// People rarely trash or delete so many messages between two looks.
-const DESTRUCTIVE_MIN: u64 = 20;
 /// So many messages are asked about at a time.
 const STEP: usize = 500;
-/// So many items that failed before are tried again in a round.
+/// So many items that failed in an earlier run are tried again in a round.
 const FAILED_MAX: u32 = 1000;
 
 impl Mailbox {
@@ -45,8 +46,10 @@ impl Mailbox {
         };
         if round {
             self.take_round(answers.collect(), sink)?;
-            self.retry(sink)?;
+            // What failed in an earlier run is not known here.
+            self.retries.note(&self.name, sink.failed_keys(&self.stream, FAILED_MAX)?);
         }
+        self.retry(sink)?;
         let mut fates = Fates::default();
         loop {
             page.history.into_iter().for_each(|record| fates.take(record));
@@ -57,40 +60,14 @@ impl Mailbox {
                 Err(error) => return Err(unit_error(&error)),
             };
         }
-        if let Some(event) = self.event(since, &page.history_id, fates.sums) {
+        let newest = page.history_id;
+        let losses = Losses { trashed: fates.sums.trashed, deleted: fates.sums.deleted };
+        let place = Place::between("gmail", "history", since, &newest, self.user.email.clone());
+        if let Some(event) = losses.event(self.rounds.now(), place) {
             sink.event(event)?;
         }
         self.apply(fates, sink)?;
-        Ok(Some(page.history_id))
-    }
-
-    /// Tells of what went away since the last look. The history knows no times and no actors: the time is that of the
-    /// look, and who did it is for the audit log to say.
-    fn event(&self, since: &str, newest: &str, sums: Sums) -> Option<Event> {
-        let effect = |verb, count: u64| Effect { verb, target: self.user.email.clone(), count };
-        let effects = [(Verb::Delete, sums.deleted), (Verb::Trash, sums.trashed)];
-        let effects: Vec<Effect> = effects
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(verb, count)| effect(verb, count))
-            .collect();
-        let gone = sums.deleted + sums.trashed;
-        Some(Event {
-            at: self.rounds.now(),
-            position: format!("gmail/{newest:0>20}"),
-            transaction: format!("history {since} to {newest}"),
-            scope: self.user.email.clone(),
-            severity: match gone {
-                0 => return None,
-                DESTRUCTIVE_MIN.. => Severity::Destructive,
-                _ if sums.deleted > 0 => Severity::Notable,
-                _ => Severity::Routine,
-            },
-            effects,
-            actor: None,
-            attribution: Attribution::Unknown,
-            statement: None,
-        })
+        Ok(Some(newest))
     }
 
     fn history(since: &str, token: Option<&str>) -> Get {
@@ -116,7 +93,7 @@ impl Mailbox {
                 }
             }
             sink.listed(missing.len() as u64)?;
-            self.fetch(&missing, sink)?;
+            self.fetch(&missing, Told::Nothing, sink)?;
         }
         Ok(())
     }
@@ -148,13 +125,19 @@ impl Mailbox {
         sink.upsert_attributes(item)
     }
 
-    /// Tries again what failed before.
+    /// Tries again what failed before, each with a pause of its own that grows. That it failed is said once.
     fn retry(&self, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
-        let failed = sink.failed_keys(&self.stream, FAILED_MAX)?;
-        let ids: Vec<String> =
-            failed.iter().filter_map(|key| key.strip_prefix(PREFIX)).map(str::to_owned).collect();
+        let due = self.retries.due(&self.name);
+        let known = sink.known(&self.stream, due.clone())?;
+        let mut ids = Vec::new();
+        for (key, known) in due.iter().zip(known) {
+            match (key.strip_prefix(PREFIX), known) {
+                (Some(id), Some(known)) if !known.has_content => ids.push(id.to_owned()),
+                _ => self.retries.forget(&self.name, key),
+            }
+        }
         sink.listed(ids.len() as u64)?;
-        self.fetch(&ids, sink)
+        self.fetch(&ids, Told::Failed, sink)
     }
 }
 

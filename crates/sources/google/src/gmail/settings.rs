@@ -50,7 +50,7 @@ impl Mailbox {
         }
         for (name, answer) in SETTINGS.iter().zip(answers) {
             let key = format!("settings/{name}");
-            let document = answer.map_err(|error| as_unreadable(&error)).and_then(|body| {
+            let document = answer.map_err(|error| setting_unreadable(&error)).and_then(|body| {
                 serde_json::from_slice::<Value>(&body)
                     .map_err(|error| Some(UnreadableReason::Failed { detail: error.to_string() }))
             });
@@ -63,26 +63,39 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Reads the labels, so that what is listed next can be understood.
-    pub(super) fn read_labels(&self, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+    /// Reads the labels, so that what is listed next can be understood; returns their ids.
+    pub(super) fn read_labels(&self, sink: &mut UnitSink<'_>) -> Result<Vec<String>, UnitError> {
         let labels = self.api.get_bytes(&self.user.email, &Self::get(&method::GMAIL_LABELS_LIST, "labels"));
         self.take_labels(&labels.map_err(|error| unit_error(&error))?, sink)
     }
 
-    fn take_labels(&self, body: &[u8], sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+    fn take_labels(&self, body: &[u8], sink: &mut UnitSink<'_>) -> Result<Vec<String>, UnitError> {
         let list: LabelList = serde_json::from_slice(body).map_err(|error| UnitError::Failed {
             detail: format!("the list of labels is not understood: {error}"),
         })?;
-        let mut listed = BTreeSet::new();
+        let (mut ids, mut listed) = (Vec::new(), BTreeSet::new());
         let mut labels = Vec::new();
         for label in list.labels {
             let Some(id) = label["id"].as_str() else { continue };
             let key = format!("{LABEL}{id}");
+            ids.push(id.to_owned());
             listed.insert(key.clone());
             let name = label["name"].as_str().map(str::to_owned);
             labels.push(Record::new(key, name.as_deref(), label));
         }
         records::store(&self.stream, &labels, sink)?;
-        records::remove_others(&self.stream, LABEL, &listed, sink)
+        records::remove_others(&self.stream, LABEL, &listed, sink)?;
+        Ok(ids)
+    }
+}
+
+/// Returns why a setting is not there. What does not exist was not listed before either: there is no such setting.
+fn setting_unreadable(error: &ApiError) -> Option<UnreadableReason> {
+    match error {
+        ApiError::NotFound(refusal) => {
+            let detail = format!("the mailbox has no such setting: {refusal}");
+            Some(UnreadableReason::Unsupported { detail })
+        }
+        error => as_unreadable(error),
     }
 }

@@ -388,19 +388,7 @@ fn a_quiet_user_costs_at_most_three_requests() {
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::with(&[Part::Calendar], |settings| settings.calendar.empty_page_one_in = Some(2));
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::UserRate,
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
-    domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("calendar.*", When::Rate(0.05), effect));
-        }
-    });
+    domain.unsteady("calendar.*", 0.05);
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     assert!(domain.running.with_tenant(|tenant| tenant.faults_served()) > 5);
@@ -441,4 +429,31 @@ fn a_cleared_calendar_is_gone_event_by_event() {
     );
     let removed: u64 = sink.commits.iter().map(|commit| commit.removed).sum();
     assert!(removed >= before as u64, "{removed}");
+}
+
+#[test]
+fn a_position_that_is_not_understood_takes_a_comparison_and_no_deletion_is_missed() {
+    let domain = Domain::start(&[Part::Calendar]);
+    let user = domain.users()[1].clone();
+    let agent = program(&domain, &user);
+    let other = agent.call("POST", "calendar/v3/calendars", &json!({ "summary": "Short" }));
+    let other = format!("calendar/v3/calendars/{}", other["id"].as_str().unwrap());
+    let day =
+        json!({ "summary": "in it", "start": { "date": "2026-03-09" }, "end": { "date": "2026-03-10" } });
+    agent.call("POST", &format!("{other}/events?sendUpdates=none"), &day);
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    assert_held(&domain, &sink);
+    let single = own_single(&domain, &user);
+    let path = format!("calendar/v3/calendars/primary/events/{}?sendUpdates=none", single[0]);
+    agent.call("DELETE", &path, &Value::Null);
+    agent.call("DELETE", &other, &Value::Null);
+    for ((stream, _), item) in &mut sink.held {
+        if stream.as_str() == "position" {
+            item.attributes = "no position".to_owned();
+        }
+    }
+    later(&domain);
+    domain.capture(&mut sink);
+    assert_held(&domain, &sink);
 }

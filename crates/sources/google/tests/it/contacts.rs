@@ -286,3 +286,21 @@ fn a_quiet_user_costs_at_most_three_requests() {
         assert!(requests <= 2 * users + 1, "{requests} after {pause} s");
     }
 }
+
+#[test]
+fn a_position_that_is_not_understood_takes_a_comparison_and_no_deletion_is_missed() {
+    let (domain, mut sink) = captured();
+    let user = domain.users()[1].clone();
+    let agent = program(&domain, &user);
+    let all = contacts(&agent);
+    let name = all[0]["resourceName"].as_str().unwrap();
+    agent.call("DELETE", &format!("v1/{name}:deleteContact"), &Value::Null);
+    for ((stream, _), item) in &mut sink.held {
+        if stream.as_str() == "position" {
+            item.attributes = "no position".to_owned();
+        }
+    }
+    later(&domain);
+    domain.capture(&mut sink);
+    assert_held(&domain, &sink);
+}

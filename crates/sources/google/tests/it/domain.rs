@@ -8,7 +8,7 @@ use std::{
 use connect::{ReadEnd, ReadError, Silent, SourceReader, Stop, testing::MemorySink};
 use connect_http::{HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_api::{ApiSettings, ServiceAccountKey};
-use google_tenant::{App, GoogleTenant, Running, Settings, Size, scopes};
+use google_tenant::{App, Effect, Fault, GoogleTenant, Running, Settings, Size, When, scopes};
 use model::{Moment, Redacted};
 use ports::{ManualClock, SeededRandom};
 use serde_json::Value;
@@ -62,7 +62,11 @@ impl Domain {
     }
 
     pub(crate) fn reader_through(&self, transport: Arc<dyn Transport>) -> GoogleReader {
-        let settings = GoogleSettings {
+        GoogleReader::new(self.key(), transport, self.settings(), Arc::new(Silent))
+    }
+
+    pub(crate) fn settings(&self) -> GoogleSettings {
+        GoogleSettings {
             admin: self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned()),
             parts: self.parts.clone(),
             users: self.only.clone(),
@@ -71,8 +75,7 @@ impl Domain {
             threads: 4,
             clock: Arc::clone(&self.clock) as _,
             random: Arc::new(SeededRandom::new(7)),
-        };
-        GoogleReader::new(self.key(), transport, settings, Arc::new(Silent))
+        }
     }
 
     /// Captures once with a reader of its own, as a process does that is started anew.
@@ -135,17 +138,40 @@ impl Domain {
 
     /// Returns a program that a user let in with some scopes.
     pub(crate) fn program(&self, user: &str, scopes: &[&str]) -> Agent<'_> {
+        Agent { domain: self, token: self.let_in(user, (CLAW, "OpenClaw"), scopes) }
+    }
+
+    /// Lets a user let a program in, which has a client id and a name; returns its token.
+    pub(crate) fn let_in(&self, user: &str, program: (&str, &str), scopes: &[&str]) -> String {
         let app = App {
-            client_id: CLAW.to_owned(),
+            client_id: program.0.to_owned(),
             client_secret: "secret".to_owned(),
-            display_text: "OpenClaw".to_owned(),
+            display_text: program.1.to_owned(),
             native: true,
         };
-        let token = self.running.with_tenant(|tenant| {
+        self.running.with_tenant(|tenant| {
             let grant = tenant.authorize(user, &app, scopes).unwrap();
             tenant.access_token(&grant).unwrap()
+        })
+    }
+
+    /// Lets so large a share of calls fail in every way that a network and a service have.
+    pub(crate) fn unsteady(&self, calls: &str, share: f64) {
+        let effects = [
+            Effect::Backend(503),
+            Effect::TooMany(Some(2)),
+            Effect::TooMany(None),
+            Effect::UserRate,
+            Effect::Truncated(700),
+            Effect::Reset,
+            Effect::Lost,
+            Effect::TokenExpired,
+        ];
+        self.running.with_tenant(|tenant| {
+            for effect in effects {
+                tenant.fault(Fault::new(calls, When::Rate(share), effect));
+            }
         });
-        Agent { domain: self, token }
     }
 }
 

@@ -4,38 +4,31 @@ use std::{
     io::{self, Read},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use connect::{ChangeSink, Cursor, KnownItem, LogTail, SinkError, SourceReader, Stop, testing::MemorySink};
+use connect::{
+    ChangeSink, Cursor, KnownItem, LogTail, Progress, SinkError, SourceReader, Stop, testing::MemorySink,
+};
 use connect_http::{Body, HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_tenant::{Effect, Fault, Look, When, scopes};
-use model::{Event, Item, Layout, StreamName, UnreadableReason};
+use model::{Event, Item, Layout, Severity, StreamName, UnreadableReason};
+use ports::Clock;
 use serde_json::{Value, json};
-use source_google::Part;
+use source_google::{GoogleReader, Part};
 
 use crate::{
     domain::{Domain, SECOND},
-    drives::{attributes, small},
+    drives::{DOCUMENT, attributes, small},
 };
 
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::start(&[Part::Drive]);
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::UserRate,
-        Effect::Truncated(700),
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
+    domain.unsteady("drive.*", 0.02);
     domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("drive.*", When::Rate(0.02), effect));
-        }
         // Of all that is checked, a wrong bit is noticed.
         tenant.fault(Fault::new("drive.revisions.get", When::Nth(1), Effect::Spoilt(77)));
     });
@@ -74,12 +67,8 @@ impl Transport for Liar {
     }
 }
 
-/// Captures a domain, loses all tokens, and captures it again through a liar.
-fn relist(lie: fn(&mut Value)) -> (Domain, MemorySink, MemorySink) {
-    let domain = small(&[Part::Drive]);
-    let mut sink = MemorySink::new();
-    domain.capture(&mut sink);
-    let before = sink.clone();
+/// Puts tokens that no drive takes in the place of those that are held.
+fn lose_tokens(sink: &mut MemorySink) {
     for ((stream, _), item) in &mut sink.held {
         if stream.as_str() == "position" && item.attributes.contains("changes") {
             let mut position: Value = serde_json::from_str(&item.attributes).unwrap();
@@ -87,6 +76,15 @@ fn relist(lie: fn(&mut Value)) -> (Domain, MemorySink, MemorySink) {
             item.attributes = position.to_string();
         }
     }
+}
+
+/// Captures a domain, loses all tokens, and captures it again through a liar.
+fn relist(lie: fn(&mut Value)) -> (Domain, MemorySink, MemorySink) {
+    let domain = small(&[Part::Drive]);
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    let before = sink.clone();
+    lose_tokens(&mut sink);
     let liar = Liar::new(lie);
     liar.lies.store(true, Ordering::SeqCst);
     let mut reader = domain.reader_through(liar);
@@ -194,6 +192,9 @@ fn a_file_that_cannot_be_read_is_told_and_tried_again() {
     for prefix in ["file/", "comments/", "revisions/"] {
         assert!(failed(&sink, prefix) > 3, "{prefix}");
     }
+    let commits = sink.commits.len();
+    domain.capture(&mut sink);
+    assert_eq!(sink.commits.len(), commits, "it is tried again, and told once");
     domain.running.with_tenant(google_tenant::Tenant::lift_faults);
     domain.capture(&mut sink);
     domain.assert_drives_held(&sink);
@@ -444,5 +445,93 @@ fn bytes_that_are_not_those_that_were_listed_are_not_taken_for_them() {
     assert_eq!(domain.running.with_tenant(|tenant| tenant.faults_served()), 1);
     let stream = format!("drive/{user}");
     assert_eq!(sink.stream(&stream)[format!("file/{id}").as_str()].content, Ok(vec![7; 5000]));
+    domain.assert_drives_held(&sink);
+}
+
+#[test]
+fn when_a_shared_drive_is_gone_so_is_everything_in_it() {
+    let domain = small(&[Part::Drive]);
+    let hand = domain.hand(&domain.administrator());
+    let drive =
+        hand.post("drives?requestId=1", &json!({ "name": "Short" }))["id"].as_str().unwrap().to_owned();
+    for name in ["a", "b", "c"] {
+        let body = json!({ "name": name, "mimeType": "text/plain", "parents": [drive] });
+        hand.make(&body);
+    }
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    let stream = format!("shared-drive/{drive}");
+    assert_eq!(attributes(&sink, &stream).len(), 3);
+    assert!(sink.stream("position").contains_key(stream.as_str()));
+    hand.delete(&format!("drives/{drive}?useDomainAdminAccess=true&allowItemDeletion=true"));
+    domain.capture(&mut sink);
+    assert!(sink.stream(&stream).is_empty());
+    assert!(!sink.stream("position").contains_key(stream.as_str()), "it may be brought back");
+    assert!(!sink.stream("shared-drives").contains_key(format!("drive/{drive}").as_str()));
+    let told = sink.events.iter().find(|event| event.scope == stream).unwrap();
+    assert_eq!((told.severity, told.effects[0].count), (Severity::Notable, 3));
+    domain.assert_drives_held(&sink);
+    let commits = sink.commits.len();
+    domain.capture(&mut sink);
+    assert_eq!(sink.commits.len(), commits, "and that is told once");
+}
+
+#[test]
+fn comments_that_no_file_shows_are_read_when_a_drive_is_compared() {
+    let domain = small(&[Part::Drive]);
+    let user = domain.people()[1].clone();
+    let hand = domain.hand(&user);
+    let file = hand.make(&json!({ "name": "a", "mimeType": DOCUMENT }));
+    hand.post(&format!("files/{file}/comments?fields=*"), &json!({ "content": "Is this right?" }));
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    let place = (StreamName::new(format!("drive/{user}")).unwrap(), format!("comments/{file}"));
+    let truth = sink.held[&place].clone();
+    // As if it had been said after the file was read, and no feed had named the file.
+    let held = sink.held.get_mut(&place).unwrap();
+    held.attributes = r#"{"hash":"that of an earlier list"}"#.to_owned();
+    held.content = Ok(b"{}".to_vec());
+    domain.capture(&mut sink);
+    assert_ne!(sink.held[&place], truth, "a look at the feed does not find it");
+    lose_tokens(&mut sink);
+    domain.capture(&mut sink);
+    assert_eq!(sink.held[&place], truth);
+}
+
+/// Asks a reader to end after so many passes.
+struct Passes {
+    left: AtomicU64,
+    stop: Stop,
+}
+
+impl Progress for Passes {
+    fn phase(&self, _title: &str, _total: Option<u64>) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.stop.request();
+        }
+    }
+
+    fn advance(&self, _units: u64) {}
+}
+
+#[test]
+fn drives_are_asked_no_more_often_than_the_units_of_a_day_allow() {
+    let domain = small(&[Part::Drive]);
+    let drives = (domain.people().len() + domain.shared_drives().len()) as u64;
+    let mut settings = domain.settings();
+    // Half of it is for asking: 100 units for each drive, once a minute.
+    settings.api.daily.insert("drive".to_owned(), 2 * drives * 100 * 24 * 60);
+    let transport = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
+    let passes = Arc::new(Passes { left: AtomicU64::new(50), stop: Stop::default() });
+    let reader = GoogleReader::new(domain.key(), transport, settings, Arc::clone(&passes) as _);
+    let (mut sink, begun) = (MemorySink::new(), domain.clock.elapsed());
+    reader.every(Duration::from_secs(5)).changes(None, &mut sink, &passes.stop).unwrap();
+    let minutes = domain.clock.elapsed().saturating_sub(begun).as_secs() / 60;
+    let asked = domain.running.with_tenant(|tenant| tenant.traffic().calls("drive.changes.list"));
+    assert!(minutes >= 4, "{minutes}");
+    assert!(
+        asked >= 3 * drives && asked <= minutes * drives,
+        "{asked} of {drives} drives in {minutes} minutes"
+    );
     domain.assert_drives_held(&sink);
 }

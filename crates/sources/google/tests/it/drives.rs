@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use connect::testing::MemorySink;
-use google_tenant::{App, FileView, scopes};
+use google_tenant::{FileView, scopes};
 use model::UnreadableReason;
 use serde_json::Value;
 use source_google::{Part, drive::FileAttributes};
 
 use crate::domain::Domain;
+
+/// The client id of the program that acts with files.
+const HAND: &str = "523456789012-hand.apps.googleusercontent.com";
 
 pub(crate) const FOLDER: &str = "application/vnd.google-apps.folder";
 pub(crate) const DOCUMENT: &str = "application/vnd.google-apps.document";
@@ -35,17 +38,7 @@ pub(crate) fn small(parts: &[Part]) -> Domain {
 
 impl Domain {
     pub(crate) fn hand(&self, user: &str) -> Hand<'_> {
-        let app = App {
-            client_id: "523456789012-hand.apps.googleusercontent.com".to_owned(),
-            client_secret: "secret".to_owned(),
-            display_text: "Hand".to_owned(),
-            native: true,
-        };
-        let token = self.running.with_tenant(|tenant| {
-            let grant = tenant.authorize(user, &app, &[scopes::DRIVE]).unwrap();
-            tenant.access_token(&grant).unwrap()
-        });
-        Hand { domain: self, token }
+        Hand { domain: self, token: self.let_in(user, (HAND, "Hand"), &[scopes::DRIVE]) }
     }
 
     pub(crate) fn administrator(&self) -> String {

@@ -97,6 +97,9 @@ fn a_lost_history_costs_no_text_and_takes_nothing_for_deleted() {
     assert_eq!(sink.commits.last().unwrap().removed, 1);
     // The one that is gone is asked for by name before that is believed; no text is fetched.
     assert_eq!(calls(&domain, GET), 1);
+    // Those that came with the question for the lost history, those for the comparison, and a round of each mailbox.
+    let labels = calls(&domain, "gmail.users.labels.list") as usize;
+    assert_eq!(labels, domain.users().len() + 2);
     assert!(sink.bodies - bodies <= 3, "positions only");
 }
 
@@ -175,4 +178,53 @@ fn a_message_that_cannot_be_read_is_told_and_tried_again() {
     domain.running.with_tenant(google_tenant::Tenant::lift_faults);
     domain.capture(&mut sink);
     domain.assert_held(&sink);
+}
+
+#[test]
+fn what_keeps_failing_is_told_once_and_tried_again_after_a_pause() {
+    use google_tenant::{Effect, Fault, When};
+    let domain = Domain::with(&[Part::Gmail], |settings| settings.size.messages = 12);
+    let user = domain.users()[0].clone();
+    domain.running.with_tenant(|tenant| {
+        let fault = Fault::new(GET, When::Always, Effect::Backend(500));
+        tenant.fault(Fault { user: Some(user.clone()), ..fault });
+    });
+    let (mut sink, mut reader) = (MemorySink::new(), domain.reader());
+    let mut look = |sink: &mut MemorySink| {
+        forget_traffic(&domain);
+        reader.changes(sink.cursor().as_ref(), sink, &Stop::default()).unwrap();
+        calls(&domain, GET)
+    };
+    look(&mut sink);
+    let commits = sink.commits.len();
+    for _ in 0..3 {
+        domain.clock.advance_micros(5 * 3600 * SECOND);
+        assert!(look(&mut sink) >= domain.letters(&user).len() as u64, "they are tried again");
+        assert_eq!(look(&mut sink), 0, "and then not at once");
+    }
+    assert_eq!(sink.commits.len(), commits, "nothing was said a second time");
+    domain.running.with_tenant(google_tenant::Tenant::lift_faults);
+    domain.clock.advance_micros(DAY);
+    look(&mut sink);
+    domain.assert_held(&sink);
+}
+
+#[test]
+fn a_setting_that_does_not_exist_did_not_vanish() {
+    use google_tenant::{Effect, Fault, When};
+    let domain = Domain::with(&[Part::Gmail], |settings| settings.size.messages = 12);
+    domain.running.with_tenant(|tenant| {
+        tenant.fault(Fault::new("gmail.users.settings.*", When::Always, Effect::HistoryExpired));
+    });
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    let stream = format!("gmail/{}", domain.users()[0]);
+    for (key, item) in sink.stream(&stream).iter().filter(|(key, _)| key.starts_with("settings/")) {
+        let Err(UnreadableReason::Unsupported { detail }) = &item.content else { panic!("{key}: {item:?}") };
+        assert!(detail.contains("no such setting"), "{detail}");
+    }
+    assert_eq!(sink.stream(&stream).keys().filter(|key| key.starts_with("settings/")).count(), 9);
+    domain.running.with_tenant(google_tenant::Tenant::lift_faults);
+    domain.capture(&mut sink);
+    assert!(sink.stream(&stream).values().all(|item| item.content.is_ok()));
 }

@@ -1,11 +1,15 @@
 //! What stands in the way: keys, scopes, suspended users, clocks, a network that breaks.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use connect::{ReadError, SourceReader, Standing, Stop, testing::MemorySink};
-use connect_http::{HttpSettings, HttpTransport};
-use google_tenant::{Effect, Fault, When, scopes};
+use connect::{ReadEnd, ReadError, SourceReader, Standing, Stop, testing::MemorySink};
+use connect_http::{Body, HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
+use google_tenant::scopes;
 use model::UnreadableReason;
+use serde_json::json;
 use source_google::Part;
 
 use crate::domain::{Domain, SECOND};
@@ -119,29 +123,10 @@ fn a_clock_that_is_wrong_is_told_from_a_key_that_is_wrong() {
     other.parts.clear();
 }
 
-/// Calls that fail in every way that a network and a service have.
-fn unsteady(domain: &Domain) {
-    let effects = [
-        Effect::Backend(503),
-        Effect::TooMany(Some(2)),
-        Effect::TooMany(None),
-        Effect::UserRate,
-        Effect::Truncated(700),
-        Effect::Reset,
-        Effect::Lost,
-        Effect::TokenExpired,
-    ];
-    domain.running.with_tenant(|tenant| {
-        for effect in effects {
-            tenant.fault(Fault::new("gmail.*", When::Rate(0.02), effect));
-        }
-    });
-}
-
 #[test]
 fn an_unsteady_service_changes_nothing_about_what_is_held() {
     let domain = Domain::start(&[Part::Gmail]);
-    unsteady(&domain);
+    domain.unsteady("gmail.*", 0.02);
     let mut sink = MemorySink::new();
     domain.capture(&mut sink);
     assert!(domain.running.with_tenant(|tenant| tenant.faults_served()) > 20);
@@ -160,4 +145,101 @@ fn a_capture_without_a_network_fails_in_passing() {
     drop(domain);
     let error = reader.changes(None, &mut MemorySink::new(), &Stop::default()).unwrap_err();
     assert!(matches!(error, ReadError::Source { transient: true, .. }), "{error:?}");
+}
+
+fn everything_small() -> Domain {
+    Domain::with(&[Part::Directory, Part::Gmail, Part::Drive], |settings| {
+        (settings.size.users, settings.size.files, settings.size.messages) = (4, 18, 12);
+    })
+}
+
+/// Carries calls, and asks the reader to end at one of them.
+struct Ending {
+    inner: HttpTransport,
+    stop: Stop,
+    left: AtomicU64,
+}
+
+impl Transport for Ending {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.stop.request();
+        }
+        self.inner.send(request)
+    }
+}
+
+#[test]
+fn whoever_asks_a_capture_to_end_is_told_that_it_was_stopped() {
+    let domain = everything_small();
+    let mut sink = MemorySink::new();
+    // Tokens, the list of users, the lists of shared drives and their members, the units.
+    for request in 0..14 {
+        let inner = HttpTransport::new(HttpSettings::default()).unwrap();
+        let ending = Ending { inner, stop: Stop::default(), left: AtomicU64::new(request) };
+        let stop = ending.stop.clone();
+        if request == 0 {
+            stop.request();
+        }
+        let mut reader = domain.reader_through(Arc::new(ending));
+        let end = reader.changes(sink.cursor().as_ref(), &mut sink, &stop).unwrap();
+        assert_eq!(end, ReadEnd::Stopped, "at request {request}");
+    }
+    assert!(sink.commits.iter().all(|commit| commit.removed == 0));
+    assert_eq!(domain.try_capture(&mut sink).unwrap(), ReadEnd::UpToDate);
+    domain.assert_held(&sink);
+    domain.assert_drives_held(&sink);
+}
+
+#[test]
+fn a_position_that_is_not_understood_takes_a_comparison_and_no_deletion_is_missed() {
+    let domain = everything_small();
+    let mut sink = MemorySink::new();
+    domain.capture(&mut sink);
+    let user = domain.people()[1].clone();
+    for damaged in [
+        "{}",
+        "no position",
+        r#"{"mailbox":"somebody.else@acme.test","history":"1","listed":true,"compare":false}"#,
+    ] {
+        let letters: Vec<String> = domain.letters(&user).into_keys().collect();
+        domain.agent(&user).delete(&format!("messages/{}", letters[0]));
+        domain.agent(&user).post(&format!("messages/{}/trash", letters[1]), &json!({}));
+        let file = domain.hand(&user).make(&json!({ "name": "soon gone", "mimeType": "text/plain" }));
+        domain.capture(&mut sink);
+        domain.agent(&user).delete(&format!("messages/{}", letters[2]));
+        domain.agent(&user).post(&format!("messages/{}/untrash", letters[1]), &json!({}));
+        domain.hand(&user).delete(&format!("files/{file}"));
+        for ((stream, _), item) in &mut sink.held {
+            if stream.as_str() == "position" {
+                damaged.clone_into(&mut item.attributes);
+            }
+        }
+        domain.capture(&mut sink);
+        domain.assert_held(&sink);
+        domain.assert_drives_held(&sink);
+    }
+}
+
+/// Something between here and Google that answers for the issuer of tokens.
+struct Portal(HttpTransport);
+
+impl Transport for Portal {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        let response = self.0.send(request)?;
+        if !request.place().ends_with("/token") {
+            return Ok(response);
+        }
+        Ok(Response { body: Body::of(b"<html>Please log in</html>".to_vec()), ..response })
+    }
+}
+
+#[test]
+fn an_answer_that_is_no_token_says_nothing_about_the_key() {
+    let domain = Domain::start(&[Part::Gmail]);
+    let portal = Portal(HttpTransport::new(HttpSettings::default()).unwrap());
+    let mut reader = domain.reader_through(Arc::new(portal));
+    let error = reader.changes(None, &mut MemorySink::new(), &Stop::default()).unwrap_err();
+    assert!(matches!(error, ReadError::Source { transient: true, .. }), "{error:?}");
+    assert!(error.to_string().contains("without a token"), "{error}");
 }

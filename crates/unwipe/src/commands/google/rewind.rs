@@ -3,7 +3,7 @@
 use catalog::Catalog;
 use connect::{
     Stop,
-    plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _},
+    plan::{ApplyMode, Plan, PlanFolder},
 };
 use google_recovery::{
     Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window, known_organizer,
@@ -164,12 +164,5 @@ pub(crate) fn apply(
     let stored = context.stored(installation, name, &options.reading)?;
     let folder = PlanFolder::new(&options.plan);
     let mut writer = GoogleWriter::new(&api, &stored, options.plan.join("applied.jsonl"), config.threads);
-    let progress = context.progress();
-    let refused = crate::commands::apply::refused;
-    let applied = writer.apply(plan, &folder, mode, &*progress).map_err(refused)?;
-    let verification = match mode {
-        ApplyMode::Rehearsal => None,
-        ApplyMode::Lasting => Some(writer.verify(plan, &folder, &*progress).map_err(refused)?),
-    };
-    Ok(crate::commands::apply::Done { applied, verification })
+    crate::commands::apply::apply_and_verify(&mut writer, plan, &folder, mode, &*context.progress())
 }

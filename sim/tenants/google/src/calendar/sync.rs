@@ -18,7 +18,7 @@ pub(super) struct Mark {
 /// Parameters that differ between the calls of one synchronization.
 const FREE: [&str; 6] = ["syncToken", "showDeleted", "showHidden", "timeMin", "timeMax", "access_token"];
 
-/// 410 for a token that leads nowhere any more.
+/// 410 for a token that leads nowhere: it is too old, or was never one.
 pub(super) fn gone() -> Refusal {
     let message = "Sync token is no longer valid, a full sync is required.";
     let mut refusal = Refusal::gone("fullSyncRequired", message);
@@ -48,7 +48,7 @@ impl Tenant {
         let Some(token) = call.query("syncToken").filter(|token| !token.is_empty()) else { return Ok(None) };
         let parts = sync::read(self.settings.seed, token);
         let Some([own, issued, revision, its_epoch, from, to]) = parts.as_deref() else {
-            return Err(Refusal::invalid_value("Invalid sync token value."));
+            return Err(gone());
         };
         if *own != call.sync_identity(list, &FREE) {
             return Err(Refusal::invalid_value(

@@ -166,6 +166,8 @@ fn a_file_of_my_drive_has_an_owner_and_one_of_a_shared_drive_has_none() {
     let owner = user_id(&domain, &domain.admin());
     let has_content = |view: &&FileView| view.media_type == "application/pdf";
     let own = views.iter().filter(has_content).find(|v| *v.owner == *owner && v.drive.is_none()).unwrap();
+    let wrong = domain.get(&format!("{FILES}/{}?fields=id,naem", own.id), &token);
+    assert_eq!((wrong.code, wrong.reason()), (400, "invalidParameter"), "a name that no file has");
     let file = domain.get(&format!("{FILES}/{}?fields=*", own.id), &token).ok();
     assert_eq!(
         (&file["kind"], &file["ownedByMe"], &file["owners"][0]["me"]),

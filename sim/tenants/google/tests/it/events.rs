@@ -85,7 +85,8 @@ fn a_sync_token_forbids_some_parameters_and_fixes_the_others() {
     for other in [since.clone(), format!("{since}&eventTypes=default&singleEvents=true")] {
         assert_eq!(domain.get(&other, &token).code, 400, "{other}");
     }
-    assert_eq!(domain.get(&format!("{EVENTS}?syncToken=nonsense"), &token).code, 400);
+    let nonsense = domain.get(&format!("{EVENTS}?syncToken=nonsense"), &token);
+    assert_eq!((nonsense.code, nonsense.reason()), (410, "fullSyncRequired"));
     // However the calendar is called, it is the same list.
     domain.get(&(since.replace("primary", &user) + "&eventTypes=default"), &token).ok();
     let stranger = domain.token(&domain.user(1), &[scopes::CALENDAR]);

@@ -1,14 +1,14 @@
-//! Waiting that ends when somebody asks.
+//! Waiting that ends when somebody asks: [`crate::Stop::wait`], and what it is made of for those who are asked otherwise.
 
 use std::time::Duration;
 
 use ports::Clock;
 
 /// How soon a request to end is seen.
-pub(crate) const SLICE: Duration = Duration::from_millis(200);
+pub const SLICE: Duration = Duration::from_millis(200);
 
 /// Waits by the clock, in slices; returns whether the whole time passed.
-pub(crate) fn pause(clock: &dyn Clock, duration: Duration, stop: &dyn Fn() -> bool) -> bool {
+pub fn pause(clock: &dyn Clock, duration: Duration, stop: &dyn Fn() -> bool) -> bool {
     let end = clock.elapsed().saturating_add(duration);
     loop {
         if stop() {
@@ -23,7 +23,7 @@ pub(crate) fn pause(clock: &dyn Clock, duration: Duration, stop: &dyn Fn() -> bo
 }
 
 /// Rounds up to what every clock can wait for: a shorter wait would be none.
-pub(crate) fn whole_micros(duration: Duration) -> Duration {
+pub fn whole_micros(duration: Duration) -> Duration {
     let micros = duration.as_nanos().div_ceil(1000);
     Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }

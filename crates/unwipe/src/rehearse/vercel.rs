@@ -1,0 +1,445 @@
+//! The incident of April 2026: an employee lets an assistant for office work do everything, and whoever stole its tokens
+//! walks through a drive.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use catalog::Catalog;
+use connect_http::http::Method as HttpVerb;
+use google_recovery::{Destination, Selection};
+use google_tenant::{FileView, Grantee, Size, scopes};
+use model::{Severity, Verb};
+use serde::Serialize;
+use serde_json::json;
+use source_google::{
+    Part,
+    drive::{DrivePosition, drive_stream, drive_unit},
+};
+use tenants::agent::{
+    Step,
+    vercel::{self as script, CLIENT_ID, DriveCall, OUTSIDER, PROGRAM, Walk},
+};
+
+use super::{
+    account::{Page, duration},
+    app::{Access, Refused},
+    stage::Capturing,
+    watch::{Attributed, Found, Watch, show_found},
+    workspace::Workspace,
+};
+use crate::{
+    arguments::Rehearse,
+    commands::google::{Back, Span, StoredAccount},
+    context::Context,
+    exit::Exit,
+    failure::Failure,
+    output::count,
+};
+
+/// More than a rehearsal has.
+const POSITIONS_MAX: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// A file as it really is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Paper {
+    name: String,
+    folder: Option<Arc<str>>,
+    trashed: bool,
+    /// Who may do what.
+    shared: BTreeSet<String>,
+    content: Option<Vec<u8>>,
+}
+
+/// Every file of a drive, by its id.
+type Papers = BTreeMap<String, Paper>;
+
+/// The result, as `--json` prints it.
+#[derive(Serialize)]
+struct Account {
+    incident: &'static str,
+    simulated: [&'static str; 2],
+    drive: String,
+    files_before: usize,
+    agent: Vec<Step>,
+    read: usize,
+    linked: usize,
+    invited: usize,
+    trashed: usize,
+    deleted_for_good: usize,
+    found: Option<Found>,
+    attributed: Attributed,
+    plan: String,
+    planned_duration_s: Option<u64>,
+    set_back: u64,
+    taken_away: u64,
+    made_anew: u64,
+    left_alone: u64,
+    planned_ms: u64,
+    applied_ms: u64,
+    later_work_kept: usize,
+    links_left: usize,
+    outsiders_left: usize,
+    files_wrong: usize,
+    first_wrong: Vec<String>,
+}
+
+pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> {
+    let size = Size { users: 4, messages: 5, files: options.files, events: 1, contacts: 1 };
+    let parts = [Part::Directory, Part::Drive, Part::Audit];
+    let workspace = Workspace::build(outer, options.keep, size, options.seed, &parts)?;
+    let owner = workspace.person()?;
+    let stream = drive_stream(&owner).map_err(|error| Failure::because(Exit::Failed, "no stream", error))?;
+    outer.output.say("capturing everybody's files, then following them");
+    let capturing = workspace.start_capture()?;
+    let witness = Access::grant(&workspace, &owner, "Witness", &[scopes::DRIVE])?;
+    let await_captured = |what| await_captured(&workspace, &capturing, &witness, &owner, what);
+    await_captured("the first capture")?;
+    // What the witness was granted is not to be taken for the intruder's.
+    Attributed::wait(&workspace, &capturing, &witness.client_id, &BTreeMap::from([(Verb::Grant, 1)]))?;
+    let before = papers(&workspace, &owner);
+    let calm = workspace.newest()?;
+
+    outer.output.say(format!("{owner} lets {PROGRAM} do everything, and its tokens are stolen"));
+    let done = Arc::new(AtomicUsize::new(0));
+    let watch = Watch::begin(&workspace, Arc::clone(&done), Severity::Notable)?;
+    let everything = [scopes::DRIVE, scopes::MAIL, scopes::CALENDAR, scopes::CONTACTS];
+    let intruder = Access::grant_as(&workspace, &owner, PROGRAM, CLIENT_ID, &everything)?;
+    let walk = walk(&workspace, &intruder, &before, &done);
+    let found = watch.end(&workspace, &capturing)?;
+    await_captured("the intruder's work to be captured")?;
+    let after = workspace.newest()?;
+    let after_intruder = papers(&workspace, &owner);
+    let attributed = Attributed::wait(&workspace, &capturing, CLIENT_ID, &acts(&walk))?;
+
+    outer.output.say("its owner goes on working: files are renamed, written, shared, put into the trash");
+    let later = work_on(&witness, &after_intruder)?;
+    await_captured("the owner's work to be captured")?;
+    capturing.end()?;
+    let expected = expected(&before, &after_intruder, &papers(&workspace, &owner));
+
+    outer.output.say("planning the undo of what the intruder did, and of nothing else");
+    let clock = outer.clock();
+    let begun = clock.elapsed();
+    let back = Back {
+        account: StoredAccount { part: Part::Drive, account: owner.clone(), stream },
+        span: Span { before: calm, after },
+        destination: Destination::InPlace,
+        selection: Selection::default(),
+    };
+    let (plan, folder) = workspace.plan(back, "vercel")?;
+    let planned = clock.elapsed();
+    let report = workspace.restore(&plan, &folder)?;
+    let applied = clock.elapsed();
+
+    let now = papers(&workspace, &owner);
+    let wrong = differences(&expected, &now);
+    let account = Account {
+        incident: "vercel",
+        simulated: ["Google Workspace", "the intruder"],
+        drive: owner,
+        files_before: before.len(),
+        agent: walk.steps,
+        read: walk.read,
+        linked: walk.linked,
+        invited: walk.invited,
+        trashed: walk.trashed,
+        deleted_for_good: walk.deleted,
+        found,
+        attributed,
+        plan: plan.hash()?.to_string(),
+        planned_duration_s: plan.duration_s,
+        set_back: report.counts.reverted,
+        taken_away: report.counts.removed,
+        made_anew: report.counts.inserted,
+        left_alone: report.counts.conflicts + plan.counts.conflicts,
+        planned_ms: planned.saturating_sub(begun).as_millis() as u64,
+        applied_ms: applied.saturating_sub(planned).as_millis() as u64,
+        later_work_kept: later,
+        links_left: more_than(&before, &now, "anyone"),
+        outsiders_left: more_than(&before, &now, OUTSIDER),
+        files_wrong: wrong.len(),
+        first_wrong: wrong.into_iter().take(10).collect(),
+    };
+    outer.output.result(&account, || text(outer, &account))?;
+    let good = account.files_wrong == 0 && account.found.is_some();
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}
+
+/// Lets the intruder walk through everything that is not in the trash; uploads come first, for they can be compared bit by
+/// bit when they were deleted and made anew.
+fn walk(workspace: &Workspace, intruder: &Access<'_>, papers: &Papers, done: &AtomicUsize) -> Walk {
+    let mut files: Vec<(&String, &Paper)> =
+        papers.iter().filter(|(_, paper)| !paper.trashed && paper.content.is_some()).collect();
+    files.sort_by_key(|(id, _)| workspace.running.with_tenant(|tenant| tenant.drive_bytes(id).is_none()));
+    let files: Vec<String> = files.into_iter().map(|(id, _)| id.clone()).collect();
+    script::play(&*workspace.context.clock(), PAUSE, &files, |call| {
+        let result = carry_out(workspace, intruder, call);
+        if result.is_ok() {
+            done.fetch_add(1, Ordering::SeqCst);
+        }
+        result
+    })
+}
+
+/// Carries out one call of the intruder.
+fn carry_out(workspace: &Workspace, access: &Access<'_>, call: &DriveCall) -> Result<(), Refused> {
+    match call {
+        DriveCall::Read(id) => {
+            let uploaded = workspace.running.with_tenant(|tenant| tenant.drive_bytes(id).is_some());
+            let what = if uploaded { "?alt=media" } else { "/export?mimeType=application/pdf" };
+            access.bytes(access.request(HttpVerb::GET, &format!("{}{what}", path(id)))).map(drop)
+        }
+        DriveCall::Link(id) => share(access, id, &json!({ "type": "anyone", "role": "reader" })),
+        DriveCall::Invite(id) => {
+            share(access, id, &json!({ "type": "user", "role": "writer", "emailAddress": OUTSIDER }))
+        }
+        DriveCall::Trash(id) => {
+            access.change(HttpVerb::PATCH, &path(id), &json!({ "trashed": true })).map(drop)
+        }
+        DriveCall::Delete(id) => access.bytes(access.request(HttpVerb::DELETE, &path(id))).map(drop),
+    }
+}
+
+fn share(access: &Access<'_>, id: &str, permission: &serde_json::Value) -> Result<(), Refused> {
+    access.post(&format!("{}/permissions?sendNotificationEmail=false", path(id)), permission).map(drop)
+}
+
+fn path(id: &str) -> String {
+    format!("drive/v3/files/{id}")
+}
+
+/// What the log must have told.
+fn acts(walk: &Walk) -> BTreeMap<Verb, u64> {
+    [
+        (Verb::Grant, 1),
+        (Verb::Read, walk.read),
+        (Verb::Share, walk.linked + walk.invited),
+        (Verb::Trash, walk.trashed),
+        (Verb::Delete, walk.deleted),
+    ]
+    .map(|(verb, count)| (verb, count as u64))
+    .into()
+}
+
+/// Waits until everything that happened in the drive is in the vault; nothing else may happen meanwhile.
+fn await_captured(
+    workspace: &Workspace,
+    capturing: &Capturing,
+    witness: &Access<'_>,
+    owner: &str,
+    what: &str,
+) -> Result<(), Failure> {
+    let newest = witness.get("drive/v3/changes/startPageToken")?;
+    workspace.wait(what, capturing, || {
+        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
+        let known = known_change(&catalog, owner)?;
+        Ok(known.is_some() && known.as_deref() == newest["startPageToken"].as_str())
+    })
+}
+
+/// Returns the token of the change before which the drive is in the vault.
+fn known_change(catalog: &Catalog, owner: &str) -> Result<Option<String>, Failure> {
+    let failed = |error| Failure::because(Exit::Failed, "no such stream", error);
+    let stream = drive_stream(owner).map_err(failed)?;
+    let positions = connect::units::positions_stream().map_err(failed)?;
+    let listed = catalog.listed_at(&positions, u64::MAX, None, POSITIONS_MAX)?;
+    let of_drive = listed.iter().filter(|(item, _)| item.key.starts_with(&drive_unit("")));
+    let positions =
+        of_drive.filter_map(|(item, _)| serde_json::from_str::<DrivePosition>(&item.attributes).ok());
+    let known = positions.filter(|position| position.stream == stream.as_str() && position.listed);
+    Ok(known.map(|position| position.changes).next())
+}
+
+/// The owner's own work after the intruder; all of it must stay. Returns how many files it concerns.
+fn work_on(access: &Access<'_>, papers: &Papers) -> Result<usize, Failure> {
+    let of = |wanted: bool| {
+        let files = papers.iter().filter(|(_, paper)| paper.content.is_some());
+        files.filter(move |(_, paper)| paper.trashed == wanted).map(|(id, _)| id.as_str())
+    };
+    let (mut trashed, mut others) = (of(true), of(false));
+    let mut files = 0;
+    for id in trashed.by_ref().take(2) {
+        access.change(HttpVerb::PATCH, &path(id), &json!({ "trashed": false }))?;
+        files += 1;
+    }
+    for (number, id) in trashed.take(2).chain(others.by_ref().take(4)).enumerate() {
+        access.change(HttpVerb::PATCH, &path(id), &json!({ "name": format!("Named later {number}") }))?;
+        files += 1;
+    }
+    for id in others.by_ref().take(3) {
+        share(
+            access,
+            id,
+            &json!({ "type": "user", "role": "commenter", "emailAddress": "partner@example.org" }),
+        )?;
+        files += 1;
+    }
+    for id in others.take(3) {
+        access.change(HttpVerb::PATCH, &path(id), &json!({ "trashed": true }))?;
+        files += 1;
+    }
+    access.post("drive/v3/files", &json!({ "name": "Written later", "mimeType": "text/plain" }))?;
+    Ok(files + 1)
+}
+
+/// Reads a whole drive behind the API's back.
+fn papers(workspace: &Workspace, owner: &str) -> Papers {
+    workspace.running.with_tenant(|tenant| {
+        let Some(id) =
+            tenant.users().iter().find(|user| user.primary_email == owner).map(|user| user.id.clone())
+        else {
+            return Papers::new();
+        };
+        let own = |file: &FileView| file.drive.is_none() && *file.owner == *id;
+        let files = tenant.drive_files().into_iter().filter(own);
+        let paper = |file: FileView| {
+            let text = || tenant.drive_text(&file.id).map(String::into_bytes);
+            let paper = Paper {
+                content: tenant.drive_bytes(&file.id).or_else(text),
+                name: file.name,
+                folder: file.parent,
+                trashed: file.trashed,
+                shared: file.permissions.iter().map(|(grantee, role)| shared(grantee, *role)).collect(),
+            };
+            (file.id.to_string(), paper)
+        };
+        files.map(paper).collect()
+    })
+}
+
+fn shared(grantee: &Grantee, role: google_tenant::Role) -> String {
+    match grantee {
+        Grantee::User(address, _) | Grantee::Group(address) | Grantee::Domain(address) => {
+            format!("{address} {role:?}")
+        }
+        Grantee::Anyone => format!("anyone {role:?}"),
+    }
+}
+
+/// Counts the files that somebody can see who could not see them before.
+fn more_than(before: &Papers, now: &Papers, who: &str) -> usize {
+    let sees = |paper: &Paper| paper.shared.iter().any(|shared| shared.starts_with(who));
+    now.iter().filter(|(id, paper)| sees(paper) && !before.get(*id).is_some_and(sees)).count()
+}
+
+/// What the drive must hold in the end: what it held before the intruder, and what its owner did after.
+fn expected(before: &Papers, after_intruder: &Papers, after_owner: &Papers) -> Papers {
+    let mut expected = after_owner.clone();
+    for (id, was) in before {
+        match (after_intruder.get(id), after_owner.get(id)) {
+            (None, _) => drop(expected.insert(id.clone(), was.clone())),
+            (Some(then), Some(now)) => {
+                expected.insert(
+                    id.clone(),
+                    Paper {
+                        name: kept(&was.name, &then.name, &now.name),
+                        folder: kept(&was.folder, &then.folder, &now.folder),
+                        trashed: kept(&was.trashed, &then.trashed, &now.trashed),
+                        content: kept(&was.content, &then.content, &now.content),
+                        shared: kept_shares(was, then, now),
+                    },
+                );
+            }
+            (Some(_), None) => {}
+        }
+    }
+    expected
+}
+
+/// Returns what was before the intruder, unless it was changed again.
+fn kept<T: Clone + PartialEq>(was: &T, then: &T, now: &T) -> T {
+    if now == then { was.clone() } else { now.clone() }
+}
+
+fn kept_shares(was: &Paper, then: &Paper, now: &Paper) -> BTreeSet<String> {
+    let all = was.shared.iter().chain(&then.shared).chain(&now.shared);
+    let stays = |share: &&String| {
+        let has = |paper: &Paper| paper.shared.contains(*share);
+        kept(&has(was), &has(then), &has(now))
+    };
+    all.filter(stays).cloned().collect()
+}
+
+/// Compares two drives: by ids where these are the same, and by everything else where files were made anew.
+fn differences(expected: &Papers, found: &Papers) -> Vec<String> {
+    let mut anew: Vec<&Paper> =
+        found.iter().filter(|(id, _)| !expected.contains_key(*id)).map(|(_, paper)| paper).collect();
+    let mut wrong = Vec::new();
+    for (id, paper) in expected {
+        match found.get(id) {
+            Some(other) if other == paper => {}
+            Some(other) => wrong.push(difference(id, paper, other)),
+            None => match anew.iter().position(|other| *other == paper) {
+                Some(index) => drop(anew.swap_remove(index)),
+                None => wrong.push(format!("{id} {:?} is missing", paper.name)),
+            },
+        }
+    }
+    wrong.extend(anew.iter().map(|paper| format!("{:?} must not be there", paper.name)));
+    wrong
+}
+
+fn difference(id: &str, expected: &Paper, found: &Paper) -> String {
+    let shown = |paper: &Paper| {
+        let bytes = paper.content.as_ref().map_or(0, Vec::len);
+        format!(
+            "{:?} in {:?}, trashed {}, {bytes} bytes, {:?}",
+            paper.name, paper.folder, paper.trashed, paper.shared
+        )
+    };
+    format!("{id} is {}, not {}", shown(found), shown(expected))
+}
+
+fn text(context: &Context, account: &Account) -> String {
+    let mut page =
+        Page::new(context.output, "rehearsal: vercel (a scripted intruder, a simulated Google Workspace)");
+    page.section("What the intruder did");
+    page.line(
+        "  On record is that it read; links, an outside address and deletion are what such a grant allows.",
+    );
+    page.steps(&account.agent);
+    let Account { read, linked, invited, trashed, deleted_for_good, files_before, .. } = account;
+    page.fact("files read", &format!("{read} of {files_before} files and folders"));
+    page.fact("open to everybody with the link", &linked.to_string());
+    page.fact("open to an outside address", &invited.to_string());
+    page.fact("in the trash, deleted for good", &format!("{trashed}, {deleted_for_good}"));
+    page.section("What stood out");
+    show_found(account.found.as_ref(), &mut page);
+    page.section("What the audit log says");
+    account.attributed.show(&mut page);
+    page.section("What was undone");
+    page.fact("plan", "one, approved by the owner's key");
+    page.fact("set back to what they were", &count(account.set_back));
+    page.fact("links and accesses taken away", &count(account.taken_away));
+    page.fact("made anew, once", &count(account.made_anew));
+    page.fact("left alone", &count(account.left_alone));
+    let millis = |ms: u64| duration(Duration::from_millis(ms));
+    page.fact(
+        "time",
+        &format!(
+            "{} to plan, {} to apply and verify",
+            millis(account.planned_ms),
+            millis(account.applied_ms)
+        ),
+    );
+    page.section("Compared file by file");
+    page.fact("the owner's later work", &format!("{} files, kept", account.later_work_kept));
+    for (label, left) in [
+        ("links that the intruder left", account.links_left),
+        ("outsiders who still see something", account.outsiders_left),
+        ("files not as they must be", account.files_wrong),
+    ] {
+        page.judged(label, &left.to_string(), left == 0);
+    }
+    for line in &account.first_wrong {
+        page.line(line);
+    }
+    page.into_text()
+}
