@@ -241,6 +241,10 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     for _ in 0..2 {
         make(json!({ "name": "same.txt", "mimeType": "text/plain", "parents": [inner] }));
     }
+    // So large that it is read and sent piece by piece.
+    let large = domain.running.with_tenant(|tenant| {
+        tenant.add_drive_file(&user, "large.bin", 7, 9 << 20, google_tenant::Look::Noise(b"")).unwrap()
+    });
     unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
     let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
     let names = || {
@@ -255,12 +259,14 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     };
     let before = names();
     drive(&domain, &user, "PATCH", &format!("files/{trashed}"), &json!({ "trashed": true }));
-    drive(&domain, &user, "DELETE", &format!("files/{deleted}"), &Value::Null);
+    for id in [deleted.as_str(), &large] {
+        drive(&domain, &user, "DELETE", &format!("files/{id}"), &Value::Null);
+    }
 
     let (what, plan) = (format!("acme/drive/{user}@{calm}"), unwipe.argument("plan"));
     let planned = unwipe.json(&["rewind", &what, "--plan", &plan]);
     let counts = &planned["plan"]["counts"];
-    assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(5), &json!(1)), "{planned:#}");
+    assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(6), &json!(1)), "{planned:#}");
     unwipe.json(&["approve", &plan, "--yes"]);
     let restore = unwipe.argument("restore.json");
     let applied = unwipe.json(&["apply", &plan, "--credential", &restore]);
@@ -283,4 +289,52 @@ fn a_folder_that_an_agent_wiped_is_brought_back_and_written_to_files() {
     for name in ["Plan.docx", "same.txt", "same (2).txt"] {
         assert!(inside.join(name).is_file(), "{name}");
     }
+}
+
+#[test]
+fn a_shared_drive_is_brought_back_in_place_and_to_somebody_else() {
+    let domain = Domain::start();
+    let unwipe = &domain.unwipe;
+    domain.protect();
+    let (admin, shared) = domain.running.with_tenant(|tenant| {
+        (tenant.administrator().unwrap().to_owned(), tenant.shared_drives()[0].0.to_string())
+    });
+    let call = |method: &str, path: &str, body: &Value| {
+        drive(&domain, &admin, method, &format!("{path}?supportsAllDrives=true"), body)
+    };
+    let folder = "application/vnd.google-apps.folder";
+    let make = |name: &str, kind: &str, parent: &str| {
+        let body = json!({ "name": name, "mimeType": kind, "parents": [parent] });
+        call("POST", "files", &body)["id"].as_str().unwrap().to_owned()
+    };
+    let kept = make("kept", folder, &shared);
+    let gone = make("gone.txt", "text/plain", &kept);
+    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
+    let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
+    call("DELETE", &format!("files/{gone}"), &Value::Null);
+    call("PATCH", &format!("files/{kept}"), &json!({ "trashed": true }));
+
+    let what = format!("acme/shared-drive/{shared}@{calm}");
+    let restore = unwipe.argument("restore.json");
+    for (plan, more) in [("in-place", None), ("to-admin", Some(admin.as_str()))] {
+        let plan = unwipe.argument(plan);
+        let mut arguments = vec!["rewind", &what, "--plan", &plan];
+        arguments.extend(more.into_iter().flat_map(|email| ["--to-user", email]));
+        let planned = unwipe.json(&arguments);
+        if more.is_none() {
+            let counts = &planned["plan"]["counts"];
+            assert_eq!((&counts["inserted"], &counts["reverted"]), (&json!(1), &json!(1)), "{planned:#}");
+        }
+        unwipe.json(&["approve", &plan, "--yes"]);
+        let applied = unwipe.json(&["apply", &plan, "--credential", &restore]);
+        assert_eq!(applied["applied"]["counts"]["conflicts"], 0, "{applied:#}");
+    }
+    let there = |wanted: &dyn Fn(&google_tenant::FileView) -> bool| {
+        let files = domain.running.with_tenant(|tenant| tenant.drive_files());
+        files.iter().filter(|file| wanted(file) && !file.trashed).count()
+    };
+    assert_eq!(there(&|file| *file.id == *kept), 1);
+    assert_eq!(there(&|file| file.name == "gone.txt" && file.drive.as_deref() == Some(&*shared)), 1);
+    assert_eq!(there(&|file| file.name == "gone.txt" && file.drive.is_none()), 1);
+    assert_eq!(there(&|file| file.name.starts_with("From ")), 1);
 }

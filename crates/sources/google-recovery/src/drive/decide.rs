@@ -225,6 +225,13 @@ fn compare_content(
     if is_same_content(was, became) || is_same_content(was, &now.attributes) {
         return;
     }
+    // A document's time changes with its name as well. Text that nobody touched is not written over for that.
+    if was.kind() == FileKind::Editor && [was, became].iter().any(|file| file.newest_revision.is_none()) {
+        change
+            .lost
+            .push("whether its text was changed is not known: its revisions could not be read".to_owned());
+        return;
+    }
     if later.iter().any(|version| !is_same_content(became, version)) {
         change.kept.push("its content".to_owned());
     } else if !before.has_content {

@@ -138,9 +138,9 @@ impl Planning<'_, '_, '_> {
         for row in shared.iter().copied().flatten() {
             let looks = 2 + row.below.len() as u64;
             if self.target.shared.is_some() {
-                lists += looks
+                lists += looks;
             } else {
-                gets += looks
+                gets += looks;
             }
             for change in &row.changes {
                 match (&change.from, &change.to) {

@@ -17,15 +17,15 @@ const DEPTH_MAX: usize = 10_000;
 
 /// Looks up files and remembers them.
 pub(super) struct Past<'p> {
-    past: &'p dyn StoredHistory,
+    history: &'p dyn StoredHistory,
     stream: StreamName,
     known: HashMap<(u64, String), Option<Rc<Known>>>,
     depths: HashMap<String, u32>,
 }
 
 impl<'p> Past<'p> {
-    pub(super) fn new(past: &'p dyn StoredHistory, stream: &StreamName) -> Self {
-        Self { past, stream: stream.clone(), known: HashMap::new(), depths: HashMap::new() }
+    pub(super) fn new(history: &'p dyn StoredHistory, stream: &StreamName) -> Self {
+        Self { history, stream: stream.clone(), known: HashMap::new(), depths: HashMap::new() }
     }
 
     /// Returns a file as it was after a commit; `None` when it was not there.
@@ -40,26 +40,26 @@ impl<'p> Past<'p> {
     }
 
     fn read(&self, id: &str, at: u64) -> Result<Option<Known>, StoredError> {
-        let Some(version) = self.past.version(&self.stream, &file_key(id), at)? else { return Ok(None) };
+        let Some(version) = self.history.version(&self.stream, &file_key(id), at)? else { return Ok(None) };
         if let Some(attributes) = attributes(&version).filter(|_| version.has_content) {
             return Ok(Some(Known { attributes, has_content: true, bytes: version.item.size_bytes }));
         }
         // What could not be read has its attributes beside, if those could be.
-        let beside = self.past.version(&self.stream, &format!("{METADATA_PREFIX}{id}"), at)?;
+        let beside = self.history.version(&self.stream, &format!("{METADATA_PREFIX}{id}"), at)?;
         let attributes = beside.as_ref().and_then(attributes).or_else(|| attributes(&version));
         Ok(Some(Known { attributes: attributes.unwrap_or_default(), has_content: false, bytes: 0 }))
     }
 
     /// Returns what a file became after one commit and no later than another.
     pub(super) fn later(&self, id: &str, after: u64, until: u64) -> Result<Vec<FileAttributes>, StoredError> {
-        let mut found = self.past.versions(&self.stream, &file_key(id), after, until)?;
-        found.extend(self.past.versions(&self.stream, &format!("{METADATA_PREFIX}{id}"), after, until)?);
+        let mut found = self.history.versions(&self.stream, &file_key(id), after, until)?;
+        found.extend(self.history.versions(&self.stream, &format!("{METADATA_PREFIX}{id}"), after, until)?);
         Ok(found.iter().filter_map(attributes).collect())
     }
 
     /// Returns the ids of the files of which something changed after one commit and no later than another.
     pub(super) fn changed(&self, after: u64, until: u64) -> Result<BTreeSet<String>, StoredError> {
-        let keys = self.past.changed(&self.stream, after, until)?;
+        let keys = self.history.changed(&self.stream, after, until)?;
         let id = |key: &String| {
             key.strip_prefix(FILE_PREFIX).or_else(|| key.strip_prefix(METADATA_PREFIX)).map(str::to_owned)
         };
@@ -69,7 +69,7 @@ impl<'p> Past<'p> {
     /// Returns the ids of the files that were there after a commit.
     pub(super) fn live(&self, at: u64) -> Result<Vec<String>, StoredError> {
         let mut ids = Vec::new();
-        live_below(self.past, &self.stream, FILE_PREFIX, at, &mut |key| {
+        live_below(self.history, &self.stream, FILE_PREFIX, at, &mut |key| {
             ids.extend(key.strip_prefix(FILE_PREFIX).map(str::to_owned));
             Ok(true)
         })?;

@@ -115,7 +115,8 @@ impl Planning<'_, '_, '_> {
 
     fn take(&mut self, id: &str, states: &FileStates, decision: Decision) -> Result<(), PlanningError> {
         let (Some(before), Some(now)) = (&states.before, &states.now) else {
-            return self.take_gone(id, decision);
+            self.take_gone(id, decision);
+            return Ok(());
         };
         let sharing = self.sharing(states)?;
         let name = &before.attributes.name;
@@ -153,13 +154,12 @@ impl Planning<'_, '_, '_> {
         Ok(())
     }
 
-    fn take_gone(&mut self, id: &str, decision: Decision) -> Result<(), PlanningError> {
+    fn take_gone(&mut self, id: &str, decision: Decision) {
         match decision {
             Decision::Conflict(reason) => self.conflict(id, reason),
             Decision::Loss(reason) => self.lost(id, reason),
             Decision::Unchanged | Decision::Make | Decision::Change(_) => {}
         }
-        Ok(())
     }
 
     fn take_change(&mut self, id: &str, depth: u32, before: &Known, now: &Known, change: Change) {

@@ -154,7 +154,7 @@ impl Drive<'_> {
             Err(ApiError::Refused(refusal)) if refusal.reason == INHERITED => {
                 Ok(Some("a folder above gives it".to_owned()))
             }
-            Err(error @ ApiError::Refused(_)) | Err(error @ ApiError::NotFound(_)) => {
+            Err(error @ (ApiError::Refused(_) | ApiError::NotFound(_))) => {
                 refused("set a permission back", error).map(Some)
             }
             Err(error) => Err(failed("set a permission back", error)),

@@ -159,10 +159,10 @@ mod tests {
     }
 
     fn ways(changes: &[GrantChange]) -> Vec<(Option<&str>, Option<&str>)> {
-        fn role(grant: &Option<Grant>) -> Option<&str> {
-            grant.as_ref().map(|grant| grant.role.as_str())
+        fn role(grant: Option<&Grant>) -> Option<&str> {
+            grant.map(|grant| grant.role.as_str())
         }
-        changes.iter().map(|change| (role(&change.from), role(&change.to))).collect()
+        changes.iter().map(|change| (role(change.from.as_ref()), role(change.to.as_ref()))).collect()
     }
 
     fn decided(before: &FileAttributes, after: &FileAttributes, later: &[FileAttributes]) -> Sharing {

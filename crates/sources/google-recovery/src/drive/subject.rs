@@ -1,9 +1,10 @@
 //! In whose name a drive is written.
 
-use connect::{StoredError, StoredHistory};
+use connect::{StoredError, StoredHistory, StoredVersion};
 use model::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use source_google::RecordAttributes;
 
 use crate::planner::live_below;
 
@@ -57,9 +58,13 @@ fn is_suspended(past: &dyn StoredHistory, address: &str, at: u64) -> Result<bool
     let Ok(stream) = StreamName::new("directory") else { return Ok(false) };
     let mut suspended = false;
     live_below(past, &stream, "user/", at, &mut |key| {
-        let user: Value = serde_json::from_slice(&past.content(&stream, key, at)?).unwrap_or_default();
-        let is_it = user["primaryEmail"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(address));
-        suspended |= is_it && user["suspended"] == true;
+        // The address is in the attributes: only one user's document is read.
+        let called = past.version(&stream, key, at)?.and_then(|version| name(&version));
+        let is_it = called.is_some_and(|called| called.eq_ignore_ascii_case(address));
+        if is_it {
+            let user: Value = serde_json::from_slice(&past.content(&stream, key, at)?).unwrap_or_default();
+            suspended = user["suspended"] == true;
+        }
         Ok(!is_it)
     })?;
     Ok(suspended)
@@ -73,9 +78,11 @@ pub(super) fn drive_name(
 ) -> Result<Option<String>, StoredError> {
     let Ok(stream) = StreamName::new(SHARED_DRIVES) else { return Ok(None) };
     let version = past.version(&stream, &format!("drive/{drive}"), at)?;
-    Ok(version.and_then(|version| {
-        let attributes: source_google::RecordAttributes =
-            serde_json::from_str(&version.item.item.attributes).ok()?;
-        attributes.name
-    }))
+    Ok(version.as_ref().and_then(name))
+}
+
+/// Returns what people call a record.
+fn name(version: &StoredVersion) -> Option<String> {
+    let attributes: RecordAttributes = serde_json::from_str(&version.item.item.attributes).ok()?;
+    attributes.name
 }

@@ -17,10 +17,10 @@ impl Planning<'_, '_, '_> {
     pub(super) fn take_all(&mut self, shared: Option<&str>) -> Result<(), PlanningError> {
         let at = self.request.window.before.0;
         let (mut trashed, mut shared_files) = (0_u64, 0_u64);
+        let top = if shared.is_some() { None } else { self.top_folder(at)? };
         for id in self.past.live(at)? {
             let Some(known) = self.past.at(&id, at)?.filter(|_| !id.is_empty()) else { continue };
-            let is_top = known.attributes.parents.is_empty() && known.attributes.kind() == FileKind::Folder;
-            if is_top || !self.is_chosen(&id)? {
+            if Some(&id) == top.as_ref() || !self.is_chosen(&id)? {
                 continue;
             }
             if known.attributes.trashed {
@@ -33,14 +33,9 @@ impl Planning<'_, '_, '_> {
                 continue;
             }
             shared_files += u64::from(known.attributes.permissions.len() > 1);
-            let parent = match known.attributes.parents.first() {
-                Some(parent) => self
-                    .past
-                    .at(parent, at)?
-                    .filter(|above| {
-                        !above.attributes.parents.is_empty() || above.attributes.drive_id.is_some()
-                    })
-                    .map(|_| parent.clone()),
+            let parent = known.attributes.parents.first().filter(|parent| Some(*parent) != top.as_ref());
+            let parent = match parent {
+                Some(parent) => self.past.at(parent, at)?.map(|_| parent.clone()),
                 None => None,
             };
             let is_in = match &parent {
@@ -77,5 +72,19 @@ impl Planning<'_, '_, '_> {
             bytes: 0,
         });
         Ok(())
+    }
+
+    /// Finds a user's top folder: of the folders that are in none, the one that was there first.
+    fn top_folder(&mut self, at: u64) -> Result<Option<String>, PlanningError> {
+        let mut top: Option<(String, String)> = None;
+        for id in self.past.live(at)? {
+            let Some(known) = self.past.at(&id, at)? else { continue };
+            let attributes = &known.attributes;
+            if attributes.kind() == FileKind::Folder && attributes.parents.is_empty() {
+                let found = (attributes.created_time.clone(), id);
+                top = top.into_iter().chain([found]).min();
+            }
+        }
+        Ok(top.map(|(_, id)| id))
     }
 }

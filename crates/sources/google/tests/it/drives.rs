@@ -204,6 +204,12 @@ impl Hand<'_> {
         ureq::delete(self.url(path)).header("authorization", self.authorization()).call().unwrap();
     }
 
+    /// Deletes something, if that is allowed.
+    #[allow(dead_code, reason = "restores are tested with it")]
+    pub(crate) fn try_delete(&self, path: &str) {
+        ureq::delete(self.url(path)).header("authorization", self.authorization()).call().ok();
+    }
+
     /// Changes what is known of a file.
     pub(crate) fn change(&self, id: &str, body: &Value) {
         self.patch(&format!("files/{id}?supportsAllDrives=true"), body);
