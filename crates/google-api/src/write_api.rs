@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect_http::{
     Access, Call, Client, QuotaError, Request, Workload, estimate,
-    http::{HeaderValue, Method as Verb, header::CONTENT_TYPE},
+    http::{HeaderValue, Method as Verb, header::{CONTENT_TYPE, IF_MATCH}},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,13 +25,35 @@ pub struct Change {
     body: Value,
     media: Option<(&'static str, Vec<u8>)>,
     idempotent: bool,
+    /// The state that is changed, and no other.
+    state: Option<String>,
 }
 
 impl Change {
     /// Makes a POST that does the same when it is made twice.
     pub fn post(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
-        let (path, query) = (path.into(), Vec::new());
-        Self { method, verb: Verb::POST, path, query, body, media: None, idempotent: true }
+        Self::new(Verb::POST, method, path.into(), body)
+    }
+
+    /// Makes a PATCH, which does the same when it is made twice.
+    pub fn patch(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
+        Self::new(Verb::PATCH, method, path.into(), body)
+    }
+
+    /// Makes a PUT, which does the same when it is made twice.
+    pub fn put(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
+        Self::new(Verb::PUT, method, path.into(), body)
+    }
+
+    fn new(verb: Verb, method: &'static Method, path: String, body: Value) -> Self {
+        Self { method, verb, path, query: Vec::new(), body, media: None, idempotent: true, state: None }
+    }
+
+    /// Changes only what still has this etag; else it is refused.
+    #[must_use]
+    pub fn only_if(mut self, etag: Option<&str>) -> Self {
+        self.state = etag.map(str::to_owned);
+        self
     }
 
     /// Sends a content along with the body, which describes it.
@@ -100,6 +122,9 @@ impl WriteApi {
                 .json(&change.body)
                 .map_err(|source| ApiError::Answer { method: method.name, source: Box::new(source) })?,
         };
+        if let Some(state) = change.state.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            request = request.header(IF_MATCH, state);
+        }
         let mut call = Call::new(request).with(Access::new(subject, [method.scope]));
         for charge in self.reading.settings.charges(subject, method) {
             call = call.charged(charge);

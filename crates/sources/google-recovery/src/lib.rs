@@ -5,8 +5,10 @@
 //! after the window stays as it is and is listed. [`Planner`] has a call for each kind of thing; each kind is a module
 //! with its decisions, its steps, and what they promise.
 
+mod calendar;
 mod error;
 pub mod export;
+mod fields;
 mod journal;
 mod mail;
 mod parallel;

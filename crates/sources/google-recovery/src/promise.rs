@@ -1,8 +1,8 @@
 use connect::fidelity::Fidelity;
 
-use crate::mail;
+use crate::{calendar, mail};
 
 /// Returns what comes back how: for each kind of item and each way of bringing it back.
 pub fn promises() -> Vec<Fidelity> {
-    mail::promises()
+    [mail::promises(), calendar::promises()].concat()
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
+mod calendar;
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
