@@ -6,11 +6,13 @@
 //! with its decisions, its steps, and what they promise.
 
 mod calendar;
+mod contacts;
 mod error;
 pub mod export;
 mod fields;
 mod journal;
 mod mail;
+mod memberships;
 mod parallel;
 mod planner;
 mod promise;

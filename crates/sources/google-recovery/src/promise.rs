@@ -1,8 +1,8 @@
 use connect::fidelity::Fidelity;
 
-use crate::{calendar, mail};
+use crate::{calendar, contacts, mail, memberships};
 
 /// Returns what comes back how: for each kind of item and each way of bringing it back.
 pub fn promises() -> Vec<Fidelity> {
-    [mail::promises(), calendar::promises()].concat()
+    [mail::promises(), calendar::promises(), contacts::promises(), memberships::promises()].concat()
 }

@@ -13,7 +13,9 @@ use connect_http::RefusalKind;
 use google_api::{ApiError, Obstacle, WriteApi};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{calendar::CalendarStep, journal::Journal, mail::MailStep};
+use crate::{
+    calendar::CalendarStep, contacts::ContactsStep, journal::Journal, mail::MailStep, memberships::MembershipStep,
+};
 
 /// What only this connector understands of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub(crate) enum StepDetails {
     Mail(MailStep),
     /// A user's calendars and what is in them.
     Calendar(CalendarStep),
+    /// A user's contacts.
+    Contacts(ContactsStep),
+    /// Who is in which group of users.
+    Memberships(MembershipStep),
 }
 
 impl StepDetails {
@@ -34,6 +40,8 @@ impl StepDetails {
         match self {
             Self::Mail(step) => step,
             Self::Calendar(step) => step,
+            Self::Contacts(step) => step,
+            Self::Memberships(step) => step,
         }
     }
 }

@@ -104,7 +104,7 @@ impl Desk<'_> {
 
     /// Returns the body that makes of an event what it was; of somebody else's as far as a guest may.
     pub(super) fn difference(&self, calendar: &str, present: &Value, wanted: &Value) -> Value {
-        if is_guests(wanted, calendar) {
+        if is_guests(wanted, calendar) && present["privateCopy"] != true {
             let own = guests_own(fields_of(wanted), calendar);
             // What of it is told is all that there is to compare with.
             return patch(present, &with(present, &own));

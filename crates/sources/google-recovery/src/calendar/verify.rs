@@ -21,7 +21,8 @@ impl Desk<'_> {
             let calendar = self.calendar_now(&row.calendar);
             let id = if row.series.is_some() { self.occurrence_now(row) } else { self.id_now(&row.calendar, &row.id) };
             let (present, wanted) = (self.event(&calendar, &id)?, self.wanted(row)?);
-            let guests = calendar == row.calendar && is_guests(&wanted, &calendar);
+            let is_copy = present.as_ref().is_some_and(|present| present["privateCopy"] == true);
+            let guests = calendar == row.calendar && is_guests(&wanted, &calendar) && !is_copy;
             Ok(difference(present, &wanted, |fields| if guests { guests_own(fields, &calendar) } else { fields }))
         })
     }

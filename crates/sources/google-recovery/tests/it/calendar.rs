@@ -42,6 +42,7 @@ fn events(stage: &Stage, user: &str, calendar: &str) -> Events {
         for noise in ["etag", "updated", "sequence", "htmlLink"] {
             event.as_object_mut().unwrap().remove(noise);
         }
+        event.as_object_mut().unwrap().retain(|_, value| *value != json!([]));
         // Times mean the same in any zone.
         for name in ["start", "end", "originalStartTime"] {
             if let Some(text) = event[name]["dateTime"].as_str() {
@@ -113,7 +114,7 @@ fn deleted_events_come_back_in_their_place_with_all_they_had_and_nobody_gets_a_m
     let before = own(&stage);
     assert!(before.len() > 20 && !series(&stage).is_empty(), "{}", before.len());
     act(&stage, "POST", &format!("calendars/{}/clear", stage.user), &json!({}));
-    assert!(own(&stage).is_empty());
+    assert!(own(&stage).values().all(|event| event["status"] == "cancelled"));
     let after = stage.capture();
     stage.domain.running.with_tenant(Tenant::clear_calendar_mails);
     let (plan, folder) = plan(&mut stage, 1, after, after);
