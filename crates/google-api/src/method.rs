@@ -298,8 +298,11 @@ mod tests {
     #[test]
     fn nothing_that_restores_asks_for_more_than_it_needs() {
         // Each has narrower ones beside it.
-        let may_delete =
-            ["https://mail.google.com/", "https://www.googleapis.com/auth/calendar", "https://www.googleapis.com/auth/admin.directory.user"];
+        let may_delete = [
+            "https://mail.google.com/",
+            "https://www.googleapis.com/auth/calendar",
+            "https://www.googleapis.com/auth/admin.directory.user",
+        ];
         for method in RESTORING {
             assert!(!may_delete.contains(&method.scope), "{}", method.name);
         }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use connect_http::{
     Access, Call, Client, QuotaError, Request, Workload, estimate,
-    http::{HeaderValue, Method as Verb, header::{CONTENT_TYPE, IF_MATCH}},
+    http::{
+        HeaderValue, Method as Verb,
+        header::{CONTENT_TYPE, IF_MATCH},
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;

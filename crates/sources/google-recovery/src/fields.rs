@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn what_is_changed_since_the_plan_is_left_alone() {
-        let change = |expected: i32, wanted: i32| FieldChange { expected: expected.into(), wanted: wanted.into() };
+        let change =
+            |expected: i32, wanted: i32| FieldChange { expected: expected.into(), wanted: wanted.into() };
         let changes = [("a", change(2, 1)), ("b", change(2, 1)), ("c", change(2, 1))];
         let changes = changes.map(|(path, change)| (path.to_owned(), change)).into();
         let present = fields(&json!({ "a": 2, "b": 1, "c": 7 }));

@@ -14,7 +14,8 @@ use google_api::{ApiError, Obstacle, WriteApi};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    calendar::CalendarStep, contacts::ContactsStep, journal::Journal, mail::MailStep, memberships::MembershipStep,
+    calendar::CalendarStep, contacts::ContactsStep, journal::Journal, mail::MailStep,
+    memberships::MembershipStep,
 };
 
 /// What only this connector understands of a step.
@@ -191,17 +192,22 @@ pub(crate) enum Answer<T> {
 
 /// Tells what the answer to a call means for the item that it concerns; an error is one that concerns everything.
 pub(crate) fn answer<T>(what: &str, answer: Result<T, ApiError>) -> Result<Answer<T>, WriteError> {
-    const RIGHTS: [&str; 4] =
-        ["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "SERVICE_DISABLED", "accessNotConfigured"];
+    const RIGHTS: [&str; 4] = [
+        "insufficientPermissions",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "SERVICE_DISABLED",
+        "accessNotConfigured",
+    ];
     match answer {
         Ok(value) => Ok(Answer::Done(value)),
         Err(ApiError::NotFound(_) | ApiError::Expired(_)) => Ok(Answer::Gone),
         Err(ApiError::Unknown(_)) => Ok(Answer::Unknown),
         Err(ApiError::Refused(refusal)) if !RIGHTS.contains(&refusal.reason.as_str()) => match refusal.kind {
             RefusalKind::Conflict => Ok(Answer::Taken),
-            RefusalKind::Denied | RefusalKind::Malformed | RefusalKind::Unsupported | RefusalKind::TooLarge => {
-                Ok(Answer::Refused(format!("Google does not take it: {refusal}")))
-            }
+            RefusalKind::Denied
+            | RefusalKind::Malformed
+            | RefusalKind::Unsupported
+            | RefusalKind::TooLarge => Ok(Answer::Refused(format!("Google does not take it: {refusal}"))),
             _ => Err(failed(what, ApiError::Refused(refusal))),
         },
         Err(error) => Err(failed(what, error)),

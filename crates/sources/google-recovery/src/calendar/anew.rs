@@ -28,7 +28,12 @@ enum Try {
 impl Desk<'_> {
     /// Makes an event again that is gone for good: under its id where the calendar takes it, so that it is never made
     /// twice; else by its iCalendar id, which is the same for all guests and is taken once only as well.
-    pub(super) fn make_anew(&self, calendar: &str, row: &ReturnRow, wanted: &Value) -> Result<Done, WriteError> {
+    pub(super) fn make_anew(
+        &self,
+        calendar: &str,
+        row: &ReturnRow,
+        wanted: &Value,
+    ) -> Result<Done, WriteError> {
         let own = calendar != row.calendar || !is_guests(wanted, &row.calendar);
         let kind = wanted["eventType"].as_str().unwrap_or(DEFAULT);
         let mut body = writable(wanted);
@@ -60,7 +65,9 @@ impl Desk<'_> {
                 Try::Not(done) => return Ok(done),
             }
         }
-        Ok(Done::Conflict("its id is taken by an event that is deleted; Google does not give it back".to_owned()))
+        Ok(Done::Conflict(
+            "its id is taken by an event that is deleted; Google does not give it back".to_owned(),
+        ))
     }
 
     fn try_to_make(&self, calendar: &str, body: Value) -> Result<Try, WriteError> {
@@ -91,7 +98,8 @@ impl Desk<'_> {
             rows.iter().partition(|row| row.series.is_some());
         let calendar = self.calendar_now(into);
         let mut outcome = self.each(&whole, |row| row.name(), |row| self.copy_event(from, &calendar, row))?;
-        let more = self.each(&differing, |row| row.name(), |row| self.copy_occurrence(from, &calendar, row))?;
+        let more =
+            self.each(&differing, |row| row.name(), |row| self.copy_occurrence(from, &calendar, row))?;
         outcome.changed += more.changed;
         outcome.unchanged += more.unchanged;
         outcome.conflicts.extend(more.conflicts);
@@ -112,7 +120,9 @@ impl Desk<'_> {
                 self.note(EVENT, copied_name(from, row), &id, calendar)?;
                 Ok(Done::Changed)
             }
-            Try::Taken => Ok(Done::Conflict("somebody deleted the copy of it; it is not made twice".to_owned())),
+            Try::Taken => {
+                Ok(Done::Conflict("somebody deleted the copy of it; it is not made twice".to_owned()))
+            }
             Try::Not(done) => Ok(done),
         }
     }
@@ -223,7 +233,9 @@ mod tests {
     #[test]
     fn an_id_is_one_that_calendars_take() {
         assert!(is_id("abc12") && is_id(&derived_id("any")) && is_id(&derived_id("")));
-        for bad in ["abcd", "_60q30c1g60o30e1i60o4ac1g60rj8gpl88rj2c1h84s34h9g60s30c1g60o30c1g", "Abcde", "abcdz"] {
+        for bad in
+            ["abcd", "_60q30c1g60o30e1i60o4ac1g60rj8gpl88rj2c1h84s34h9g60s30c1g60o30c1g", "Abcde", "abcdz"]
+        {
             assert!(!is_id(bad), "{bad}");
         }
         assert_ne!(derived_id("a"), derived_id("b"));

@@ -88,7 +88,8 @@ impl Desk<'_> {
     }
 
     fn is_empty(&self, calendar: &str) -> Result<bool, WriteError> {
-        let get = Get::new(&method::RESTORE_EVENTS_LIST, of_calendar(calendar, "/events")).query("maxResults", "1");
+        let get =
+            Get::new(&method::RESTORE_EVENTS_LIST, of_calendar(calendar, "/events")).query("maxResults", "1");
         let page: Value =
             self.reading().get(self.user, &get).map_err(|error| failed("look into a calendar", error))?;
         let is_last = page["nextPageToken"].is_null();
@@ -96,7 +97,12 @@ impl Desk<'_> {
     }
 
     /// Makes a calendar; returns why not.
-    fn make_one(&self, known: &[String], share: bool, row: &CalendarRow) -> Result<Option<String>, WriteError> {
+    fn make_one(
+        &self,
+        known: &[String],
+        share: bool,
+        row: &CalendarRow,
+    ) -> Result<Option<String>, WriteError> {
         let path = "calendar/v3/calendars";
         let change = Change::post(&method::RESTORE_CALENDARS_INSERT, path, row.calendar.clone()).once();
         let made: Result<Value, ApiError> = self.task.api.send(self.user, &change);
@@ -104,7 +110,11 @@ impl Desk<'_> {
             Answer::Done(made) => made["id"].as_str().unwrap_or_default().to_owned(),
             Answer::Unknown => match self.find_made(known, share, row, &self.calendar_list()?)? {
                 Some(id) => id,
-                None => return Ok(Some("nobody knows whether it was made; look before applying again".to_owned())),
+                None => {
+                    return Ok(Some(
+                        "nobody knows whether it was made; look before applying again".to_owned(),
+                    ));
+                }
             },
             Answer::Refused(reason) => return Ok(Some(reason)),
             Answer::Gone | Answer::Taken => return Ok(Some("Google does not make it".to_owned())),
@@ -196,7 +206,12 @@ impl Desk<'_> {
         Ok(outcome)
     }
 
-    fn write_calendar(&self, id: &str, present: &Value, fields: &Fields) -> Result<Option<String>, WriteError> {
+    fn write_calendar(
+        &self,
+        id: &str,
+        present: &Value,
+        fields: &Fields,
+    ) -> Result<Option<String>, WriteError> {
         if fields.is_empty() {
             return Ok(None);
         }
@@ -237,9 +252,8 @@ impl Desk<'_> {
                 changes.iter().map(|(name, change)| (name.clone(), change.wanted.clone())).collect()
             };
             let difference = match (entry, present) {
-                (Some(entry), Some(present)) => {
-                    differing(&wanted(&row.calendar), &present).or_else(|| differing(&wanted(&row.entry), entry))
-                }
+                (Some(entry), Some(present)) => differing(&wanted(&row.calendar), &present)
+                    .or_else(|| differing(&wanted(&row.entry), entry)),
                 _ => Some("it is gone".to_owned()),
             };
             note(&mut check, &row.id, difference);

@@ -142,7 +142,9 @@ mod tests {
         let before = json!({ "summary": "a", "location": "x" });
         let after = json!({ "summary": "b", "location": "y" });
         let now = json!({ "summary": "b", "location": "z" });
-        let Some(Decision::Set(undo)) = decide(&states(before, after, vec![now.clone()], now)) else { panic!() };
+        let Some(Decision::Set(undo)) = decide(&states(before, after, vec![now.clone()], now)) else {
+            panic!()
+        };
         assert_eq!(undo.set.keys().collect::<Vec<_>>(), ["summary"]);
         assert_eq!(undo.kept, ["location"]);
     }
@@ -156,14 +158,20 @@ mod tests {
         // Taken away, and given back.
         assert_eq!(decide(Some("reader"), None, &[], None), RightDecision::Set("reader".to_owned()));
         // Widened by the agent.
-        assert_eq!(decide(Some("reader"), Some("owner"), &[], Some("owner")), RightDecision::Set("reader".to_owned()));
+        assert_eq!(
+            decide(Some("reader"), Some("owner"), &[], Some("owner")),
+            RightDecision::Set("reader".to_owned())
+        );
         // Narrowed by a person after the window.
         let narrowed = decide(Some("writer"), Some("owner"), &["reader"], Some("reader"));
         assert!(matches!(narrowed, RightDecision::Conflict(_)));
         let taken = decide(Some("writer"), Some("reader"), &[], None);
         assert!(matches!(taken, RightDecision::Conflict(_)));
         // Given within the window: it stays, and is told.
-        assert_eq!(decide(None, Some("reader"), &[], Some("reader")), RightDecision::Came("reader".to_owned()));
+        assert_eq!(
+            decide(None, Some("reader"), &[], Some("reader")),
+            RightDecision::Came("reader".to_owned())
+        );
         assert_eq!(decide(None, Some("reader"), &[], None), RightDecision::Unchanged);
         assert_eq!(decide(Some("reader"), None, &["reader"], Some("reader")), RightDecision::Unchanged);
     }

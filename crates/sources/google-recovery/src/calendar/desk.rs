@@ -53,7 +53,10 @@ fn of_event(calendar: &str, id: &str) -> String {
 
 /// Nobody is to get a mail, and everything that an event has is to be written.
 fn quiet(change: Change) -> Change {
-    change.query("sendUpdates", "none").query("supportsAttachments", "true").query("conferenceDataVersion", "1")
+    change
+        .query("sendUpdates", "none")
+        .query("supportsAttachments", "true")
+        .query("conferenceDataVersion", "1")
 }
 
 impl Desk<'_> {
@@ -156,7 +159,10 @@ impl Desk<'_> {
 
     /// Returns the id that an event has now.
     pub(super) fn id_now(&self, calendar: &str, id: &str) -> String {
-        self.task.journal.made(EVENT, &format!("{calendar}/{id}")).map_or_else(|| id.to_owned(), |made| made.new)
+        self.task
+            .journal
+            .made(EVENT, &format!("{calendar}/{id}"))
+            .map_or_else(|| id.to_owned(), |made| made.new)
     }
 
     /// Returns the id that an occurrence has now, by that of its series.

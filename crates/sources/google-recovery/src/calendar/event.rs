@@ -87,7 +87,8 @@ pub(super) fn with(event: &Value, changes: &Fields) -> Value {
                 None => all.push(value.clone()),
             }
             event["attendees"] = all.into();
-        } else if let Some((kind, name)) = path.strip_prefix(PROPERTIES).and_then(|path| path.split_once('/')) {
+        } else if let Some((kind, name)) = path.strip_prefix(PROPERTIES).and_then(|path| path.split_once('/'))
+        {
             event["extendedProperties"][kind][name] = value.clone();
         } else {
             event[path] = value.clone();
@@ -266,7 +267,10 @@ mod tests {
     #[test]
     fn an_all_day_event_that_gets_a_time_loses_its_date() {
         let day = json!({ "start": { "date": "2026-03-02" }, "end": { "date": "2026-03-03" } });
-        assert_eq!(patch(&event(), &day)["start"], json!({ "date": "2026-03-02", "dateTime": null, "timeZone": null }));
+        assert_eq!(
+            patch(&event(), &day)["start"],
+            json!({ "date": "2026-03-02", "dateTime": null, "timeZone": null })
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     desk::{Desk, Done, OCCURRENCE},
     event::is_cancelled,
+    returning::difference,
     step::ReturnRow,
 };
 use crate::step::Answer;
@@ -25,7 +26,7 @@ impl Desk<'_> {
             return Ok(Done::Conflict("its series has no such occurrence".to_owned()));
         };
         let wanted = self.wanted(row)?;
-        let Some(body) = self.occurrence_body(&calendar, row, &present, &wanted) else {
+        let Some(body) = occurrence_body(&calendar, row, &present, &wanted) else {
             return Ok(Done::Unchanged);
         };
         if self.is_rehearsal() {
@@ -37,7 +38,7 @@ impl Desk<'_> {
             Answer::Gone => return Ok(Done::Conflict("its series has no such occurrence".to_owned())),
             Answer::Taken | Answer::Unknown => {
                 let again = self.event(&calendar, &id)?.unwrap_or_default();
-                if self.occurrence_body(&calendar, row, &again, &wanted).is_some() {
+                if occurrence_body(&calendar, row, &again, &wanted).is_some() {
                     return Ok(Done::Conflict("it was changed while the plan was applied".to_owned()));
                 }
             }
@@ -46,25 +47,26 @@ impl Desk<'_> {
         self.note(OCCURRENCE, row.name(), &id, &calendar)?;
         Ok(Done::Changed)
     }
+}
 
-    fn occurrence_body(&self, calendar: &str, row: &ReturnRow, present: &Value, wanted: &Value) -> Option<Value> {
-        if is_cancelled(wanted) {
-            return (!is_cancelled(present)).then(|| json!({ "status": "cancelled" }));
+/// Returns the body that makes of an occurrence what it was; `None` when it is that, or somebody brought it back.
+fn occurrence_body(calendar: &str, row: &ReturnRow, present: &Value, wanted: &Value) -> Option<Value> {
+    if is_cancelled(wanted) {
+        return (!is_cancelled(present)).then(|| json!({ "status": "cancelled" }));
+    }
+    if !is_cancelled(present) && !row.with_series {
+        // Somebody brought it back since the plan was made.
+        return None;
+    }
+    let body = difference(calendar, present, wanted);
+    match (body.is_object(), is_cancelled(present)) {
+        (true, false) => Some(body),
+        (false, false) => None,
+        (true, true) => {
+            let mut body = body;
+            body["status"] = wanted["status"].as_str().unwrap_or("confirmed").into();
+            Some(body)
         }
-        if !is_cancelled(present) && !row.with_series {
-            // Somebody brought it back since the plan was made.
-            return None;
-        }
-        let body = self.difference(calendar, present, wanted);
-        match (body.is_object(), is_cancelled(present)) {
-            (true, false) => Some(body),
-            (false, false) => None,
-            (true, true) => {
-                let mut body = body;
-                body["status"] = wanted["status"].as_str().unwrap_or("confirmed").into();
-                Some(body)
-            }
-            (false, true) => Some(json!({ "status": "confirmed" })),
-        }
+        (false, true) => Some(json!({ "status": "confirmed" })),
     }
 }

@@ -36,8 +36,11 @@ impl Planner<'_> {
         let mut planning = Planning { request, planner: self, gone: BTreeMap::new(), rows: Rows::default() };
         match &request.destination {
             Destination::InPlace => {
-                let changed =
-                    planning.planner.past.changed(&request.stream, request.window.before.0, request.window.after.0)?;
+                let changed = planning.planner.past.changed(
+                    &request.stream,
+                    request.window.before.0,
+                    request.window.after.0,
+                )?;
                 planning.decide_calendars(&changed)?;
                 planning.decide_events(&changed)?;
                 planning.decide_rights(&changed)?;
@@ -82,7 +85,8 @@ impl Planning<'_, '_, '_> {
     /// Tells whether an item is meant, by itself or with its calendar.
     fn is_meant(&self, key: &str) -> bool {
         let selection = &self.request.selection;
-        let calendar = parts(key, EVENT_PREFIX).or_else(|| parts(key, ACL_PREFIX)).map(|(calendar, _)| calendar);
+        let calendar =
+            parts(key, EVENT_PREFIX).or_else(|| parts(key, ACL_PREFIX)).map(|(calendar, _)| calendar);
         selection.has(key)
             || calendar.is_some_and(|calendar| selection.has(&format!("{CALENDAR_PREFIX}{calendar}")))
     }
@@ -116,7 +120,9 @@ impl Planning<'_, '_, '_> {
         let some_chosen = |planning: &Self, id: &str| {
             let keys = &planning.request.selection.keys;
             keys.iter().any(|key| {
-                [EVENT_PREFIX, ACL_PREFIX].iter().any(|prefix| parts(key, prefix).is_some_and(|(own, _)| own == id))
+                [EVENT_PREFIX, ACL_PREFIX]
+                    .iter()
+                    .any(|prefix| parts(key, prefix).is_some_and(|(own, _)| own == id))
             })
         };
         for key in changed {
@@ -131,7 +137,8 @@ impl Planning<'_, '_, '_> {
                 (None, None) if is_own => drop(self.gone.insert(id.to_owned(), before)),
                 (None, None) => self.planner.loss(
                     format!("{}: {}", self.request.account, name_of(&before)),
-                    "it is somebody else's and was taken off the list; it is put on it again by hand".to_owned(),
+                    "it is somebody else's and was taken off the list; it is put on it again by hand"
+                        .to_owned(),
                 ),
                 (Some(_), None) => self.conflict(key, "it was taken away after the window".to_owned()),
                 (Some(after), Some(now)) if self.is_meant(key) => {
@@ -190,7 +197,9 @@ impl Planning<'_, '_, '_> {
         let calendars = self.calendars_now()?;
         let mut returned = BTreeSet::new();
         for key in changed {
-            let Some((calendar, id)) = parts(key, EVENT_PREFIX).filter(|_| self.is_meant(key)) else { continue };
+            let Some((calendar, id)) = parts(key, EVENT_PREFIX).filter(|_| self.is_meant(key)) else {
+                continue;
+            };
             let (calendar, id) = (calendar.to_owned(), id.to_owned());
             let past = self.planner.past;
             let was = past.version(self.stream(), key, window.before.0)?;
@@ -247,7 +256,10 @@ impl Planning<'_, '_, '_> {
                 let mut changes = undo.set;
                 if is_guests(before, calendar) {
                     // All else is the organizer's, from whom it comes back.
-                    let own = guests_own(changes.keys().map(|path| (path.clone(), Value::Null)).collect(), calendar);
+                    let own = guests_own(
+                        changes.keys().map(|path| (path.clone(), Value::Null)).collect(),
+                        calendar,
+                    );
                     changes.retain(|path, _| own.contains_key(path));
                 }
                 if !undo.kept.is_empty() {
@@ -275,7 +287,11 @@ impl Planning<'_, '_, '_> {
                     wanted: is_virtual.then(|| before.clone()),
                     summary,
                 };
-                let place = if self.gone.contains_key(calendar) { &mut self.rows.remade } else { &mut self.rows.returned };
+                let place = if self.gone.contains_key(calendar) {
+                    &mut self.rows.remade
+                } else {
+                    &mut self.rows.returned
+                };
                 place.push(row);
             }
         }
@@ -286,7 +302,9 @@ impl Planning<'_, '_, '_> {
     fn occurrence_before(&self, calendar: &str, after: &Value) -> Result<Option<Value>, PlanningError> {
         let Some(series) = series_of(after) else { return Ok(None) };
         let series = self.document(&event_key(calendar, series), self.request.window.before.0)?;
-        Ok(series.filter(|series| series["recurrence"].is_array()).and_then(|series| occurrence(&series, after)))
+        Ok(series
+            .filter(|series| series["recurrence"].is_array())
+            .and_then(|series| occurrence(&series, after)))
     }
 
     /// Returns the ids of the user's own calendars as they are now.
@@ -301,7 +319,12 @@ impl Planning<'_, '_, '_> {
     }
 
     /// Returns the calendar into which an event was moved that is no longer where it was.
-    fn moved_to(&self, calendar: &str, id: &str, calendars: &[String]) -> Result<Option<String>, PlanningError> {
+    fn moved_to(
+        &self,
+        calendar: &str,
+        id: &str,
+        calendars: &[String],
+    ) -> Result<Option<String>, PlanningError> {
         for other in calendars.iter().filter(|other| *other != calendar) {
             let key = event_key(other, id);
             if self.planner.past.version(self.stream(), &key, self.request.window.now)?.is_some()
@@ -316,7 +339,9 @@ impl Planning<'_, '_, '_> {
     fn decide_rights(&mut self, changed: &[String]) -> Result<(), PlanningError> {
         let window = self.request.window;
         for key in changed {
-            let Some((calendar, rule)) = parts(key, ACL_PREFIX).filter(|_| self.is_meant(key)) else { continue };
+            let Some((calendar, rule)) = parts(key, ACL_PREFIX).filter(|_| self.is_meant(key)) else {
+                continue;
+            };
             let (before, after) = (self.document(key, window.before.0)?, self.document(key, window.after.0)?);
             let (later, now) = (self.later(key)?, self.document(key, window.now)?);
             let is_owners = rule.strip_prefix("user:") == Some(self.request.account.as_str());
@@ -401,9 +426,6 @@ impl Planning<'_, '_, '_> {
         }
         let target = &user;
         let planner = &mut *self.planner;
-        let count = |count: usize, one: &str, many: &str| {
-            if count == 1 { one.to_owned() } else { many.replace('#', &count.to_string()) }
-        };
         planner.step(NewStep {
             title: if share {
                 format!("make the calendar {:?}", origin(account))
@@ -426,45 +448,67 @@ impl Planning<'_, '_, '_> {
             details: StepDetails::Calendar(CalendarStep::SetCalendars { user: user.clone() }),
             promise: (CALENDAR, Way::InPlace),
         })?;
-        for (rows, name, way) in
-            [(&rows.returned, "events", Way::InPlace), (&rows.remade, "events-of-new-calendars", Way::MadeAnew)]
-        {
+        for (rows, name, way) in [
+            (&rows.returned, "events", Way::InPlace),
+            (&rows.remade, "events-of-new-calendars", Way::MadeAnew),
+        ] {
             planner.step(NewStep {
                 title: count(rows.len(), "bring a deleted event back", "bring # deleted events back"),
                 target,
                 action: Action::Insert,
                 name,
                 rows,
-                details: StepDetails::Calendar(CalendarStep::Return { user: user.clone(), stream: stream.clone(), at }),
+                details: StepDetails::Calendar(CalendarStep::Return {
+                    user: user.clone(),
+                    stream: stream.clone(),
+                    at,
+                }),
                 promise: (EVENT, way),
             })?;
         }
+        self.finish_changes(&user, &rows, stream, at)
+    }
+
+    fn finish_changes(
+        &mut self,
+        user: &str,
+        rows: &Rows,
+        stream: String,
+        at: u64,
+    ) -> Result<(), PlanningError> {
+        let target = user;
+        let user = || user.to_owned();
+        let planner = &mut *self.planner;
         planner.step(NewStep {
             title: count(rows.set.len(), "set an event back", "set # events back to what they were"),
             target,
             action: Action::Revert,
             name: "event-fields",
             rows: &rows.set,
-            details: StepDetails::Calendar(CalendarStep::Set { user: user.clone() }),
+            details: StepDetails::Calendar(CalendarStep::Set { user: user() }),
             promise: (EVENT, Way::InPlace),
         })?;
         planner.step(NewStep {
-            title: count(rows.rights.len(), "set a right to a calendar back", "set # rights to calendars back"),
+            title: count(
+                rows.rights.len(),
+                "set a right to a calendar back",
+                "set # rights to calendars back",
+            ),
             target,
             action: Action::Redefine,
             name: "rights",
             rows: &rows.rights,
-            details: StepDetails::Calendar(CalendarStep::Share { user: user.clone() }),
+            details: StepDetails::Calendar(CalendarStep::Share { user: user() }),
             promise: (RIGHT, Way::InPlace),
         })?;
-        let (from, into) = (account.clone(), ORIGIN_CALENDAR.to_owned());
+        let (from, into) = (self.request.account.clone(), ORIGIN_CALENDAR.to_owned());
         planner.step(NewStep {
             title: count(rows.copied.len(), "put an event in", "put # events in"),
             target,
             action: Action::Insert,
             name: "copies",
             rows: &rows.copied,
-            details: StepDetails::Calendar(CalendarStep::Copy { user: user.clone(), from, into, stream, at }),
+            details: StepDetails::Calendar(CalendarStep::Copy { user: user(), from, into, stream, at }),
             promise: (COPY, Way::MadeAnew),
         })
     }
@@ -496,6 +540,10 @@ impl Planning<'_, '_, '_> {
             self.planner.calls(self.request.receiver(), method, count);
         }
     }
+}
+
+fn count(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { one.to_owned() } else { many.replace('#', &count.to_string()) }
 }
 
 fn is_own(document: &Value, account: &str) -> bool {

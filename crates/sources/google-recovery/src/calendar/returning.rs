@@ -72,7 +72,7 @@ impl Desk<'_> {
         present: &Value,
         wanted: &Value,
     ) -> Result<Option<Done>, WriteError> {
-        let mut body = self.difference(calendar, present, wanted);
+        let mut body = difference(calendar, present, wanted);
         if !body.is_object() {
             body = Value::Object(serde_json::Map::new());
         }
@@ -101,14 +101,13 @@ impl Desk<'_> {
         }
         Ok(Some(Done::Changed))
     }
+}
 
-    /// Returns the body that makes of an event what it was; of somebody else's as far as a guest may.
-    pub(super) fn difference(&self, calendar: &str, present: &Value, wanted: &Value) -> Value {
-        if is_guests(wanted, calendar) && present["privateCopy"] != true {
-            let own = guests_own(fields_of(wanted), calendar);
-            // What of it is told is all that there is to compare with.
-            return patch(present, &with(present, &own));
-        }
-        patch(present, wanted)
+/// Returns the body that makes of an event what it was; of somebody else's as far as a guest may.
+pub(super) fn difference(calendar: &str, present: &Value, wanted: &Value) -> Value {
+    if is_guests(wanted, calendar) && present["privateCopy"] != true {
+        // What of it is told is all that there is to compare with.
+        return patch(present, &with(present, &guests_own(fields_of(wanted), calendar)));
     }
+    patch(present, wanted)
 }

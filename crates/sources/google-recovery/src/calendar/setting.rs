@@ -17,7 +17,8 @@ impl Desk<'_> {
     /// Sets fields of events back: first of series and single events, then of what differs in series.
     pub(super) fn set_back(&self, rows: &[SetRow]) -> Result<Outcome, WriteError> {
         self.task.progress.counted_phase("setting events back", Some(rows.len() as u64));
-        let (differing, whole): (Vec<&SetRow>, Vec<&SetRow>) = rows.iter().partition(|row| row.series.is_some());
+        let (differing, whole): (Vec<&SetRow>, Vec<&SetRow>) =
+            rows.iter().partition(|row| row.series.is_some());
         let mut outcome = self.each(&whole, |row| row.name(), |row| self.set_event(row))?;
         let more = self.each(&differing, |row| row.name(), |row| self.set_event(row))?;
         outcome.changed += more.changed;
@@ -44,7 +45,9 @@ impl Desk<'_> {
             match self.patch_event(&row.calendar, &present, &row.id, body)? {
                 Answer::Done(_) => {}
                 Answer::Refused(reason) => return Ok(Done::Conflict(reason)),
-                Answer::Gone => return Ok(Done::Conflict("it was deleted since the plan was made".to_owned())),
+                Answer::Gone => {
+                    return Ok(Done::Conflict("it was deleted since the plan was made".to_owned()));
+                }
                 Answer::Taken | Answer::Unknown => {
                     // A first attempt whose answer was lost, or somebody was faster.
                     let again = self.event(&row.calendar, &row.id)?.unwrap_or(Value::Null);

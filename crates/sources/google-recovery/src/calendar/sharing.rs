@@ -71,8 +71,8 @@ impl Desk<'_> {
     fn rights(&self, calendar: &str) -> Result<Rights, WriteError> {
         let (mut rights, mut token) = (BTreeMap::new(), None::<String>);
         loop {
-            let mut get = Get::new(&method::RESTORE_ACL_LIST, of_calendar(calendar, "/acl"))
-                .query("maxResults", PAGE);
+            let mut get =
+                Get::new(&method::RESTORE_ACL_LIST, of_calendar(calendar, "/acl")).query("maxResults", PAGE);
             if let Some(token) = &token {
                 get = get.query("pageToken", token);
             }

@@ -19,15 +19,28 @@ impl Desk<'_> {
     pub(super) fn verify_returned(&self, rows: &[ReturnRow]) -> Result<Check, WriteError> {
         self.checked(rows, ReturnRow::name, |row| {
             let calendar = self.calendar_now(&row.calendar);
-            let id = if row.series.is_some() { self.occurrence_now(row) } else { self.id_now(&row.calendar, &row.id) };
+            let id = if row.series.is_some() {
+                self.occurrence_now(row)
+            } else {
+                self.id_now(&row.calendar, &row.id)
+            };
             let (present, wanted) = (self.event(&calendar, &id)?, self.wanted(row)?);
             let is_copy = present.as_ref().is_some_and(|present| present["privateCopy"] == true);
             let guests = calendar == row.calendar && is_guests(&wanted, &calendar) && !is_copy;
-            Ok(difference(present, &wanted, |fields| if guests { guests_own(fields, &calendar) } else { fields }))
+            Ok(difference(
+                present,
+                &wanted,
+                |fields| if guests { guests_own(fields, &calendar) } else { fields },
+            ))
         })
     }
 
-    pub(super) fn verify_copied(&self, from: &str, into: &str, rows: &[ReturnRow]) -> Result<Check, WriteError> {
+    pub(super) fn verify_copied(
+        &self,
+        from: &str,
+        into: &str,
+        rows: &[ReturnRow],
+    ) -> Result<Check, WriteError> {
         let calendar = self.calendar_now(into);
         self.checked(rows, ReturnRow::name, |row| {
             let id = match &row.series {
@@ -43,7 +56,9 @@ impl Desk<'_> {
     /// Asks for each event whether its fields are what they were.
     pub(super) fn verify_set(&self, rows: &[SetRow]) -> Result<Check, WriteError> {
         self.checked(rows, SetRow::name, |row| {
-            let Some(present) = self.event(&row.calendar, &row.id)? else { return Ok(Some("it is gone".to_owned())) };
+            let Some(present) = self.event(&row.calendar, &row.id)? else {
+                return Ok(Some("it is gone".to_owned()));
+            };
             let present = fields_of(&present);
             let other =
                 row.changes.iter().find(|(path, change)| !same(path, &change.wanted, field(&present, path)));

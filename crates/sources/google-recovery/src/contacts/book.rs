@@ -66,7 +66,9 @@ impl Book<'_> {
             for response in answer["responses"].as_array_mut().into_iter().flatten() {
                 let name = response["requestedResourceName"].as_str().map(str::to_owned);
                 let person = response["person"].take();
-                if let Some(name) = name.filter(|_| person.is_object() && person["metadata"]["deleted"] != true) {
+                if let Some(name) =
+                    name.filter(|_| person.is_object() && person["metadata"]["deleted"] != true)
+                {
                     found.insert(name, person);
                 }
             }
@@ -78,7 +80,8 @@ impl Book<'_> {
     /// Reads every contact that the user has.
     pub(super) fn all(&self, mask: &str) -> Result<Vec<Value>, WriteError> {
         self.pages(
-            &Get::new(&method::RESTORE_CONNECTIONS_LIST, "v1/people/me/connections").query("personFields", mask),
+            &Get::new(&method::RESTORE_CONNECTIONS_LIST, "v1/people/me/connections")
+                .query("personFields", mask),
             "connections",
         )
     }

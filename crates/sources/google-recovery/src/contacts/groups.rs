@@ -16,7 +16,8 @@ impl Book<'_> {
     /// Returns the groups that are there: their names by their ids.
     fn groups(&self) -> Result<BTreeMap<String, String>, WriteError> {
         let get = Get::new(&method::RESTORE_CONTACT_GROUPS_LIST, ALL).query("groupFields", "name,groupType");
-        let id = |group: &Value| group["resourceName"].as_str()?.strip_prefix("contactGroups/").map(str::to_owned);
+        let id =
+            |group: &Value| group["resourceName"].as_str()?.strip_prefix("contactGroups/").map(str::to_owned);
         let all = self.pages(&get, "contactGroups")?;
         let named = |group: &Value| Some((id(group)?, group["name"].as_str().unwrap_or_default().to_owned()));
         Ok(all.iter().filter_map(named).collect())
@@ -68,7 +69,8 @@ impl Book<'_> {
             group["clientData"] = row.client_data.clone();
         }
         // A second one of the same name is refused, so that it may be tried again.
-        let change = Change::post(&method::RESTORE_CONTACT_GROUPS_CREATE, ALL, json!({ "contactGroup": group }));
+        let change =
+            Change::post(&method::RESTORE_CONTACT_GROUPS_CREATE, ALL, json!({ "contactGroup": group }));
         self.send_group(&change)
     }
 

@@ -33,7 +33,8 @@ const WRITABLE: [&str; 25] = [
     "userDefined",
 ];
 /// What the service makes of an entry by itself.
-const MADE: [&str; 5] = ["metadata", "formattedType", "canonicalForm", "displayNameLastFirst", "formattedProtocol"];
+const MADE: [&str; 5] =
+    ["metadata", "formattedType", "canonicalForm", "displayNameLastFirst", "formattedProtocol"];
 /// The key of the entry that tells whom a contact was made for.
 const MARK: &str = "unwipe";
 /// What the path of a membership begins with; the group's id follows.
@@ -126,7 +127,8 @@ pub(super) fn photo_of(person: &Value) -> Option<&str> {
 
 /// Returns what people call a contact.
 pub(super) fn name_of(person: &Value) -> Option<String> {
-    let name = person["names"][0]["displayName"].as_str().or_else(|| person["emailAddresses"][0]["value"].as_str());
+    let name =
+        person["names"][0]["displayName"].as_str().or_else(|| person["emailAddresses"][0]["value"].as_str());
     name.map(str::to_owned)
 }
 

@@ -64,7 +64,8 @@ impl Book<'_> {
 
     /// Tells whether a contact has the photo already: an earlier run gave it and could not write that down.
     fn has_photo(&self, person: &Value, id: &str) -> Result<bool, WriteError> {
-        let found = photo_of(person).and_then(|url| self.reading().get_open(&method::CONTACT_PHOTO, url, PHOTO_BYTES_MAX));
+        let found = photo_of(person)
+            .and_then(|url| self.reading().get_open(&method::CONTACT_PHOTO, url, PHOTO_BYTES_MAX));
         Ok(match found {
             Some(Ok(bytes)) => bytes == self.photo(id)?,
             Some(Err(_)) | None => false,

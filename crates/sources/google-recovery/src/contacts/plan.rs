@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use connect::{fidelity::Way, plan::Action};
 use google_api::method;
 use serde_json::Value;
-use source_google::contacts::{GROUP_PREFIX, OTHER_PREFIX, PERSON_PREFIX, PHOTO_PREFIX, PersonAttributes, PhotoAttributes};
+use source_google::contacts::{
+    GROUP_PREFIX, OTHER_PREFIX, PERSON_PREFIX, PHOTO_PREFIX, PersonAttributes, PhotoAttributes,
+};
 
 use super::{
     create::MADE_MAX,
@@ -117,8 +119,12 @@ impl Planning<'_, '_, '_> {
         }
         let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
         let name = |group: &Value| group["name"].as_str().unwrap_or_default().to_owned();
-        let mut row =
-            GroupRow { id: id.to_owned(), name: name(&before), client_data: before["clientData"].clone(), expected: None };
+        let mut row = GroupRow {
+            id: id.to_owned(),
+            name: name(&before),
+            client_data: before["clientData"].clone(),
+            expected: None,
+        };
         match (after, now) {
             (None, None) => self.rows.groups.push(row),
             (None, Some(_)) => self.planner.unchanged(),
@@ -155,7 +161,8 @@ impl Planning<'_, '_, '_> {
             (Some(_), None) => self.conflict(key, "it was deleted after the window".to_owned()),
             (Some(after), Some(now)) => {
                 let later: Vec<Fields> = self.later(key)?.iter().map(fields_of).collect();
-                let undo = undo(&fields_of(&before), &fields_of(&after), &later, &fields_of(&now), plainly_same);
+                let undo =
+                    undo(&fields_of(&before), &fields_of(&after), &later, &fields_of(&now), plainly_same);
                 if !undo.kept.is_empty() {
                     let reason = format!("this was changed again after the window: {}", undo.kept.join(", "));
                     self.conflict(key, reason);
@@ -165,7 +172,12 @@ impl Planning<'_, '_, '_> {
                 if !undo.set.is_empty() {
                     let resource = now["resourceName"].as_str().unwrap_or_default().to_owned();
                     let name = name_of(&before);
-                    self.rows.updated.push(UpdateRow { id: id.to_owned(), resource, changes: undo.set, name });
+                    self.rows.updated.push(UpdateRow {
+                        id: id.to_owned(),
+                        resource,
+                        changes: undo.set,
+                        name,
+                    });
                 }
             }
         }
@@ -176,7 +188,8 @@ impl Planning<'_, '_, '_> {
     fn make(&mut self, id: &str, person: &Value) -> Result<(), PlanningError> {
         self.rows.created.push(CreateRow { id: id.to_owned(), name: name_of(person) });
         let photo = format!("{PHOTO_PREFIX}{id}");
-        let version = self.planner.past.version(&self.request.stream, &photo, self.request.window.before.0)?;
+        let version =
+            self.planner.past.version(&self.request.stream, &photo, self.request.window.before.0)?;
         if version.is_some_and(|version| version.has_content) {
             let mark = match self.request.destination {
                 Destination::InPlace => id.to_owned(),
@@ -189,7 +202,8 @@ impl Planning<'_, '_, '_> {
 
     fn decide_photo(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let (past, stream, window) = (self.planner.past, &self.request.stream, self.request.window);
-        let Some(was) = past.version(stream, key, window.before.0)?.filter(|version| version.has_content) else {
+        let Some(was) = past.version(stream, key, window.before.0)?.filter(|version| version.has_content)
+        else {
             return Ok(());
         };
         let person = format!("{PERSON_PREFIX}{id}");
@@ -197,7 +211,8 @@ impl Planning<'_, '_, '_> {
         let owner = PersonAttributes::of_text(&now.item.item.attributes).unwrap_or_default();
         let hash = |at: u64| -> Result<Option<String>, PlanningError> {
             let version = past.version(stream, key, at)?;
-            Ok(version.and_then(|version| Some(PhotoAttributes::of_text(&version.item.item.attributes)?.hash)))
+            Ok(version
+                .and_then(|version| Some(PhotoAttributes::of_text(&version.item.item.attributes)?.hash)))
         };
         let before = PhotoAttributes::of_text(&was.item.item.attributes).map(|photo| photo.hash);
         let (after, now) = (hash(window.after.0)?, hash(window.now)?);
@@ -207,7 +222,12 @@ impl Planning<'_, '_, '_> {
             self.conflict(key, "it got another photo after the window".to_owned());
         } else {
             let (id, mark) = (id.to_owned(), id.to_owned());
-            self.rows.photos.push(PhotoRow { id, mark, resource: Some(owner.resource), expected: owner.photo });
+            self.rows.photos.push(PhotoRow {
+                id,
+                mark,
+                resource: Some(owner.resource),
+                expected: owner.photo,
+            });
         }
         Ok(())
     }
@@ -245,7 +265,9 @@ impl Planning<'_, '_, '_> {
             })?;
         }
         for (key, at) in keys {
-            let Some(id) = key.strip_prefix(GROUP_PREFIX).filter(|id| !names.contains_key(*id)) else { continue };
+            let Some(id) = key.strip_prefix(GROUP_PREFIX).filter(|id| !names.contains_key(*id)) else {
+                continue;
+            };
             let group = self.document(&key, at)?.unwrap_or_default();
             names.insert(id.to_owned(), group["name"].as_str().unwrap_or(id).to_owned());
         }
@@ -291,10 +313,14 @@ impl Planning<'_, '_, '_> {
             action: Action::Revert,
             name: "contact-fields",
             rows: &rows.updated,
-            details: StepDetails::Contacts(ContactsStep::Update { user: user.clone(), group_names: some_names }),
+            details: StepDetails::Contacts(ContactsStep::Update {
+                user: user.clone(),
+                group_names: some_names,
+            }),
             promise: (CONTACT, Way::InPlace),
         })?;
-        let create = ContactsStep::Create { user: user.clone(), from, stream: stream.clone(), at, group_names };
+        let create =
+            ContactsStep::Create { user: user.clone(), from, stream: stream.clone(), at, group_names };
         planner.step(NewStep {
             title: format!("make {} contacts again", rows.created.len()),
             target,

@@ -130,7 +130,9 @@ impl StepWork for ContactsStep {
         match self {
             Self::Groups { .. } => book.make_groups(&task.rows()?),
             Self::Update { group_names, .. } => book.update(group_names, &task.rows()?),
-            Self::Create { from, group_names, .. } => book.create(from.as_deref(), group_names, &task.rows()?),
+            Self::Create { from, group_names, .. } => {
+                book.create(from.as_deref(), group_names, &task.rows()?)
+            }
             Self::Photos { .. } => book.set_photos(&task.rows()?),
         }
     }

@@ -63,13 +63,16 @@ impl Book<'_> {
         }
         let mut fields = fields_of(person);
         fields.extend(wanted.clone());
-        let mut names: Vec<&str> =
-            wanted.keys().map(|path| if path.starts_with(MEMBERSHIPS) { "memberships" } else { path }).collect();
+        let mut names: Vec<&str> = wanted
+            .keys()
+            .map(|path| if path.starts_with(MEMBERSHIPS) { "memberships" } else { path })
+            .collect();
         names.dedup();
         // What marks it stays with it.
         let mark = super::person::mark_of(person);
         let whole = body(&fields, mark);
-        let mut body = json!({ "etag": person["etag"], "metadata": { "sources": person["metadata"]["sources"] } });
+        let mut body =
+            json!({ "etag": person["etag"], "metadata": { "sources": person["metadata"]["sources"] } });
         for name in &names {
             body[*name] = whole.get(*name).cloned().unwrap_or_else(|| json!([]));
         }
@@ -85,7 +88,9 @@ impl Book<'_> {
                 // A first attempt whose answer was lost, or somebody was faster.
                 let again = self.people(&[row.resource.as_str()])?.pop().flatten().unwrap_or_default();
                 let is_done = still_to_do(changes, &fields_of(&again), plainly_same).0.is_empty();
-                (!is_done).then(|| "Google does not take it, or it was changed while the plan was applied".to_owned())
+                (!is_done).then(|| {
+                    "Google does not take it, or it was changed while the plan was applied".to_owned()
+                })
             }
         })
     }

@@ -16,9 +16,15 @@ pub(super) fn decide(before: &str, after: Option<&str>, later: &[String], now: O
     match (after, now) {
         (_, Some(now)) if now == before => Decision::Unchanged,
         (None, None) if later.is_empty() => Decision::Join,
-        (None, None) => Decision::Conflict("somebody brought it back after the window, and took it away again".to_owned()),
-        (None, Some(_)) => Decision::Conflict("somebody brought it back after the window, in another role".to_owned()),
-        (Some(_), None) => Decision::Conflict("somebody took it out of the group after the window".to_owned()),
+        (None, None) => {
+            Decision::Conflict("somebody brought it back after the window, and took it away again".to_owned())
+        }
+        (None, Some(_)) => {
+            Decision::Conflict("somebody brought it back after the window, in another role".to_owned())
+        }
+        (Some(_), None) => {
+            Decision::Conflict("somebody took it out of the group after the window".to_owned())
+        }
         (Some(after), Some(_)) if after == before || later.iter().any(|role| role != after) => {
             Decision::Conflict("its role was changed after the window".to_owned())
         }

@@ -39,8 +39,11 @@ impl Planner<'_> {
             return Ok(());
         }
         let mut planning = Planning { request, planner: self, admin, rows: Rows::default() };
-        let changed =
-            planning.planner.past.changed(&request.stream, request.window.before.0, request.window.after.0)?;
+        let changed = planning.planner.past.changed(
+            &request.stream,
+            request.window.before.0,
+            request.window.after.0,
+        )?;
         for key in &changed {
             planning.take(key)?;
         }
@@ -134,7 +137,7 @@ impl Planning<'_, '_, '_> {
                     self.conflict(key, reason);
                 }
                 if !undo.set.is_empty() {
-                    row.email = now["email"].as_str().unwrap_or_default().to_owned();
+                    now["email"].as_str().unwrap_or_default().clone_into(&mut row.email);
                     row.changes = undo.set;
                     self.rows.described.push(row);
                 }
@@ -247,14 +250,30 @@ impl Planning<'_, '_, '_> {
 
     fn finish(mut self) -> Result<(), PlanningError> {
         self.count_calls();
-        let (rows, target, admin) = (std::mem::take(&mut self.rows), &self.request.account, self.admin.to_owned());
+        let (rows, target, admin) =
+            (std::mem::take(&mut self.rows), &self.request.account, self.admin.to_owned());
         let planner = &mut *self.planner;
         if !rows.made.is_empty() {
-            planner.note("groups that are made again get new ids: what was shared with the old ones is not theirs".to_owned());
+            planner.note(
+                "groups that are made again get new ids: what was shared with the old ones is not theirs"
+                    .to_owned(),
+            );
         }
         let steps = [
-            ("make", &rows.made, Action::Create, Way::MadeAnew, MembershipStep::Make { admin: admin.clone() }),
-            ("describe", &rows.described, Action::Redefine, Way::InPlace, MembershipStep::Describe { admin: admin.clone() }),
+            (
+                "make",
+                &rows.made,
+                Action::Create,
+                Way::MadeAnew,
+                MembershipStep::Make { admin: admin.clone() },
+            ),
+            (
+                "describe",
+                &rows.described,
+                Action::Redefine,
+                Way::InPlace,
+                MembershipStep::Describe { admin: admin.clone() },
+            ),
         ];
         for (verb, rows, action, way, step) in steps {
             let names: Vec<&str> = rows.iter().map(|row| row.email.as_str()).take(5).collect();
@@ -269,8 +288,20 @@ impl Planning<'_, '_, '_> {
             })?;
         }
         let steps = [
-            ("bring", "back into their groups", &rows.joined, Action::Insert, MembershipStep::Join { admin: admin.clone() }),
-            ("give", "their roles in groups back", &rows.roles, Action::Revert, MembershipStep::Role { admin }),
+            (
+                "bring",
+                "back into their groups",
+                &rows.joined,
+                Action::Insert,
+                MembershipStep::Join { admin: admin.clone() },
+            ),
+            (
+                "give",
+                "their roles in groups back",
+                &rows.roles,
+                Action::Revert,
+                MembershipStep::Role { admin },
+            ),
         ];
         for (verb, where_to, rows, action, step) in steps {
             planner.step(NewStep {
@@ -288,7 +319,8 @@ impl Planning<'_, '_, '_> {
 
     fn count_calls(&mut self) {
         let rows = &self.rows;
-        let groups = |rows: &[MemberRow]| rows.iter().map(|row| &row.group).collect::<BTreeSet<_>>().len() as u64;
+        let groups =
+            |rows: &[MemberRow]| rows.iter().map(|row| &row.group).collect::<BTreeSet<_>>().len() as u64;
         let (joined, roles) = (rows.joined.len() as u64, rows.roles.len() as u64);
         let lists = 2 * (groups(&rows.joined) + groups(&rows.roles)) + joined / PAGE;
         let (made, described) = (rows.made.len() as u64, rows.described.len() as u64);

@@ -16,6 +16,9 @@ pub(crate) fn promises() -> Vec<Fidelity> {
         Fidelity::new(GROUP, Way::MadeAnew)
             .exact(&["address", "name", "description", "members and their roles"])
             .lost("id", "Google gives a new one; rights that were given to the old one are not the new one's")
-            .lost("settings, archive and further addresses", "the directory does not hold them, or no call here writes them"),
+            .lost(
+                "settings, archive and further addresses",
+                "the directory does not hold them, or no call here writes them",
+            ),
     ]
 }

@@ -88,7 +88,8 @@ impl MemberRow {
 
 impl MembershipStep {
     fn groups<'t>(&'t self, task: &'t Task<'t>) -> Groups<'t> {
-        let (Self::Make { admin } | Self::Describe { admin } | Self::Join { admin } | Self::Role { admin }) = self;
+        let (Self::Make { admin } | Self::Describe { admin } | Self::Join { admin } | Self::Role { admin }) =
+            self;
         Groups { task, admin }
     }
 }

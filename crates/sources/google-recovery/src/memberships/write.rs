@@ -87,7 +87,9 @@ impl Groups<'_> {
                     self.note_group(row, &group)?;
                     outcome.unchanged += 1;
                 }
-                Some(_) => outcome.conflicts.push((row.email.clone(), "somebody made a group of this address".to_owned())),
+                Some(_) => outcome
+                    .conflicts
+                    .push((row.email.clone(), "somebody made a group of this address".to_owned())),
                 None => match self.make_one(row)? {
                     Some(reason) => outcome.conflicts.push((row.email.clone(), reason)),
                     None => outcome.changed += 1,
@@ -142,7 +144,9 @@ impl Groups<'_> {
         let mut outcome = Outcome::default();
         for row in rows {
             let Some(group) = self.group(&row.id)? else {
-                outcome.conflicts.push((row.email.clone(), "it was deleted since the plan was made".to_owned()));
+                outcome
+                    .conflicts
+                    .push((row.email.clone(), "it was deleted since the plan was made".to_owned()));
                 continue;
             };
             let (wanted, kept) = still_to_do(&row.changes, &fields_of(&group), plainly_same);
@@ -243,7 +247,9 @@ impl Groups<'_> {
         for row in rows {
             let difference = match self.group(&self.id_now(&row.id))? {
                 None => Some("it is not there".to_owned()),
-                Some(group) if group["name"] == row.name.as_str() && group["email"] == row.email.as_str() => None,
+                Some(group) if group["name"] == row.name.as_str() && group["email"] == row.email.as_str() => {
+                    None
+                }
                 Some(_) => Some("it is called otherwise".to_owned()),
             };
             note(&mut check, &row.email, difference);
@@ -270,9 +276,11 @@ impl Groups<'_> {
             if !lists.contains_key(row.group.as_str()) {
                 lists.insert(&row.group, self.members(&self.id_now(&row.group))?);
             }
-            let role = lists[row.group.as_str()].as_ref().and_then(|members| members.get(&row.key().to_lowercase()));
-            let difference = (role != Some(&row.wanted))
-                .then(|| format!("it is {} and not {}", role.map_or("no member", String::as_str), row.wanted));
+            let role =
+                lists[row.group.as_str()].as_ref().and_then(|members| members.get(&row.key().to_lowercase()));
+            let difference = (role != Some(&row.wanted)).then(|| {
+                format!("it is {} and not {}", role.map_or("no member", String::as_str), row.wanted)
+            });
             note(&mut check, &row.name(), difference);
         }
         Ok(check)

@@ -95,7 +95,13 @@ fn plan(stage: &mut Stage, before: u64, after: u64, now: u64) -> (Plan, PlanFold
     plan_with(stage, before, after, now, &settings)
 }
 
-fn plan_with(stage: &mut Stage, before: u64, after: u64, now: u64, settings: &ApiSettings) -> (Plan, PlanFolder) {
+fn plan_with(
+    stage: &mut Stage,
+    before: u64,
+    after: u64,
+    now: u64,
+    settings: &ApiSettings,
+) -> (Plan, PlanFolder) {
     let request = request(stage, before, after, now);
     stage.plan_with(settings, |planner| planner.calendar(&request))
 }
@@ -171,7 +177,8 @@ fn fields_go_back_and_what_the_owner_did_since_stays() {
     let before = own(&stage);
     let path = |id: &str| event_path(&stage.user, id);
     for id in &ids[..4] {
-        let changed = json!({ "summary": "PWNED", "location": "nowhere", "attendees": [], "description": "x" });
+        let changed =
+            json!({ "summary": "PWNED", "location": "nowhere", "attendees": [], "description": "x" });
         act(&stage, "PATCH", &path(id), &changed);
     }
     act(&stage, "DELETE", &path(&ids[4]), &Value::Null);
@@ -182,7 +189,12 @@ fn fields_go_back_and_what_the_owner_did_since_stays() {
     // The owner goes on: another place, a title of their own, one thrown away, one brought back.
     act(&stage, "PATCH", &path(&again), &json!({ "location": "Room 7" }));
     act(&stage, "PATCH", &path(&kept), &json!({ "colorId": "3" }));
-    act(&stage, "PATCH", &path(&ids[5]), &json!({ "status": "confirmed", "summary": "Brought back by hand" }));
+    act(
+        &stage,
+        "PATCH",
+        &path(&ids[5]),
+        &json!({ "status": "confirmed", "summary": "Brought back by hand" }),
+    );
     let now = stage.capture();
     let (plan, folder) = plan(&mut stage, 1, after, now);
     let path = |id: &str| event_path(&stage.user, id);
@@ -214,8 +226,12 @@ fn occurrences_of_a_series_come_back_one_by_one() {
         &format!("calendars/{}/events/{id}/instances?maxResults=12&showDeleted=true", stage.user),
         &Value::Null,
     );
-    let instances: Vec<String> =
-        instances["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    let instances: Vec<String> = instances["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect();
     let path = |id: &str| event_path(&stage.user, id);
     // Plain ones: one cancelled, one changed. Differing ones: the moved one cancelled, the cancelled one revived.
     act(&stage, "DELETE", &path(&instances[8]), &Value::Null);
@@ -263,12 +279,18 @@ fn a_deleted_calendar_is_made_again_with_its_events_and_rights() {
     let found = events(&stage, &stage.user, &made);
     assert_eq!(found.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     let rules = act(&stage, "GET", &acl(&made), &Value::Null);
-    let roles: Vec<&str> = rules["items"].as_array().unwrap().iter().map(|rule| rule["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> =
+        rules["items"].as_array().unwrap().iter().map(|rule| rule["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["owner", "reader"]);
     let again = stage.apply(&plan, &folder);
-    assert_eq!((again.counts.inserted, again.counts.objects, again.counts.conflicts), (0, 0, 0), "{again:#?}");
+    assert_eq!(
+        (again.counts.inserted, again.counts.objects, again.counts.conflicts),
+        (0, 0, 0),
+        "{again:#?}"
+    );
     let list = act(&stage, "GET", "users/me/calendarList", &Value::Null);
-    let named = list["items"].as_array().unwrap().iter().filter(|entry| entry["summary"] == "Side projects").count();
+    let named =
+        list["items"].as_array().unwrap().iter().filter(|entry| entry["summary"] == "Side projects").count();
     assert_eq!(named, 1, "there is one of it");
     stage.domain.running.with_tenant(|tenant| assert!(tenant.calendar_mails().is_empty()));
 }
@@ -305,7 +327,12 @@ fn rights_are_never_wider_than_they_were_nor_than_somebody_made_them_since() {
     act(&stage, "DELETE", &format!("calendars/{calendar}/acl/user:{}", escape(&other)), &Value::Null);
     give(&stage, &users[3], "owner");
     give(&stage, "evil@outside.example", "reader");
-    act(&stage, "PATCH", &format!("calendars/{calendar}/acl/domain:acme.test?sendNotifications=false"), &json!({ "role": "none" }));
+    act(
+        &stage,
+        "PATCH",
+        &format!("calendars/{calendar}/acl/domain:acme.test?sendNotifications=false"),
+        &json!({ "role": "none" }),
+    );
     stage.domain.clock.advance_micros(2 * 3600 * 1_000_000);
     let after = stage.capture();
     let (plan, folder) = plan(&mut stage, earlier, after, after);
@@ -374,13 +401,21 @@ fn events_come_to_another_user_once_and_nobody_is_invited() {
     assert_eq!((again.counts.inserted, again.counts.objects), (0, 0), "{again:#?}");
     let list = call(&stage, &other, "GET", "users/me/calendarList", &Value::Null);
     let origin = format!("From {}", stage.user);
-    let made: Vec<&Value> =
-        list["items"].as_array().unwrap().iter().filter(|entry| entry["summary"] == origin.as_str()).collect();
+    let made: Vec<&Value> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["summary"] == origin.as_str())
+        .collect();
     assert_eq!(made.len(), 1);
     let found = events(&stage, &other, made[0]["id"].as_str().unwrap());
     assert_eq!(found.len() as u64, plan.counts.inserted);
     assert!(found.values().all(|event| event["attendees"].is_null()));
-    assert!(found.values().any(|event| event["description"].as_str().is_some_and(|text| text.contains("Guest: "))));
+    assert!(
+        found
+            .values()
+            .any(|event| event["description"].as_str().is_some_and(|text| text.contains("Guest: ")))
+    );
     assert_same(&events(&stage, &other, &other), &theirs);
     assert_same(&own(&stage), &was);
     stage.domain.running.with_tenant(|tenant| assert!(tenant.calendar_mails().is_empty()));

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
 mod calendar;
+mod contacts;
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
 mod history;
 mod mail;
+mod memberships;
 mod stage;

@@ -95,7 +95,10 @@ pub(crate) fn plan_account(
     let mut planner = Planner::new(stored, folder, &settings, domain.config.threads as u32);
     let planned = match account.part {
         Part::Gmail => planner.mail(&request),
-        Part::Directory | Part::Drive | Part::Calendar | Part::Contacts | Part::Audit => {
+        Part::Calendar => planner.calendar(&request),
+        Part::Contacts => planner.contacts(&request),
+        Part::Directory => planner.memberships(&request, &domain.config.admin),
+        Part::Drive | Part::Audit => {
             return Err(Failure::new(Exit::Usage, "this part of a domain is not brought back yet"));
         }
     };
@@ -117,7 +120,9 @@ fn look_again(
 ) -> Result<(), Failure> {
     let mut config = domain.config.clone();
     config.parts = vec![account.part];
-    config.users = vec![account.account.clone()];
+    if account.part != Part::Directory {
+        config.users = vec![account.account.clone()];
+    }
     let secrets = Secrets::new(installation.home(), &environment);
     let mut reader = config.reader(context, &secrets, true)?;
     match installation.capture(&domain.name, &mut reader, &environment, &Stop::default()) {
