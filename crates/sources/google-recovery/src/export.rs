@@ -1,8 +1,13 @@
-//! Writing mail to files that any program reads: one mbox, or a file for each message.
+//! Writing what is stored to files that any program reads: mail as one mbox or a file for each message, calendars as
+//! iCalendar, contacts as vCard.
 //!
-//! Beside them stands `messages.jsonl`, which has what the formats have no place for: labels, threads, ids.
+//! Beside them stands a list with a line for each thing, which has what the formats have no place for.
 
+mod calendars;
+mod contacts;
+mod lines;
 mod mbox;
+mod zone;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +26,10 @@ use serde::Serialize;
 use source_google::gmail::{MESSAGE_PREFIX, MessageAttributes};
 
 use self::mbox::Mbox;
+pub use self::{
+    calendars::{CalendarSelection, ExportedCalendars, export_calendars},
+    contacts::{ContactSelection, ExportedContacts, export_contacts},
+};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +62,14 @@ pub struct ExportedMail {
     pub bytes: u64,
 }
 
-/// Why mail was not written.
+/// Why something was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The vault does not give a message.
-    #[error("a message cannot be read from the vault")]
+    /// The vault does not give an item.
+    #[error("an item cannot be read from the vault")]
     Stored(#[from] StoredError),
 }
 

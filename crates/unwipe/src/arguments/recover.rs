@@ -116,4 +116,8 @@ pub(crate) enum ExportFormat {
     Mbox,
     /// A file for each message of a mailbox, byte for byte
     Eml,
+    /// A file for each of a user's calendars (iCalendar)
+    Ics,
+    /// One file with all contacts of a user (vCard 3.0)
+    Vcard,
 }

@@ -38,8 +38,8 @@ pub(crate) fn run(context: &Context, options: &Export) -> Result<Exit, Failure> 
     let cluster = StoredCluster::open(context, &installation, &name, stored)?;
     empty_folder(&options.to)?;
     let files = match options.format {
-        ExportFormat::Mbox | ExportFormat::Eml => {
-            return Err(Failure::new(Exit::Usage, "only mail is written as mbox or eml")
+        ExportFormat::Mbox | ExportFormat::Eml | ExportFormat::Ics | ExportFormat::Vcard => {
+            return Err(Failure::new(Exit::Usage, "only a domain is written in this format")
                 .hint("--format csv, sql or wal"));
         }
         ExportFormat::Wal => wal(&cluster, moment, options)?,

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use catalog::Catalog;
 use connect::StoredItems as _;
-use google_recovery::export::{MailFormat, MailSelection, export_mail};
+use google_recovery::export::{
+    CalendarSelection, ContactSelection, ExportError, MailFormat, MailSelection, export_calendars,
+    export_contacts, export_mail,
+};
 use model::StreamName;
 use serde::Serialize;
-use source_google::{RecordAttributes, gmail::LABEL_PREFIX};
+use source_google::{Part, RecordAttributes, gmail::LABEL_PREFIX};
 
 use super::{PAGE_ROWS, StoredAccount};
 use crate::{
@@ -32,17 +35,113 @@ struct Exported {
     unread_keys: Vec<String>,
 }
 
-/// Writes a mailbox as it was into files.
+#[derive(Serialize)]
+struct ExportedThings<T> {
+    source: String,
+    account: String,
+    folder: String,
+    commit: u64,
+    #[serde(flatten)]
+    written: T,
+    unread_keys: Vec<String>,
+}
+
+/// Writes an account's things of one kind as they were into files.
 pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export) -> Result<Exit, Failure> {
-    let mailbox = StoredAccount::of(domain, &options.what)?;
-    let format = match options.format {
-        ExportFormat::Mbox => MailFormat::Mbox,
-        ExportFormat::Eml => MailFormat::Eml,
-        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal => {
-            return Err(Failure::new(Exit::Usage, "mail is written as mbox or eml")
-                .hint("--format mbox, or --format eml"));
+    let account = StoredAccount::of(domain, &options.what)?;
+    let refused =
+        |what: &str, hint: &str| Err(Failure::new(Exit::Usage, what.to_owned()).hint(hint.to_owned()));
+    match (account.part, options.format) {
+        (Part::Gmail, ExportFormat::Mbox) => {
+            export_mailbox(context, domain, options, account, MailFormat::Mbox)
         }
+        (Part::Gmail, ExportFormat::Eml) => {
+            export_mailbox(context, domain, options, account, MailFormat::Eml)
+        }
+        (Part::Calendar, ExportFormat::Ics) => export_calendar(context, domain, options, account),
+        (Part::Contacts, ExportFormat::Vcard) => export_people(context, domain, options, account),
+        (Part::Gmail, _) => refused("mail is written as mbox or eml", "--format mbox, or --format eml"),
+        (Part::Calendar, _) => refused("calendars are written as iCalendar", "--format ics"),
+        (Part::Contacts, _) => refused("contacts are written as vCard", "--format vcard"),
+        (Part::Directory | Part::Drive | Part::Audit, _) => refused(
+            "this part of a domain has no format of its own",
+            "unwipe show SOURCE/STREAM --item KEY --out FILE",
+        ),
+    }
+}
+
+fn export_calendar(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    account: StoredAccount,
+) -> Result<Exit, Failure> {
+    let StoredAccount { account, stream, .. } = account;
+    let selection = CalendarSelection { account, stream, at: domain.at };
+    let written = export_calendars(&domain.stored, &selection, &options.to, &*context.progress());
+    let written = written.map_err(|error| not_written("the calendars were not written", error))?;
+    let told = format!("{} calendars, {} events", count(written.calendars), count(written.events));
+    finish(context, domain, options, (selection.account, &selection.stream), &told, written)
+}
+
+fn export_people(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    account: StoredAccount,
+) -> Result<Exit, Failure> {
+    let StoredAccount { account, stream, .. } = account;
+    let selection = ContactSelection { account, stream, at: domain.at };
+    let written = export_contacts(&domain.stored, &selection, &options.to, &*context.progress());
+    let written = written.map_err(|error| not_written("the contacts were not written", error))?;
+    let told = format!("{} contacts, {} photos", count(written.contacts), count(written.photos));
+    finish(context, domain, options, (selection.account, &selection.stream), &told, written)
+}
+
+fn not_written(what: &str, error: ExportError) -> Failure {
+    Failure::because(Exit::Failed, what.to_owned(), error)
+}
+
+/// Tells what was written, and what was not there to be written.
+fn finish<T: Serialize>(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    (account, stream): (String, &StreamName),
+    told: &str,
+    written: T,
+) -> Result<Exit, Failure> {
+    let unread_keys = domain
+        .stored
+        .unread(stream, domain.at, UNREAD_SHOWN_MAX)
+        .map_err(|error| failed(error, "what could not be read is not known"))?;
+    let exported = ExportedThings {
+        source: domain.name.to_string(),
+        account,
+        folder: options.to.display().to_string(),
+        commit: domain.at,
+        written,
+        unread_keys,
     };
+    context.output.result(&exported, || {
+        let mut text = format!("{}: {told} in {}\n", exported.account, exported.folder);
+        text.extend(exported.unread_keys.iter().map(|key| not_there(key)));
+        text
+    })?;
+    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+fn not_there(key: &str) -> String {
+    format!("not there {}: it could not be read when it was captured\n", printable(key))
+}
+
+fn export_mailbox(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    mailbox: StoredAccount,
+    format: MailFormat,
+) -> Result<Exit, Failure> {
     let selection = MailSelection {
         label_names: label_names(&domain.stored.catalog(), &mailbox.stream, domain.at)?,
         mailbox: mailbox.account,
@@ -74,10 +173,7 @@ pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export)
             exported.folder
         );
         for key in &exported.unread_keys {
-            text.push_str(&format!(
-                "not there {}: it could not be read when it was captured\n",
-                printable(key)
-            ));
+            text.push_str(&not_there(key));
         }
         text
     })?;
