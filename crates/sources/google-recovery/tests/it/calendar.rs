@@ -459,3 +459,83 @@ fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
     let stated_s = plan.duration_s.unwrap() as f64;
     assert!((took_s / stated_s - 1.0).abs() < 0.15, "stated {stated_s} s, took {took_s} s");
 }
+
+/// Numbers from a seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+const CHANGED: [&str; 4] = ["summary", "location", "description", "colorId"];
+
+/// Changes or deletes some of the user's events, as chance has it.
+fn disturb(stage: &Stage, ids: &[String], chance: &mut Chance, word: &str) {
+    for _ in 0..10 {
+        let id = &ids[chance.below(ids.len())];
+        let path = event_path(&stage.user, id);
+        let is_there = act(stage, "GET", &path, &Value::Null)["status"] != "cancelled";
+        match chance.below(5) {
+            0 if is_there => drop(act(stage, "DELETE", &path, &Value::Null)),
+            _ if is_there => {
+                let name = CHANGED[chance.below(CHANGED.len())];
+                let number = chance.below(9) + 1;
+                let value = if name == "colorId" { number.to_string() } else { format!("{word} {number}") };
+                act(stage, "PATCH", &path, &json!({ name: value }));
+            }
+            1 => drop(act(stage, "PATCH", &path, &json!({ "status": "confirmed" }))),
+            _ => {}
+        }
+    }
+}
+
+/// What must come of an event, said once more and as simply as can be.
+fn expected(before: Option<&Value>, after: Option<&Value>, now: Option<&Value>) -> Option<Value> {
+    let (Some(before), Some(now)) = (before, now) else {
+        // What was deleted within the window comes back; what was deleted later, or never was, does not.
+        return if after.is_none() { before.or(now).cloned() } else { now.cloned() };
+    };
+    let Some(after) = after else { return Some(now.clone()) };
+    let mut event = now.clone();
+    for name in CHANGED {
+        if before[name] != after[name] && after[name] == now[name] {
+            event[name] = before[name].clone();
+        }
+    }
+    event.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    Some(event)
+}
+
+#[test]
+fn whatever_an_agent_and_its_owner_do_exactly_the_agents_part_is_undone() {
+    let mut stage = stage();
+    let ids = single(&stage)[..8].to_vec();
+    for seed in 1..=8 {
+        let mut chance = Chance(seed * 7919);
+        let (earlier, before) = (stage.capture(), own(&stage));
+        disturb(&stage, &ids, &mut chance, "agent");
+        let (until, after) = (stage.capture(), own(&stage));
+        disturb(&stage, &ids, &mut chance, "owner");
+        let (latest, now) = (stage.capture(), own(&stage));
+        let (plan, folder) = plan(&mut stage, earlier, until, latest);
+        stage.domain.running.with_tenant(|tenant| {
+            tenant.fault(Fault::new("calendar.events.patch", When::Rate(0.2), Effect::Lost));
+            tenant.fault(Fault::new("calendar.events.*", When::Rate(0.1), Effect::Backend(503)));
+        });
+        while stage.try_apply(&plan, &folder, ApplyMode::Lasting).is_err() {}
+        stage.domain.running.with_tenant(Tenant::lift_faults);
+        let report = stage.apply(&plan, &folder);
+        assert_eq!((report.counts.inserted, report.counts.reverted), (0, 0), "seed {seed}: {report:#?}");
+        let found = own(&stage);
+        for id in &ids {
+            let wanted = expected(before.get(id), after.get(id), now.get(id));
+            assert_eq!(found.get(id), wanted.as_ref(), "seed {seed}: {id}");
+        }
+        stage.assert_verified(&plan, &folder);
+    }
+}
