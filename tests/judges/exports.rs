@@ -62,6 +62,17 @@ fn judge(kind: &str, folder: &std::path::Path) -> String {
     said
 }
 
+/// A judge that finds nothing wrong with what is wrong would be none.
+fn assert_found(kind: &str, folder: &std::path::Path, ends_with: &str, right: &str, wrong: &str) {
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    for path in files.filter(|path| path.to_str().unwrap().ends_with(ends_with)) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen(right, wrong, 1)).unwrap();
+    }
+    let judgement = python("exports.py", &[kind, folder.to_str().unwrap()]);
+    assert!(!judgement.status.success(), "{wrong:?} in place of {right:?} is not found");
+}
+
 #[test]
 fn a_parser_of_others_finds_every_event_of_every_calendar() {
     let Captured { user, history, folder } = captured(Part::Calendar);
@@ -71,6 +82,7 @@ fn a_parser_of_others_finds_every_event_of_every_calendar() {
     assert!(written.calendars >= 2 && written.events > 40, "{written:?}");
     let said = judge("calendars", &folder);
     assert!(said.contains(" 0 problems"), "{said}");
+    assert_found("calendars", &folder, ".ics", "\r\nSUMMARY:", "\r\nSUMMARY:x");
 }
 
 #[test]
@@ -82,4 +94,5 @@ fn a_parser_of_others_finds_every_contact_with_photos_and_groups() {
     assert!(written.contacts >= 30 && written.photos > 3, "{written:?}");
     let said = judge("contacts", &folder);
     assert!(said.contains(&format!("({}, {}), 0 problems", written.contacts, written.photos)), "{said}");
+    assert_found("contacts", &folder, ".vcf", "\r\nN:", "\r\nN:x");
 }

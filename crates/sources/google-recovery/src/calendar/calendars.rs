@@ -47,7 +47,9 @@ impl Desk<'_> {
                 continue;
             }
             if let Some(id) = self.find_made(known, share, row, &list)? {
-                self.note(CALENDAR, row.id.clone(), &id, "")?;
+                if !self.is_rehearsal() {
+                    self.note(CALENDAR, row.id.clone(), &id, "")?;
+                }
                 outcome.unchanged += 1;
                 continue;
             }

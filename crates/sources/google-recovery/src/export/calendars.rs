@@ -240,7 +240,9 @@ fn write_event<W: Write>(
         }
     }
     for line in event["recurrence"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if let Some((name, value)) = line.split_once(':') {
+        if let Some((name, value)) = line.split_once(':')
+            && ["RRULE", "RDATE", "EXDATE", "EXRULE"].iter().any(|rule| name.starts_with(rule))
+        {
             lines.raw(name, value)?;
         }
     }

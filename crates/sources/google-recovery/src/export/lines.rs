@@ -18,12 +18,12 @@ impl<W: Write> Lines<W> {
 
     /// Writes a line whose value is written as it is: a date, an address, a rule.
     pub(super) fn raw(&mut self, name: &str, value: &str) -> io::Result<()> {
-        self.line(&format!("{name}:{}", plain(value)))
+        self.line(&format!("{}:{}", plain(name), plain(value)))
     }
 
     /// Writes a line whose value is a text.
     pub(super) fn text(&mut self, name: &str, value: &str) -> io::Result<()> {
-        self.line(&format!("{name}:{}", escaped(value)))
+        self.line(&format!("{}:{}", plain(name), escaped(value)))
     }
 
     /// Writes a line that is there when there is something to say.
@@ -114,7 +114,8 @@ mod tests {
         assert_eq!(escaped("a\r\nATTENDEE:x;y,z\\\u{7}"), "a\\nATTENDEE:x\\;y\\,z\\\\");
         let mut lines = Lines::new(Vec::new());
         lines.raw("UID", "x\r\nBEGIN:VALARM").unwrap();
-        assert_eq!(lines.finish().0, b"UID:xBEGIN:VALARM\r\n");
+        lines.raw("X\r\nY", "z").unwrap();
+        assert_eq!(lines.finish().0, b"UID:xBEGIN:VALARM\r\nXY:z\r\n");
         assert_eq!(quoted("A \"B\"\n"), "\"A B\"");
     }
 }
