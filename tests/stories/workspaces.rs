@@ -223,9 +223,15 @@ fn calendars_contacts_and_groups_are_brought_back_and_exported() {
         domain.call(&admin, scopes::GROUP, method, &format!("{directory}{path}"), body)
     };
     let groups = group("GET", "?customer=my_customer", &Value::Null);
-    let address = groups["groups"][0]["email"].as_str().unwrap().to_owned();
-    let members = group("GET", &format!("/{address}/members"), &Value::Null)["members"].clone();
-    let member = members[0]["email"].as_str().unwrap().to_owned();
+    let (address, members) = groups["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["email"].as_str().unwrap())
+        .map(|email| (email, group("GET", &format!("/{email}/members"), &Value::Null)["members"].clone()))
+        .find(|(_, members)| members[0]["email"].is_string())
+        .unwrap();
+    let member = members[0]["email"].as_str().unwrap();
     let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
 
     domain.call(&user, scopes::CALENDAR, "POST", &format!("calendar/v3/calendars/{user}/clear"), &json!({}));
