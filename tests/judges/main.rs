@@ -1,6 +1,7 @@
 //! Judges: what clients and servers of others think of the simulated Workspace domain, and of its connector.
 //!
-//! Google's client for Python and a client of others drive the simulator; a server of others is read with our reader.
+//! Google's client for Python and a client of others drive the simulator; a server of others is read with our reader. What is exported
+//! is read by others' parsers.
 //! `tools/install_python` and `tools/install_node` bring them.
 
 #![expect(
@@ -13,6 +14,7 @@
 mod clients;
 mod domain;
 mod emulate;
+mod exports;
 #[path = "../../crates/sources/google-recovery/tests/it/history.rs"]
 mod history;
 mod tools;

@@ -85,6 +85,38 @@ impl Domain {
         ids
     }
 
+    /// Makes a call to any of the services as a program that a user let in with a scope.
+    fn call(&self, user: &str, scope: &str, method: &str, path: &str, body: &Value) -> Value {
+        let app = App {
+            client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
+            client_secret: "secret".to_owned(),
+            display_text: "OpenClaw".to_owned(),
+            native: true,
+        };
+        let token = self.running.with_tenant(|tenant| {
+            let grant = tenant.authorize(user, &app, &[scope]).unwrap();
+            tenant.access_token(&grant).unwrap()
+        });
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/{path}", self.running.url()))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(if body.is_null() { String::new() } else { body.to_string() })
+            .unwrap();
+        let mut answer = ureq::Agent::new_with_defaults().run(request).unwrap();
+        answer.body_mut().read_json().unwrap_or_default()
+    }
+
+    /// Plans, approves and applies the undo of what happened to a stream since a moment.
+    fn undo(&self, stream: &str, calm: &str) -> Value {
+        let (unwipe, name) = (&self.unwipe, stream.replace(['/', '@'], "-"));
+        let plan = unwipe.argument(&format!("plan-{name}"));
+        unwipe.json(&["rewind", &format!("acme/{stream}@{calm}"), "--plan", &plan]);
+        unwipe.json(&["approve", &plan, "--yes"]);
+        unwipe.json(&["apply", &plan, "--credential", &unwipe.argument("restore.json")])
+    }
+
     /// Makes a call as a program that a user let in.
     fn act(&self, user: &str, path: &str, body: &Value) {
         let app = App {
@@ -173,6 +205,74 @@ fn a_mailbox_that_an_agent_emptied_is_brought_back_by_a_plan() {
     let mbox = std::fs::read(unwipe.path("mail").join(format!("{user}.mbox"))).unwrap();
     let begins = mbox.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"From ")).count();
     assert_eq!(begins, before.len());
+}
+
+#[test]
+fn calendars_contacts_and_groups_are_brought_back_and_exported() {
+    let domain = Domain::start();
+    let unwipe = &domain.unwipe;
+    domain.protect();
+    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
+    let user = domain.user();
+    let admin = domain.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned());
+    let there = || domain.running.with_tenant(|tenant| (tenant.events_in(&user), tenant.contacts_of(&user)));
+    let before = there();
+    assert!(before.0 > 5 && before.1 > 5, "{before:?}");
+    let directory = "admin/directory/v1/groups";
+    let group = |method: &str, path: &str, body: &Value| {
+        domain.call(&admin, scopes::GROUP, method, &format!("{directory}{path}"), body)
+    };
+    let groups = group("GET", "?customer=my_customer", &Value::Null);
+    let (address, members) = groups["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["email"].as_str().unwrap())
+        .map(|email| (email, group("GET", &format!("/{email}/members"), &Value::Null)["members"].clone()))
+        .find(|(_, members)| members[0]["email"].is_string())
+        .unwrap();
+    let member = members[0]["email"].as_str().unwrap();
+    let calm = unwipe.json(&["log", "acme", "--limit", "1"])[0]["vault_time"].as_str().unwrap().to_owned();
+
+    domain.call(&user, scopes::CALENDAR, "POST", &format!("calendar/v3/calendars/{user}/clear"), &json!({}));
+    let people = domain.call(
+        &user,
+        scopes::CONTACTS,
+        "GET",
+        "v1/people/me/connections?pageSize=1000&personFields=metadata",
+        &Value::Null,
+    );
+    let names: Vec<&Value> =
+        people["connections"].as_array().unwrap().iter().map(|one| &one["resourceName"]).collect();
+    domain.call(
+        &user,
+        scopes::CONTACTS,
+        "POST",
+        "v1/people:batchDeleteContacts",
+        &json!({ "resourceNames": names }),
+    );
+    group("DELETE", &format!("/{address}/members/{member}"), &Value::Null);
+    assert_eq!(there(), (0, 0));
+
+    for stream in [format!("calendar/{user}"), format!("contacts/{user}"), "directory".to_owned()] {
+        let applied = domain.undo(&stream, &calm);
+        assert_eq!(applied["applied"]["counts"]["conflicts"], 0, "{applied}");
+    }
+    assert_eq!(there(), before);
+    assert_eq!(
+        group("GET", &format!("/{address}/members/{member}"), &Value::Null)["role"],
+        members[0]["role"]
+    );
+
+    for (part, format, counted, least) in
+        [("calendar", "ics", "events", before.0), ("contacts", "vcard", "contacts", before.1)]
+    {
+        let what = format!("acme/{part}/{user}@{calm}");
+        let exported = unwipe.json(&["export", &what, "--to", &unwipe.argument(part), "--format", format]);
+        assert!(exported[counted].as_u64().unwrap() as usize >= least, "{exported}");
+        let wrong = ["export", &what, "--to", &unwipe.argument("wrong"), "--format", "mbox"];
+        unwipe.run(&wrong).expect(exit::USAGE);
+    }
 }
 
 #[test]

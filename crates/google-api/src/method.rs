@@ -26,8 +26,8 @@ pub mod scope {
     pub const AUDIT_READ: &str = "https://www.googleapis.com/auth/admin.reports.audit.readonly";
 }
 
-/// The scopes of a restore. Those of mail cannot delete anything for good. Drive has one scope for everything; no method
-/// of a restore deletes a file.
+/// The scopes of a restore, each the least that its calls need. Those of mail cannot delete anything for good; those of
+/// files, events, contacts and groups could, and no call here does.
 pub mod restore_scope {
     /// Reads mail and changes its labels; moves into the trash and out of it.
     pub const GMAIL_MODIFY: &str = "https://www.googleapis.com/auth/gmail.modify";
@@ -37,6 +37,20 @@ pub mod restore_scope {
     pub const GMAIL_LABELS: &str = "https://www.googleapis.com/auth/gmail.labels";
     /// Reads and changes files. A narrower one knows only files that the same program made.
     pub const DRIVE: &str = "https://www.googleapis.com/auth/drive";
+    /// Reads and writes events.
+    pub const CALENDAR_EVENTS: &str = "https://www.googleapis.com/auth/calendar.events";
+    /// Makes calendars and writes their names and zones.
+    pub const CALENDAR_CALENDARS: &str = "https://www.googleapis.com/auth/calendar.calendars";
+    /// Reads and writes a user's list of calendars.
+    pub const CALENDAR_LIST: &str = "https://www.googleapis.com/auth/calendar.calendarlist";
+    /// Reads and writes who may see calendars.
+    pub const CALENDAR_SHARING: &str = "https://www.googleapis.com/auth/calendar.acls";
+    /// Reads and writes contacts and their groups.
+    pub const CONTACTS: &str = "https://www.googleapis.com/auth/contacts";
+    /// Makes groups of users and writes their names.
+    pub const GROUPS: &str = "https://www.googleapis.com/auth/admin.directory.group";
+    /// Reads and writes who is in a group of users.
+    pub const GROUP_MEMBERS: &str = "https://www.googleapis.com/auth/admin.directory.group.member";
 }
 
 /// A product with a quota and an address of its own.
@@ -234,6 +248,60 @@ methods! {
     RESTORE_PERMISSIONS_UPDATE = Drive "drive.permissions.update", 50, DRIVE;
     /// A permission, taken away again. No file is deleted by it.
     RESTORE_PERMISSIONS_DELETE = Drive "drive.permissions.delete", 50, DRIVE;
+    /// One event, read again before and after it is changed.
+    RESTORE_EVENTS_GET = Calendar "calendar.events.get", 1, CALENDAR_EVENTS;
+    /// Whether anything is in a calendar.
+    RESTORE_EVENTS_LIST = Calendar "calendar.events.list", 1, CALENDAR_EVENTS;
+    /// Fields of an event, as they were.
+    RESTORE_EVENTS_PATCH = Calendar "calendar.events.patch", 1, CALENDAR_EVENTS;
+    /// An event, as it was.
+    RESTORE_EVENTS_INSERT = Calendar "calendar.events.insert", 1, CALENDAR_EVENTS;
+    /// An event of somebody else's, as it was.
+    RESTORE_EVENTS_IMPORT = Calendar "calendar.events.import", 1, CALENDAR_EVENTS;
+    /// An event back into the calendar that it was in.
+    RESTORE_EVENTS_MOVE = Calendar "calendar.events.move", 1, CALENDAR_EVENTS;
+    /// One calendar.
+    RESTORE_CALENDARS_GET = Calendar "calendar.calendars.get", 1, CALENDAR_CALENDARS;
+    /// A calendar that is gone.
+    RESTORE_CALENDARS_INSERT = Calendar "calendar.calendars.insert", 1, CALENDAR_CALENDARS;
+    /// Fields of a calendar, as they were.
+    RESTORE_CALENDARS_PATCH = Calendar "calendar.calendars.patch", 1, CALENDAR_CALENDARS;
+    /// The calendars that a user has on the screen.
+    RESTORE_CALENDAR_LIST = Calendar "calendar.calendarList.list", 1, CALENDAR_LIST;
+    /// How a calendar looks to a user.
+    RESTORE_CALENDAR_LIST_PATCH = Calendar "calendar.calendarList.patch", 1, CALENDAR_LIST;
+    /// Who may see a calendar.
+    RESTORE_ACL_LIST = Calendar "calendar.acl.list", 1, CALENDAR_SHARING;
+    /// Somebody's right to a calendar.
+    RESTORE_ACL_INSERT = Calendar "calendar.acl.insert", 1, CALENDAR_SHARING;
+    /// Contacts, page by page.
+    RESTORE_CONNECTIONS_LIST = People "people.people.connections.list", 1, CONTACTS;
+    /// Some contacts, read again before and after they are changed.
+    RESTORE_PEOPLE_GET = People "people.people.getBatchGet", 1, CONTACTS;
+    /// Contacts that are gone.
+    RESTORE_CONTACTS_CREATE = People "people.people.batchCreateContacts", 1, CONTACTS;
+    /// Fields of a contact, as they were.
+    RESTORE_CONTACTS_UPDATE = People "people.people.updateContact", 1, CONTACTS;
+    /// The photo of a contact.
+    RESTORE_CONTACT_PHOTO = People "people.people.updateContactPhoto", 1, CONTACTS;
+    /// The groups of a user's contacts.
+    RESTORE_CONTACT_GROUPS_LIST = People "people.contactGroups.list", 1, CONTACTS;
+    /// A group of contacts that is gone.
+    RESTORE_CONTACT_GROUPS_CREATE = People "people.contactGroups.create", 1, CONTACTS;
+    /// The name of a group of contacts.
+    RESTORE_CONTACT_GROUPS_UPDATE = People "people.contactGroups.update", 1, CONTACTS;
+    /// A group of users.
+    RESTORE_GROUPS_GET = Admin "directory.groups.get", 1, GROUPS;
+    /// A group of users that is gone.
+    RESTORE_GROUPS_INSERT = Admin "directory.groups.insert", 1, GROUPS;
+    /// The name of a group of users.
+    RESTORE_GROUPS_PATCH = Admin "directory.groups.patch", 1, GROUPS;
+    /// Who is in a group of users.
+    RESTORE_MEMBERS_LIST = Admin "directory.members.list", 1, GROUP_MEMBERS;
+    /// Somebody in a group of users.
+    RESTORE_MEMBERS_INSERT = Admin "directory.members.insert", 1, GROUP_MEMBERS;
+    /// What somebody is in a group of users.
+    RESTORE_MEMBERS_PATCH = Admin "directory.members.patch", 1, GROUP_MEMBERS;
 }
 
 #[cfg(test)]
@@ -248,8 +316,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_restores_could_delete_for_good() {
-        let may_delete = ["https://mail.google.com/"];
+    fn nothing_that_restores_asks_for_more_than_it_needs() {
+        // Each has narrower ones beside it.
+        let may_delete = [
+            "https://mail.google.com/",
+            "https://www.googleapis.com/auth/calendar",
+            "https://www.googleapis.com/auth/admin.directory.user",
+        ];
         for method in RESTORING {
             assert!(!may_delete.contains(&method.scope), "{}", method.name);
             let deletes = method.name.ends_with("elete") || method.name.ends_with("emptyTrash");

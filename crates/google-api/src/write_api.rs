@@ -4,7 +4,10 @@ use std::{borrow::Cow, time::Duration};
 
 use connect_http::{
     Access, Call, Client, QuotaError, Request, Workload, estimate,
-    http::{HeaderValue, Method as Verb, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, Method as Verb,
+        header::{CONTENT_TYPE, IF_MATCH},
+    },
 };
 use ring::digest::{Context, SHA256};
 use serde::de::DeserializeOwned;
@@ -23,6 +26,8 @@ pub struct Change {
     body: Value,
     media: Option<(Cow<'static, str>, Vec<u8>)>,
     idempotent: bool,
+    /// The state that is changed, and no other.
+    state: Option<String>,
 }
 
 impl Change {
@@ -31,9 +36,14 @@ impl Change {
         Self::of(Verb::POST, method, path.into(), body)
     }
 
-    /// Makes a PATCH.
+    /// Makes a PATCH, which does the same when it is made twice.
     pub fn patch(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
         Self::of(Verb::PATCH, method, path.into(), body)
+    }
+
+    /// Makes a PUT, which does the same when it is made twice.
+    pub fn put(method: &'static Method, path: impl Into<String>, body: Value) -> Self {
+        Self::of(Verb::PUT, method, path.into(), body)
     }
 
     /// Makes a DELETE.
@@ -42,7 +52,14 @@ impl Change {
     }
 
     const fn of(verb: Verb, method: &'static Method, path: String, body: Value) -> Self {
-        Self { method, verb, path, query: Vec::new(), body, media: None, idempotent: true }
+        Self { method, verb, path, query: Vec::new(), body, media: None, idempotent: true, state: None }
+    }
+
+    /// Changes only what still has this etag; else it is refused.
+    #[must_use]
+    pub fn only_if(mut self, etag: Option<&str>) -> Self {
+        self.state = etag.map(str::to_owned);
+        self
     }
 
     /// Sends a content along with the body, which describes it.
@@ -111,6 +128,9 @@ impl WriteApi {
             None => request.json(&change.body).map_err(Into::into),
         }
         .map_err(|source| ApiError::Answer { method: method.name, source })?;
+        if let Some(state) = change.state.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            request = request.header(IF_MATCH, state);
+        }
         let mut call = Call::new(request).with(Access::new(subject, [method.scope]));
         for charge in self.reading.settings.charges(subject, method) {
             call = call.charged(charge);

@@ -1,11 +1,15 @@
-//! Writing what is stored to files that any program reads: mail as one mbox or a file for each message, a drive as a tree.
+//! Writing what is stored to files that any program reads: mail as one mbox or a file for each message, a drive as a tree,
+//! calendars as iCalendar, contacts as vCard.
 //!
-//! Beside them stands a list, `messages.jsonl` or `index.jsonl`, which has what the formats have no place for: labels,
-//! threads, ids, permissions.
+//! Beside them stands a list with a line for each thing, which has what the formats have no place for.
 
+mod calendars;
+mod contacts;
 mod files;
+mod lines;
 mod mbox;
 mod names;
+mod zone;
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +29,10 @@ use source_google::gmail::{MESSAGE_PREFIX, MessageAttributes};
 
 pub use self::files::{DriveSelection, ExportedFiles, export_files};
 use self::mbox::Mbox;
+pub use self::{
+    calendars::{CalendarSelection, ExportedCalendars, export_calendars},
+    contacts::{ContactSelection, ExportedContacts, export_contacts},
+};
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +65,7 @@ pub struct ExportedMail {
     pub bytes: u64,
 }
 
-/// Why nothing was written.
+/// Why something was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A file cannot be written.

@@ -5,11 +5,15 @@
 //! after the window stays as it is and is listed. [`Planner`] has a call for each kind of thing; each kind is a module
 //! with its decisions, its steps, and what they promise.
 
+mod calendar;
+mod contacts;
 mod drive;
 mod error;
 pub mod export;
+mod fields;
 mod journal;
 mod mail;
+mod memberships;
 mod parallel;
 mod planner;
 mod promise;

@@ -1,9 +1,9 @@
 use connect::fidelity::Fidelity;
 
-use crate::{drive, mail};
+use crate::{calendar, contacts, drive, mail, memberships};
 
 /// Returns what comes back how: for each kind of item and each way of bringing it back.
 pub fn promises() -> Vec<Fidelity> {
-    let parts = [mail::promises(), drive::promises()];
-    parts.into_iter().flatten().collect()
+    [mail::promises(), drive::promises(), calendar::promises(), contacts::promises(), memberships::promises()]
+        .concat()
 }

@@ -9,10 +9,14 @@ use connect::{
         Plan, Step, WriteError,
     },
 };
+use connect_http::RefusalKind;
 use google_api::{ApiError, Obstacle, WriteApi};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{drive::DriveStep, journal::Journal, mail::MailStep};
+use crate::{
+    calendar::CalendarStep, contacts::ContactsStep, drive::DriveStep, journal::Journal, mail::MailStep,
+    memberships::MembershipStep,
+};
 
 /// What only this connector understands of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +26,12 @@ pub(crate) enum StepDetails {
     Mail(MailStep),
     /// Files of a drive.
     Drive(DriveStep),
+    /// A user's calendars and what is in them.
+    Calendar(CalendarStep),
+    /// A user's contacts.
+    Contacts(ContactsStep),
+    /// Who is in which group of users.
+    Memberships(MembershipStep),
 }
 
 impl StepDetails {
@@ -33,6 +43,9 @@ impl StepDetails {
         match self {
             Self::Mail(step) => step,
             Self::Drive(step) => step,
+            Self::Calendar(step) => step,
+            Self::Contacts(step) => step,
+            Self::Memberships(step) => step,
         }
     }
 }
@@ -162,6 +175,45 @@ pub(crate) fn failed(what: &str, error: ApiError) -> WriteError {
             transient: matches!(error, ApiError::Passing(_) | ApiError::Stopped),
             source: Some(Box::new(error)),
         },
+    }
+}
+
+/// What came of a call that concerns one item.
+#[derive(Debug)]
+pub(crate) enum Answer<T> {
+    /// It was done.
+    Done(T),
+    /// There is no such thing.
+    Gone,
+    /// It is there already, or is in another state than it was.
+    Taken,
+    /// It is not taken, and trying again changes nothing.
+    Refused(String),
+    /// It may have been done.
+    Unknown,
+}
+
+/// Tells what the answer to a call means for the item that it concerns; an error is one that concerns everything.
+pub(crate) fn answer<T>(what: &str, answer: Result<T, ApiError>) -> Result<Answer<T>, WriteError> {
+    const RIGHTS: [&str; 4] = [
+        "insufficientPermissions",
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "SERVICE_DISABLED",
+        "accessNotConfigured",
+    ];
+    match answer {
+        Ok(value) => Ok(Answer::Done(value)),
+        Err(ApiError::NotFound(_) | ApiError::Expired(_)) => Ok(Answer::Gone),
+        Err(ApiError::Unknown(_)) => Ok(Answer::Unknown),
+        Err(ApiError::Refused(refusal)) if !RIGHTS.contains(&refusal.reason.as_str()) => match refusal.kind {
+            RefusalKind::Conflict => Ok(Answer::Taken),
+            RefusalKind::Denied
+            | RefusalKind::Malformed
+            | RefusalKind::Unsupported
+            | RefusalKind::TooLarge => Ok(Answer::Refused(format!("Google does not take it: {refusal}"))),
+            _ => Err(failed(what, ApiError::Refused(refusal))),
+        },
+        Err(error) => Err(failed(what, error)),
     }
 }
 

@@ -118,4 +118,8 @@ pub(crate) enum ExportFormat {
     Eml,
     /// The files of a drive as a tree of folders, with a list of all that is known of them
     Files,
+    /// A file for each of a user's calendars (iCalendar)
+    Ics,
+    /// One file with all contacts of a user (vCard 3.0)
+    Vcard,
 }

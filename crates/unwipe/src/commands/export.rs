@@ -38,8 +38,12 @@ pub(crate) fn run(context: &Context, options: &Export) -> Result<Exit, Failure> 
     let cluster = StoredCluster::open(context, &installation, &name, stored)?;
     empty_folder(&options.to)?;
     let files = match options.format {
-        ExportFormat::Mbox | ExportFormat::Eml | ExportFormat::Files => {
-            return Err(Failure::new(Exit::Usage, "only mail and drives are written as mbox, eml or files")
+        ExportFormat::Mbox
+        | ExportFormat::Eml
+        | ExportFormat::Files
+        | ExportFormat::Ics
+        | ExportFormat::Vcard => {
+            return Err(Failure::new(Exit::Usage, "only a domain is written in this format")
                 .hint("--format csv, sql or wal"));
         }
         ExportFormat::Wal => wal(&cluster, moment, options)?,

@@ -33,8 +33,15 @@ pub(crate) use self::{
 
 const PAGE_ROWS: u32 = 1000;
 /// What the streams of accounts begin with, and the part of the service that each holds.
-const STREAMS: [(&str, Part); 3] =
-    [("gmail/", Part::Gmail), ("drive/", Part::Drive), ("shared-drive/", Part::Drive)];
+const STREAMS: [(&str, Part); 5] = [
+    ("gmail/", Part::Gmail),
+    ("drive/", Part::Drive),
+    ("shared-drive/", Part::Drive),
+    ("calendar/", Part::Calendar),
+    ("contacts/", Part::Contacts),
+];
+/// The stream of what belongs to nobody alone: groups of users.
+const DIRECTORY: &str = "directory";
 
 /// Checks a domain that is to be protected, scope by scope, and returns its settings with what was found.
 pub(crate) fn protect(
@@ -136,7 +143,9 @@ fn matches(pattern: &str, key: &str, attributes: &serde_json::Value) -> bool {
 
 /// Returns what people call an item.
 fn title(attributes: &serde_json::Value) -> String {
-    let words = ["name", "from", "subject"].iter().filter_map(|member| attributes[*member].as_str());
+    let words = ["name", "from", "subject", "summary", "email", "start"]
+        .iter()
+        .filter_map(|member| attributes[*member].as_str());
     let mut text = words.map(printable).collect::<Vec<_>>().join("  ");
     if let Some(labels) = attributes["labels"].as_array() {
         let labels: Vec<&str> = labels.iter().filter_map(|label| label.as_str()).collect();
@@ -182,7 +191,7 @@ pub(crate) fn show(context: &Context, domain: &StoredDomain, options: &Show) -> 
 #[derive(Debug, Clone)]
 pub(crate) struct StoredAccount {
     pub(crate) part: Part,
-    /// An address.
+    /// An address, or `directory`.
     pub(crate) account: String,
     pub(crate) stream: StreamName,
 }
@@ -191,6 +200,10 @@ impl StoredAccount {
     /// Finds out what the stream holds that a person named.
     pub(crate) fn of(domain: &StoredDomain, what: &str) -> Result<Self, Failure> {
         let known = domain.stream.as_ref().and_then(|stream| {
+            if stream.as_str() == DIRECTORY {
+                let account = DIRECTORY.to_owned();
+                return Some(Self { part: Part::Directory, account, stream: stream.clone() });
+            }
             let of = |(prefix, part): &(&str, Part)| {
                 let account = stream.as_str().strip_prefix(prefix)?.to_owned();
                 Some(Self { part: *part, account, stream: stream.clone() })

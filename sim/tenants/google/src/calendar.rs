@@ -156,8 +156,13 @@ impl Calendar {
 
     /// Returns an event, if anything is remembered of it, or the instance of a series that an id names.
     pub(crate) fn find(&self, id: &str, now: Moment, settings: &CalendarSettings) -> Option<Event> {
-        if let Some(event) = self.events.get(id) {
-            return Some(event.clone()).filter(|event| is_remembered(event, now, settings));
+        let own = self.events.get(id);
+        if let Some(event) = own.filter(|event| is_remembered(event, now, settings)) {
+            return Some(event.clone());
+        }
+        // What went with its series, and is forgotten, is an occurrence like the others when the series is there again.
+        if own.is_some_and(|event| !event.with_series) {
+            return None;
         }
         let (series, suffix) = id.rsplit_once('_')?;
         let series = self.events.get(series).filter(|series| series.is_series())?;

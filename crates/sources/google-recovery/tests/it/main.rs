@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop where they fail")]
 
+mod calendar;
 mod conformance;
+mod contacts;
 #[path = "../../../google/tests/it/domain.rs"]
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod domain;
@@ -13,5 +15,6 @@ mod drives;
 mod export;
 mod history;
 mod mail;
+mod memberships;
 mod stage;
 mod subjects;

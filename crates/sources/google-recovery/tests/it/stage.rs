@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use connect::{
-    Silent, Stop,
+    Silent, Stop, StoredHistory as _,
     plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
     testing::MemorySink,
 };
@@ -54,6 +54,11 @@ impl Stage {
         };
         stage.capture();
         stage
+    }
+
+    /// Returns the keys that a stream had after a commit.
+    pub(crate) fn history_keys(&self, stream: &StreamName, at: u64) -> Vec<String> {
+        self.history.live_keys(stream, at, None, u32::MAX).unwrap()
     }
 
     /// Captures once more, and returns the number of the commit.

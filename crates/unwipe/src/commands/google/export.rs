@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use catalog::Catalog;
 use connect::StoredItems as _;
 use google_recovery::export::{
-    DriveSelection, ExportedFiles, MailFormat, MailSelection, export_files, export_mail,
+    CalendarSelection, ContactSelection, DriveSelection, ExportError, ExportedFiles, MailFormat,
+    MailSelection, export_calendars, export_contacts, export_files, export_mail,
 };
 use model::StreamName;
 use serde::Serialize;
@@ -24,23 +25,105 @@ use crate::{
 const UNREAD_SHOWN_MAX: u32 = 20;
 
 #[derive(Serialize)]
-struct Exported {
+struct Exported<T> {
     source: String,
-    mailbox: String,
+    account: String,
     folder: String,
     commit: u64,
-    messages: u64,
-    bytes: u64,
+    #[serde(flatten)]
+    written: T,
     unread_keys: Vec<String>,
 }
 
 /// Writes an account's things of one kind as they were into files.
 pub(crate) fn export(context: &Context, domain: &StoredDomain, options: &Export) -> Result<Exit, Failure> {
     let account = StoredAccount::of(domain, &options.what)?;
-    match account.part {
-        Part::Drive => export_drive(context, domain, options, account),
-        _ => export_mailbox(context, domain, options, account),
+    let refused =
+        |what: &str, hint: &str| Err(Failure::new(Exit::Usage, what.to_owned()).hint(hint.to_owned()));
+    match (account.part, options.format) {
+        (Part::Gmail, ExportFormat::Mbox) => {
+            export_mailbox(context, domain, options, account, MailFormat::Mbox)
+        }
+        (Part::Gmail, ExportFormat::Eml) => {
+            export_mailbox(context, domain, options, account, MailFormat::Eml)
+        }
+        (Part::Calendar, ExportFormat::Ics) => export_calendar(context, domain, options, account),
+        (Part::Contacts, ExportFormat::Vcard) => export_people(context, domain, options, account),
+        (Part::Drive, ExportFormat::Files) => export_drive(context, domain, options, account),
+        (Part::Drive, _) => refused("a drive is written as files", "--format files"),
+        (Part::Gmail, _) => refused("mail is written as mbox or eml", "--format mbox, or --format eml"),
+        (Part::Calendar, _) => refused("calendars are written as iCalendar", "--format ics"),
+        (Part::Contacts, _) => refused("contacts are written as vCard", "--format vcard"),
+        (Part::Directory | Part::Audit, _) => refused(
+            "this part of a domain has no format of its own",
+            "unwipe show SOURCE/STREAM --item KEY --out FILE",
+        ),
     }
+}
+
+fn export_calendar(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    account: StoredAccount,
+) -> Result<Exit, Failure> {
+    let StoredAccount { account, stream, .. } = account;
+    let selection = CalendarSelection { account, stream, at: domain.at };
+    let written = export_calendars(&domain.stored, &selection, &options.to, &*context.progress());
+    let written = written.map_err(|error| not_written("the calendars were not written", error))?;
+    let told = format!("{} calendars, {} events", count(written.calendars), count(written.events));
+    finish(context, domain, options, (selection.account, &selection.stream), &told, written)
+}
+
+fn export_people(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    account: StoredAccount,
+) -> Result<Exit, Failure> {
+    let StoredAccount { account, stream, .. } = account;
+    let selection = ContactSelection { account, stream, at: domain.at };
+    let written = export_contacts(&domain.stored, &selection, &options.to, &*context.progress());
+    let written = written.map_err(|error| not_written("the contacts were not written", error))?;
+    let told = format!("{} contacts, {} photos", count(written.contacts), count(written.photos));
+    finish(context, domain, options, (selection.account, &selection.stream), &told, written)
+}
+
+fn not_written(what: &str, error: ExportError) -> Failure {
+    Failure::because(Exit::Failed, what.to_owned(), error)
+}
+
+/// Tells what was written, and what was not there to be written.
+fn finish<T: Serialize>(
+    context: &Context,
+    domain: &StoredDomain,
+    options: &Export,
+    (account, stream): (String, &StreamName),
+    told: &str,
+    written: T,
+) -> Result<Exit, Failure> {
+    let unread_keys = domain
+        .stored
+        .unread(stream, domain.at, UNREAD_SHOWN_MAX)
+        .map_err(|error| failed(error, "what could not be read is not known"))?;
+    let exported = Exported {
+        source: domain.name.to_string(),
+        account,
+        folder: options.to.display().to_string(),
+        commit: domain.at,
+        written,
+        unread_keys,
+    };
+    context.output.result(&exported, || {
+        let mut text = format!("{}: {told} in {}\n", exported.account, exported.folder);
+        text.extend(exported.unread_keys.iter().map(|key| not_there(key)));
+        text
+    })?;
+    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+fn not_there(key: &str) -> String {
+    format!("not there {}: it could not be read when it was captured\n", printable(key))
 }
 
 fn export_mailbox(
@@ -48,65 +131,18 @@ fn export_mailbox(
     domain: &StoredDomain,
     options: &Export,
     mailbox: StoredAccount,
+    format: MailFormat,
 ) -> Result<Exit, Failure> {
-    let format = match options.format {
-        ExportFormat::Mbox => MailFormat::Mbox,
-        ExportFormat::Eml => MailFormat::Eml,
-        ExportFormat::Csv | ExportFormat::Sql | ExportFormat::Wal | ExportFormat::Files => {
-            return Err(Failure::new(Exit::Usage, "mail is written as mbox or eml")
-                .hint("--format mbox, or --format eml"));
-        }
-    };
     let selection = MailSelection {
         label_names: label_names(&domain.stored.catalog(), &mailbox.stream, domain.at)?,
         mailbox: mailbox.account,
         stream: mailbox.stream,
         at: domain.at,
     };
-    let progress = context.progress();
-    let written = export_mail(&domain.stored, &selection, &options.to, format, &*progress)
-        .map_err(|error| Failure::because(Exit::Failed, "the mailbox was not written", error))?;
-    let unread = domain
-        .stored
-        .unread(&selection.stream, domain.at, UNREAD_SHOWN_MAX)
-        .map_err(|error| failed(error, "what could not be read is not known"))?;
-    let exported = Exported {
-        source: domain.name.to_string(),
-        mailbox: selection.mailbox,
-        folder: options.to.display().to_string(),
-        commit: domain.at,
-        messages: written.messages,
-        bytes: written.bytes,
-        unread_keys: unread,
-    };
-    context.output.result(&exported, || {
-        let mut text = format!(
-            "{}: {} messages, {} in {}\n",
-            exported.mailbox,
-            count(exported.messages),
-            bytes(exported.bytes),
-            exported.folder
-        );
-        for key in &exported.unread_keys {
-            text.push_str(&format!(
-                "not there {}: it could not be read when it was captured\n",
-                printable(key)
-            ));
-        }
-        text
-    })?;
-    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
-}
-
-#[derive(Serialize)]
-struct ExportedDrive {
-    source: String,
-    drive: String,
-    folder: String,
-    commit: u64,
-    #[serde(flatten)]
-    written: ExportedFiles,
-    unread_keys: Vec<String>,
+    let written = export_mail(&domain.stored, &selection, &options.to, format, &*context.progress());
+    let written = written.map_err(|error| not_written("the mailbox was not written", error))?;
+    let told = format!("{} messages, {}", count(written.messages), bytes(written.bytes));
+    finish(context, domain, options, (selection.mailbox, &selection.stream), &told, written)
 }
 
 /// Writes a drive as it was into a tree of files.
@@ -116,47 +152,15 @@ fn export_drive(
     options: &Export,
     drive: StoredAccount,
 ) -> Result<Exit, Failure> {
-    if options.format != ExportFormat::Files {
-        return Err(Failure::new(Exit::Usage, "a drive is written as files").hint("--format files"));
-    }
     let selection = DriveSelection { stream: drive.stream, at: domain.at };
-    let progress = context.progress();
-    let written = export_files(&domain.stored, &selection, &options.to, &*progress)
-        .map_err(|error| Failure::because(Exit::Failed, "the drive was not written", error))?;
-    let unread = domain
-        .stored
-        .unread(&selection.stream, domain.at, UNREAD_SHOWN_MAX)
-        .map_err(|error| failed(error, "what could not be read is not known"))?;
-    let exported = ExportedDrive {
-        source: domain.name.to_string(),
-        drive: drive.account,
-        folder: options.to.display().to_string(),
-        commit: domain.at,
-        written,
-        unread_keys: unread,
-    };
-    context.output.result(&exported, || {
-        let ExportedFiles { files, folders, bytes: size, unreadable, .. } = &exported.written;
-        let mut text = format!(
-            "{}: {} files in {} folders, {} in {}\n",
-            exported.drive,
-            count(*files),
-            count(*folders),
-            bytes(*size),
-            exported.folder
-        );
-        for key in &exported.unread_keys {
-            text.push_str(&format!(
-                "not there {}: it could not be read when it was captured\n",
-                printable(key)
-            ));
-        }
-        if *unreadable > u64::from(UNREAD_SHOWN_MAX) {
-            text.push_str(&format!("{} altogether are not there: see index.jsonl\n", count(*unreadable)));
-        }
-        text
-    })?;
-    Ok(if exported.unread_keys.is_empty() { Exit::Done } else { Exit::Incomplete })
+    let written = export_files(&domain.stored, &selection, &options.to, &*context.progress());
+    let written = written.map_err(|error| not_written("the drive was not written", error))?;
+    let ExportedFiles { files, folders, bytes: size, unreadable, .. } = &written;
+    let mut told = format!("{} files in {} folders, {}", count(*files), count(*folders), bytes(*size));
+    if *unreadable > 0 {
+        told.push_str(&format!(", {} without content (see index.jsonl)", count(*unreadable)));
+    }
+    finish(context, domain, options, (drive.account, &selection.stream), &told, written)
 }
 
 /// Returns the names of a mailbox's labels by their ids.

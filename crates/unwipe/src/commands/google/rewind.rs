@@ -97,7 +97,10 @@ pub(crate) fn plan_account(
     let planned = match account.part {
         Part::Gmail => planner.mail(&request),
         Part::Drive => planner.drive(&request),
-        Part::Directory | Part::Calendar | Part::Contacts | Part::Audit => {
+        Part::Calendar => planner.calendar(&request),
+        Part::Contacts => planner.contacts(&request),
+        Part::Directory => planner.memberships(&request, &domain.config.admin),
+        Part::Audit => {
             return Err(Failure::new(Exit::Usage, "this part of a domain is not brought back yet"));
         }
     };
@@ -120,6 +123,7 @@ fn look_again(
     let mut config = domain.config.clone();
     config.parts = vec![account.part];
     match account.stream.as_str().strip_prefix("shared-drive/") {
+        None if account.part == Part::Directory => {}
         None => config.users = vec![account.account.clone()],
         // A shared drive is captured with one of its organizers; with everybody where none is known.
         Some(drive) => {

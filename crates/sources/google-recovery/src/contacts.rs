@@ -1,0 +1,14 @@
+//! Contacts: who is set back, who is made again, with groups and photos, and doing so.
+
+mod book;
+mod create;
+mod groups;
+mod person;
+mod photos;
+mod plan;
+mod promise;
+mod step;
+mod update;
+
+pub(crate) use promise::promises;
+pub(crate) use step::ContactsStep;

@@ -1,0 +1,182 @@
+//! Contacts that are gone, or that go to somebody else: made once.
+
+use std::collections::BTreeMap;
+
+use connect::plan::{Check, WriteError};
+use google_api::{ApiError, Change, method};
+use serde_json::{Value, json};
+
+use super::{
+    book::{Book, CONTACT, with_groups_now},
+    person::{MEMBERSHIPS, body, fields_of, mark_of},
+    plan::ORIGIN_GROUP,
+    step::CreateRow,
+};
+use crate::{
+    fields::{Fields, differing, plainly_same},
+    step::{Answer, Outcome, answer, note},
+};
+
+/// So many contacts are made in one call.
+pub(super) const MADE_MAX: usize = 200;
+const MY_CONTACTS: &str = "myContacts";
+
+/// What the contacts of a step have in common.
+struct Making<'m> {
+    from: Option<&'m str>,
+    groups: BTreeMap<String, String>,
+}
+
+impl Making<'_> {
+    /// Returns what a contact is marked with: for whom it was made.
+    fn mark(&self, id: &str) -> String {
+        self.from.map_or_else(|| id.to_owned(), |from| format!("{from}/{id}"))
+    }
+
+    /// Returns the fields that a contact gets.
+    fn fields(&self, wanted: &Value) -> Fields {
+        let mut fields = fields_of(wanted);
+        if self.from.is_some() {
+            // The groups are those of whose contacts they were.
+            fields.retain(|path, _| !path.starts_with(MEMBERSHIPS));
+            fields.insert(format!("{MEMBERSHIPS}{ORIGIN_GROUP}"), true.into());
+            fields.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
+        }
+        with_groups_now(fields, &self.groups)
+    }
+}
+
+impl Book<'_> {
+    pub(super) fn create(
+        &self,
+        from: Option<&str>,
+        group_names: &BTreeMap<String, String>,
+        rows: &[CreateRow],
+    ) -> Result<Outcome, WriteError> {
+        self.task.progress.counted_phase("making contacts again", Some(rows.len() as u64));
+        let making = Making { from, groups: self.groups_now(group_names)? };
+        let mut outcome = Outcome::default();
+        let open = |row: &&CreateRow| self.task.journal.made(CONTACT, &making.mark(&row.id)).is_none();
+        let mut open: Vec<&CreateRow> = rows.iter().filter(open).collect();
+        outcome.unchanged += (rows.len() - open.len()) as u64;
+        if !open.is_empty() {
+            // Those that an earlier run made and could not write down.
+            let marked = self.marked()?;
+            let (mut missing, mut found) = (Vec::new(), Vec::new());
+            for row in open {
+                match marked.get(&making.mark(&row.id)) {
+                    Some(resource) => found.push((row, resource)),
+                    None => missing.push(row),
+                }
+            }
+            outcome.unchanged += found.len() as u64;
+            if !self.is_rehearsal() {
+                for (row, resource) in found {
+                    self.note(CONTACT, &making.mark(&row.id), resource)?;
+                }
+            }
+            open = missing;
+        }
+        for rows in open.chunks(MADE_MAX) {
+            if self.is_rehearsal() {
+                outcome.changed += rows.len() as u64;
+            } else {
+                self.create_some(&making, rows, &mut outcome)?;
+            }
+            self.task.progress.advance(rows.len() as u64);
+        }
+        Ok(outcome)
+    }
+
+    /// Makes contacts in one call; one that Google does not take is found by halves.
+    fn create_some(
+        &self,
+        making: &Making<'_>,
+        rows: &[&CreateRow],
+        outcome: &mut Outcome,
+    ) -> Result<(), WriteError> {
+        let mut contacts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let fields = making.fields(&self.wanted(&row.id)?);
+            contacts.push(json!({ "contactPerson": body(&fields, Some(&making.mark(&row.id))) }));
+        }
+        let change = Change::post(
+            &method::RESTORE_CONTACTS_CREATE,
+            "v1/people:batchCreateContacts",
+            json!({ "contacts": contacts, "readMask": "clientData,metadata" }),
+        );
+        let made: Result<Value, ApiError> = self.task.api.send(self.user, &change.once());
+        let made: BTreeMap<String, String> = match answer("make contacts again", made)? {
+            Answer::Done(made) => {
+                let people = made["createdPeople"].as_array().into_iter().flatten();
+                people.filter_map(|one| marked(&one["person"])).collect()
+            }
+            Answer::Unknown => self.marked()?,
+            Answer::Refused(_) if rows.len() > 1 => {
+                let (left, right) = rows.split_at(rows.len() / 2);
+                self.create_some(making, left, outcome)?;
+                return self.create_some(making, right, outcome);
+            }
+            Answer::Refused(reason) => {
+                outcome.conflicts.extend(rows.iter().map(|row| (row.id.clone(), reason.clone())));
+                return Ok(());
+            }
+            Answer::Gone | Answer::Taken => BTreeMap::new(),
+        };
+        for row in rows {
+            match made.get(&making.mark(&row.id)) {
+                Some(resource) => {
+                    self.note(CONTACT, &making.mark(&row.id), resource)?;
+                    outcome.changed += 1;
+                }
+                None => {
+                    let reason = "nobody knows whether it was made; look before applying again";
+                    outcome.conflicts.push((row.id.clone(), reason.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names of the contacts that restores made, by what they are marked with.
+    fn marked(&self) -> Result<BTreeMap<String, String>, WriteError> {
+        Ok(self.all("clientData,metadata")?.iter().filter_map(marked).collect())
+    }
+
+    pub(super) fn verify_created(
+        &self,
+        from: Option<&str>,
+        group_names: &BTreeMap<String, String>,
+        rows: &[CreateRow],
+    ) -> Result<Check, WriteError> {
+        let making = Making { from, groups: self.groups_now(group_names)? };
+        let mut check = self.task.check();
+        let made: Vec<Option<String>> = rows
+            .iter()
+            .map(|row| self.task.journal.made(CONTACT, &making.mark(&row.id)).map(|made| made.new))
+            .collect();
+        let resources: Vec<&str> = made.iter().flatten().map(String::as_str).collect();
+        let mut people = self.people(&resources)?.into_iter();
+        for (row, made) in rows.iter().zip(&made) {
+            let difference = match made.as_ref().and_then(|_| people.next()) {
+                None => Some("it was not made".to_owned()),
+                Some(None) => Some("it is gone again".to_owned()),
+                Some(Some(person)) => {
+                    let mut wanted = making.fields(&self.wanted(&row.id)?);
+                    if !wanted.keys().any(|path| path.starts_with(MEMBERSHIPS)) {
+                        // Everybody is in a group at least.
+                        wanted.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
+                    }
+                    let other = differing(&wanted, &fields_of(&person), plainly_same);
+                    other.first().map(|path| format!("its {path} is another one"))
+                }
+            };
+            note(&mut check, &row.id, difference);
+        }
+        Ok(check)
+    }
+}
+
+fn marked(person: &Value) -> Option<(String, String)> {
+    Some((mark_of(person)?.to_owned(), person["resourceName"].as_str()?.to_owned()))
+}
