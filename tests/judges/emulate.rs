@@ -1,8 +1,11 @@
 //! `emulate`, a server that others wrote without knowing us, read with our reader and written with our writer.
 //!
-//! It has mail, labels, history and some settings. It has no service accounts, no directory, no profile, no batches and
-//! no uploads of parts; what it lacks must be told, and never be taken for an empty mailbox.
+//! It has mail, labels, history and some settings; a drive without a feed; calendars without tokens. It has no service
+//! accounts, no directory, no profile, no batches and no uploads of parts; what it lacks must be told, and never be taken
+//! for an empty mailbox, an empty drive or an empty calendar.
 
+mod calendar;
+mod drive;
 mod server;
 
 use std::{
@@ -16,13 +19,15 @@ use std::{
 
 use connect::{
     ReadEnd, ReadError, Silent, SourceReader, Stop,
-    plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _},
+    plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter as _, Verification, WriteError},
     testing::MemorySink,
 };
 use connect_http::{TokenCache, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
-use google_recovery::{Destination, GoogleWriter, Heading, Planner, Request, Selection, Window};
-use model::{Moment, Redacted, UnreadableReason};
+use google_recovery::{
+    Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
+};
+use model::{Moment, Redacted, StreamName, UnreadableReason};
 use ports::{ManualClock, SeededRandom};
 use serde_json::{Value, json};
 use source_google::{
@@ -40,6 +45,7 @@ const NO_SETTINGS: [&str; 6] = ["autoForwarding", "delegates", "imap", "language
 
 struct Stage {
     emulate: Emulate,
+    part: Part,
     key: String,
     sink: MemorySink,
     history: MemoryHistory,
@@ -50,11 +56,15 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let emulate = Emulate::start(&letters());
+        Self::of(Emulate::start(&letters()), Part::Gmail)
+    }
+
+    fn of(emulate: Emulate, part: Part) -> Self {
         let mut key: Value = serde_json::from_str(&key_of_nobody()).unwrap();
         key["token_uri"] = format!("{}/token", emulate.url).into();
         Self {
             emulate,
+            part,
             key: key.to_string(),
             sink: MemorySink::new(),
             history: MemoryHistory::default(),
@@ -79,7 +89,7 @@ impl Stage {
     fn read(&mut self, help: &[Help]) -> Result<ReadEnd, ReadError> {
         let settings = GoogleSettings {
             admin: USER.to_owned(),
-            parts: [Part::Gmail].into(),
+            parts: [self.part].into(),
             users: BTreeSet::new(),
             api: self.settings(),
             audit: AuditSettings::default(),
@@ -94,8 +104,21 @@ impl Stage {
     }
 
     fn capture(&mut self) -> u64 {
-        assert_eq!(self.read(&ALL).unwrap(), ReadEnd::UpToDate);
+        self.capture_with(&ALL)
+    }
+
+    fn capture_with(&mut self, help: &[Help]) -> u64 {
+        assert_eq!(self.read(help).unwrap(), ReadEnd::UpToDate);
         self.history.note(&self.sink)
+    }
+
+    /// Returns why a unit was not read.
+    #[track_caller]
+    fn blinded(&self, unit: &str) -> UnreadableReason {
+        let blinded = self.sink.stream("blinded");
+        let told = blinded.get(unit).unwrap_or_else(|| panic!("{unit} is not told: {:?}", blinded.keys()));
+        assert!(self.sink.commits.iter().any(|commit| commit.ledger.unreadable > 0), "no commit tells it");
+        told.content.clone().unwrap_err()
     }
 
     /// Compares what is held with what the server shows: every message byte for byte, with its labels.
@@ -115,10 +138,20 @@ impl Stage {
     }
 
     fn plan(&self, before: u64, now: u64) -> (Plan, PlanFolder) {
+        self.plan_with(mailbox_stream(USER).unwrap(), before, now, |planner, request| planner.mail(&request))
+    }
+
+    fn plan_with(
+        &self,
+        stream: StreamName,
+        before: u64,
+        now: u64,
+        decide: impl FnOnce(&mut Planner<'_>, Request) -> Result<(), PlanningError>,
+    ) -> (Plan, PlanFolder) {
         let folder = PlanFolder::new(self.folder.path().join("plan"));
         let request = Request {
             account: USER.to_owned(),
-            stream: mailbox_stream(USER).unwrap(),
+            stream,
             window: Window {
                 before: (before, Moment::from_micros(0)),
                 after: (now, Moment::from_micros(1)),
@@ -131,10 +164,18 @@ impl Stage {
             Heading { id: "test".to_owned(), source: "acme".to_owned(), made_at: Moment::from_micros(2) };
         let settings = self.settings();
         let mut planner = Planner::new(&self.history, &folder, &settings, 2);
-        planner.mail(&request).unwrap();
+        decide(&mut planner, request).unwrap();
         let plan = planner.finish(&heading).unwrap();
         folder.write(&plan).unwrap();
         (plan, folder)
+    }
+
+    /// Applies a plan and reads back what came of it.
+    fn apply(&self, plan: &Plan, folder: &PlanFolder) -> (Result<AppliedReport, WriteError>, Verification) {
+        let api = self.api();
+        let mut writer = GoogleWriter::new(&api, &self.history, folder.path().join("applied.jsonl"), 2);
+        let applied = writer.apply(plan, folder, ApplyMode::Lasting, &Silent);
+        (applied, writer.verify(plan, folder, &Silent).unwrap())
     }
 
     fn api(&self) -> WriteApi {
@@ -265,13 +306,11 @@ fn what_was_destroyed_in_it_comes_back_and_what_it_spoils_is_found() {
     let now = stage.capture();
     let (plan, folder) = stage.plan(before, now);
     assert_eq!((plan.counts.reverted, plan.counts.inserted), (3, 4));
-    let api = stage.api();
-    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 2);
-    let report = writer.apply(&plan, &folder, ApplyMode::Lasting, &Silent).unwrap();
+    let (report, verified) = stage.apply(&plan, &folder);
+    let report = report.unwrap();
     assert_eq!((report.counts.reverted, report.counts.inserted), (3, 4), "{report:#?}");
 
     // It takes an upload of description and message for the message itself: verification finds that, and only that.
-    let verified = writer.verify(&plan, &folder, &Silent).unwrap();
     assert!(!verified.is_good(), "{verified:#?}");
     let differences: Vec<(&str, &str)> = verified
         .checks

@@ -12,7 +12,7 @@ use std::{
 };
 
 use connect_http::{
-    HttpSettings, HttpTransport, Request, Response, Transport, TransportError, testing::answer,
+    HttpSettings, HttpTransport, Request, Response, Transport, TransportError, http::Method, testing::answer,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -36,15 +36,19 @@ pub(crate) struct Emulate {
 impl Emulate {
     /// Starts it with these messages, each with its labels' ids.
     pub(crate) fn start(messages: &[(String, Vec<&str>, Vec<u8>)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let messages: Vec<Value> = messages
             .iter()
             .map(|(id, labels, raw)| json!({ "id": id, "user_email": USER, "label_ids": labels, "raw": encode(raw) }))
             .collect();
-        let seed = json!({
-            "tokens": { TOKEN: { "login": USER, "scopes": [] } },
-            "google": { "users": [{ "email": USER, "name": "Anna" }], "messages": messages },
-        });
+        Self::with(&json!({ "messages": messages }))
+    }
+
+    /// Starts it with what its own words describe: `messages`, `calendars`, `calendar_events`, `drive_items`.
+    pub(crate) fn with(content: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut google = json!({ "users": [{ "email": USER, "name": "Anna" }] });
+        google.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
+        let seed = json!({ "tokens": { TOKEN: { "login": USER, "scopes": [] } }, "google": google });
         let path = folder.path().join("seed.json");
         std::fs::write(&path, seed.to_string()).unwrap();
         // It takes no port of its own choice: another process may take this one in between, and then the story stops.
@@ -71,19 +75,35 @@ impl Emulate {
         emulate
     }
 
-    /// Asks it for something, past everything that is judged.
+    /// Asks it for something of the mailbox, past everything that is judged.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let request = as_user(Request::get(format!("{}/gmail/v1/users/me/{path}", self.url)));
-        let response = self.http.send(&request).unwrap();
-        assert!(response.status.is_success(), "{path}: {}", response.status);
-        response.body.json(ANSWER_BYTES_MAX).unwrap()
+        self.get_at(&format!("gmail/v1/users/me/{path}"))
+    }
+
+    /// Asks it for something, past everything that is judged.
+    pub(crate) fn get_at(&self, path: &str) -> Value {
+        self.send(Request::get(format!("{}/{path}", self.url)))
+    }
+
+    /// Does something with the mailbox as an agent would, past everything that is judged.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        self.change(Method::POST, &format!("gmail/v1/users/me/{path}"), body)
     }
 
     /// Does something as an agent would, past everything that is judged.
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
-        let request = Request::post(format!("{}/gmail/v1/users/me/{path}", self.url)).json(body).unwrap();
-        let response = self.http.send(&as_user(request)).unwrap();
-        assert!(response.status.is_success(), "{path}: {}", response.status);
+    pub(crate) fn change(&self, verb: Method, path: &str, body: &Value) -> Value {
+        self.send(Request::new(verb, format!("{}/{path}", self.url)).json(body).unwrap())
+    }
+
+    /// Deletes something as an agent would.
+    pub(crate) fn delete(&self, path: &str) {
+        self.send(Request::new(Method::DELETE, format!("{}/{path}", self.url)));
+    }
+
+    fn send(&self, request: Request) -> Value {
+        let request = as_user(request);
+        let response = self.http.send(&request).unwrap();
+        assert!(response.status.is_success(), "{}: {}", request.place(), response.status);
         response.body.json(ANSWER_BYTES_MAX).unwrap_or_default()
     }
 
@@ -130,6 +150,10 @@ pub(crate) enum Help {
     Profiles,
     /// Batches, carried out call by call.
     Batches,
+    /// The feed of a drive: whatever is there has changed.
+    Changes,
+    /// A calendar by its id: it has them on the list alone.
+    Calendars,
 }
 
 /// Carries calls to the server, and plays what it is told to.
@@ -176,7 +200,7 @@ impl Bridge {
                     .get("authorization")
                     .map(|token| (connect_http::http::header::AUTHORIZATION, token.clone())),
             );
-            let response = self.http.send(&call)?;
+            let response = Transport::send(self, &call)?;
             let head = format!(
                 "--batch\r\nContent-Type: application/http\r\nContent-ID: <response-call-{number}>\r\n\r\n\
                  HTTP/1.1 {}\r\nContent-Type: application/json\r\n\r\n",
@@ -191,10 +215,48 @@ impl Bridge {
     }
 }
 
+impl Bridge {
+    fn fetch(&self, request: &Request, path: &str) -> Result<Value, TransportError> {
+        let mut get = Request::get(format!("{}/{path}", self.url));
+        get.headers.clone_from(&request.headers);
+        self.http.send(&get)?.body.json(ANSWER_BYTES_MAX)
+    }
+
+    fn changes(&self, request: &Request) -> Result<Response, TransportError> {
+        let mut list = self.fetch(request, "drive/v3/files?pageSize=1000")?;
+        let files = list["files"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let changes: Vec<Value> = files
+            .into_iter()
+            .map(|file| json!({ "changeType": "file", "fileId": file["id"], "removed": false, "file": file }))
+            .collect();
+        Ok(document(&json!({ "changes": changes, "newStartPageToken": "2" })))
+    }
+
+    fn calendar(&self, request: &Request, id: &str) -> Result<Response, TransportError> {
+        let mut list = self.fetch(request, "calendar/v3/users/me/calendarList")?;
+        let entries = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        Ok(match entries.iter().find(|entry| entry["id"].as_str() == Some(id)) {
+            Some(entry) => document(&json!({ "id": id, "summary": entry["summary"] })),
+            None => answer(404, &[], "{}"),
+        })
+    }
+}
+
 impl Transport for Bridge {
     fn send(&self, request: &Request) -> Result<Response, TransportError> {
         let help = |help| self.help.contains(&help);
-        match request.place().strip_prefix(&self.url).unwrap_or_default() {
+        let path = request.place().strip_prefix(&self.url).unwrap_or_default();
+        if let Some(id) = path.strip_prefix("/calendar/v3/calendars/").filter(|id| !id.contains('/'))
+            && request.method == Method::GET
+            && help(Help::Calendars)
+        {
+            return self.calendar(request, &id.replace("%40", "@"));
+        }
+        match path {
+            "/drive/v3/changes/startPageToken" if help(Help::Changes) => {
+                Ok(document(&json!({ "startPageToken": "1" })))
+            }
+            "/drive/v3/changes" if help(Help::Changes) => self.changes(request),
             "/token" if help(Help::Tokens) => {
                 Ok(document(&json!({ "access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer" })))
             }
@@ -202,7 +264,7 @@ impl Transport for Bridge {
                 &json!({ "users": [{ "id": "1", "primaryEmail": USER, "isMailboxSetup": true }] }),
             )),
             "/gmail/v1/users/me/profile" if help(Help::Profiles) => self.profile(request),
-            "/batch" if help(Help::Batches) => self.batch(request),
+            _ if path.starts_with("/batch") && help(Help::Batches) => self.batch(request),
             _ => self.http.send(request),
         }
     }

@@ -86,7 +86,7 @@ fn work(
     while !stop.is_requested() {
         let number = next.fetch_add(1, Ordering::SeqCst);
         let (Some(unit), Some(position)) = (units.get(number), known.get(number)) else { return };
-        let mut sink = UnitSink { unit: number, outbox: outbox.clone(), budget, stop };
+        let mut sink = UnitSink::new(number, outbox.clone(), budget, stop);
         let ended = unit.read(position.as_deref(), &mut sink);
         if sink.say(Message::Ended(ended)).is_err() {
             return;

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     io::Read,
     sync::mpsc::{Receiver, Sender, SyncSender, channel},
 };
@@ -39,6 +40,19 @@ pub struct UnitSink<'a> {
     pub(super) outbox: SyncSender<(usize, Message)>,
     pub(super) budget: &'a Budget,
     pub(super) stop: &'a Stop,
+    /// How many items were told to be gone, by what their keys begin with.
+    removed: BTreeMap<String, u64>,
+}
+
+impl<'a> UnitSink<'a> {
+    pub(super) const fn new(
+        unit: usize,
+        outbox: SyncSender<(usize, Message)>,
+        budget: &'a Budget,
+        stop: &'a Stop,
+    ) -> Self {
+        Self { unit, outbox, budget, stop, removed: BTreeMap::new() }
+    }
 }
 
 impl UnitSink<'_> {
@@ -109,7 +123,17 @@ impl UnitSink<'_> {
     /// Takes the news that an item is gone: the source said so, or a complete listing does not have it. A lost feed, a
     /// refusal or an empty answer says no such thing.
     pub fn removed(&mut self, stream: &StreamName, key: String) -> Result<(), UnitError> {
+        let kind = key.split('/').next().unwrap_or_default();
+        match self.removed.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => drop(self.removed.insert(kind.to_owned(), 1)),
+        }
         self.say(Message::Removed { stream: stream.clone(), key })
+    }
+
+    /// Returns how many items were told to be gone in this read whose keys begin with `kind/`.
+    pub fn removed_count(&self, kind: &str) -> u64 {
+        self.removed.get(kind).copied().unwrap_or(0)
     }
 
     /// Takes the news that an item exists and cannot be read.

@@ -43,8 +43,9 @@ struct Content {
 impl Journal {
     /// Reads what earlier runs wrote down; a line that was cut by a kill counts for nothing.
     pub(crate) fn read(path: PathBuf) -> Result<Self, WriteError> {
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        // A line may have been cut within a letter.
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(FileError::new("read", &path, error))),
         };
@@ -140,8 +141,11 @@ mod tests {
         assert!(!path.exists(), "nothing was made yet");
         journal.note(made("a", "a2")).unwrap();
         journal.note(made("b", "b2")).unwrap();
-        let text = std::fs::read(&path).unwrap();
-        ports::files::replace(&path, &text[..text.len() - 5]).unwrap();
+        let mut text = std::fs::read(&path).unwrap();
+        text.truncate(text.len() - 5);
+        // The first half of a letter.
+        text.push(0xc3);
+        ports::files::replace(&path, &text).unwrap();
 
         let journal = Journal::read(path.clone()).unwrap();
         assert_eq!(journal.made("message", "a"), Some(made("a", "a2")));

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::unit_error,
     feed::{Feed, FeedEnd},
+    losses::{Losses, Place},
     rounds::Rounds,
     user::User,
 };
@@ -161,12 +162,9 @@ impl Calendars {
     }
 }
 
-impl Unit for Calendars {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+impl Calendars {
+    /// Reads everything that is due.
+    fn look_at_all(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         let mut position = self.position(position);
         let round = self.rounds.is_due_in_turn(&self.name) || position.list.is_none();
         let mut look = self.look(&position, round)?;
@@ -197,5 +195,23 @@ impl Unit for Calendars {
             position.calendars.keys().filter(|id| round || !before.contains(id)).collect();
         self.read_sharing(&shared, sink)?;
         failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Unit for Calendars {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let read = self.look_at_all(position, sink);
+        // What is gone was told, however the look ended.
+        let (deleted, now) = (sink.removed_count("event"), self.rounds.now());
+        let place = Place::look("calendar", now, &self.user.email);
+        match (Losses { trashed: 0, deleted }.event(now, place), read) {
+            (_, Err(UnitError::Stopped)) => Err(UnitError::Stopped),
+            (Some(event), read) => sink.event(event).and(read),
+            (None, read) => read,
+        }
     }
 }

@@ -20,6 +20,7 @@ use self::shelf::{CONTACTS, OTHERS, Shelf};
 use crate::{
     failure::{as_unreadable, unit_error},
     feed::{Feed, FeedEnd},
+    losses::{Losses, Place},
     records,
     rounds::Rounds,
     user::User,
@@ -141,12 +142,9 @@ fn unlisted(what: &str) -> UnitError {
     UnitError::Failed { detail: format!("the list of {what} is not found") }
 }
 
-impl Unit for Contacts {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+impl Contacts {
+    /// Reads everything that is due.
+    fn look_at_all(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         let mut position = self.position(position);
         let round = self.rounds.is_due_in_turn(&self.name);
         let contacts = position.contacts.as_deref().map(|token| CONTACTS.get(Some(token)));
@@ -164,5 +162,23 @@ impl Unit for Contacts {
             self.retry_photos(sink)?;
         }
         Self::advance(&position, sink)
+    }
+}
+
+impl Unit for Contacts {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, position: Option<&str>, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
+        let read = self.look_at_all(position, sink);
+        // What is gone was told, however the look ended.
+        let (deleted, now) = (sink.removed_count("person"), self.rounds.now());
+        let place = Place::look("contacts", now, &self.user.email);
+        match (Losses { trashed: 0, deleted }.event(now, place), read) {
+            (_, Err(UnitError::Stopped)) => Err(UnitError::Stopped),
+            (Some(event), read) => sink.event(event).and(read),
+            (None, read) => read,
+        }
     }
 }

@@ -209,9 +209,10 @@ impl Files {
                 let named = |owner: &Person| {
                     owner.email_address.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&self.subject))
                 };
-                let attributes = &file.attributes;
-                attributes.drive_id.is_none()
-                    && file.owned_by_me.unwrap_or_else(|| attributes.owners.iter().any(named))
+                let FileAttributes { drive_id, owners, .. } = &file.attributes;
+                // Only the subject's own files are asked for: one of which nothing is said is taken for one of them.
+                let is_own = || owners.is_empty() || owners.iter().any(named);
+                drive_id.is_none() && file.owned_by_me.unwrap_or_else(is_own)
             }
             Place::Shared { id, .. } => file.attributes.drive_id.as_ref() == Some(id),
         }

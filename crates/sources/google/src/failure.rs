@@ -49,6 +49,16 @@ pub(crate) fn as_unreadable(error: &ApiError) -> Option<UnreadableReason> {
     })
 }
 
+/// The same for something that everybody has and that no list names: what is not found there did not vanish.
+pub(crate) fn as_unsupported(error: &ApiError, what: &str) -> Option<UnreadableReason> {
+    match error {
+        ApiError::NotFound(refusal) => {
+            Some(UnreadableReason::Unsupported { detail: format!("there are no {what}: {refusal}") })
+        }
+        error => as_unreadable(error),
+    }
+}
+
 /// Tells whether the same call may succeed later: nothing was said about what was asked for.
 pub(crate) fn is_passing(error: &ApiError) -> bool {
     match error {

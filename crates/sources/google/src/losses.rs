@@ -32,6 +32,14 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Makes the place of a look at something whose feed has no order of its own.
+    pub(crate) fn look(part: &str, at: Moment, scope: &str) -> Self {
+        let position = format!("{part}/{:0>20}", at.as_micros());
+        Self { position, transaction: format!("look of {at}"), scope: scope.to_owned() }
+    }
+}
+
 impl Losses {
     const fn severity(self) -> Option<Severity> {
         Some(match self.trashed + self.deleted {

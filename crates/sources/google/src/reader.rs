@@ -24,7 +24,7 @@ use crate::{
     directory,
     directory::Directory,
     drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
-    failure::unit_error,
+    failure::{is_passing, unit_error},
     gmail::{Mailbox, mailbox_stream},
     retries::Retries,
     rounds::Rounds,
@@ -256,6 +256,11 @@ impl GoogleReader {
         let documents = match directory::list_users(api, admin) {
             Ok(documents) => documents,
             Err(ApiError::Stopped) => return Ok(ReadEnd::Stopped),
+            // The users who are known are read all the same.
+            Err(error) if !domain.users.is_empty() && is_passing(&error) => {
+                units.push(Box::new(Hindered::by("directory", unit_error(&error))));
+                return Ok(ReadEnd::UpToDate);
+            }
             Err(error) => return Err(read_error(&error)),
         };
         let wanted =

@@ -146,7 +146,9 @@ impl Inserting<'_> {
         match answer {
             Ok(answer) => {
                 self.outcome().changed += 1;
-                self.note(row, answer).map(Some)
+                let made = self.note(row, answer)?;
+                self.label_draft(row, &made.new)?;
+                Ok(Some(made))
             }
             Err(ApiError::Unknown(_)) => match self.find_twin(row)? {
                 Some(answer) => {
@@ -212,7 +214,7 @@ impl Inserting<'_> {
 
     fn put(&self, row: &InsertRow, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
         if row.labels.iter().any(|label| label == DRAFT) {
-            return self.put_draft(row, text, thread);
+            return self.put_draft(text, thread);
         }
         let mut body = json!({ "labelIds": self.labels.all(&row.labels) });
         if let Some(thread) = thread {
@@ -231,8 +233,8 @@ impl Inserting<'_> {
             .send(self.mailbox.email, &change.query("internalDateSource", "dateHeader").once())
     }
 
-    /// Makes a draft, which gets its labels in a call of its own: the first one takes none.
-    fn put_draft(&self, row: &InsertRow, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
+    /// Makes a draft, which has no labels yet: the call takes none.
+    fn put_draft(&self, text: &[u8], thread: Option<&str>) -> Result<Answer, ApiError> {
         let mut message = json!({ "raw": encode(text) });
         if let Some(thread) = thread {
             message["threadId"] = thread.into();
@@ -243,18 +245,33 @@ impl Inserting<'_> {
             json!({ "message": message }),
         );
         let draft: Value = self.mailbox.task.api.send(self.mailbox.email, &change.once())?;
-        let answer: Answer = serde_json::from_value(draft["message"].clone()).map_err(|source| {
-            ApiError::Answer { method: method::RESTORE_DRAFTS_CREATE.name, source: Box::new(source) }
-        })?;
-        let labels: Vec<String> =
-            self.labels.all(&row.labels).into_iter().filter(|label| label != DRAFT).collect();
-        if !labels.is_empty() {
-            let body = json!({ "ids": [answer.id], "addLabelIds": labels });
-            let path = "gmail/v1/users/me/messages/batchModify";
-            let change = Change::post(&method::RESTORE_BATCH_MODIFY, path, body);
-            self.mailbox.task.api.send_only(self.mailbox.email, &change)?;
+        serde_json::from_value(draft["message"].clone()).map_err(|source| ApiError::Answer {
+            method: method::RESTORE_DRAFTS_CREATE.name,
+            source: Box::new(source),
+        })
+    }
+
+    /// Puts the labels of a draft on that was made and is written down: whatever becomes of this, it is not made again.
+    fn label_draft(&self, row: &InsertRow, id: &str) -> Result<(), WriteError> {
+        if !row.labels.iter().any(|label| label == DRAFT) {
+            return Ok(());
         }
-        Ok(answer)
+        let mut labels = self.labels.all(&row.labels);
+        labels.retain(|label| label != DRAFT);
+        if labels.is_empty() {
+            return Ok(());
+        }
+        let body = json!({ "ids": [id], "addLabelIds": labels });
+        let path = "gmail/v1/users/me/messages/batchModify";
+        let change = Change::post(&method::RESTORE_BATCH_MODIFY, path, body);
+        match self.mailbox.task.api.send_only(self.mailbox.email, &change) {
+            Ok(()) => Ok(()),
+            Err(ApiError::Refused(_) | ApiError::NotFound(_)) => {
+                self.conflict(row, "the draft is there again, and does not take its labels");
+                Ok(())
+            }
+            Err(error) => Err(failed("put the labels of a draft on", error)),
+        }
     }
 
     /// Writes down what was put in, durably: after a kill it is not put in again.

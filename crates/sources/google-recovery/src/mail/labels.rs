@@ -1,6 +1,6 @@
 //! A mailbox into which is written, and its labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect::plan::{ApplyMode, WriteError};
 use google_api::{Change, Get, ReadApi, method};
@@ -16,6 +16,8 @@ pub(super) struct Mailbox<'a> {
     pub(super) email: &'a str,
     /// The names of the labels that the plan names by their ids.
     pub(super) label_names: &'a BTreeMap<String, String>,
+    /// Whether the plan's ids are those of this mailbox.
+    pub(super) is_own: bool,
 }
 
 /// Where labels are in a mailbox now, by the ids that a plan calls them by.
@@ -40,7 +42,8 @@ impl Mailbox<'_> {
         self.task.api.reading()
     }
 
-    /// Finds the labels of a plan in the mailbox, by their names, and makes those that are gone.
+    /// Finds the labels of a plan in the mailbox, and makes those that are gone. A label of its own that was renamed is the
+    /// same label; in another mailbox a label is found by its name.
     pub(super) fn labels(&self) -> Result<Labels, WriteError> {
         let list = Get::new(&method::RESTORE_LABELS_LIST, "gmail/v1/users/me/labels");
         let list: LabelList =
@@ -50,9 +53,11 @@ impl Mailbox<'_> {
             .iter()
             .filter_map(|label| Some((label["name"].as_str()?, label["id"].as_str()?)))
             .collect();
+        let there: BTreeSet<&str> = by_name.values().copied().collect();
         let mut ids = BTreeMap::new();
         for (planned, name) in self.label_names {
             let id = match by_name.get(name.as_str()) {
+                _ if self.is_own && there.contains(planned.as_str()) => planned.clone(),
                 Some(id) => (*id).to_owned(),
                 None if is_system(planned, name) || self.task.mode == ApplyMode::Rehearsal => planned.clone(),
                 None => self.make_label(name)?,

@@ -96,7 +96,8 @@ pub(super) struct InsertRow {
 impl MailStep {
     fn mailbox<'t>(&'t self, task: &'t Task<'t>) -> Mailbox<'t> {
         let (Self::Relabel { mailbox, label_names, .. } | Self::Insert { mailbox, label_names, .. }) = self;
-        Mailbox { task, email: mailbox, label_names }
+        let is_own = !matches!(self, Self::Insert { twins: Twins::Labelled(_), .. });
+        Mailbox { task, email: mailbox, label_names, is_own }
     }
 }
 

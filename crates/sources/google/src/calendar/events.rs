@@ -243,7 +243,7 @@ impl Calendars {
         let gets: Vec<Get> = ids.iter().step_by(step).map(one).collect();
         for answer in self.get_all(&gets)? {
             match answer {
-                Err(ApiError::NotFound(_)) => {}
+                Err(ApiError::NotFound(_) | ApiError::Expired(_)) => {}
                 Err(error) => return Err(unit_error(&error)),
                 Ok(body) => {
                     let event: Value = serde_json::from_slice(&body).unwrap_or_default();

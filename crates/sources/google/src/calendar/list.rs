@@ -159,6 +159,11 @@ impl Calendars {
         for (id, answer) in answers {
             let document = match answer {
                 Ok(body) => Some(document(&body)?),
+                // Two answers that contradict each other say nothing.
+                Err(ApiError::NotFound(_)) if listed.entries.get(&id).is_some_and(is_on) => {
+                    let detail = format!("the calendar {id} is on the list, and is not found");
+                    return Err(UnitError::Failed { detail });
+                }
                 Err(ApiError::NotFound(_)) => None,
                 Err(error) => return Err(unit_error(&error)),
             };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ACL_PREFIX, Calendars, state::Answer};
 use crate::{
-    failure::as_unreadable,
+    failure::{as_unreadable, as_unsupported},
     feed::FeedEnd,
     records::{self, Record},
 };
@@ -29,7 +29,7 @@ fn sharing(calendar: &str) -> Get {
 impl Calendars {
     pub(super) fn take_settings(&self, answer: Answer, sink: &mut UnitSink<'_>) -> Result<(), UnitError> {
         if let Err(error) = &answer {
-            let reason = as_unreadable(error).ok_or(UnitError::Stopped)?;
+            let reason = as_unsupported(error, "settings of calendars").ok_or(UnitError::Stopped)?;
             return records::unreadable_once(&self.stream, SETTINGS.to_owned(), reason, sink);
         }
         let mut all = serde_json::Map::new();

@@ -233,7 +233,8 @@ impl Pass<'_, '_> {
     ) -> Result<(), UnitError> {
         let key = format!("{prefix}{id}");
         match told {
-            None | Some(Err(UnreadableReason::Vanished)) => Ok(()),
+            None => Ok(()),
+            // Also what is not found is told: the file may be there and the service have no such list.
             Some(Err(reason)) => self.unreadable_once(key, reason),
             Some(Ok(mut list)) => {
                 if list.is_empty() {

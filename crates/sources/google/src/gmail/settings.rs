@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Mailbox, wire::LabelList};
 use crate::{
-    failure::{as_unreadable, unit_error},
+    failure::{as_unsupported, unit_error},
     records::{self, Record},
 };
 
@@ -50,7 +50,7 @@ impl Mailbox {
         }
         for (name, answer) in SETTINGS.iter().zip(answers) {
             let key = format!("settings/{name}");
-            let document = answer.map_err(|error| setting_unreadable(&error)).and_then(|body| {
+            let document = answer.map_err(|error| as_unsupported(&error, "such settings")).and_then(|body| {
                 serde_json::from_slice::<Value>(&body)
                     .map_err(|error| Some(UnreadableReason::Failed { detail: error.to_string() }))
             });
@@ -86,16 +86,5 @@ impl Mailbox {
         records::store(&self.stream, &labels, sink)?;
         records::remove_others(&self.stream, LABEL, &listed, sink)?;
         Ok(ids)
-    }
-}
-
-/// Returns why a setting is not there. What does not exist was not listed before either: there is no such setting.
-fn setting_unreadable(error: &ApiError) -> Option<UnreadableReason> {
-    match error {
-        ApiError::NotFound(refusal) => {
-            let detail = format!("the mailbox has no such setting: {refusal}");
-            Some(UnreadableReason::Unsupported { detail })
-        }
-        error => as_unreadable(error),
     }
 }
