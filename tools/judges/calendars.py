@@ -163,7 +163,7 @@ def following(j, service, synced):
     j.that("nextSyncToken" in changed or "nextPageToken" in changed, "what changed cannot be followed")
     j.that(changed["items"], "nothing changed")
     j.refuse(events.list(**PRIMARY, syncToken=synced, timeMin="2026-01-01T00:00:00Z"), 400)
-    j.refuse(events.list(**PRIMARY, syncToken="nothing"), 400)
+    j.refuse(events.list(**PRIMARY, syncToken="nothing"), 410)
 
 
 def clearing(j, service):

@@ -35,7 +35,9 @@ use crate::{
 const ROUND: Duration = Duration::from_hours(1);
 /// The directory is listed again after so long.
 const DIRECTORY_ROUND: Duration = Duration::from_mins(1);
-/// Calendars, contacts and the audit log are looked at again after so long: their quotas are small.
+/// The audit log is looked at again after so long.
+const AUDIT_ROUND: Duration = Duration::from_secs(15);
+/// Calendars and contacts are looked at again after so long: their quotas are small.
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Asking what changed may take so much of the units of a day; the rest is for fetching it.
 const POLLING_PERCENT: u64 = 50;
@@ -176,7 +178,7 @@ impl GoogleReader {
         for drive in domain.drives.iter().filter(|_| due.files) {
             units.extend(self.shared_drive(&tools, drive)?);
         }
-        if self.settings.parts.contains(&Part::Audit) && self.slow_rounds.is_due("audit") {
+        if self.settings.parts.contains(&Part::Audit) && self.slow_rounds.is_due_after("audit", AUDIT_ROUND) {
             units.extend(audit::units(self.audit_parts(api)).map(|unit| Box::new(unit) as Box<dyn Unit>));
         }
         self.progress.counted_phase("reading the domain", Some(units.len() as u64));
