@@ -10,7 +10,7 @@ use serde_json::Value;
 use source_google::drive::{FileAttributes, Permission};
 
 use super::subject::Target;
-use crate::step::{Task, failed};
+use crate::step::{RIGHTS, Task, failed};
 
 /// What the journal calls a file that was made.
 pub(super) const FILE: &str = "file";
@@ -212,8 +212,6 @@ fn odd(source: Box<dyn std::error::Error + Send + Sync>) -> WriteError {
 
 /// Says why one thing is not done, or that nothing more can be; `what` is what Google did not do.
 pub(super) fn refused(what: &str, error: ApiError) -> Result<String, WriteError> {
-    const RIGHTS: [&str; 3] =
-        ["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "accessNotConfigured"];
     match error {
         ApiError::NotFound(_) => Ok("it, its folder or what it leads to is not there any more".to_owned()),
         ApiError::Refused(refusal) if refusal.kind == RefusalKind::Exhausted => Err(WriteError::Source {
