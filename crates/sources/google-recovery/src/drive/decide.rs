@@ -70,6 +70,9 @@ pub(super) struct FileStates {
 pub(super) fn decide(states: &FileStates) -> Option<Decision> {
     let before = states.before.as_ref()?;
     Some(match (&states.after, &states.now) {
+        (None, None) if !states.later.is_empty() => Decision::Conflict(
+            "somebody brought it back after the window, and it went again since".to_owned(),
+        ),
         (None, None) => match before.attributes.kind() {
             FileKind::Folder | FileKind::Shortcut => Decision::Make,
             FileKind::Binary | FileKind::Editor if before.has_content => Decision::Make,
@@ -350,6 +353,9 @@ mod tests {
         let mut gone = states(Some(file("a")), &[]);
         gone.now = None;
         assert!(matches!(decide(&gone), Some(Decision::Conflict(_))));
+        let mut again = states(None, &[file("a")]);
+        again.now = None;
+        assert!(matches!(decide(&again), Some(Decision::Conflict(_))), "brought back and taken away again");
         let mut lost = states(None, &[]);
         lost.before = Some(Known { has_content: false, ..file("a") });
         assert!(matches!(decide(&lost), Some(Decision::Loss(_))));
