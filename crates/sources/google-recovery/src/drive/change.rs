@@ -48,7 +48,16 @@ impl Drive<'_> {
             let steps: Vec<&[ChangeRow]> = level.chunks(STEP).collect();
             parallel::each(task.threads, &steps, |step| {
                 let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
-                for (row, found) in step.iter().zip(self.files(&ids, FIELDS)?) {
+                let mut has_uploaded = false;
+                for ((row, id), found) in step.iter().zip(&ids).zip(self.files(&ids, FIELDS)?) {
+                    // Uploads take long: what was seen before them may be written by somebody else since.
+                    let is_old = row.content.is_some() || has_uploaded;
+                    let found = if is_old && task.mode == ApplyMode::Lasting {
+                        self.files(std::slice::from_ref(id), FIELDS)?.pop().flatten()
+                    } else {
+                        found
+                    };
+                    has_uploaded |= row.content.is_some();
                     let done = self.change_one(stored, row, found)?;
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     outcome.changed += done.changed;

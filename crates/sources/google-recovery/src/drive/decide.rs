@@ -138,7 +138,9 @@ fn compare_fields(change: &mut Change, [before, after, now]: [&FileAttributes; 3
         } else if let Some(to) = written(name, wanted) {
             change.fields.insert(name.clone(), FieldChange { to, from: present });
         } else if done != false && name != "modifiedTime" {
-            change.lost.push(format!("it had no {name}, and that cannot be written: it keeps the one it has"));
+            change
+                .lost
+                .push(format!("it had no {name}, and that cannot be written: it keeps the one it has"));
         }
     }
 }
@@ -398,7 +400,10 @@ mod tests {
         let mut moved = states(Some(with(|file| file.parents = vec!["other".to_owned()])), &[]);
         moved.before = Some(with(|file| file.parents.clear()));
         let decision = decide(&moved);
-        assert!(matches!(&decision, Some(Decision::Loss(reason)) if reason.contains("folder")), "{decision:?}");
+        assert!(
+            matches!(&decision, Some(Decision::Loss(reason)) if reason.contains("folder")),
+            "{decision:?}"
+        );
     }
 
     #[test]
