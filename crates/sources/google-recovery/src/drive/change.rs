@@ -13,7 +13,7 @@ use super::{
     make::{STEP, levels},
     rows::{ChangeRow, ContentChange},
     step::Stored,
-    wire::{CONTENT, Drive, FIELDS, Found, refused},
+    wire::{CONTENT, Drive, FIELDS, Found, TAKEN_BACK, TRASH, refused},
 };
 use crate::{journal::Made, parallel, step::Outcome};
 
@@ -90,6 +90,10 @@ impl Drive<'_> {
             return Ok(outcome);
         };
         let mut todo = self.todo(row, &found);
+        if todo.trash.is_some() && self.task.journal.made(TRASH, &row.id).is_some() {
+            todo.trash = None;
+            outcome.conflicts.push(conflict(TAKEN_BACK.to_owned()));
+        }
         if !todo.changed.is_empty() {
             let changed = todo.changed.join(", ");
             outcome
@@ -102,9 +106,16 @@ impl Drive<'_> {
             outcome.unchanged = u64::from(outcome.conflicts.is_empty());
             return Ok(outcome);
         }
-        if !is_rehearsal && let Err(reason) = self.carry_out(stored, row, &found, todo)? {
-            outcome.conflicts.push(conflict(reason));
-            return Ok(outcome);
+        let is_trash = todo.trash.is_some();
+        if !is_rehearsal {
+            if let Err(reason) = self.carry_out(stored, row, &found, todo)? {
+                outcome.conflicts.push(conflict(reason));
+                return Ok(outcome);
+            }
+            if is_trash {
+                let (old, new) = (row.id.clone(), found.id.clone());
+                self.task.journal.note(Made { kind: TRASH.to_owned(), old, new, place: None })?;
+            }
         }
         outcome.changed = 1;
         Ok(outcome)

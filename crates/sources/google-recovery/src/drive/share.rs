@@ -12,9 +12,10 @@ use super::{
     make::{STEP, levels},
     rows::{Grant, GrantChange, ShareRow},
     sharing::{grant, rank},
-    wire::{Drive, FILE, refused},
+    wire::{Drive, FILE, PERMISSION, TAKEN_BACK, refused},
 };
 use crate::{
+    journal::Made,
     parallel,
     step::{Outcome, failed},
 };
@@ -88,8 +89,9 @@ impl Drive<'_> {
                         .or(change.who.domain.as_deref())
                         .unwrap_or(&change.who.kind)
                 )),
+                _ if self.was_written(&row.id, change) => Some(TAKEN_BACK.to_owned()),
                 _ if is_rehearsal => None,
-                verdict => self.write(id, change, &verdict)?,
+                verdict => self.write((&row.id, id), change, &verdict)?,
             };
             match reason {
                 Some(reason) => outcome.conflicts.push((row.id.clone(), reason)),
@@ -110,13 +112,14 @@ impl Drive<'_> {
         let steps: Vec<&[String]> = row.below.chunks(STEP).collect();
         parallel::each(self.task.threads, &steps, |step| {
             let ids: Vec<String> = step.iter().map(|old| self.id(old)).collect();
-            for (id, found) in ids.iter().zip(self.permissions(&ids)?) {
+            for ((old, id), found) in step.iter().zip(&ids).zip(self.permissions(&ids)?) {
                 let found = found.unwrap_or_default();
-                for change in row.changes.iter().filter(|change| change.to.is_none()) {
+                let taken = row.changes.iter().filter(|change| change.to.is_none());
+                for change in taken.filter(|change| !self.was_written(old, change)) {
                     let present = found.iter().find(|one| one.id == change.who.id);
                     // Where it still comes from a folder, Google says so.
                     if verdict(change, present, false) == Verdict::Take
-                        && self.write(id, change, &Verdict::Take)?.is_none()
+                        && self.write((old, id), change, &Verdict::Take)?.is_none()
                     {
                         *has_changed.lock().unwrap_or_else(PoisonError::into_inner) = true;
                     }
@@ -127,8 +130,27 @@ impl Drive<'_> {
         Ok(has_changed.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes one permission; returns the reason why it is left alone.
-    fn write(&self, id: &str, change: &GrantChange, verdict: &Verdict) -> Result<Option<String>, WriteError> {
+    /// Tells whether an earlier run set a permission back: what is otherwise now, somebody took back.
+    fn was_written(&self, old: &str, change: &GrantChange) -> bool {
+        self.task.journal.made(PERMISSION, &noted(old, change)).is_some()
+    }
+
+    /// Writes one permission of a file with this old id and this one, and notes it; returns the reason why it is left alone.
+    fn write(
+        &self,
+        (old, id): (&str, &str),
+        change: &GrantChange,
+        verdict: &Verdict,
+    ) -> Result<Option<String>, WriteError> {
+        let reason = self.send(id, change, verdict)?;
+        if reason.is_none() {
+            let (old, new) = (noted(old, change), change.who.id.clone());
+            self.task.journal.note(Made { kind: PERMISSION.to_owned(), old, new, place: None })?;
+        }
+        Ok(reason)
+    }
+
+    fn send(&self, id: &str, change: &GrantChange, verdict: &Verdict) -> Result<Option<String>, WriteError> {
         let all = format!("drive/v3/files/{}/permissions", escape(id));
         let one = format!("{all}/{}", escape(&change.who.id));
         let call = match (verdict, &change.to) {
@@ -160,6 +182,11 @@ impl Drive<'_> {
             Err(error) => Err(failed("set a permission back", error)),
         }
     }
+}
+
+/// Returns by what the journal calls a permission of a file.
+fn noted(old: &str, change: &GrantChange) -> String {
+    format!("{old}/{}", change.who.id)
 }
 
 fn described(who: &Permission, to: &Grant) -> Value {
@@ -217,11 +244,10 @@ pub(super) fn difference(change: &GrantChange, present: Option<&Permission>) -> 
         }
         (Some(to), Some(present)) if present.role == to.role && !is_inherited(present) => {
             let (is, wanted) = (present.expiration_time.as_deref(), to.until.as_deref());
-            let told = |end: Option<&str>| end.map_or_else(|| "for good".to_owned(), |end| format!("until {end}"));
+            let told =
+                |end: Option<&str>| end.map_or_else(|| "for good".to_owned(), |end| format!("until {end}"));
             let is_other = !is_same_end(is, wanted) && Some(&grant(present)) != change.above.as_ref();
-            is_other.then(|| {
-                format!("{who} has the role {} {} and not {}", to.role, told(is), told(wanted))
-            })
+            is_other.then(|| format!("{who} has the role {} {} and not {}", to.role, told(is), told(wanted)))
         }
         _ => None,
     }

@@ -18,6 +18,12 @@ pub(super) const FILE: &str = "file";
 pub(super) const RESERVED: &str = "reserved";
 /// What the journal calls content that was put back.
 pub(super) const CONTENT: &str = "content";
+/// What the journal calls a permission that was set back: by the file's old id and the permission's.
+pub(super) const PERMISSION: &str = "permission";
+/// What the journal calls a file that was taken out of the trash, or put into it again.
+pub(super) const TRASH: &str = "trash";
+/// Why something is left alone that was set back once: somebody took that back.
+pub(super) const TAKEN_BACK: &str = "it was changed since it was set back";
 
 /// What is asked of each file.
 pub(super) const FIELDS: &str = "id,name,mimeType,parents,driveId,trashed,explicitlyTrashed,modifiedTime,size,\

@@ -9,9 +9,9 @@ use connect::{
 use google_recovery::GoogleWriter;
 use google_tenant::{Effect, Fault, Tenant, When};
 use model::StreamName;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Tree, assert_as, bytes, plan, request, seen, share, stage, tree};
+use super::{Tree, assert_as, bytes, file, plan, request, seen, share, stage, tree};
 use crate::{domain::Domain, drives::FOLDER, history::MemoryHistory};
 
 #[test]
@@ -238,4 +238,32 @@ fn what_its_owner_saves_while_others_are_sent_is_not_written_over() {
         let wanted: &[u8] = if *id == saved { b"saved by its owner meanwhile" } else { b"first" };
         assert_eq!(bytes(&stage, id), wanted);
     }
+}
+
+#[test]
+fn what_its_owner_takes_back_between_two_applications_stays_so() {
+    let mut stage = stage();
+    let hand = stage.domain.hand(&stage.user);
+    let tree = tree(&hand);
+    let link = share(&hand, &tree.document, &json!({ "type": "anyone", "role": "reader" }));
+    let earlier = stage.capture();
+    let hand = stage.domain.hand(&stage.user);
+    hand.delete(&format!("files/{}/permissions/{link}", tree.document));
+    hand.change(&tree.bytes, &json!({ "trashed": true }));
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, earlier, after, after);
+    let report = stage.apply(&plan, &folder);
+    assert_eq!((report.counts.reverted, report.counts.objects), (1, 1), "{report:#?}");
+    let hand = stage.domain.hand(&stage.user);
+    hand.delete(&format!("files/{}/permissions/{link}", tree.document));
+    hand.change(&tree.bytes, &json!({ "trashed": true }));
+    let rehearsed = stage.try_apply(&plan, &folder, ApplyMode::Rehearsal).unwrap();
+    assert_eq!(rehearsed.counts.conflicts, 2, "{rehearsed:#?}");
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.reverted, again.counts.objects), (0, 0), "{again:#?}");
+    assert_eq!(again.counts.conflicts, 2, "{again:#?}");
+    assert_eq!(file(&stage, &stage.user, &tree.bytes)["trashed"], true);
+    let permissions = file(&stage, &stage.user, &tree.document)["permissions"].clone();
+    let is_public = |all: &Value| all.as_array().unwrap().iter().any(|one| one["type"] == "anyone");
+    assert!(!is_public(&permissions), "{permissions:#}");
 }
