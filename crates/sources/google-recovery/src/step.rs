@@ -178,6 +178,10 @@ pub(crate) fn failed(what: &str, error: ApiError) -> WriteError {
     }
 }
 
+/// Google's reasons for refusals that concern everything: whoever writes may not, or the API is not switched on.
+pub(crate) const RIGHTS: [&str; 4] =
+    ["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "SERVICE_DISABLED", "accessNotConfigured"];
+
 /// What came of a call that concerns one item.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
@@ -195,12 +199,6 @@ pub(crate) enum Answer<T> {
 
 /// Tells what the answer to a call means for the item that it concerns; an error is one that concerns everything.
 pub(crate) fn answer<T>(what: &str, answer: Result<T, ApiError>) -> Result<Answer<T>, WriteError> {
-    const RIGHTS: [&str; 4] = [
-        "insufficientPermissions",
-        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-        "SERVICE_DISABLED",
-        "accessNotConfigured",
-    ];
     match answer {
         Ok(value) => Ok(Answer::Done(value)),
         Err(ApiError::NotFound(_) | ApiError::Expired(_)) => Ok(Answer::Gone),

@@ -13,7 +13,7 @@ use super::{
     make::{STEP, levels},
     rows::{ChangeRow, ContentChange},
     step::Stored,
-    wire::{CONTENT, Drive, FIELDS, Found, refused},
+    wire::{CONTENT, Drive, FIELDS, Found, TAKEN_BACK, TRASH, refused},
 };
 use crate::{journal::Made, parallel, step::Outcome};
 
@@ -48,7 +48,16 @@ impl Drive<'_> {
             let steps: Vec<&[ChangeRow]> = level.chunks(STEP).collect();
             parallel::each(task.threads, &steps, |step| {
                 let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
-                for (row, found) in step.iter().zip(self.files(&ids, FIELDS)?) {
+                let mut has_uploaded = false;
+                for ((row, id), found) in step.iter().zip(&ids).zip(self.files(&ids, FIELDS)?) {
+                    // Uploads take long: what was seen before them may be written by somebody else since.
+                    let is_old = row.content.is_some() || has_uploaded;
+                    let found = if is_old && task.mode == ApplyMode::Lasting {
+                        self.files(std::slice::from_ref(id), FIELDS)?.pop().flatten()
+                    } else {
+                        found
+                    };
+                    has_uploaded |= row.content.is_some();
                     let done = self.change_one(stored, row, found)?;
                     let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     outcome.changed += done.changed;
@@ -81,6 +90,10 @@ impl Drive<'_> {
             return Ok(outcome);
         };
         let mut todo = self.todo(row, &found);
+        if todo.trash.is_some() && self.task.journal.made(TRASH, &row.id).is_some() {
+            todo.trash = None;
+            outcome.conflicts.push(conflict(TAKEN_BACK.to_owned()));
+        }
         if !todo.changed.is_empty() {
             let changed = todo.changed.join(", ");
             outcome
@@ -93,9 +106,16 @@ impl Drive<'_> {
             outcome.unchanged = u64::from(outcome.conflicts.is_empty());
             return Ok(outcome);
         }
-        if !is_rehearsal && let Err(reason) = self.carry_out(stored, row, &found, todo)? {
-            outcome.conflicts.push(conflict(reason));
-            return Ok(outcome);
+        let is_trash = todo.trash.is_some();
+        if !is_rehearsal {
+            if let Err(reason) = self.carry_out(stored, row, &found, todo)? {
+                outcome.conflicts.push(conflict(reason));
+                return Ok(outcome);
+            }
+            if is_trash {
+                let (old, new) = (row.id.clone(), found.id.clone());
+                self.task.journal.note(Made { kind: TRASH.to_owned(), old, new, place: None })?;
+            }
         }
         outcome.changed = 1;
         Ok(outcome)

@@ -70,6 +70,9 @@ pub(super) struct FileStates {
 pub(super) fn decide(states: &FileStates) -> Option<Decision> {
     let before = states.before.as_ref()?;
     Some(match (&states.after, &states.now) {
+        (None, None) if !states.later.is_empty() => Decision::Conflict(
+            "somebody brought it back after the window, and it went again since".to_owned(),
+        ),
         (None, None) => match before.attributes.kind() {
             FileKind::Folder | FileKind::Shortcut => Decision::Make,
             FileKind::Binary | FileKind::Editor if before.has_content => Decision::Make,
@@ -101,7 +104,10 @@ fn change(before: &Known, after: &Known, later: &[FileAttributes], now: &Known) 
     compare_content(&mut change, before, after, later, now);
     match (change.is_empty(), change.kept.is_empty(), change.lost.is_empty()) {
         (true, true, true) => Decision::Unchanged,
-        (true, false, _) => Decision::Conflict(again(&change.kept)),
+        (true, false, true) => Decision::Conflict(again(&change.kept)),
+        (true, false, false) => {
+            Decision::Conflict(format!("{}; {}", again(&change.kept), change.lost.join("; ")))
+        }
         (true, true, false) => Decision::Loss(change.lost.join("; ")),
         (false, ..) => Decision::Change(change),
     }
@@ -131,6 +137,10 @@ fn compare_fields(change: &mut Change, [before, after, now]: [&FileAttributes; 3
             }
         } else if let Some(to) = written(name, wanted) {
             change.fields.insert(name.clone(), FieldChange { to, from: present });
+        } else if done != false && name != "modifiedTime" {
+            change
+                .lost
+                .push(format!("it had no {name}, and that cannot be written: it keeps the one it has"));
         }
     }
 }
@@ -192,7 +202,13 @@ pub(super) fn is_as(present: &Value, wanted: &Value) -> bool {
 
 fn compare_place(change: &mut Change, [before, after, now]: [&FileAttributes; 3], later: &[FileAttributes]) {
     let is_moved = before.parents != after.parents && now.parents != before.parents;
-    let Some(to) = before.parents.first().filter(|_| is_moved) else { return };
+    if !is_moved {
+        return;
+    }
+    let Some(to) = before.parents.first() else {
+        change.lost.push("the folder that it was in is not known: it stays where it is".to_owned());
+        return;
+    };
     if later.iter().any(|version| version.parents != after.parents) {
         change.kept.push("its folder".to_owned());
     } else {
@@ -350,6 +366,9 @@ mod tests {
         let mut gone = states(Some(file("a")), &[]);
         gone.now = None;
         assert!(matches!(decide(&gone), Some(Decision::Conflict(_))));
+        let mut again = states(None, &[file("a")]);
+        again.now = None;
+        assert!(matches!(decide(&again), Some(Decision::Conflict(_))), "brought back and taken away again");
         let mut lost = states(None, &[]);
         lost.before = Some(Known { has_content: false, ..file("a") });
         assert!(matches!(decide(&lost), Some(Decision::Loss(_))));
@@ -368,6 +387,23 @@ mod tests {
         let mut later = moved.clone();
         later.attributes.parents = vec!["third".to_owned()];
         assert_eq!(changed(moved, &[later]).kept, ["its folder"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told() {
+        let coloured = with(|file| file.folder_color_rgb = Some("#16a765".to_owned()));
+        let decision = decide(&states(Some(coloured), &[]));
+        assert!(
+            matches!(&decision, Some(Decision::Loss(reason)) if reason.contains("folderColorRgb")),
+            "{decision:?}"
+        );
+        let mut moved = states(Some(with(|file| file.parents = vec!["other".to_owned()])), &[]);
+        moved.before = Some(with(|file| file.parents.clear()));
+        let decision = decide(&moved);
+        assert!(
+            matches!(&decision, Some(Decision::Loss(reason)) if reason.contains("folder")),
+            "{decision:?}"
+        );
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Planning<'_, '_, '_> {
         let subject = self.target.subject.clone();
         let (mut gets, mut updates, mut creates, mut lists) = (0, 0, 0, 0);
         for row in changed.iter().copied().flatten() {
-            gets += 2;
+            // What gets its content back is looked at once more just before.
+            gets += 2 + u64::from(row.content.is_some());
             updates += row.content.as_ref().map_or(0, |content| WriteApi::upload_calls(content.bytes));
             updates += u64::from(row.content.is_none() || row.fields.len() > 1 || row.place.is_some());
         }

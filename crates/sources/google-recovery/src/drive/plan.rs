@@ -238,7 +238,8 @@ impl Planning<'_, '_, '_> {
     }
 }
 
-/// Tells whether a time had come.
+/// Tells whether a time had come. What ends between the window's end and now is planned: Google refuses an end that has
+/// passed, and that is told when the plan is applied.
 fn is_over(time: &str, at: model::Moment) -> bool {
     time.parse::<jiff::Timestamp>().is_ok_and(|time| time.as_microsecond() <= at.as_micros())
 }

@@ -12,9 +12,10 @@ use super::{
     make::{STEP, levels},
     rows::{Grant, GrantChange, ShareRow},
     sharing::{grant, rank},
-    wire::{Drive, FILE, refused},
+    wire::{Drive, FILE, PERMISSION, TAKEN_BACK, refused},
 };
 use crate::{
+    journal::Made,
     parallel,
     step::{Outcome, failed},
 };
@@ -88,8 +89,9 @@ impl Drive<'_> {
                         .or(change.who.domain.as_deref())
                         .unwrap_or(&change.who.kind)
                 )),
+                _ if self.was_written(&row.id, change) => Some(TAKEN_BACK.to_owned()),
                 _ if is_rehearsal => None,
-                verdict => self.write(id, change, &verdict)?,
+                verdict => self.write((&row.id, id), change, &verdict)?,
             };
             match reason {
                 Some(reason) => outcome.conflicts.push((row.id.clone(), reason)),
@@ -110,13 +112,14 @@ impl Drive<'_> {
         let steps: Vec<&[String]> = row.below.chunks(STEP).collect();
         parallel::each(self.task.threads, &steps, |step| {
             let ids: Vec<String> = step.iter().map(|old| self.id(old)).collect();
-            for (id, found) in ids.iter().zip(self.permissions(&ids)?) {
+            for ((old, id), found) in step.iter().zip(&ids).zip(self.permissions(&ids)?) {
                 let found = found.unwrap_or_default();
-                for change in row.changes.iter().filter(|change| change.to.is_none()) {
+                let taken = row.changes.iter().filter(|change| change.to.is_none());
+                for change in taken.filter(|change| !self.was_written(old, change)) {
                     let present = found.iter().find(|one| one.id == change.who.id);
                     // Where it still comes from a folder, Google says so.
                     if verdict(change, present, false) == Verdict::Take
-                        && self.write(id, change, &Verdict::Take)?.is_none()
+                        && self.write((old, id), change, &Verdict::Take)?.is_none()
                     {
                         *has_changed.lock().unwrap_or_else(PoisonError::into_inner) = true;
                     }
@@ -127,8 +130,27 @@ impl Drive<'_> {
         Ok(has_changed.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes one permission; returns the reason why it is left alone.
-    fn write(&self, id: &str, change: &GrantChange, verdict: &Verdict) -> Result<Option<String>, WriteError> {
+    /// Tells whether an earlier run set a permission back: what is otherwise now, somebody took back.
+    fn was_written(&self, old: &str, change: &GrantChange) -> bool {
+        self.task.journal.made(PERMISSION, &noted(old, change)).is_some()
+    }
+
+    /// Writes one permission of a file with this old id and this one, and notes it; returns the reason why it is left alone.
+    fn write(
+        &self,
+        (old, id): (&str, &str),
+        change: &GrantChange,
+        verdict: &Verdict,
+    ) -> Result<Option<String>, WriteError> {
+        let reason = self.send(id, change, verdict)?;
+        if reason.is_none() {
+            let (old, new) = (noted(old, change), change.who.id.clone());
+            self.task.journal.note(Made { kind: PERMISSION.to_owned(), old, new, place: None })?;
+        }
+        Ok(reason)
+    }
+
+    fn send(&self, id: &str, change: &GrantChange, verdict: &Verdict) -> Result<Option<String>, WriteError> {
         let all = format!("drive/v3/files/{}/permissions", escape(id));
         let one = format!("{all}/{}", escape(&change.who.id));
         let call = match (verdict, &change.to) {
@@ -162,6 +184,11 @@ impl Drive<'_> {
     }
 }
 
+/// Returns by what the journal calls a permission of a file.
+fn noted(old: &str, change: &GrantChange) -> String {
+    format!("{old}/{}", change.who.id)
+}
+
 fn described(who: &Permission, to: &Grant) -> Value {
     let mut body = Map::new();
     body.insert("type".to_owned(), who.kind.as_str().into());
@@ -184,10 +211,7 @@ fn described(who: &Permission, to: &Grant) -> Value {
 /// Decides about one permission: what somebody changed since the plan was made stays. What a file has that the plan made
 /// comes from the folders above it.
 fn verdict(change: &GrantChange, present: Option<&Permission>, is_new: bool) -> Verdict {
-    let is_inherited = present.is_some_and(|present| {
-        let details = &present.permission_details;
-        !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true)
-    });
+    let is_inherited = present.is_some_and(is_inherited);
     match (&change.to, present.map(grant), &change.from) {
         (None, None, _) => Verdict::Nothing,
         (None, Some(_), _) if is_inherited => Verdict::Nothing,
@@ -209,10 +233,7 @@ pub(super) fn difference(change: &GrantChange, present: Option<&Permission>) -> 
         change.who.email_address.as_deref().or(change.who.domain.as_deref()).unwrap_or(&change.who.kind);
     match (&change.to, present) {
         (None, Some(present)) => {
-            let details = &present.permission_details;
-            let is_inherited =
-                !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true);
-            (!is_inherited).then(|| format!("{who} still has the role {}", present.role))
+            (!is_inherited(present)).then(|| format!("{who} still has the role {}", present.role))
         }
         (Some(to), None) => Some(format!("{who} lacks the role {}", to.role)),
         (Some(to), Some(present)) if rank(&present.role) < rank(&to.role) => {
@@ -221,8 +242,28 @@ pub(super) fn difference(change: &GrantChange, present: Option<&Permission>) -> 
         (Some(to), Some(present)) if change.from.is_some() && present.role != to.role => {
             Some(format!("{who} has the role {} and not {}", present.role, to.role))
         }
+        (Some(to), Some(present)) if present.role == to.role && !is_inherited(present) => {
+            let (is, wanted) = (present.expiration_time.as_deref(), to.until.as_deref());
+            let told =
+                |end: Option<&str>| end.map_or_else(|| "for good".to_owned(), |end| format!("until {end}"));
+            let is_other = !is_same_end(is, wanted) && Some(&grant(present)) != change.above.as_ref();
+            is_other.then(|| format!("{who} has the role {} {} and not {}", to.role, told(is), told(wanted)))
+        }
         _ => None,
     }
+}
+
+/// Tells whether two ends are the same time, however they are written.
+fn is_same_end(one: Option<&str>, other: Option<&str>) -> bool {
+    let time = |end: &str| end.parse::<jiff::Timestamp>().ok();
+    let same = |(one, other)| time(one).zip(time(other)).is_some_and(|(one, other)| one == other);
+    one == other || one.zip(other).is_some_and(same)
+}
+
+/// Tells whether a folder above gives a permission, as far as Google says so.
+fn is_inherited(permission: &Permission) -> bool {
+    let details = &permission.permission_details;
+    !details.is_empty() && details.iter().all(|detail| detail["inherited"] == true)
 }
 
 #[cfg(test)]
@@ -256,5 +297,19 @@ mod tests {
         assert_eq!(verdict(Some("writer"), None, Some("reader")), Verdict::Conflict);
         assert_eq!(verdict(Some("reader"), Some("writer"), Some("writer")), Verdict::Set);
         assert_eq!(verdict(Some("reader"), Some("writer"), None), Verdict::Conflict);
+    }
+
+    #[test]
+    fn an_end_that_is_another_is_told() {
+        let until = |end: &str| Some(end.to_owned());
+        let mut wanted = change(Some("reader"), None);
+        wanted.to = Some(Grant { role: "reader".to_owned(), until: until("2026-03-01T00:00:00Z") });
+        let found = |end: Option<String>| Permission { expiration_time: end, ..permission("reader") };
+        let differs = |end| difference(&wanted, Some(&found(end))).is_some();
+        assert!(!differs(until("2026-03-01T00:00:00.000Z")));
+        assert!(differs(until("2026-04-01T00:00:00.000Z")) && differs(None));
+        let lasting = change(Some("reader"), None);
+        assert!(difference(&lasting, Some(&found(until("2026-03-01T00:00:00Z")))).is_some());
+        assert!(difference(&lasting, Some(&found(None))).is_none());
     }
 }

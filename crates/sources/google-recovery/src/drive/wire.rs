@@ -10,7 +10,7 @@ use serde_json::Value;
 use source_google::drive::{FileAttributes, Permission};
 
 use super::subject::Target;
-use crate::step::{Task, failed};
+use crate::step::{RIGHTS, Task, failed};
 
 /// What the journal calls a file that was made.
 pub(super) const FILE: &str = "file";
@@ -18,6 +18,12 @@ pub(super) const FILE: &str = "file";
 pub(super) const RESERVED: &str = "reserved";
 /// What the journal calls content that was put back.
 pub(super) const CONTENT: &str = "content";
+/// What the journal calls a permission that was set back: by the file's old id and the permission's.
+pub(super) const PERMISSION: &str = "permission";
+/// What the journal calls a file that was taken out of the trash, or put into it again.
+pub(super) const TRASH: &str = "trash";
+/// Why something is left alone that was set back once: somebody took that back.
+pub(super) const TAKEN_BACK: &str = "it was changed since it was set back";
 
 /// What is asked of each file.
 pub(super) const FIELDS: &str = "id,name,mimeType,parents,driveId,trashed,explicitlyTrashed,modifiedTime,size,\
@@ -212,8 +218,6 @@ fn odd(source: Box<dyn std::error::Error + Send + Sync>) -> WriteError {
 
 /// Says why one thing is not done, or that nothing more can be; `what` is what Google did not do.
 pub(super) fn refused(what: &str, error: ApiError) -> Result<String, WriteError> {
-    const RIGHTS: [&str; 3] =
-        ["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "accessNotConfigured"];
     match error {
         ApiError::NotFound(_) => Ok("it, its folder or what it leads to is not there any more".to_owned()),
         ApiError::Refused(refusal) if refusal.kind == RefusalKind::Exhausted => Err(WriteError::Source {

@@ -1,11 +1,18 @@
 //! What breaks off, what is not allowed, and how long it takes.
 
-use connect::plan::{ApplyMode, WriteError};
-use google_tenant::{Effect, Fault, Tenant, When};
-use serde_json::json;
+use std::sync::Mutex;
 
-use super::{Tree, assert_as, plan, request, seen, share, stage, tree};
-use crate::drives::FOLDER;
+use connect::{
+    Silent, StoredBody, StoredError, StoredHistory, StoredVersion,
+    plan::{ApplyMode, SourceWriter as _, WriteError},
+};
+use google_recovery::GoogleWriter;
+use google_tenant::{Effect, Fault, Tenant, When};
+use model::StreamName;
+use serde_json::{Value, json};
+
+use super::{Tree, assert_as, bytes, file, plan, request, seen, share, stage, tree};
+use crate::{domain::Domain, drives::FOLDER, history::MemoryHistory};
 
 #[test]
 fn a_restore_that_breaks_off_goes_on_without_twins() {
@@ -106,8 +113,6 @@ fn an_identity_that_may_not_write_is_told_what_it_lacks() {
 
 #[test]
 fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
-    use connect::{Silent, plan::SourceWriter as _};
-    use google_recovery::GoogleWriter;
     use ports::Clock as _;
 
     let mut stage = stage();
@@ -141,4 +146,124 @@ fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
     let took_s = stage.domain.clock.elapsed().saturating_sub(started).as_secs_f64();
     let stated_s = plan.duration_s.unwrap() as f64;
     assert!((took_s / stated_s - 1.0).abs() < 0.15, "stated {stated_s} s, took {took_s} s");
+}
+
+/// A vault whose reader is slow: while the first content is read, the owner saves the other file.
+struct Slow<'s> {
+    history: &'s MemoryHistory,
+    domain: &'s Domain,
+    user: &'s str,
+    files: [&'s str; 2],
+    saved: Mutex<Option<String>>,
+}
+
+impl StoredHistory for Slow<'_> {
+    fn changed(&self, stream: &StreamName, after: u64, until: u64) -> Result<Vec<String>, StoredError> {
+        self.history.changed(stream, after, until)
+    }
+
+    fn live_keys(
+        &self,
+        stream: &StreamName,
+        at: u64,
+        after: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<String>, StoredError> {
+        self.history.live_keys(stream, at, after, most)
+    }
+
+    fn version(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<StoredVersion>, StoredError> {
+        self.history.version(stream, key, at)
+    }
+
+    fn versions(
+        &self,
+        stream: &StreamName,
+        key: &str,
+        after: u64,
+        until: u64,
+    ) -> Result<Vec<StoredVersion>, StoredError> {
+        self.history.versions(stream, key, after, until)
+    }
+
+    fn content(&self, stream: &StreamName, key: &str, at: u64) -> Result<Vec<u8>, StoredError> {
+        self.history.content(stream, key, at)
+    }
+
+    fn open<'a>(
+        &'a self,
+        stream: &StreamName,
+        key: &str,
+        at: u64,
+    ) -> Result<Box<dyn StoredBody + 'a>, StoredError> {
+        let mut saved = self.saved.lock().unwrap();
+        if saved.is_none() {
+            let other = self.files.iter().find(|id| !key.ends_with(**id)).unwrap();
+            self.domain.hand(self.user).write(other, "text/plain", b"saved by its owner meanwhile", "");
+            *saved = Some((*other).to_owned());
+        }
+        self.history.open(stream, key, at)
+    }
+}
+
+#[test]
+fn what_its_owner_saves_while_others_are_sent_is_not_written_over() {
+    let mut stage = stage();
+    let hand = stage.domain.hand(&stage.user);
+    let files = [0, 1].map(|number| {
+        let id = hand.make(&json!({ "name": number.to_string(), "mimeType": "text/plain" }));
+        hand.write(&id, "text/plain", b"first", "");
+        id
+    });
+    let earlier = stage.capture();
+    let hand = stage.domain.hand(&stage.user);
+    for id in &files {
+        hand.write(id, "text/plain", b"encrypted", "");
+    }
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, earlier, after, after);
+    let slow = Slow {
+        history: &stage.history,
+        domain: &stage.domain,
+        user: &stage.user,
+        files: files.each_ref().map(String::as_str),
+        saved: Mutex::new(None),
+    };
+    let api = stage.api();
+    let mut writer = GoogleWriter::new(&api, &slow, folder.path().join("applied.jsonl"), 4);
+    let report = writer.apply(&plan, &folder, ApplyMode::Lasting, &Silent).unwrap();
+    assert_eq!((report.counts.reverted, report.counts.conflicts), (1, 1), "{report:#?}");
+    let saved = slow.saved.lock().unwrap().clone().unwrap();
+    for id in &files {
+        let wanted: &[u8] = if *id == saved { b"saved by its owner meanwhile" } else { b"first" };
+        assert_eq!(bytes(&stage, id), wanted);
+    }
+}
+
+#[test]
+fn what_its_owner_takes_back_between_two_applications_stays_so() {
+    let mut stage = stage();
+    let hand = stage.domain.hand(&stage.user);
+    let tree = tree(&hand);
+    let link = share(&hand, &tree.document, &json!({ "type": "anyone", "role": "reader" }));
+    let earlier = stage.capture();
+    let hand = stage.domain.hand(&stage.user);
+    hand.delete(&format!("files/{}/permissions/{link}", tree.document));
+    hand.change(&tree.bytes, &json!({ "trashed": true }));
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, earlier, after, after);
+    let report = stage.apply(&plan, &folder);
+    assert_eq!((report.counts.reverted, report.counts.objects), (1, 1), "{report:#?}");
+    let hand = stage.domain.hand(&stage.user);
+    hand.delete(&format!("files/{}/permissions/{link}", tree.document));
+    hand.change(&tree.bytes, &json!({ "trashed": true }));
+    let rehearsed = stage.try_apply(&plan, &folder, ApplyMode::Rehearsal).unwrap();
+    assert_eq!(rehearsed.counts.conflicts, 2, "{rehearsed:#?}");
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.reverted, again.counts.objects), (0, 0), "{again:#?}");
+    assert_eq!(again.counts.conflicts, 2, "{again:#?}");
+    assert_eq!(file(&stage, &stage.user, &tree.bytes)["trashed"], true);
+    let permissions = file(&stage, &stage.user, &tree.document)["permissions"].clone();
+    let is_public = |all: &Value| all.as_array().unwrap().iter().any(|one| one["type"] == "anyone");
+    assert!(!is_public(&permissions), "{permissions:#}");
 }
