@@ -10,7 +10,7 @@ use source_google::calendar::{ACL_PREFIX, CALENDAR_PREFIX, EVENT_PREFIX, EventAt
 
 use super::{
     calendars::{OF_CALENDAR, OF_ENTRY, chosen},
-    decide::{Decision, EventStates, RightDecision, again, decide, decide_right},
+    decide::{Decision, EventStates, LaterRoles, RightDecision, again, decide, decide_right},
     event::{guests_own, is_guests, occurrence, series_of},
     promise::{CALENDAR, COPY, EVENT, RIGHT},
     step::{CalendarRow, CalendarSetRow, CalendarStep, ReturnRow, RightRow, SetRow},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{FieldChange, plainly_same, undo},
-    planner::{NewStep, live_below},
+    planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
     step::StepDetails,
 };
 
@@ -91,24 +91,8 @@ impl Planning<'_, '_, '_> {
             || calendar.is_some_and(|calendar| selection.has(&format!("{CALENDAR_PREFIX}{calendar}")))
     }
 
-    /// Reads a document as it was after a commit; `None` when it was not there, or not readable.
-    fn document(&self, key: &str, at: u64) -> Result<Option<Value>, PlanningError> {
-        let past = self.planner.past;
-        let version = past.version(self.stream(), key, at)?.filter(|version| version.has_content);
-        Ok(match version {
-            Some(_) => serde_json::from_slice(&past.content(self.stream(), key, at)?).ok(),
-            None => None,
-        })
-    }
-
-    /// Reads what a document became after the window, the newest included.
-    fn later(&self, key: &str) -> Result<Vec<Value>, PlanningError> {
-        let (past, window) = (self.planner.past, &self.request.window);
-        let mut later = Vec::new();
-        for version in past.versions(self.stream(), key, window.after.0, window.now)? {
-            later.extend(self.document(key, version.item.sequence)?);
-        }
-        Ok(later)
+    fn documents(&self) -> Documents<'_> {
+        Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
     fn conflict(&mut self, key: &str, reason: String) {
@@ -130,10 +114,14 @@ impl Planning<'_, '_, '_> {
             if !self.is_meant(key) && !some_chosen(self, id) {
                 continue;
             }
-            let Some(before) = self.document(key, window.before.0)? else { continue };
-            let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
+            let Some(before) = self.documents().at(key, window.before.0)? else { continue };
+            let (after, now) =
+                (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?);
             let is_own = is_own(&before, &self.request.account);
             match (after, now) {
+                (None, None) if self.documents().later(key)?.is_any => {
+                    self.conflict(key, TAKEN_AGAIN.to_owned());
+                }
                 (None, None) if is_own => drop(self.gone.insert(id.to_owned(), before)),
                 (None, None) => self.planner.loss(
                     format!("{}: {}", self.request.account, name_of(&before)),
@@ -142,7 +130,7 @@ impl Planning<'_, '_, '_> {
                 ),
                 (Some(_), None) => self.conflict(key, "it was taken away after the window".to_owned()),
                 (Some(after), Some(now)) if self.is_meant(key) => {
-                    let later = self.later(key)?;
+                    let later = self.documents().later(key)?.documents;
                     self.compare_calendars(key, id, &before, &after, &later, &now, is_own);
                 }
                 (_, Some(_)) => self.planner.unchanged(),
@@ -208,16 +196,18 @@ impl Planning<'_, '_, '_> {
                 self.planner.loss(format!("{}: {key}", self.request.account), reason);
                 continue;
             }
-            let stored = self.document(key, window.before.0)?;
-            let after = self.document(key, window.after.0)?;
+            let stored = self.documents().at(key, window.before.0)?;
+            let after = self.documents().at(key, window.after.0)?;
             let virtual_before = match (&stored, &after) {
                 (None, Some(after)) => self.occurrence_before(&calendar, after)?,
                 _ => None,
             };
+            let later = self.documents().later(key)?;
             let states = EventStates {
                 before: stored.or_else(|| virtual_before.clone()),
-                later: self.later(key)?,
-                now: self.document(key, window.now)?,
+                was_back: later.is_any,
+                later: later.documents,
+                now: self.documents().at(key, window.now)?,
                 after,
             };
             let Some(decision) = decide(&states) else { continue };
@@ -301,7 +291,7 @@ impl Planning<'_, '_, '_> {
     /// Returns what an occurrence was that did not differ from its series before the window.
     fn occurrence_before(&self, calendar: &str, after: &Value) -> Result<Option<Value>, PlanningError> {
         let Some(series) = series_of(after) else { return Ok(None) };
-        let series = self.document(&event_key(calendar, series), self.request.window.before.0)?;
+        let series = self.documents().at(&event_key(calendar, series), self.request.window.before.0)?;
         Ok(series
             .filter(|series| series["recurrence"].is_array())
             .and_then(|series| occurrence(&series, after)))
@@ -342,17 +332,19 @@ impl Planning<'_, '_, '_> {
             let Some((calendar, rule)) = parts(key, ACL_PREFIX).filter(|_| self.is_meant(key)) else {
                 continue;
             };
-            let (before, after) = (self.document(key, window.before.0)?, self.document(key, window.after.0)?);
-            let (later, now) = (self.later(key)?, self.document(key, window.now)?);
+            let (before, after) =
+                (self.documents().at(key, window.before.0)?, self.documents().at(key, window.after.0)?);
+            let (later, now) = (self.documents().later(key)?, self.documents().at(key, window.now)?);
             let is_owners = rule.strip_prefix("user:") == Some(self.request.account.as_str());
             if is_owners {
                 // Whoever makes a calendar owns it.
                 continue;
             }
             let role = |document: &Option<Value>| document.as_ref()?["role"].as_str().map(str::to_owned);
-            let later: Vec<String> = later.into_iter().filter_map(|document| role(&Some(document))).collect();
-            let expected = role(&now);
-            match decide_right(role(&before).as_deref(), role(&after).as_deref(), &later, expected.as_deref()) {
+            let roles = later.documents.into_iter().filter_map(|document| role(&Some(document)));
+            let (roles, expected): (Vec<String>, _) = (roles.collect(), role(&now));
+            let later = LaterRoles { roles: &roles, came_anew: later.came_anew };
+            match decide_right(role(&before).as_deref(), role(&after).as_deref(), later, expected.as_deref()) {
                 RightDecision::Unchanged => {}
                 RightDecision::Conflict(reason) => self.conflict(key, reason),
                 RightDecision::Came(role) => self.planner.note(format!(
@@ -399,7 +391,7 @@ impl Planning<'_, '_, '_> {
         if self.rows.copied.is_empty() {
             return Ok(());
         }
-        let primary = self.document(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
+        let primary = self.documents().at(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
         let zone = primary.map(|mut primary| primary["calendar"]["timeZone"].take()).unwrap_or_default();
         let mut calendar = json!({ "summary": origin(&self.request.account) });
         if zone.is_string() {

@@ -539,3 +539,27 @@ fn whatever_an_agent_and_its_owner_do_exactly_the_agents_part_is_undone() {
         stage.assert_verified(&plan, &folder);
     }
 }
+
+#[test]
+fn what_somebody_brought_back_and_took_away_again_stays_away() {
+    let mut stage = stage();
+    let (user, id) = (stage.user.clone(), single(&stage)[0].clone());
+    let rule = json!({ "scope": { "type": "user", "value": "ben@partner.example" }, "role": "writer" });
+    let rules = format!("calendars/{user}/acl");
+    let rule_path = format!("{rules}/{}", escape("user:ben@partner.example"));
+    act(&stage, "POST", &rules, &rule);
+    let before = stage.capture();
+    act(&stage, "DELETE", &event_path(&user, &id), &Value::Null);
+    act(&stage, "PATCH", &rule_path, &json!({ "role": "reader" }));
+    let after = stage.capture();
+    act(&stage, "PATCH", &event_path(&user, &id), &json!({ "status": "confirmed" }));
+    act(&stage, "DELETE", &rule_path, &Value::Null);
+    stage.capture();
+    act(&stage, "DELETE", &event_path(&user, &id), &Value::Null);
+    let reader = json!({ "scope": rule["scope"], "role": "reader" });
+    act(&stage, "POST", &rules, &reader);
+    let now = stage.capture();
+    let (plan, _) = plan(&mut stage, before, after, now);
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.conflicts.len(), 2, "{:?}", plan.conflicts);
+}

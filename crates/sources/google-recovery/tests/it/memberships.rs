@@ -188,3 +188,20 @@ fn a_scope_that_is_missing_is_told_and_only_the_chosen_come_back() {
     assert!(matches!(error, WriteError::Privilege { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("admin.directory.group.member"), "{:?}", error.hint());
 }
+
+#[test]
+fn who_was_taken_out_and_let_in_again_as_little_stays_as_little() {
+    let mut stage = stage();
+    let (group, members) = large(&stage);
+    let path = |member: &str| format!("groups/{group}/members/{member}");
+    act(&stage, "PATCH", &path(&members[0]), &json!({ "role": "OWNER" }));
+    let before = stage.capture();
+    act(&stage, "PATCH", &path(&members[0]), &json!({ "role": "MEMBER" }));
+    let after = stage.capture();
+    act(&stage, "DELETE", &path(&members[0]), &Value::Null);
+    stage.capture();
+    act(&stage, "POST", &format!("groups/{group}/members"), &json!({ "email": members[0], "role": "MEMBER" }));
+    let now = stage.capture();
+    let (plan, _) = plan(&mut stage, before, after, now);
+    assert_eq!((plan.counts.reverted, plan.conflicts.len()), (0, 1), "{:?}", plan.conflicts);
+}
