@@ -51,6 +51,15 @@ impl Planner<'_> {
     }
 }
 
+/// Where an event is that is no longer where it was.
+enum Moved {
+    Nowhere,
+    /// Into this calendar, within the window.
+    To(String),
+    /// Into another calendar, after the window.
+    Later,
+}
+
 #[derive(Default)]
 struct Rows {
     made: Vec<CalendarRow>,
@@ -263,10 +272,19 @@ impl Planning<'_, '_, '_> {
                 }
             }
             Decision::Return => {
-                let moved_to = if series.is_none() && !self.gone.contains_key(calendar) {
-                    self.moved_to(calendar, id, calendars)?
+                let moved = if series.is_none() && !self.gone.contains_key(calendar) {
+                    self.moved(calendar, id, calendars)?
                 } else {
-                    None
+                    Moved::Nowhere
+                };
+                let moved_to = match moved {
+                    Moved::Nowhere => None,
+                    Moved::To(other) => Some(other),
+                    Moved::Later => {
+                        let reason = "somebody put it into another calendar after the window";
+                        self.conflict(key, reason.to_owned());
+                        return Ok(());
+                    }
                 };
                 let row = ReturnRow {
                     calendar: calendar.to_owned(),
@@ -308,22 +326,23 @@ impl Planning<'_, '_, '_> {
         Ok(ids)
     }
 
-    /// Returns the calendar into which an event was moved that is no longer where it was.
-    fn moved_to(
-        &self,
-        calendar: &str,
-        id: &str,
-        calendars: &[String],
-    ) -> Result<Option<String>, PlanningError> {
+    /// Tells into which calendar an event was moved that is no longer where it was.
+    fn moved(&self, calendar: &str, id: &str, calendars: &[String]) -> Result<Moved, PlanningError> {
+        let window = self.request.window;
+        let mut moved = Moved::Nowhere;
         for other in calendars.iter().filter(|other| *other != calendar) {
             let key = event_key(other, id);
-            if self.planner.past.version(self.stream(), &key, self.request.window.now)?.is_some()
-                && self.planner.past.version(self.stream(), &key, self.request.window.before.0)?.is_none()
-            {
-                return Ok(Some(other.clone()));
+            let is_there = |at: u64| -> Result<bool, PlanningError> {
+                Ok(self.planner.past.version(self.stream(), &key, at)?.is_some())
+            };
+            if is_there(window.now)? && !is_there(window.before.0)? {
+                if is_there(window.after.0)? {
+                    return Ok(Moved::To(other.clone()));
+                }
+                moved = Moved::Later;
             }
         }
-        Ok(None)
+        Ok(moved)
     }
 
     fn decide_rights(&mut self, changed: &[String]) -> Result<(), PlanningError> {

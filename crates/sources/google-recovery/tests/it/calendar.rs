@@ -563,3 +563,23 @@ fn what_somebody_brought_back_and_took_away_again_stays_away() {
     assert!(plan.steps.is_empty(), "{:?}", plan.steps);
     assert_eq!(plan.conflicts.len(), 2, "{:?}", plan.conflicts);
 }
+
+#[test]
+fn an_event_that_somebody_moved_on_stays_where_it_was_put() {
+    let mut stage = stage();
+    let (calendar, id) = (second(&stage), single(&stage)[0].clone());
+    let third = act(&stage, "POST", "calendars", &json!({ "summary": "Third" }));
+    let third = third["id"].as_str().unwrap().to_owned();
+    let before = stage.capture();
+    let move_to = |stage: &Stage, from: &str, to: &str| {
+        let path = format!("calendars/{}/events/{id}/move?destination={}", escape(from), escape(to));
+        act(stage, "POST", &path, &json!({}));
+    };
+    move_to(&stage, &stage.user, &calendar);
+    let after = stage.capture();
+    move_to(&stage, &calendar, &third);
+    let now = stage.capture();
+    let (plan, _) = plan(&mut stage, before, after, now);
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.conflicts.len(), 1, "{:?}", plan.conflicts);
+}
