@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use connect::plan::{ApplyMode, Plan, PlanFolder, WriteError};
-use google_recovery::{Request, Selection};
+use connect::{
+    Silent,
+    plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
+};
+use google_recovery::{GoogleWriter, Request, Selection};
 use google_tenant::{Effect, Fault, Tenant, When, scopes};
 use serde_json::{Value, json};
 use source_google::Part;
 
-use crate::stage::Stage;
+use crate::{history::MemoryHistory, stage::Stage};
 
 fn stage() -> Stage {
     Stage::new(&[Part::Directory])
@@ -200,8 +203,33 @@ fn who_was_taken_out_and_let_in_again_as_little_stays_as_little() {
     let after = stage.capture();
     act(&stage, "DELETE", &path(&members[0]), &Value::Null);
     stage.capture();
-    act(&stage, "POST", &format!("groups/{group}/members"), &json!({ "email": members[0], "role": "MEMBER" }));
+    act(
+        &stage,
+        "POST",
+        &format!("groups/{group}/members"),
+        &json!({ "email": members[0], "role": "MEMBER" }),
+    );
     let now = stage.capture();
     let (plan, _) = plan(&mut stage, before, after, now);
     assert_eq!((plan.counts.reverted, plan.conflicts.len()), (0, 1), "{:?}", plan.conflicts);
+}
+
+#[test]
+fn a_described_group_that_is_gone_by_then_is_told() {
+    let mut stage = stage();
+    let all: Vec<String> = groups(&stage).into_keys().collect();
+    act(&stage, "PATCH", &format!("groups/{}", all[0]), &json!({ "description": "PWNED" }));
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    stage.domain.running.with_tenant(|tenant| {
+        tenant.fault(Fault::new("directory.groups.patch", When::Nth(1), Effect::Lost));
+    });
+    let report = stage.apply(&plan, &folder);
+    assert_eq!((report.counts.objects, report.counts.conflicts), (1, 0), "{report:#?}");
+    stage.assert_verified(&plan, &folder);
+    act(&stage, "DELETE", &format!("groups/{}", all[0]), &Value::Null);
+    let api = stage.api();
+    let history = MemoryHistory::default();
+    let mut writer = GoogleWriter::new(&api, &history, folder.path().join("applied.jsonl"), 4);
+    assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
 }
