@@ -1,6 +1,6 @@
 //! Contacts that are gone, or that go to somebody else: made once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect::plan::{Check, WriteError};
 use google_api::{ApiError, Change, method};
@@ -61,11 +61,17 @@ impl Book<'_> {
         outcome.unchanged += (rows.len() - open.len()) as u64;
         if !open.is_empty() {
             // Those that an earlier run made and could not write down.
-            let marked = self.marked()?;
+            let all = self.all("clientData,metadata")?;
+            let marked: BTreeMap<String, String> = all.iter().filter_map(marked).collect();
+            let there: BTreeSet<&str> = all.iter().flat_map(ids_of).collect();
             let (mut missing, mut found) = (Vec::new(), Vec::new());
             for row in open {
                 match marked.get(&making.mark(&row.id)) {
                     Some(resource) => found.push((row, resource)),
+                    // Its owner can take it out of the bin, with its old id.
+                    None if from.is_none() && there.contains(row.id.as_str()) => outcome
+                        .conflicts
+                        .push((row.id.clone(), "it is there: somebody brought it back".to_owned())),
                     None => missing.push(row),
                 }
             }
@@ -179,4 +185,10 @@ impl Book<'_> {
 
 fn marked(person: &Value) -> Option<(String, String)> {
     Some((mark_of(person)?.to_owned(), person["resourceName"].as_str()?.to_owned()))
+}
+
+/// Returns the ids by which keys name a contact.
+fn ids_of(person: &Value) -> impl Iterator<Item = &str> {
+    let sources = person["metadata"]["sources"].as_array().into_iter().flatten();
+    sources.filter(|source| source["type"] == "CONTACT").filter_map(|source| source["id"].as_str())
 }
