@@ -38,7 +38,7 @@ impl Planner<'_> {
             self.note("groups of users go back to where they were, and to nowhere else".to_owned());
             return Ok(());
         }
-        let mut planning = Planning { request, planner: self, admin, rows: Rows::default() };
+        let mut planning = Planning { request, planner: self, admin, addresses: None, rows: Rows::default() };
         let changed = planning.planner.past.changed(
             &request.stream,
             request.window.before.0,
@@ -63,6 +63,8 @@ struct Planning<'r, 'q, 'p> {
     request: &'r Request,
     planner: &'q mut Planner<'p>,
     admin: &'r str,
+    /// The addresses that groups have now, once they were asked for.
+    addresses: Option<BTreeSet<String>>,
     rows: Rows,
 }
 
@@ -143,19 +145,21 @@ impl Planning<'_, '_, '_> {
     }
 
     /// Tells whether another group has an address now.
-    fn is_taken(&self, email: &str) -> Result<bool, PlanningError> {
+    fn is_taken(&mut self, email: &str) -> Result<bool, PlanningError> {
+        if let Some(addresses) = &self.addresses {
+            return Ok(addresses.contains(email));
+        }
         let (past, at) = (self.planner.past, self.request.window.now);
-        let mut keys = Vec::new();
+        let (mut keys, mut addresses) = (Vec::new(), BTreeSet::new());
         live_below(past, &self.request.stream, GROUPS, at, &mut |key| {
             keys.push(key.to_owned());
             Ok(true)
         })?;
         for key in keys {
-            if self.documents().at(&key, at)?.is_some_and(|group| group["email"] == email) {
-                return Ok(true);
-            }
+            let group = self.documents().at(&key, at)?.unwrap_or_default();
+            addresses.extend(group["email"].as_str().map(str::to_owned));
         }
-        Ok(false)
+        Ok(self.addresses.insert(addresses).contains(email))
     }
 
     fn members_of(&self, group: &str) -> Result<Vec<String>, PlanningError> {
