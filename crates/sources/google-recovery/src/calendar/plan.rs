@@ -100,6 +100,23 @@ impl Planning<'_, '_, '_> {
             || calendar.is_some_and(|calendar| selection.has(&format!("{CALENDAR_PREFIX}{calendar}")))
     }
 
+    /// Tells whether an event is meant as something that differs in a series that is chosen.
+    fn is_in_chosen(&self, key: &str, calendar: &str) -> Result<bool, PlanningError> {
+        let (past, window, selection) = (self.planner.past, self.request.window, &self.request.selection);
+        let of_calendar = event_key(calendar, "");
+        if !selection.keys.iter().any(|key| key.starts_with(&of_calendar)) {
+            return Ok(false);
+        }
+        for at in [window.before.0, window.after.0] {
+            let Some(version) = past.version(self.stream(), key, at)? else { continue };
+            let attributes = EventAttributes::of_text(&version.item.item.attributes).unwrap_or_default();
+            if attributes.series.is_some_and(|series| selection.has(&event_key(calendar, &series))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn documents(&self) -> Documents<'_> {
         Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
@@ -194,9 +211,10 @@ impl Planning<'_, '_, '_> {
         let calendars = self.calendars_now()?;
         let mut returned = BTreeSet::new();
         for key in changed {
-            let Some((calendar, id)) = parts(key, EVENT_PREFIX).filter(|_| self.is_meant(key)) else {
+            let Some((calendar, id)) = parts(key, EVENT_PREFIX) else { continue };
+            if !self.is_meant(key) && !self.is_in_chosen(key, calendar)? {
                 continue;
-            };
+            }
             let (calendar, id) = (calendar.to_owned(), id.to_owned());
             let past = self.planner.past;
             let was = past.version(self.stream(), key, window.before.0)?;
@@ -387,9 +405,11 @@ impl Planning<'_, '_, '_> {
             keys.push(key.to_owned());
             Ok(true)
         })?;
-        keys.retain(|key| self.is_meant(key));
         for key in &keys {
             let Some((calendar, id)) = parts(key, EVENT_PREFIX) else { continue };
+            if !self.is_meant(key) && !self.is_in_chosen(key, calendar)? {
+                continue;
+            }
             let Some(version) = past.version(&self.request.stream, key, at)? else { continue };
             if !version.has_content {
                 let reason = "it could not be read when it was captured".to_owned();

@@ -583,3 +583,20 @@ fn an_event_that_somebody_moved_on_stays_where_it_was_put() {
     assert!(plan.steps.is_empty(), "{:?}", plan.steps);
     assert_eq!(plan.conflicts.len(), 1, "{:?}", plan.conflicts);
 }
+
+#[test]
+fn what_differs_in_a_chosen_series_is_meant_with_it() {
+    let mut stage = stage();
+    let id = series(&stage)[0].clone();
+    let path = format!("calendars/{}/events/{id}/instances?maxResults=12&showDeleted=true", stage.user);
+    let instances = act(&stage, "GET", &path, &Value::Null);
+    let instance = instances["items"][8]["id"].as_str().unwrap();
+    act(&stage, "DELETE", &event_path(&stage.user, instance), &Value::Null);
+    act(&stage, "DELETE", &event_path(&stage.user, &single(&stage)[0]), &Value::Null);
+    let after = stage.capture();
+    let chosen = Selection { keys: vec![format!("event/{}/{id}", stage.user)] };
+    let request = Request { selection: chosen, ..request(&stage, 1, after, after) };
+    let settings = stage.settings();
+    let (plan, _) = stage.plan_with(&settings, |planner| planner.calendar(&request));
+    assert_eq!(plan.counts.inserted, 1, "{:?}", plan.steps);
+}
