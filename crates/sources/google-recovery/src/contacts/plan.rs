@@ -72,10 +72,25 @@ impl Planning<'_, '_, '_> {
         self.planner.conflict(&self.request.account, key, reason);
     }
 
+    /// Tells whether an item is meant; a photo is with its contact.
+    fn is_meant(&self, key: &str) -> bool {
+        let selection = &self.request.selection;
+        let of_photo = key.strip_prefix(PHOTO_PREFIX).map(|id| format!("{PERSON_PREFIX}{id}"));
+        selection.has(key) || of_photo.is_some_and(|person| selection.has(&person))
+    }
+
+    /// Tells that an item is there of which nothing could be read.
+    fn unreadable(&mut self, key: &str) {
+        self.planner.loss(
+            format!("{}: {key}", self.request.account),
+            "it could not be read when it was captured".to_owned(),
+        );
+    }
+
     fn decide_all(&mut self) -> Result<(), PlanningError> {
         let window = self.request.window;
         for key in self.planner.past.changed(&self.request.stream, window.before.0, window.after.0)? {
-            if !self.request.selection.has(&key) {
+            if !self.is_meant(&key) {
                 continue;
             }
             if let Some(id) = key.strip_prefix(GROUP_PREFIX) {
@@ -136,10 +151,7 @@ impl Planning<'_, '_, '_> {
         let was = past.version(&self.request.stream, key, window.before.0)?;
         let Some(before) = self.documents().at(key, window.before.0)? else {
             if was.is_some() {
-                self.planner.loss(
-                    format!("{}: {key}", self.request.account),
-                    "it could not be read when it was captured".to_owned(),
-                );
+                self.unreadable(key);
             }
             return Ok(());
         };
@@ -183,7 +195,11 @@ impl Planning<'_, '_, '_> {
         let photo = format!("{PHOTO_PREFIX}{id}");
         let version =
             self.planner.past.version(&self.request.stream, &photo, self.request.window.before.0)?;
-        if version.is_some_and(|version| version.has_content) {
+        if let Some(version) = version {
+            if !version.has_content {
+                self.unreadable(&photo);
+                return Ok(());
+            }
             let mark = match self.request.destination {
                 Destination::InPlace => id.to_owned(),
                 Destination::OtherUser { .. } => format!("{}/{id}", self.request.account),
@@ -195,12 +211,13 @@ impl Planning<'_, '_, '_> {
 
     fn decide_photo(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let (past, stream, window) = (self.planner.past, &self.request.stream, self.request.window);
-        let Some(was) = past.version(stream, key, window.before.0)?.filter(|version| version.has_content)
-        else {
-            return Ok(());
-        };
+        let Some(was) = past.version(stream, key, window.before.0)? else { return Ok(()) };
         let person = format!("{PERSON_PREFIX}{id}");
         let Some(now) = past.version(stream, &person, window.now)? else { return Ok(()) };
+        if !was.has_content {
+            self.unreadable(key);
+            return Ok(());
+        }
         let owner = PersonAttributes::of_text(&now.item.item.attributes).unwrap_or_default();
         let hash = |at: u64| -> Result<Option<String>, PlanningError> {
             let version = past.version(stream, key, at)?;
@@ -234,8 +251,9 @@ impl Planning<'_, '_, '_> {
             Ok(true)
         })?;
         for key in keys.iter().filter(|key| self.request.selection.has(key)) {
-            let (Some(id), Some(person)) = (key.strip_prefix(PERSON_PREFIX), self.documents().at(key, at)?)
-            else {
+            let Some(id) = key.strip_prefix(PERSON_PREFIX) else { continue };
+            let Some(person) = self.documents().at(key, at)? else {
+                self.unreadable(key);
                 continue;
             };
             self.make(id, &person)?;

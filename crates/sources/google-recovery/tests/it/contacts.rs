@@ -377,3 +377,34 @@ fn a_group_does_not_get_a_name_back_that_another_has() {
     let mut writer = GoogleWriter::new(&api, &history, folder.path().join("applied.jsonl"), 4);
     assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
 }
+
+#[test]
+fn groups_that_are_gone_by_then_are_told() {
+    let mut stage = stage();
+    let all = groups(&stage, &stage.user);
+    let is_in = |person: &Value, group: &str| {
+        let own = person["memberships"].as_array().into_iter().flatten();
+        own.into_iter().any(|one| one["contactGroupMembership"]["contactGroupId"] == group)
+    };
+    let people = own(&stage);
+    let members = |group: &str| -> Vec<String> {
+        people.iter().filter(|(_, person)| is_in(person, group)).map(|(id, _)| id.clone()).collect()
+    };
+    let mut chosen = all.iter().filter(|(id, name)| id != name).map(|(id, name)| (id, name, members(id)));
+    let (group, name, members) = chosen.find(|(_, _, members)| members.len() >= 2).unwrap();
+    let person = act(&stage, "GET", &format!("{}?personFields=metadata", members[0]), &Value::Null);
+    let mine =
+        json!([{ "contactGroupMembership": { "contactGroupResourceName": "contactGroups/myContacts" } }]);
+    let body = json!({ "etag": person["etag"], "memberships": mine });
+    act(&stage, "PATCH", &format!("{}:updateContact?updatePersonFields=memberships", members[0]), &body);
+    act(&stage, "DELETE", &format!("{}:deleteContact", members[1]), &Value::Null);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    act(&stage, "DELETE", &format!("contactGroups/{group}"), &Value::Null);
+    let report = stage.apply(&plan, &folder);
+    let told = report.conflicts.iter().filter(|one| one.reason.contains(name.as_str())).count();
+    assert_eq!(told, 2, "{report:#?}");
+    let api = stage.api();
+    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
+    assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
+}
