@@ -18,6 +18,8 @@ const ALL: &str = "admin/directory/v1/groups";
 const PAGE: &str = "200";
 /// What the journal calls a group.
 const GROUP: &str = "group";
+/// What it calls a member that was set back.
+const MEMBER: &str = "member";
 
 /// Groups of users while they are written.
 pub(super) struct Groups<'a> {
@@ -139,6 +141,15 @@ impl Groups<'_> {
         self.task.journal.note(Made { kind: GROUP.to_owned(), old: row.id.clone(), new, place: None })
     }
 
+    /// Writes down that a member is what it was again: whoever changes it after that means it.
+    fn note_member(&self, row: &MemberRow) -> Result<(), WriteError> {
+        if self.is_rehearsal() {
+            return Ok(());
+        }
+        let (old, new) = (row.name(), row.key().to_owned());
+        self.task.journal.note(Made { kind: MEMBER.to_owned(), old, new, place: None })
+    }
+
     /// Gives groups names and descriptions back.
     pub(super) fn describe(&self, rows: &[GroupRow]) -> Result<Outcome, WriteError> {
         let mut outcome = Outcome::default();
@@ -206,10 +217,15 @@ impl Groups<'_> {
                 outcome.unchanged += 1;
             } else if role != row.expected.as_ref() {
                 outcome.conflicts.push((row.name(), "it was changed since the plan was made".to_owned()));
+            } else if self.task.journal.made(MEMBER, &row.name()).is_some() {
+                outcome.conflicts.push((row.name(), "it was changed since it was set back".to_owned()));
             } else {
                 match self.set_member(&group, row)? {
                     Some(reason) => outcome.conflicts.push((row.name(), reason)),
-                    None => outcome.changed += 1,
+                    None => {
+                        self.note_member(row)?;
+                        outcome.changed += 1;
+                    }
                 }
             }
         }

@@ -233,3 +233,17 @@ fn a_described_group_that_is_gone_by_then_is_told() {
     let mut writer = GoogleWriter::new(&api, &history, folder.path().join("applied.jsonl"), 4);
     assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
 }
+
+#[test]
+fn who_is_taken_out_after_a_plan_brought_it_back_stays_out() {
+    let mut stage = stage();
+    let (group, members) = large(&stage);
+    let path = format!("groups/{group}/members/{}", members[0]);
+    act(&stage, "DELETE", &path, &Value::Null);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    assert_eq!(stage.apply(&plan, &folder).counts.inserted, 1);
+    act(&stage, "DELETE", &path, &Value::Null);
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.inserted, again.counts.conflicts), (0, 1), "{again:#?}");
+}
