@@ -14,12 +14,15 @@ use connect_http::Workload;
 use google_api::{ApiSettings, Method};
 use model::{Moment, StreamName};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::{Heading, PlanningError, Request, promises, step::StepDetails};
+use crate::{Heading, PlanningError, Request, Window, promises, step::StepDetails};
 
 /// What a call takes when there is quota, for the estimate.
 const PER_CALL: Duration = Duration::from_millis(120);
 const LIVE_PAGE: u32 = 1000;
+/// Why something that is gone does not come back.
+pub(crate) const TAKEN_AGAIN: &str = "somebody brought it back after the window, and took it away again";
 
 /// Makes a plan, account by account.
 ///
@@ -208,6 +211,48 @@ fn inexact(promise: &Fidelity) -> impl Iterator<Item = Loss> {
         target: format!("{} of each {} that is made anew", aspect.name, promise.kind),
         reason: aspect.reason.clone().unwrap_or_default(),
     })
+}
+
+/// What is stored of a request's documents.
+#[derive(Clone, Copy)]
+pub(crate) struct Documents<'d> {
+    pub(crate) past: &'d dyn StoredHistory,
+    pub(crate) stream: &'d StreamName,
+    pub(crate) window: Window,
+}
+
+/// What became of something after the window.
+#[derive(Debug, Default)]
+pub(crate) struct Later {
+    /// What it became, oldest first, the newest included; what is not readable is left out.
+    pub(crate) documents: Vec<Value>,
+    /// Whether it became anything, readable or not.
+    pub(crate) is_any: bool,
+    /// Whether it was taken away and came again. Ends are no versions: it may look as if nothing had happened.
+    pub(crate) came_anew: bool,
+}
+
+impl Documents<'_> {
+    /// Reads a document as it was after a commit; `None` when it was not there, or not readable.
+    pub(crate) fn at(&self, key: &str, at: u64) -> Result<Option<Value>, StoredError> {
+        let version = self.past.version(self.stream, key, at)?.filter(|version| version.has_content);
+        Ok(match version {
+            Some(_) => serde_json::from_slice(&self.past.content(self.stream, key, at)?).ok(),
+            None => None,
+        })
+    }
+
+    /// Reads what a document became after the window.
+    pub(crate) fn later(&self, key: &str) -> Result<Later, StoredError> {
+        let mut later = Later::default();
+        for version in self.past.versions(self.stream, key, self.window.after.0, self.window.now)? {
+            let sequence = version.item.sequence;
+            later.is_any = true;
+            later.came_anew |= self.past.version(self.stream, key, sequence.saturating_sub(1))?.is_none();
+            later.documents.extend(self.at(key, sequence)?);
+        }
+        Ok(later)
+    }
 }
 
 /// Walks over the keys below a prefix that were live after a commit, in order, until `take` says that it has enough.

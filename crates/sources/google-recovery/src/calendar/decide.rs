@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::event::{fields_of, is_cancelled, same};
-use crate::fields::{Fields, Undo, undo};
+use crate::{
+    fields::{Fields, Undo, undo},
+    planner::TAKEN_AGAIN,
+};
 
 /// What is to be done about one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(super) struct EventStates {
     pub(super) after: Option<Value>,
     /// What it became after the window, oldest first, the newest included.
     pub(super) later: Vec<Value>,
+    /// Whether it became anything after the window, readable or not.
+    pub(super) was_back: bool,
     /// Now.
     pub(super) now: Option<Value>,
 }
@@ -35,6 +40,7 @@ pub(super) struct EventStates {
 pub(super) fn decide(states: &EventStates) -> Option<Decision> {
     let before = states.before.as_ref()?;
     Some(match (&states.after, &states.now) {
+        (None, None) if states.was_back => Decision::Conflict(TAKEN_AGAIN.to_owned()),
         (None, None) => Decision::Return,
         (None, Some(_)) => Decision::Unchanged,
         (Some(_), None) => Decision::Conflict("it was deleted after the window".to_owned()),
@@ -86,18 +92,30 @@ pub(super) enum RightDecision {
     Came(String),
 }
 
+/// The roles that somebody got after the window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaterRoles<'l> {
+    pub(super) roles: &'l [String],
+    /// Whether somebody took the right away and gave it again, even the same.
+    pub(super) came_anew: bool,
+}
+
 /// Compares somebody's role before the window, at its end, as it became later, and now; none is no role.
 pub(super) fn decide_right(
     before: Option<&str>,
     after: Option<&str>,
-    later: &[String],
+    later: LaterRoles<'_>,
     now: Option<&str>,
 ) -> RightDecision {
     match (before, now) {
         (before, now) if before == now || before == after => RightDecision::Unchanged,
         (None, Some(now)) => RightDecision::Came(now.to_owned()),
         (None, None) => RightDecision::Unchanged,
-        (Some(before), now) if now == after && later.iter().all(|later| Some(later.as_str()) == after) => {
+        (Some(before), now)
+            if now == after
+                && !later.came_anew
+                && later.roles.iter().all(|later| Some(later.as_str()) == after) =>
+        {
             RightDecision::Set(before.to_owned())
         }
         (Some(_), _) => RightDecision::Conflict("it was changed again after the window".to_owned()),
@@ -112,7 +130,8 @@ mod tests {
 
     fn states(before: Value, after: Value, later: Vec<Value>, now: Value) -> EventStates {
         let some = |value: Value| Some(value).filter(|value| !value.is_null());
-        EventStates { before: some(before), after: some(after), later, now: some(now) }
+        let was_back = !later.is_empty();
+        EventStates { before: some(before), after: some(after), later, was_back, now: some(now) }
     }
 
     #[test]
@@ -123,6 +142,8 @@ mod tests {
         assert!(matches!(later, Some(Decision::Conflict(_))));
         let back = decide(&states(event.clone(), Value::Null, vec![event.clone()], event.clone()));
         assert_eq!(back, Some(Decision::Unchanged));
+        let again = decide(&states(event.clone(), Value::Null, vec![event.clone()], Value::Null));
+        assert!(matches!(again, Some(Decision::Conflict(_))), "{again:?}");
         assert_eq!(decide(&states(Value::Null, event.clone(), vec![], event)), None);
     }
 
@@ -153,7 +174,7 @@ mod tests {
     fn a_right_is_never_wider_than_it_was_nor_than_somebody_narrowed_it() {
         let decide = |before, after, later: &[&str], now| {
             let later: Vec<String> = later.iter().map(|role| (*role).to_owned()).collect();
-            decide_right(before, after, &later, now)
+            decide_right(before, after, LaterRoles { roles: &later, came_anew: false }, now)
         };
         // Taken away, and given back.
         assert_eq!(decide(Some("reader"), None, &[], None), RightDecision::Set("reader".to_owned()));
@@ -167,6 +188,11 @@ mod tests {
         assert!(matches!(narrowed, RightDecision::Conflict(_)));
         let taken = decide(Some("writer"), Some("reader"), &[], None);
         assert!(matches!(taken, RightDecision::Conflict(_)));
+        // Taken away by a person, and given again as little.
+        let roles = ["reader".to_owned()];
+        let anew = LaterRoles { roles: &roles, came_anew: true };
+        let given = decide_right(Some("writer"), Some("reader"), anew, Some("reader"));
+        assert!(matches!(given, RightDecision::Conflict(_)));
         // Given within the window: it stays, and is told.
         assert_eq!(
             decide(None, Some("reader"), &[], Some("reader")),

@@ -68,6 +68,15 @@ impl Desk<'_> {
         self.task.mode == ApplyMode::Rehearsal
     }
 
+    /// Writes down that something is what it was again: whoever changes it after that means it.
+    pub(super) fn note_set_back(&self, kind: &str, name: &str) -> Result<(), WriteError> {
+        if self.is_rehearsal() {
+            return Ok(());
+        }
+        let (kind, old, new) = (kind.to_owned(), name.to_owned(), name.to_owned());
+        self.task.journal.note(Made { kind, old, new, place: None })
+    }
+
     /// Does something for each row, several at a time.
     pub(super) fn each<T: Sync>(
         &self,

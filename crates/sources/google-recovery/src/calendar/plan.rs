@@ -10,7 +10,7 @@ use source_google::calendar::{ACL_PREFIX, CALENDAR_PREFIX, EVENT_PREFIX, EventAt
 
 use super::{
     calendars::{OF_CALENDAR, OF_ENTRY, chosen},
-    decide::{Decision, EventStates, RightDecision, again, decide, decide_right},
+    decide::{Decision, EventStates, LaterRoles, RightDecision, again, decide, decide_right},
     event::{guests_own, is_guests, occurrence, series_of},
     promise::{CALENDAR, COPY, EVENT, RIGHT},
     step::{CalendarRow, CalendarSetRow, CalendarStep, ReturnRow, RightRow, SetRow},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{FieldChange, plainly_same, undo},
-    planner::{NewStep, live_below},
+    planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
     step::StepDetails,
 };
 
@@ -49,6 +49,15 @@ impl Planner<'_> {
         }
         planning.finish()
     }
+}
+
+/// Where an event is that is no longer where it was.
+enum Moved {
+    Nowhere,
+    /// Into this calendar, within the window.
+    To(String),
+    /// Into another calendar, after the window.
+    Later,
 }
 
 #[derive(Default)]
@@ -91,24 +100,25 @@ impl Planning<'_, '_, '_> {
             || calendar.is_some_and(|calendar| selection.has(&format!("{CALENDAR_PREFIX}{calendar}")))
     }
 
-    /// Reads a document as it was after a commit; `None` when it was not there, or not readable.
-    fn document(&self, key: &str, at: u64) -> Result<Option<Value>, PlanningError> {
-        let past = self.planner.past;
-        let version = past.version(self.stream(), key, at)?.filter(|version| version.has_content);
-        Ok(match version {
-            Some(_) => serde_json::from_slice(&past.content(self.stream(), key, at)?).ok(),
-            None => None,
-        })
+    /// Tells whether an event is meant as something that differs in a series that is chosen.
+    fn is_in_chosen(&self, key: &str, calendar: &str) -> Result<bool, PlanningError> {
+        let (past, window, selection) = (self.planner.past, self.request.window, &self.request.selection);
+        let of_calendar = event_key(calendar, "");
+        if !selection.keys.iter().any(|key| key.starts_with(&of_calendar)) {
+            return Ok(false);
+        }
+        for at in [window.before.0, window.after.0] {
+            let Some(version) = past.version(self.stream(), key, at)? else { continue };
+            let attributes = EventAttributes::of_text(&version.item.item.attributes).unwrap_or_default();
+            if attributes.series.is_some_and(|series| selection.has(&event_key(calendar, &series))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// Reads what a document became after the window, the newest included.
-    fn later(&self, key: &str) -> Result<Vec<Value>, PlanningError> {
-        let (past, window) = (self.planner.past, &self.request.window);
-        let mut later = Vec::new();
-        for version in past.versions(self.stream(), key, window.after.0, window.now)? {
-            later.extend(self.document(key, version.item.sequence)?);
-        }
-        Ok(later)
+    fn documents(&self) -> Documents<'_> {
+        Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
     fn conflict(&mut self, key: &str, reason: String) {
@@ -130,10 +140,14 @@ impl Planning<'_, '_, '_> {
             if !self.is_meant(key) && !some_chosen(self, id) {
                 continue;
             }
-            let Some(before) = self.document(key, window.before.0)? else { continue };
-            let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
+            let Some(before) = self.documents().at(key, window.before.0)? else { continue };
+            let (after, now) =
+                (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?);
             let is_own = is_own(&before, &self.request.account);
             match (after, now) {
+                (None, None) if self.documents().later(key)?.is_any => {
+                    self.conflict(key, TAKEN_AGAIN.to_owned());
+                }
                 (None, None) if is_own => drop(self.gone.insert(id.to_owned(), before)),
                 (None, None) => self.planner.loss(
                     format!("{}: {}", self.request.account, name_of(&before)),
@@ -142,7 +156,7 @@ impl Planning<'_, '_, '_> {
                 ),
                 (Some(_), None) => self.conflict(key, "it was taken away after the window".to_owned()),
                 (Some(after), Some(now)) if self.is_meant(key) => {
-                    let later = self.later(key)?;
+                    let later = self.documents().later(key)?.documents;
                     self.compare_calendars(key, id, &before, &after, &later, &now, is_own);
                 }
                 (_, Some(_)) => self.planner.unchanged(),
@@ -197,9 +211,10 @@ impl Planning<'_, '_, '_> {
         let calendars = self.calendars_now()?;
         let mut returned = BTreeSet::new();
         for key in changed {
-            let Some((calendar, id)) = parts(key, EVENT_PREFIX).filter(|_| self.is_meant(key)) else {
+            let Some((calendar, id)) = parts(key, EVENT_PREFIX) else { continue };
+            if !self.is_meant(key) && !self.is_in_chosen(key, calendar)? {
                 continue;
-            };
+            }
             let (calendar, id) = (calendar.to_owned(), id.to_owned());
             let past = self.planner.past;
             let was = past.version(self.stream(), key, window.before.0)?;
@@ -208,16 +223,18 @@ impl Planning<'_, '_, '_> {
                 self.planner.loss(format!("{}: {key}", self.request.account), reason);
                 continue;
             }
-            let stored = self.document(key, window.before.0)?;
-            let after = self.document(key, window.after.0)?;
+            let stored = self.documents().at(key, window.before.0)?;
+            let after = self.documents().at(key, window.after.0)?;
             let virtual_before = match (&stored, &after) {
                 (None, Some(after)) => self.occurrence_before(&calendar, after)?,
                 _ => None,
             };
+            let later = self.documents().later(key)?;
             let states = EventStates {
                 before: stored.or_else(|| virtual_before.clone()),
-                later: self.later(key)?,
-                now: self.document(key, window.now)?,
+                was_back: later.is_any,
+                later: later.documents,
+                now: self.documents().at(key, window.now)?,
                 after,
             };
             let Some(decision) = decide(&states) else { continue };
@@ -273,10 +290,19 @@ impl Planning<'_, '_, '_> {
                 }
             }
             Decision::Return => {
-                let moved_to = if series.is_none() && !self.gone.contains_key(calendar) {
-                    self.moved_to(calendar, id, calendars)?
+                let moved = if series.is_none() && !self.gone.contains_key(calendar) {
+                    self.moved(calendar, id, calendars)?
                 } else {
-                    None
+                    Moved::Nowhere
+                };
+                let moved_to = match moved {
+                    Moved::Nowhere => None,
+                    Moved::To(other) => Some(other),
+                    Moved::Later => {
+                        let reason = "somebody put it into another calendar after the window";
+                        self.conflict(key, reason.to_owned());
+                        return Ok(());
+                    }
                 };
                 let row = ReturnRow {
                     calendar: calendar.to_owned(),
@@ -301,7 +327,7 @@ impl Planning<'_, '_, '_> {
     /// Returns what an occurrence was that did not differ from its series before the window.
     fn occurrence_before(&self, calendar: &str, after: &Value) -> Result<Option<Value>, PlanningError> {
         let Some(series) = series_of(after) else { return Ok(None) };
-        let series = self.document(&event_key(calendar, series), self.request.window.before.0)?;
+        let series = self.documents().at(&event_key(calendar, series), self.request.window.before.0)?;
         Ok(series
             .filter(|series| series["recurrence"].is_array())
             .and_then(|series| occurrence(&series, after)))
@@ -318,22 +344,23 @@ impl Planning<'_, '_, '_> {
         Ok(ids)
     }
 
-    /// Returns the calendar into which an event was moved that is no longer where it was.
-    fn moved_to(
-        &self,
-        calendar: &str,
-        id: &str,
-        calendars: &[String],
-    ) -> Result<Option<String>, PlanningError> {
+    /// Tells into which calendar an event was moved that is no longer where it was.
+    fn moved(&self, calendar: &str, id: &str, calendars: &[String]) -> Result<Moved, PlanningError> {
+        let window = self.request.window;
+        let mut moved = Moved::Nowhere;
         for other in calendars.iter().filter(|other| *other != calendar) {
             let key = event_key(other, id);
-            if self.planner.past.version(self.stream(), &key, self.request.window.now)?.is_some()
-                && self.planner.past.version(self.stream(), &key, self.request.window.before.0)?.is_none()
-            {
-                return Ok(Some(other.clone()));
+            let is_there = |at: u64| -> Result<bool, PlanningError> {
+                Ok(self.planner.past.version(self.stream(), &key, at)?.is_some())
+            };
+            if is_there(window.now)? && !is_there(window.before.0)? {
+                if is_there(window.after.0)? {
+                    return Ok(Moved::To(other.clone()));
+                }
+                moved = Moved::Later;
             }
         }
-        Ok(None)
+        Ok(moved)
     }
 
     fn decide_rights(&mut self, changed: &[String]) -> Result<(), PlanningError> {
@@ -342,17 +369,19 @@ impl Planning<'_, '_, '_> {
             let Some((calendar, rule)) = parts(key, ACL_PREFIX).filter(|_| self.is_meant(key)) else {
                 continue;
             };
-            let (before, after) = (self.document(key, window.before.0)?, self.document(key, window.after.0)?);
-            let (later, now) = (self.later(key)?, self.document(key, window.now)?);
+            let (before, after) =
+                (self.documents().at(key, window.before.0)?, self.documents().at(key, window.after.0)?);
+            let (later, now) = (self.documents().later(key)?, self.documents().at(key, window.now)?);
             let is_owners = rule.strip_prefix("user:") == Some(self.request.account.as_str());
             if is_owners {
                 // Whoever makes a calendar owns it.
                 continue;
             }
             let role = |document: &Option<Value>| document.as_ref()?["role"].as_str().map(str::to_owned);
-            let later: Vec<String> = later.into_iter().filter_map(|document| role(&Some(document))).collect();
-            let expected = role(&now);
-            match decide_right(role(&before).as_deref(), role(&after).as_deref(), &later, expected.as_deref()) {
+            let roles = later.documents.into_iter().filter_map(|document| role(&Some(document)));
+            let (roles, expected): (Vec<String>, _) = (roles.collect(), role(&now));
+            let later = LaterRoles { roles: &roles, came_anew: later.came_anew };
+            match decide_right(role(&before).as_deref(), role(&after).as_deref(), later, expected.as_deref()) {
                 RightDecision::Unchanged => {}
                 RightDecision::Conflict(reason) => self.conflict(key, reason),
                 RightDecision::Came(role) => self.planner.note(format!(
@@ -376,9 +405,11 @@ impl Planning<'_, '_, '_> {
             keys.push(key.to_owned());
             Ok(true)
         })?;
-        keys.retain(|key| self.is_meant(key));
         for key in &keys {
             let Some((calendar, id)) = parts(key, EVENT_PREFIX) else { continue };
+            if !self.is_meant(key) && !self.is_in_chosen(key, calendar)? {
+                continue;
+            }
             let Some(version) = past.version(&self.request.stream, key, at)? else { continue };
             if !version.has_content {
                 let reason = "it could not be read when it was captured".to_owned();
@@ -399,7 +430,7 @@ impl Planning<'_, '_, '_> {
         if self.rows.copied.is_empty() {
             return Ok(());
         }
-        let primary = self.document(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
+        let primary = self.documents().at(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
         let zone = primary.map(|mut primary| primary["calendar"]["timeZone"].take()).unwrap_or_default();
         let mut calendar = json!({ "summary": origin(&self.request.account) });
         if zone.is_string() {

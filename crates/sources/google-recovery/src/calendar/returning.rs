@@ -10,6 +10,9 @@ use super::{
 };
 use crate::step::{Answer, Outcome};
 
+/// What the journal calls an event that came back in its place.
+const REVIVED: &str = "revived";
+
 impl Desk<'_> {
     /// Brings events back: first series and single events, then what differs in series.
     pub(super) fn bring_back(&self, rows: &[ReturnRow]) -> Result<Outcome, WriteError> {
@@ -33,9 +36,25 @@ impl Desk<'_> {
         if present.as_ref().is_some_and(|present| !is_cancelled(present)) {
             return Ok(Done::Unchanged);
         }
+        if self.task.journal.made(REVIVED, &row.name()).is_some() {
+            return Ok(Done::Conflict("it was deleted since it was brought back".to_owned()));
+        }
         if self.is_rehearsal() {
             return Ok(Done::Changed);
         }
+        let done = self.return_gone(row, &calendar, present)?;
+        if done == Done::Changed && self.task.journal.made(EVENT, &row.name()).is_none() {
+            self.note_set_back(REVIVED, &row.name())?;
+        }
+        Ok(done)
+    }
+
+    fn return_gone(
+        &self,
+        row: &ReturnRow,
+        calendar: &str,
+        present: Option<Value>,
+    ) -> Result<Done, WriteError> {
         let wanted = self.wanted(row)?;
         if let Some(elsewhere) = &row.moved_to
             && let Some(done) = self.move_back(row, elsewhere)?
@@ -43,11 +62,11 @@ impl Desk<'_> {
             return Ok(done);
         }
         match present {
-            Some(present) => match self.revive(&calendar, row, &present, &wanted)? {
+            Some(present) => match self.revive(calendar, row, &present, &wanted)? {
                 Some(done) => Ok(done),
-                None => self.make_anew(&calendar, row, &wanted),
+                None => self.make_anew(calendar, row, &wanted),
             },
-            None => self.make_anew(&calendar, row, &wanted),
+            None => self.make_anew(calendar, row, &wanted),
         }
     }
 

@@ -12,6 +12,8 @@ use super::{
 };
 use crate::step::{Answer, Outcome, answer, failed, note};
 
+/// What the journal calls a right that was set back.
+const RIGHT: &str = "right";
 const PAGE: &str = "250";
 
 /// Roles by the ids of rules; `None` when the calendar is gone.
@@ -41,10 +43,15 @@ impl Desk<'_> {
                 outcome.unchanged += 1;
             } else if role != row.expected.as_ref() {
                 outcome.conflicts.push((name, "it was changed since the plan was made".to_owned()));
+            } else if self.task.journal.made(RIGHT, &name).is_some() {
+                outcome.conflicts.push((name, "it was changed since it was set back".to_owned()));
             } else {
                 match self.give(&calendar, row)? {
                     Some(reason) => outcome.conflicts.push((name, reason)),
-                    None => outcome.changed += 1,
+                    None => {
+                        self.note_set_back(RIGHT, &name)?;
+                        outcome.changed += 1;
+                    }
                 }
             }
         }

@@ -124,6 +124,23 @@ impl Book<'_> {
     }
 }
 
+/// Returns the names of groups in which something is to be, and that are not there.
+pub(super) fn missing_groups<'f>(
+    fields: impl IntoIterator<Item = (&'f String, &'f Value)>,
+    names: &BTreeMap<String, String>,
+    groups: &BTreeMap<String, String>,
+) -> Option<String> {
+    let missing: Vec<&str> = fields
+        .into_iter()
+        .filter(|(_, value)| **value == Value::Bool(true))
+        .filter_map(|(path, _)| path.strip_prefix(MEMBERSHIPS))
+        .filter(|group| !groups.contains_key(*group))
+        .map(|group| names.get(group).map_or(group, String::as_str))
+        .collect();
+    (!missing.is_empty())
+        .then(|| format!("it is not in these groups, which are not there: {}", missing.join(", ")))
+}
+
 /// Calls groups by the ids that they have now; those that are not there are left out.
 pub(super) fn with_groups_now(fields: Fields, groups: &BTreeMap<String, String>) -> Fields {
     fields

@@ -1,13 +1,13 @@
 //! Contacts that are gone, or that go to somebody else: made once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect::plan::{Check, WriteError};
 use google_api::{ApiError, Change, method};
 use serde_json::{Value, json};
 
 use super::{
-    book::{Book, CONTACT, with_groups_now},
+    book::{Book, CONTACT, missing_groups, with_groups_now},
     person::{MEMBERSHIPS, body, fields_of, mark_of},
     plan::ORIGIN_GROUP,
     step::CreateRow,
@@ -24,6 +24,7 @@ const MY_CONTACTS: &str = "myContacts";
 /// What the contacts of a step have in common.
 struct Making<'m> {
     from: Option<&'m str>,
+    names: &'m BTreeMap<String, String>,
     groups: BTreeMap<String, String>,
 }
 
@@ -33,8 +34,8 @@ impl Making<'_> {
         self.from.map_or_else(|| id.to_owned(), |from| format!("{from}/{id}"))
     }
 
-    /// Returns the fields that a contact gets.
-    fn fields(&self, wanted: &Value) -> Fields {
+    /// Returns the fields that a contact gets, with groups as the plan calls them.
+    fn planned(&self, wanted: &Value) -> Fields {
         let mut fields = fields_of(wanted);
         if self.from.is_some() {
             // The groups are those of whose contacts they were.
@@ -42,7 +43,17 @@ impl Making<'_> {
             fields.insert(format!("{MEMBERSHIPS}{ORIGIN_GROUP}"), true.into());
             fields.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
         }
-        with_groups_now(fields, &self.groups)
+        fields
+    }
+
+    /// Returns the fields that a contact gets.
+    fn fields(&self, wanted: &Value) -> Fields {
+        with_groups_now(self.planned(wanted), &self.groups)
+    }
+
+    /// Says of which groups that are not there a contact should be a member.
+    fn missing(&self, wanted: &Value) -> Option<String> {
+        missing_groups(&self.planned(wanted), self.names, &self.groups)
     }
 }
 
@@ -54,18 +65,24 @@ impl Book<'_> {
         rows: &[CreateRow],
     ) -> Result<Outcome, WriteError> {
         self.task.progress.counted_phase("making contacts again", Some(rows.len() as u64));
-        let making = Making { from, groups: self.groups_now(group_names)? };
+        let making = Making { from, names: group_names, groups: self.groups_now(group_names)? };
         let mut outcome = Outcome::default();
         let open = |row: &&CreateRow| self.task.journal.made(CONTACT, &making.mark(&row.id)).is_none();
         let mut open: Vec<&CreateRow> = rows.iter().filter(open).collect();
         outcome.unchanged += (rows.len() - open.len()) as u64;
         if !open.is_empty() {
             // Those that an earlier run made and could not write down.
-            let marked = self.marked()?;
+            let all = self.all("clientData,metadata")?;
+            let marked: BTreeMap<String, String> = all.iter().filter_map(marked).collect();
+            let there: BTreeSet<&str> = all.iter().flat_map(ids_of).collect();
             let (mut missing, mut found) = (Vec::new(), Vec::new());
             for row in open {
                 match marked.get(&making.mark(&row.id)) {
                     Some(resource) => found.push((row, resource)),
+                    // Its owner can take it out of the bin, with its old id.
+                    None if from.is_none() && there.contains(row.id.as_str()) => outcome
+                        .conflicts
+                        .push((row.id.clone(), "it is there: somebody brought it back".to_owned())),
                     None => missing.push(row),
                 }
             }
@@ -95,9 +112,11 @@ impl Book<'_> {
         rows: &[&CreateRow],
         outcome: &mut Outcome,
     ) -> Result<(), WriteError> {
-        let mut contacts = Vec::with_capacity(rows.len());
+        let (mut contacts, mut incomplete) = (Vec::with_capacity(rows.len()), BTreeMap::new());
         for row in rows {
-            let fields = making.fields(&self.wanted(&row.id)?);
+            let wanted = self.wanted(&row.id)?;
+            let fields = making.fields(&wanted);
+            incomplete.extend(making.missing(&wanted).map(|reason| (row.id.as_str(), reason)));
             contacts.push(json!({ "contactPerson": body(&fields, Some(&making.mark(&row.id))) }));
         }
         let change = Change::post(
@@ -128,6 +147,8 @@ impl Book<'_> {
                 Some(resource) => {
                     self.note(CONTACT, &making.mark(&row.id), resource)?;
                     outcome.changed += 1;
+                    let incomplete = incomplete.remove(row.id.as_str());
+                    outcome.conflicts.extend(incomplete.map(|reason| (row.id.clone(), reason)));
                 }
                 None => {
                     let reason = "nobody knows whether it was made; look before applying again";
@@ -149,7 +170,7 @@ impl Book<'_> {
         group_names: &BTreeMap<String, String>,
         rows: &[CreateRow],
     ) -> Result<Check, WriteError> {
-        let making = Making { from, groups: self.groups_now(group_names)? };
+        let making = Making { from, names: group_names, groups: self.groups_now(group_names)? };
         let mut check = self.task.check();
         let made: Vec<Option<String>> = rows
             .iter()
@@ -162,13 +183,15 @@ impl Book<'_> {
                 None => Some("it was not made".to_owned()),
                 Some(None) => Some("it is gone again".to_owned()),
                 Some(Some(person)) => {
-                    let mut wanted = making.fields(&self.wanted(&row.id)?);
+                    let stored = self.wanted(&row.id)?;
+                    let mut wanted = making.fields(&stored);
                     if !wanted.keys().any(|path| path.starts_with(MEMBERSHIPS)) {
                         // Everybody is in a group at least.
                         wanted.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
                     }
                     let other = differing(&wanted, &fields_of(&person), plainly_same);
-                    other.first().map(|path| format!("its {path} is another one"))
+                    let other = other.first().map(|path| format!("its {path} is another one"));
+                    other.or_else(|| making.missing(&stored))
                 }
             };
             note(&mut check, &row.id, difference);
@@ -179,4 +202,10 @@ impl Book<'_> {
 
 fn marked(person: &Value) -> Option<(String, String)> {
     Some((mark_of(person)?.to_owned(), person["resourceName"].as_str()?.to_owned()))
+}
+
+/// Returns the ids by which keys name a contact.
+fn ids_of(person: &Value) -> impl Iterator<Item = &str> {
+    let sources = person["metadata"]["sources"].as_array().into_iter().flatten();
+    sources.filter(|source| source["type"] == "CONTACT").filter_map(|source| source["id"].as_str())
 }

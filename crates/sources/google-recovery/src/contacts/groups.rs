@@ -47,10 +47,11 @@ impl Book<'_> {
             let own = present.get(&row.id);
             let is_named = present.values().any(|name| *name == row.name);
             let reason = match (own, &row.expected) {
-                _ if is_named => {
+                _ if is_as_it_was(&present, row) => {
                     outcome.unchanged += 1;
                     continue;
                 }
+                (Some(_), Some(_)) if is_named => Some("another group has its name".to_owned()),
                 (Some(own), Some(expected)) if own == expected => self.rename(row)?,
                 (None, None) => self.make_group(row)?,
                 _ => Some("it was changed since the plan was made".to_owned()),
@@ -95,9 +96,17 @@ impl Book<'_> {
     pub(super) fn verify_groups(&self, rows: &[GroupRow]) -> Result<Check, WriteError> {
         let (present, mut check) = (self.groups()?, self.task.check());
         for row in rows {
-            let is_there = present.values().any(|name| *name == row.name);
-            note(&mut check, &row.name, (!is_there).then(|| "it is not there".to_owned()));
+            let difference = (!is_as_it_was(&present, row)).then(|| "it is not there".to_owned());
+            note(&mut check, &row.name, difference);
         }
         Ok(check)
+    }
+}
+
+/// Tells whether a group has the name that it had: one that is renamed by itself, one that is made in any group.
+fn is_as_it_was(present: &BTreeMap<String, String>, row: &GroupRow) -> bool {
+    match row.expected {
+        Some(_) => present.get(&row.id) == Some(&row.name),
+        None => present.values().any(|name| *name == row.name),
     }
 }

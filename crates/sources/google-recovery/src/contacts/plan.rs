@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{Fields, plainly_same, undo},
-    planner::{NewStep, live_below},
+    planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
     step::StepDetails,
 };
 
@@ -64,32 +64,33 @@ struct Planning<'r, 'q, 'p> {
 }
 
 impl Planning<'_, '_, '_> {
-    fn document(&self, key: &str, at: u64) -> Result<Option<Value>, PlanningError> {
-        let (past, stream) = (self.planner.past, &self.request.stream);
-        let version = past.version(stream, key, at)?.filter(|version| version.has_content);
-        Ok(match version {
-            Some(_) => serde_json::from_slice(&past.content(stream, key, at)?).ok(),
-            None => None,
-        })
-    }
-
-    fn later(&self, key: &str) -> Result<Vec<Value>, PlanningError> {
-        let (past, window) = (self.planner.past, &self.request.window);
-        let mut later = Vec::new();
-        for version in past.versions(&self.request.stream, key, window.after.0, window.now)? {
-            later.extend(self.document(key, version.item.sequence)?);
-        }
-        Ok(later)
+    fn documents(&self) -> Documents<'_> {
+        Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
     fn conflict(&mut self, key: &str, reason: String) {
         self.planner.conflict(&self.request.account, key, reason);
     }
 
+    /// Tells whether an item is meant; a photo is with its contact.
+    fn is_meant(&self, key: &str) -> bool {
+        let selection = &self.request.selection;
+        let of_photo = key.strip_prefix(PHOTO_PREFIX).map(|id| format!("{PERSON_PREFIX}{id}"));
+        selection.has(key) || of_photo.is_some_and(|person| selection.has(&person))
+    }
+
+    /// Tells that an item is there of which nothing could be read.
+    fn unreadable(&mut self, key: &str) {
+        self.planner.loss(
+            format!("{}: {key}", self.request.account),
+            "it could not be read when it was captured".to_owned(),
+        );
+    }
+
     fn decide_all(&mut self) -> Result<(), PlanningError> {
         let window = self.request.window;
         for key in self.planner.past.changed(&self.request.stream, window.before.0, window.after.0)? {
-            if !self.request.selection.has(&key) {
+            if !self.is_meant(&key) {
                 continue;
             }
             if let Some(id) = key.strip_prefix(GROUP_PREFIX) {
@@ -98,7 +99,7 @@ impl Planning<'_, '_, '_> {
                 self.decide_person(&key, id)?;
             } else if let Some(id) = key.strip_prefix(PHOTO_PREFIX) {
                 self.decide_photo(&key, id)?;
-            } else if key.starts_with(OTHER_PREFIX) && self.document(&key, window.after.0)?.is_none() {
+            } else if key.starts_with(OTHER_PREFIX) && self.documents().at(&key, window.after.0)?.is_none() {
                 self.others += 1;
             }
         }
@@ -113,11 +114,11 @@ impl Planning<'_, '_, '_> {
 
     fn decide_group(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let window = self.request.window;
-        let Some(before) = self.document(key, window.before.0)? else { return Ok(()) };
+        let Some(before) = self.documents().at(key, window.before.0)? else { return Ok(()) };
         if before["groupType"] == "SYSTEM_CONTACT_GROUP" {
             return Ok(());
         }
-        let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
+        let (after, now) = (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?);
         let name = |group: &Value| group["name"].as_str().unwrap_or_default().to_owned();
         let mut row = GroupRow {
             id: id.to_owned(),
@@ -126,12 +127,15 @@ impl Planning<'_, '_, '_> {
             expected: None,
         };
         match (after, now) {
+            (None, None) if self.documents().later(key)?.is_any => {
+                self.conflict(key, TAKEN_AGAIN.to_owned());
+            }
             (None, None) => self.rows.groups.push(row),
             (None, Some(_)) => self.planner.unchanged(),
             (Some(_), None) => self.conflict(key, "it was deleted after the window".to_owned()),
             (Some(_), Some(now)) if name(&now) == row.name => self.planner.unchanged(),
             (Some(after), Some(now)) => {
-                if self.later(key)?.iter().any(|later| name(later) != name(&after)) {
+                if self.documents().later(key)?.documents.iter().any(|later| name(later) != name(&after)) {
                     self.conflict(key, "it was renamed again after the window".to_owned());
                 } else if name(&after) != row.name {
                     row.expected = Some(name(&now));
@@ -145,22 +149,23 @@ impl Planning<'_, '_, '_> {
     fn decide_person(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let (past, window) = (self.planner.past, self.request.window);
         let was = past.version(&self.request.stream, key, window.before.0)?;
-        let Some(before) = self.document(key, window.before.0)? else {
+        let Some(before) = self.documents().at(key, window.before.0)? else {
             if was.is_some() {
-                self.planner.loss(
-                    format!("{}: {key}", self.request.account),
-                    "it could not be read when it was captured".to_owned(),
-                );
+                self.unreadable(key);
             }
             return Ok(());
         };
-        let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
+        let (after, now) = (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?);
         match (after, now) {
+            (None, None) if self.documents().later(key)?.is_any => {
+                self.conflict(key, TAKEN_AGAIN.to_owned());
+            }
             (None, None) => self.make(id, &before)?,
             (None, Some(_)) => self.planner.unchanged(),
             (Some(_), None) => self.conflict(key, "it was deleted after the window".to_owned()),
             (Some(after), Some(now)) => {
-                let later: Vec<Fields> = self.later(key)?.iter().map(fields_of).collect();
+                let later: Vec<Fields> =
+                    self.documents().later(key)?.documents.iter().map(fields_of).collect();
                 let undo =
                     undo(&fields_of(&before), &fields_of(&after), &later, &fields_of(&now), plainly_same);
                 if !undo.kept.is_empty() {
@@ -190,7 +195,11 @@ impl Planning<'_, '_, '_> {
         let photo = format!("{PHOTO_PREFIX}{id}");
         let version =
             self.planner.past.version(&self.request.stream, &photo, self.request.window.before.0)?;
-        if version.is_some_and(|version| version.has_content) {
+        if let Some(version) = version {
+            if !version.has_content {
+                self.unreadable(&photo);
+                return Ok(());
+            }
             let mark = match self.request.destination {
                 Destination::InPlace => id.to_owned(),
                 Destination::OtherUser { .. } => format!("{}/{id}", self.request.account),
@@ -202,12 +211,13 @@ impl Planning<'_, '_, '_> {
 
     fn decide_photo(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let (past, stream, window) = (self.planner.past, &self.request.stream, self.request.window);
-        let Some(was) = past.version(stream, key, window.before.0)?.filter(|version| version.has_content)
-        else {
-            return Ok(());
-        };
+        let Some(was) = past.version(stream, key, window.before.0)? else { return Ok(()) };
         let person = format!("{PERSON_PREFIX}{id}");
         let Some(now) = past.version(stream, &person, window.now)? else { return Ok(()) };
+        if !was.has_content {
+            self.unreadable(key);
+            return Ok(());
+        }
         let owner = PersonAttributes::of_text(&now.item.item.attributes).unwrap_or_default();
         let hash = |at: u64| -> Result<Option<String>, PlanningError> {
             let version = past.version(stream, key, at)?;
@@ -241,7 +251,9 @@ impl Planning<'_, '_, '_> {
             Ok(true)
         })?;
         for key in keys.iter().filter(|key| self.request.selection.has(key)) {
-            let (Some(id), Some(person)) = (key.strip_prefix(PERSON_PREFIX), self.document(key, at)?) else {
+            let Some(id) = key.strip_prefix(PERSON_PREFIX) else { continue };
+            let Some(person) = self.documents().at(key, at)? else {
+                self.unreadable(key);
                 continue;
             };
             self.make(id, &person)?;
@@ -268,7 +280,7 @@ impl Planning<'_, '_, '_> {
             let Some(id) = key.strip_prefix(GROUP_PREFIX).filter(|id| !names.contains_key(*id)) else {
                 continue;
             };
-            let group = self.document(&key, at)?.unwrap_or_default();
+            let group = self.documents().at(&key, at)?.unwrap_or_default();
             names.insert(id.to_owned(), group["name"].as_str().unwrap_or(id).to_owned());
         }
         if matches!(self.request.destination, Destination::OtherUser { .. }) {

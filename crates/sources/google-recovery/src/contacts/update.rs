@@ -7,7 +7,7 @@ use google_api::{ApiError, Change, method};
 use serde_json::{Value, json};
 
 use super::{
-    book::{Book, of_person},
+    book::{Book, missing_groups, of_person},
     person::{MEMBERSHIPS, body, fields_of},
     step::UpdateRow,
 };
@@ -38,8 +38,12 @@ impl Book<'_> {
                 let reason = format!("this was changed since the plan was made: {}", kept.join(", "));
                 outcome.conflicts.push((row.id.clone(), reason));
             }
+            // A rehearsal does not make the groups that come before.
+            let missing = missing(row, group_names, &groups).filter(|_| !self.is_rehearsal());
+            let is_whole = kept.is_empty() && missing.is_none();
+            outcome.conflicts.extend(missing.map(|reason| (row.id.clone(), reason)));
             if wanted.is_empty() {
-                outcome.unchanged += u64::from(kept.is_empty());
+                outcome.unchanged += u64::from(is_whole);
                 continue;
             }
             match self.send_update(row, &person, &wanted, &changes)? {
@@ -111,13 +115,23 @@ impl Book<'_> {
                     let other = changes
                         .iter()
                         .find(|(path, change)| !plainly_same(path, &change.wanted, field(&present, path)));
-                    other.map(|(path, _)| format!("its {path} is another one"))
+                    let other = other.map(|(path, _)| format!("its {path} is another one"));
+                    other.or_else(|| missing(row, group_names, &groups))
                 }
             };
             note(&mut check, &row.id, difference);
         }
         Ok(check)
     }
+}
+
+/// Says of which groups that are not there a contact is to be a member again.
+fn missing(
+    row: &UpdateRow,
+    group_names: &BTreeMap<String, String>,
+    groups: &BTreeMap<String, String>,
+) -> Option<String> {
+    missing_groups(row.changes.iter().map(|(path, change)| (path, &change.wanted)), group_names, groups)
 }
 
 /// Calls groups by the ids that they have now. Of those that are gone nobody can be a member.

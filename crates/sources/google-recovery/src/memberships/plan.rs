@@ -7,14 +7,14 @@ use google_api::method;
 use serde_json::Value;
 
 use super::{
-    decide::{Decision, decide},
+    decide::{Decision, LaterRoles, decide},
     promise::{GROUP, MEMBER},
     step::{GroupRow, MemberRow, MembershipStep},
 };
 use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{Fields, plainly_same, undo},
-    planner::{NewStep, live_below},
+    planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
     step::StepDetails,
 };
 
@@ -38,7 +38,7 @@ impl Planner<'_> {
             self.note("groups of users go back to where they were, and to nowhere else".to_owned());
             return Ok(());
         }
-        let mut planning = Planning { request, planner: self, admin, rows: Rows::default() };
+        let mut planning = Planning { request, planner: self, admin, addresses: None, rows: Rows::default() };
         let changed = planning.planner.past.changed(
             &request.stream,
             request.window.before.0,
@@ -63,26 +63,14 @@ struct Planning<'r, 'q, 'p> {
     request: &'r Request,
     planner: &'q mut Planner<'p>,
     admin: &'r str,
+    /// The addresses that groups have now, once they were asked for.
+    addresses: Option<BTreeSet<String>>,
     rows: Rows,
 }
 
 impl Planning<'_, '_, '_> {
-    fn document(&self, key: &str, at: u64) -> Result<Option<Value>, PlanningError> {
-        let (past, stream) = (self.planner.past, &self.request.stream);
-        let version = past.version(stream, key, at)?.filter(|version| version.has_content);
-        Ok(match version {
-            Some(_) => serde_json::from_slice(&past.content(stream, key, at)?).ok(),
-            None => None,
-        })
-    }
-
-    fn later(&self, key: &str) -> Result<Vec<Value>, PlanningError> {
-        let (past, window) = (self.planner.past, &self.request.window);
-        let mut later = Vec::new();
-        for version in past.versions(&self.request.stream, key, window.after.0, window.now)? {
-            later.extend(self.document(key, version.item.sequence)?);
-        }
-        Ok(later)
+    fn documents(&self) -> Documents<'_> {
+        Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
     fn conflict(&mut self, key: &str, reason: String) {
@@ -106,7 +94,7 @@ impl Planning<'_, '_, '_> {
 
     fn take_group(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let window = self.request.window;
-        let Some(before) = self.document(key, window.before.0)? else { return Ok(()) };
+        let Some(before) = self.documents().at(key, window.before.0)? else { return Ok(()) };
         let text = |name: &str| before[name].as_str().unwrap_or_default().to_owned();
         let mut row = GroupRow {
             id: id.to_owned(),
@@ -116,7 +104,10 @@ impl Planning<'_, '_, '_> {
             members: Vec::new(),
             changes: BTreeMap::new(),
         };
-        match (self.document(key, window.after.0)?, self.document(key, window.now)?) {
+        match (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?) {
+            (None, None) if self.documents().later(key)?.is_any => {
+                self.conflict(key, TAKEN_AGAIN.to_owned());
+            }
             (None, None) if self.is_taken(&row.email)? => {
                 self.conflict(key, format!("the address {} is another group's now", row.email));
             }
@@ -130,7 +121,7 @@ impl Planning<'_, '_, '_> {
                 let fields = |group: &Value| -> Fields {
                     WRITABLE.iter().map(|name| ((*name).to_owned(), group[*name].clone())).collect()
                 };
-                let later: Vec<Fields> = self.later(key)?.iter().map(fields).collect();
+                let later: Vec<Fields> = self.documents().later(key)?.documents.iter().map(fields).collect();
                 let undo = undo(&fields(&before), &fields(&after), &later, &fields(&now), plainly_same);
                 if !undo.kept.is_empty() {
                     let reason = format!("this was changed again after the window: {}", undo.kept.join(", "));
@@ -154,19 +145,21 @@ impl Planning<'_, '_, '_> {
     }
 
     /// Tells whether another group has an address now.
-    fn is_taken(&self, email: &str) -> Result<bool, PlanningError> {
+    fn is_taken(&mut self, email: &str) -> Result<bool, PlanningError> {
+        if let Some(addresses) = &self.addresses {
+            return Ok(addresses.contains(email));
+        }
         let (past, at) = (self.planner.past, self.request.window.now);
-        let mut keys = Vec::new();
+        let (mut keys, mut addresses) = (Vec::new(), BTreeSet::new());
         live_below(past, &self.request.stream, GROUPS, at, &mut |key| {
             keys.push(key.to_owned());
             Ok(true)
         })?;
         for key in keys {
-            if self.document(&key, at)?.is_some_and(|group| group["email"] == email) {
-                return Ok(true);
-            }
+            let group = self.documents().at(&key, at)?.unwrap_or_default();
+            addresses.extend(group["email"].as_str().map(str::to_owned));
         }
-        Ok(false)
+        Ok(self.addresses.insert(addresses).contains(email))
     }
 
     fn members_of(&self, group: &str) -> Result<Vec<String>, PlanningError> {
@@ -177,7 +170,7 @@ impl Planning<'_, '_, '_> {
             Ok(true)
         })?;
         for key in keys {
-            let member = self.document(&key, at)?.unwrap_or_default();
+            let member = self.documents().at(&key, at)?.unwrap_or_default();
             members.extend(member["email"].as_str().or_else(|| member["id"].as_str()).map(str::to_owned));
         }
         Ok(members)
@@ -185,15 +178,17 @@ impl Planning<'_, '_, '_> {
 
     fn take_member(&mut self, key: &str, group: &str) -> Result<(), PlanningError> {
         let window = self.request.window;
-        let Some(before) = self.document(key, window.before.0)? else { return Ok(()) };
+        let Some(before) = self.documents().at(key, window.before.0)? else { return Ok(()) };
         let group_key = format!("{GROUPS}{group}");
-        let Some(of) = self.document(&group_key, window.before.0)? else { return Ok(()) };
+        let Some(of) = self.documents().at(&group_key, window.before.0)? else { return Ok(()) };
         let role = |member: &Value| member["role"].as_str().unwrap_or("MEMBER").to_owned();
-        let (after, now) = (self.document(key, window.after.0)?, self.document(key, window.now)?);
-        let later: Vec<String> = self.later(key)?.iter().map(role).collect();
+        let (after, now) = (self.documents().at(key, window.after.0)?, self.documents().at(key, window.now)?);
+        let later = self.documents().later(key)?;
+        let roles: Vec<String> = later.documents.iter().map(role).collect();
+        let later = LaterRoles { roles: &roles, is_any: later.is_any, came_anew: later.came_anew };
         let (after, now) = (after.as_ref().map(role), now.as_ref().map(role));
-        let decision = decide(&role(&before), after.as_deref(), &later, now.as_deref());
-        let gone = self.document(&group_key, window.now)?.is_none();
+        let decision = decide(&role(&before), after.as_deref(), later, now.as_deref());
+        let gone = self.documents().at(&group_key, window.now)?.is_none();
         let text = |name: &str| before[name].as_str().map(str::to_owned);
         let row = MemberRow {
             group: group.to_owned(),
@@ -234,12 +229,12 @@ impl Planning<'_, '_, '_> {
 
     fn take_user(&mut self, key: &str, id: &str) -> Result<(), PlanningError> {
         let window = self.request.window;
-        let Some(before) = self.document(key, window.before.0)? else { return Ok(()) };
-        if self.document(key, window.now)?.is_some() {
+        let Some(before) = self.documents().at(key, window.before.0)? else { return Ok(()) };
+        if self.documents().at(key, window.now)?.is_some() {
             return Ok(());
         }
         let email = before["primaryEmail"].as_str().unwrap_or_default();
-        let reason = if self.document(&format!("{DELETED}{id}"), window.now)?.is_some() {
+        let reason = if self.documents().at(&format!("{DELETED}{id}"), window.now)?.is_some() {
             "a plan makes no users: within 20 days Google gives it back, in the Admin console, Users, Recently deleted"
         } else {
             "a plan makes no users, and Google no longer keeps it: make it again, then bring its things to it"

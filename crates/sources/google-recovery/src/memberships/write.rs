@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::step::{GroupRow, MemberRow};
 use crate::{
-    fields::{Fields, field, plainly_same, still_to_do},
+    fields::{FieldChange, Fields, field, plainly_same, still_to_do},
     journal::Made,
     step::{Answer, Outcome, Task, answer, failed, note},
 };
@@ -18,6 +18,8 @@ const ALL: &str = "admin/directory/v1/groups";
 const PAGE: &str = "200";
 /// What the journal calls a group.
 const GROUP: &str = "group";
+/// What it calls a member that was set back.
+const MEMBER: &str = "member";
 
 /// Groups of users while they are written.
 pub(super) struct Groups<'a> {
@@ -139,6 +141,15 @@ impl Groups<'_> {
         self.task.journal.note(Made { kind: GROUP.to_owned(), old: row.id.clone(), new, place: None })
     }
 
+    /// Writes down that a member is what it was again: whoever changes it after that means it.
+    fn note_member(&self, row: &MemberRow) -> Result<(), WriteError> {
+        if self.is_rehearsal() {
+            return Ok(());
+        }
+        let (old, new) = (row.name(), row.key().to_owned());
+        self.task.journal.note(Made { kind: MEMBER.to_owned(), old, new, place: None })
+    }
+
     /// Gives groups names and descriptions back.
     pub(super) fn describe(&self, rows: &[GroupRow]) -> Result<Outcome, WriteError> {
         let mut outcome = Outcome::default();
@@ -162,7 +173,18 @@ impl Groups<'_> {
                 let path = format!("{ALL}/{}", escape(&row.id));
                 let change = Change::patch(&method::RESTORE_GROUPS_PATCH, path, json!(wanted));
                 let sent: Result<Value, ApiError> = self.task.api.send(self.admin, &change);
-                if let Answer::Refused(reason) = answer("describe a group of users", sent)? {
+                let reason = match answer("describe a group of users", sent)? {
+                    Answer::Done(_) => None,
+                    Answer::Refused(reason) => Some(reason),
+                    Answer::Gone => Some("it was deleted since the plan was made".to_owned()),
+                    Answer::Taken | Answer::Unknown => {
+                        let again = self.group(&row.id)?.unwrap_or_default();
+                        let is_done =
+                            still_to_do(&row.changes, &fields_of(&again), plainly_same).0.is_empty();
+                        (!is_done).then(|| "it was changed while the plan was applied".to_owned())
+                    }
+                };
+                if let Some(reason) = reason {
                     outcome.conflicts.push((row.email.clone(), reason));
                     continue;
                 }
@@ -195,10 +217,15 @@ impl Groups<'_> {
                 outcome.unchanged += 1;
             } else if role != row.expected.as_ref() {
                 outcome.conflicts.push((row.name(), "it was changed since the plan was made".to_owned()));
+            } else if self.task.journal.made(MEMBER, &row.name()).is_some() {
+                outcome.conflicts.push((row.name(), "it was changed since it was set back".to_owned()));
             } else {
                 match self.set_member(&group, row)? {
                     Some(reason) => outcome.conflicts.push((row.name(), reason)),
-                    None => outcome.changed += 1,
+                    None => {
+                        self.note_member(row)?;
+                        outcome.changed += 1;
+                    }
                 }
             }
         }
@@ -260,12 +287,18 @@ impl Groups<'_> {
     pub(super) fn verify_described(&self, rows: &[GroupRow]) -> Result<Check, WriteError> {
         let mut check = self.task.check();
         for row in rows {
-            let present = self.group(&row.id)?.map(|group| fields_of(&group)).unwrap_or_default();
-            let other = row
-                .changes
-                .iter()
-                .find(|(path, change)| !plainly_same(path, &change.wanted, field(&present, path)));
-            note(&mut check, &row.email, other.map(|(path, _)| format!("its {path} is another one")));
+            let difference = self.group(&row.id)?.map_or_else(
+                || Some("it is gone".to_owned()),
+                |group| {
+                    let present = fields_of(&group);
+                    let is_other = |path: &str, change: &FieldChange| {
+                        !plainly_same(path, &change.wanted, field(&present, path))
+                    };
+                    let other = row.changes.iter().find(|(path, change)| is_other(path, change));
+                    other.map(|(path, _)| format!("its {path} is another one"))
+                },
+            );
+            note(&mut check, &row.email, difference);
         }
         Ok(check)
     }

@@ -1,5 +1,7 @@
 //! Calendars: an agent's work is undone, and everybody else's stays.
 
+mod left_alone;
+
 use std::collections::BTreeMap;
 
 use connect::{

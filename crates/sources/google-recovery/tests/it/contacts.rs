@@ -13,7 +13,7 @@ use ports::Clock as _;
 use serde_json::{Value, json};
 use source_google::{Part, contacts::contacts_stream};
 
-use crate::stage::Stage;
+use crate::{history::MemoryHistory, stage::Stage};
 
 const FIELDS: &str = "addresses,biographies,birthdays,calendarUrls,emailAddresses,events,externalIds,fileAses,genders,\
     imClients,interests,locations,memberships,miscKeywords,names,nicknames,occupations,organizations,phoneNumbers,\
@@ -345,4 +345,66 @@ fn the_time_that_a_plan_states_is_the_time_that_it_takes() {
     let took_s = stage.domain.clock.elapsed().saturating_sub(started).as_secs_f64();
     let stated_s = plan.duration_s.unwrap() as f64;
     assert!((took_s / stated_s - 1.0).abs() < 0.15, "stated {stated_s} s, took {took_s} s");
+}
+
+#[test]
+fn a_contact_that_its_owner_brought_back_is_not_made_a_second_time() {
+    let (mut stage, untouched) = (stage(), stage());
+    wipe(&stage);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    // As if all of them had been taken out of the bin, with their old ids.
+    let before = own(&untouched);
+    let report = untouched.apply(&plan, &folder);
+    assert_eq!(report.counts.inserted, 0, "{report:#?}");
+    assert!(report.conflicts.iter().any(|one| one.reason.contains("brought it back")), "{report:#?}");
+    assert_eq!(own(&untouched).len(), before.len());
+}
+
+#[test]
+fn a_group_does_not_get_a_name_back_that_another_has() {
+    let mut stage = stage();
+    let all = groups(&stage, &stage.user);
+    let (renamed, name) = all.iter().find(|(id, name)| id != name).unwrap();
+    let body = json!({ "contactGroup": { "name": "PWNED" }, "updateGroupFields": "name" });
+    act(&stage, "PUT", &format!("contactGroups/{renamed}"), &body);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    act(&stage, "POST", "contactGroups", &json!({ "contactGroup": { "name": name } }));
+    let report = stage.apply(&plan, &folder);
+    assert_eq!((report.counts.unchanged, report.counts.conflicts), (0, 1), "{report:#?}");
+    let (api, history) = (stage.api(), MemoryHistory::default());
+    let mut writer = GoogleWriter::new(&api, &history, folder.path().join("applied.jsonl"), 4);
+    assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
+}
+
+#[test]
+fn groups_that_are_gone_by_then_are_told() {
+    let mut stage = stage();
+    let all = groups(&stage, &stage.user);
+    let is_in = |person: &Value, group: &str| {
+        let own = person["memberships"].as_array().into_iter().flatten();
+        own.into_iter().any(|one| one["contactGroupMembership"]["contactGroupId"] == group)
+    };
+    let people = own(&stage);
+    let members = |group: &str| -> Vec<String> {
+        people.iter().filter(|(_, person)| is_in(person, group)).map(|(id, _)| id.clone()).collect()
+    };
+    let mut chosen = all.iter().filter(|(id, name)| id != name).map(|(id, name)| (id, name, members(id)));
+    let (group, name, members) = chosen.find(|(_, _, members)| members.len() >= 2).unwrap();
+    let person = act(&stage, "GET", &format!("{}?personFields=metadata", members[0]), &Value::Null);
+    let mine =
+        json!([{ "contactGroupMembership": { "contactGroupResourceName": "contactGroups/myContacts" } }]);
+    let body = json!({ "etag": person["etag"], "memberships": mine });
+    act(&stage, "PATCH", &format!("{}:updateContact?updatePersonFields=memberships", members[0]), &body);
+    act(&stage, "DELETE", &format!("{}:deleteContact", members[1]), &Value::Null);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    act(&stage, "DELETE", &format!("contactGroups/{group}"), &Value::Null);
+    let report = stage.apply(&plan, &folder);
+    let told = report.conflicts.iter().filter(|one| one.reason.contains(name.as_str())).count();
+    assert_eq!(told, 2, "{report:#?}");
+    let api = stage.api();
+    let mut writer = GoogleWriter::new(&api, &stage.history, folder.path().join("applied.jsonl"), 4);
+    assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
 }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use connect::plan::{ApplyMode, Plan, PlanFolder, WriteError};
-use google_recovery::{Request, Selection};
+use connect::{
+    Silent,
+    plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
+};
+use google_recovery::{GoogleWriter, Request, Selection};
 use google_tenant::{Effect, Fault, Tenant, When, scopes};
 use serde_json::{Value, json};
 use source_google::Part;
 
-use crate::stage::Stage;
+use crate::{history::MemoryHistory, stage::Stage};
 
 fn stage() -> Stage {
     Stage::new(&[Part::Directory])
@@ -187,4 +190,60 @@ fn a_scope_that_is_missing_is_told_and_only_the_chosen_come_back() {
     let error = stage.try_apply(&plan, &folder, ApplyMode::Lasting).unwrap_err();
     assert!(matches!(error, WriteError::Privilege { .. }), "{error:?}");
     assert!(error.hint().unwrap().contains("admin.directory.group.member"), "{:?}", error.hint());
+}
+
+#[test]
+fn who_was_taken_out_and_let_in_again_as_little_stays_as_little() {
+    let mut stage = stage();
+    let (group, members) = large(&stage);
+    let path = |member: &str| format!("groups/{group}/members/{member}");
+    act(&stage, "PATCH", &path(&members[0]), &json!({ "role": "OWNER" }));
+    let before = stage.capture();
+    act(&stage, "PATCH", &path(&members[0]), &json!({ "role": "MEMBER" }));
+    let after = stage.capture();
+    act(&stage, "DELETE", &path(&members[0]), &Value::Null);
+    stage.capture();
+    act(
+        &stage,
+        "POST",
+        &format!("groups/{group}/members"),
+        &json!({ "email": members[0], "role": "MEMBER" }),
+    );
+    let now = stage.capture();
+    let (plan, _) = plan(&mut stage, before, after, now);
+    assert_eq!((plan.counts.reverted, plan.conflicts.len()), (0, 1), "{:?}", plan.conflicts);
+}
+
+#[test]
+fn a_described_group_that_is_gone_by_then_is_told() {
+    let mut stage = stage();
+    let all: Vec<String> = groups(&stage).into_keys().collect();
+    act(&stage, "PATCH", &format!("groups/{}", all[0]), &json!({ "description": "PWNED" }));
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    stage.domain.running.with_tenant(|tenant| {
+        tenant.fault(Fault::new("directory.groups.patch", When::Nth(1), Effect::Lost));
+    });
+    let report = stage.apply(&plan, &folder);
+    assert_eq!((report.counts.objects, report.counts.conflicts), (1, 0), "{report:#?}");
+    stage.assert_verified(&plan, &folder);
+    act(&stage, "DELETE", &format!("groups/{}", all[0]), &Value::Null);
+    let api = stage.api();
+    let history = MemoryHistory::default();
+    let mut writer = GoogleWriter::new(&api, &history, folder.path().join("applied.jsonl"), 4);
+    assert!(!writer.verify(&plan, &folder, &Silent).unwrap().is_good());
+}
+
+#[test]
+fn who_is_taken_out_after_a_plan_brought_it_back_stays_out() {
+    let mut stage = stage();
+    let (group, members) = large(&stage);
+    let path = format!("groups/{group}/members/{}", members[0]);
+    act(&stage, "DELETE", &path, &Value::Null);
+    let after = stage.capture();
+    let (plan, folder) = plan(&mut stage, 1, after, after);
+    assert_eq!(stage.apply(&plan, &folder).counts.inserted, 1);
+    act(&stage, "DELETE", &path, &Value::Null);
+    let again = stage.apply(&plan, &folder);
+    assert_eq!((again.counts.inserted, again.counts.conflicts), (0, 1), "{again:#?}");
 }
