@@ -35,7 +35,7 @@ class Unwipe:
         lines = ["", f"[sources.{SOURCE}.settings.quota]"]
         for service in SERVICES:
             project, user = quota.get(service, (0, 0))
-            lines += [f'"{service}/project" = {project}', f'"{service}/user" = {user}']
+            lines += [f'"{service}/project" = {project}', f'"{service}/user" = {user}', f'"{service}/day" = 0']
         lines += [f"[sources.{SOURCE}.settings.units]"]
         lines += [f'"{method}" = {units}' for method, units in prices.items()]
         (self.home / "unwipe.toml").write_text(self._configuration + "\n".join(lines) + "\n")
