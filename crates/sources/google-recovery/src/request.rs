@@ -2,6 +2,15 @@ use std::fmt;
 
 use model::{Moment, StreamName};
 
+/// What a plan calls that which tells where things of another user came from, in place of an id: a label, a folder, a
+/// calendar, a group.
+pub(crate) const ORIGIN: &str = "unwipe:origin";
+
+/// Returns the name of that.
+pub(crate) fn origin_name(account: &str) -> String {
+    format!("From {account}")
+}
+
 /// What a plan is called and what it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heading {

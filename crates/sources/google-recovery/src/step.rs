@@ -11,6 +11,7 @@ use connect::{
 };
 use connect_http::RefusalKind;
 use google_api::{ApiError, Obstacle, WriteApi};
+use model::StreamName;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -130,6 +131,13 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Adds what some more items came to.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.conflicts.extend(other.conflicts);
+    }
+
     pub(crate) fn report(self, step: &Step, report: &mut AppliedReport) {
         let conflicts = self.conflicts.len() as u64;
         report.steps.push(AppliedStep {
@@ -213,6 +221,11 @@ pub(crate) fn answer<T>(what: &str, answer: Result<T, ApiError>) -> Result<Answe
         },
         Err(error) => Err(failed(what, error)),
     }
+}
+
+/// Reads the name of a stream out of a plan.
+pub(crate) fn stream_name(text: &str) -> Result<StreamName, WriteError> {
+    StreamName::new(text).map_err(|error| WriteError::Plan(Box::new(error)))
 }
 
 /// Says that something cannot be read from the vault.

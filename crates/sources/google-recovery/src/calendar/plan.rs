@@ -19,11 +19,9 @@ use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{FieldChange, plainly_same, undo},
     planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
+    request::{ORIGIN, origin_name},
     step::StepDetails,
 };
-
-/// What the journal calls the calendar into which somebody else's events go.
-const ORIGIN_CALENDAR: &str = "unwipe:origin";
 
 impl Planner<'_> {
     /// Plans what happens to a user's calendars.
@@ -432,12 +430,13 @@ impl Planning<'_, '_, '_> {
         }
         let primary = self.documents().at(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
         let zone = primary.map(|mut primary| primary["calendar"]["timeZone"].take()).unwrap_or_default();
-        let mut calendar = json!({ "summary": origin(&self.request.account) });
+        let mut calendar = json!({ "summary": origin_name(&self.request.account) });
         if zone.is_string() {
             calendar["timeZone"] = zone;
         }
-        self.rows.made.push(CalendarRow { id: ORIGIN_CALENDAR.to_owned(), calendar, entry: json!({}) });
-        self.planner.note(format!("the events go into the calendar {:?}", origin(&self.request.account)));
+        self.rows.made.push(CalendarRow { id: ORIGIN.to_owned(), calendar, entry: json!({}) });
+        self.planner
+            .note(format!("the events go into the calendar {:?}", origin_name(&self.request.account)));
         Ok(())
     }
 
@@ -459,7 +458,7 @@ impl Planning<'_, '_, '_> {
         let planner = &mut *self.planner;
         planner.step(NewStep {
             title: if share {
-                format!("make the calendar {:?}", origin(account))
+                format!("make the calendar {:?}", origin_name(account))
             } else {
                 count(rows.made.len(), "make a deleted calendar again", "make # deleted calendars again")
             },
@@ -532,7 +531,7 @@ impl Planning<'_, '_, '_> {
             details: StepDetails::Calendar(CalendarStep::Share { user: user() }),
             promise: (RIGHT, Way::InPlace),
         })?;
-        let (from, into) = (self.request.account.clone(), ORIGIN_CALENDAR.to_owned());
+        let (from, into) = (self.request.account.clone(), ORIGIN.to_owned());
         planner.step(NewStep {
             title: count(rows.copied.len(), "put an event in", "put # events in"),
             target,
@@ -588,9 +587,4 @@ fn is_own(document: &Value, account: &str) -> bool {
 fn name_of(document: &Value) -> String {
     let name = document["calendar"]["summary"].as_str().or_else(|| document["entry"]["summary"].as_str());
     name.unwrap_or_default().to_owned()
-}
-
-/// Returns the name of the calendar of events that come from somebody else.
-fn origin(account: &str) -> String {
-    format!("From {account}")
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use connect::plan::{Check, WriteError};
-use model::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::desk::Desk;
 use crate::{
     fields::FieldChange,
-    step::{Outcome, StepWork, Task},
+    step::{Outcome, StepWork, Task, stream_name},
 };
 
 /// What is done with calendars.
@@ -160,7 +159,9 @@ impl SetRow {
 impl CalendarStep {
     fn desk<'t>(&'t self, task: &'t Task<'t>) -> Result<Desk<'t>, WriteError> {
         let source = match self {
-            Self::Return { stream, at, .. } | Self::Copy { stream, at, .. } => Some((name(stream)?, *at)),
+            Self::Return { stream, at, .. } | Self::Copy { stream, at, .. } => {
+                Some((stream_name(stream)?, *at))
+            }
             _ => None,
         };
         let (Self::Make { user, .. }
@@ -197,8 +198,4 @@ impl StepWork for CalendarStep {
             Self::Copy { from, into, .. } => desk.verify_copied(from, into, &task.rows()?),
         }
     }
-}
-
-fn name(stream: &str) -> Result<StreamName, WriteError> {
-    StreamName::new(stream).map_err(|error| WriteError::Plan(Box::new(error)))
 }

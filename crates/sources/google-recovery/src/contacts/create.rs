@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::{
     book::{Book, CONTACT, missing_groups, with_groups_now},
     person::{MEMBERSHIPS, body, fields_of, mark_of},
-    plan::ORIGIN_GROUP,
     step::CreateRow,
 };
 use crate::{
     fields::{Fields, differing, plainly_same},
+    request::ORIGIN,
     step::{Answer, Outcome, answer, note},
 };
 
@@ -40,7 +40,7 @@ impl Making<'_> {
         if self.from.is_some() {
             // The groups are those of whose contacts they were.
             fields.retain(|path, _| !path.starts_with(MEMBERSHIPS));
-            fields.insert(format!("{MEMBERSHIPS}{ORIGIN_GROUP}"), true.into());
+            fields.insert(format!("{MEMBERSHIPS}{ORIGIN}"), true.into());
             fields.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
         }
         fields

@@ -19,11 +19,10 @@ use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{Fields, plainly_same, undo},
     planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
+    request::{ORIGIN, origin_name},
     step::StepDetails,
 };
 
-/// What a plan calls the group of contacts that come from somebody else.
-pub(super) const ORIGIN_GROUP: &str = "unwipe:origin";
 /// So many contacts are read in one call.
 const READ_MAX: u64 = 100;
 /// So many contacts are on one page of the list.
@@ -259,9 +258,9 @@ impl Planning<'_, '_, '_> {
             self.make(id, &person)?;
         }
         if !self.rows.created.is_empty() {
-            let name = origin(&self.request.account);
+            let name = origin_name(&self.request.account);
             self.planner.note(format!("each contact is in the group {name:?}"));
-            let id = ORIGIN_GROUP.to_owned();
+            let id = ORIGIN.to_owned();
             self.rows.groups.push(GroupRow { id, name, client_data: Value::Null, expected: None });
         }
         Ok(())
@@ -284,7 +283,7 @@ impl Planning<'_, '_, '_> {
             names.insert(id.to_owned(), group["name"].as_str().unwrap_or(id).to_owned());
         }
         if matches!(self.request.destination, Destination::OtherUser { .. }) {
-            names.insert(ORIGIN_GROUP.to_owned(), origin(&self.request.account));
+            names.insert(ORIGIN.to_owned(), origin_name(&self.request.account));
         }
         Ok(names)
     }
@@ -374,8 +373,4 @@ impl Planning<'_, '_, '_> {
             self.planner.calls(self.request.receiver(), method, count);
         }
     }
-}
-
-fn origin(account: &str) -> String {
-    format!("From {account}")
 }

@@ -1,7 +1,5 @@
 //! Setting files back that are there.
 
-use std::sync::{Mutex, PoisonError};
-
 use connect::plan::{ApplyMode, WriteError};
 use connect_http::escape;
 use google_api::{Change, method};
@@ -10,12 +8,11 @@ use serde_json::{Map, Value, json};
 use super::{
     content::NotSent,
     decide::{fields, is_as},
-    make::{STEP, levels},
     rows::{ChangeRow, ContentChange},
     step::Stored,
     wire::{CONTENT, Drive, FIELDS, Found, TAKEN_BACK, TRASH, refused},
 };
-use crate::{journal::Made, parallel, step::Outcome};
+use crate::{journal::Made, step::Outcome};
 
 const MODIFIED: &str = "modifiedTime";
 const LOCKS: &str = "contentRestrictions";
@@ -42,11 +39,11 @@ impl Drive<'_> {
     pub(super) fn change(&self, stored: &Stored, rows: &[ChangeRow]) -> Result<Outcome, WriteError> {
         let task = self.task;
         task.progress.counted_phase("setting files back", Some(rows.len() as u64));
-        let outcome = Mutex::new(Outcome::default());
         // A folder goes back before what goes back into it: so none is ever put into itself.
-        for level in levels(rows, |row| row.depth) {
-            let steps: Vec<&[ChangeRow]> = level.chunks(STEP).collect();
-            parallel::each(task.threads, &steps, |step| {
+        self.by_level(
+            rows,
+            |row| row.depth,
+            |step, take| {
                 let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
                 let mut has_uploaded = false;
                 for ((row, id), found) in step.iter().zip(&ids).zip(self.files(&ids, FIELDS)?) {
@@ -58,17 +55,11 @@ impl Drive<'_> {
                         found
                     };
                     has_uploaded |= row.content.is_some();
-                    let done = self.change_one(stored, row, found)?;
-                    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcome.changed += done.changed;
-                    outcome.unchanged += done.unchanged;
-                    outcome.conflicts.extend(done.conflicts);
-                    task.progress.advance(1);
+                    take(self.change_one(stored, row, found)?);
                 }
                 Ok(())
-            })?;
-        }
-        Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+            },
+        )
     }
 
     fn change_one(

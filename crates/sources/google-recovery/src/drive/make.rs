@@ -38,11 +38,32 @@ struct Work<'a> {
 }
 
 /// Splits rows by their depth, which increases.
-pub(super) fn levels<T>(rows: &[T], depth: impl Fn(&T) -> u32) -> impl Iterator<Item = &[T]> {
+fn levels<T>(rows: &[T], depth: impl Fn(&T) -> u32) -> impl Iterator<Item = &[T]> {
     rows.chunk_by(move |one, next| depth(one) == depth(next))
 }
 
 impl Drive<'_> {
+    /// Does something for rows whose depth increases: level by level, several steps of a level at a time. `work` hands over
+    /// what each row of a step came to.
+    pub(super) fn by_level<R: Sync>(
+        &self,
+        rows: &[R],
+        depth: impl Fn(&R) -> u32,
+        work: impl Fn(&[R], &mut dyn FnMut(Outcome)) -> Result<(), WriteError> + Sync,
+    ) -> Result<Outcome, WriteError> {
+        let outcome = Mutex::new(Outcome::default());
+        for level in levels(rows, depth) {
+            let steps: Vec<&[R]> = level.chunks(STEP).collect();
+            parallel::each(self.task.threads, &steps, |step| {
+                work(step, &mut |done| {
+                    outcome.lock().unwrap_or_else(PoisonError::into_inner).add(done);
+                    self.task.progress.advance(1);
+                })
+            })?;
+        }
+        Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn make(
         &self,
         stored: &Stored,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use source_google::drive::Permission;
 
 use super::{
-    make::{STEP, levels},
+    make::STEP,
     rows::{Grant, GrantChange, ShareRow},
     sharing::{grant, rank},
     wire::{Drive, FILE, PERMISSION, TAKEN_BACK, refused},
@@ -37,24 +37,18 @@ impl Drive<'_> {
     pub(super) fn share(&self, rows: &[ShareRow]) -> Result<Outcome, WriteError> {
         let task = self.task;
         task.progress.counted_phase("setting permissions back", Some(rows.len() as u64));
-        let outcome = Mutex::new(Outcome::default());
         // Folders first: what is in them often has its permissions from there.
-        for level in levels(rows, |row| row.depth) {
-            let steps: Vec<&[ShareRow]> = level.chunks(STEP).collect();
-            parallel::each(task.threads, &steps, |step| {
+        self.by_level(
+            rows,
+            |row| row.depth,
+            |step, take| {
                 let ids: Vec<String> = step.iter().map(|row| self.id(&row.id)).collect();
                 for ((row, id), found) in step.iter().zip(&ids).zip(self.permissions(&ids)?) {
-                    let done = self.share_one(row, id, found)?;
-                    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcome.changed += done.changed;
-                    outcome.unchanged += done.unchanged;
-                    outcome.conflicts.extend(done.conflicts);
-                    task.progress.advance(1);
+                    take(self.share_one(row, id, found)?);
                 }
                 Ok(())
-            })?;
-        }
-        Ok(outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+            },
+        )
     }
 
     fn share_one(

@@ -5,7 +5,7 @@ use model::StreamName;
 use serde::{Deserialize, Serialize};
 
 use super::{subject::Target, wire::Drive};
-use crate::step::{Outcome, StepWork, Task};
+use crate::step::{Outcome, StepWork, Task, stream_name};
 
 /// What is done with files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +50,10 @@ impl StepWork for DriveStep {
         let drive = self.drive(task);
         match self {
             Self::Make { stream, at, are_gone, .. } => {
-                drive.make(&Stored { stream: name(stream)?, at: *at }, &task.rows()?, *are_gone)
+                drive.make(&Stored { stream: stream_name(stream)?, at: *at }, &task.rows()?, *are_gone)
             }
             Self::Change { stream, at, .. } => {
-                drive.change(&Stored { stream: name(stream)?, at: *at }, &task.rows()?)
+                drive.change(&Stored { stream: stream_name(stream)?, at: *at }, &task.rows()?)
             }
             Self::Share { .. } => drive.share(&task.rows()?),
         }
@@ -63,7 +63,7 @@ impl StepWork for DriveStep {
         let drive = self.drive(task);
         match self {
             Self::Make { stream, at, .. } => {
-                drive.verify_made(&Stored { stream: name(stream)?, at: *at }, &task.rows()?)
+                drive.verify_made(&Stored { stream: stream_name(stream)?, at: *at }, &task.rows()?)
             }
             Self::Change { .. } => drive.verify_changed(&task.rows()?),
             Self::Share { .. } => drive.verify_shared(&task.rows()?),
@@ -75,8 +75,4 @@ impl StepWork for DriveStep {
 pub(super) struct Stored {
     pub(super) stream: StreamName,
     pub(super) at: u64,
-}
-
-fn name(stream: &str) -> Result<StreamName, WriteError> {
-    StreamName::new(stream).map_err(|error| WriteError::Plan(Box::new(error)))
 }

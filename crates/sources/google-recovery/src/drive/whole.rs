@@ -7,10 +7,10 @@ use super::{
     rows::{MakeRow, Making},
     subject::drive_name,
 };
-use crate::PlanningError;
-
-/// What a plan calls the folder into which everything comes, in place of an id.
-const ORIGIN: &str = "unwipe:origin";
+use crate::{
+    PlanningError,
+    request::{ORIGIN, origin_name},
+};
 
 impl Planning<'_, '_, '_> {
     /// Takes every file that was there and not in the trash.
@@ -53,7 +53,7 @@ impl Planning<'_, '_, '_> {
             Some(drive) => drive_name(self.planner.past, drive, at)?.unwrap_or_else(|| drive.to_owned()),
             None => self.request.account.clone(),
         };
-        let name = format!("From {name}");
+        let name = origin_name(&name);
         self.planner.note(format!("everything comes into a new folder {name:?}"));
         if trashed > 0 {
             self.planner.note(format!("{trashed} files lay in the trash and are left out"));

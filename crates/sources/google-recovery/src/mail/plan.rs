@@ -19,13 +19,12 @@ use super::{
 use crate::{
     Destination, Planner, PlanningError, Request,
     planner::{NewStep, live_below},
+    request::{ORIGIN, origin_name},
     step::StepDetails,
 };
 
 /// Up to so many messages get other labels in one call.
 pub(super) const RELABEL_MAX: u64 = 1000;
-/// What a plan calls the label that tells where messages came from, in place of an id.
-const ORIGIN_LABEL: &str = "unwipe:origin";
 
 impl Planner<'_> {
     /// Plans what happens to a mailbox.
@@ -43,7 +42,9 @@ impl Planner<'_> {
             }
             Destination::OtherUser { .. } => {
                 planning.take_all()?;
-                planning.planner.note(format!("each message gets the label {:?}", origin(&request.account)));
+                planning
+                    .planner
+                    .note(format!("each message gets the label {:?}", origin_name(&request.account)));
             }
         }
         planning.finish()
@@ -117,7 +118,7 @@ impl Planning<'_, '_, '_> {
             let id = version.item.item.key.strip_prefix(MESSAGE_PREFIX).unwrap_or_default();
             if version.has_content {
                 let mut row = insert_row(id, &attributes(&version), version.item.size_bytes);
-                row.labels.push(ORIGIN_LABEL.to_owned());
+                row.labels.push(ORIGIN.to_owned());
                 self.inserted.push(row);
             } else {
                 self.lost(id, "its text could not be read when it was captured".to_owned());
@@ -227,7 +228,7 @@ impl Planning<'_, '_, '_> {
                 (format!("put {} deleted messages in again", rows.len()), twins)
             }
             Destination::OtherUser { .. } => {
-                (format!("put {} messages in", rows.len()), Twins::Labelled(ORIGIN_LABEL.to_owned()))
+                (format!("put {} messages in", rows.len()), Twins::Labelled(ORIGIN.to_owned()))
             }
         };
         let label_names = self.label_names(rows.iter().flat_map(|row| &row.labels))?;
@@ -260,8 +261,8 @@ impl Planning<'_, '_, '_> {
             if names.contains_key(id) {
                 continue;
             }
-            let name = if id == ORIGIN_LABEL {
-                Some(origin(account))
+            let name = if id == ORIGIN {
+                Some(origin_name(account))
             } else {
                 let key = format!("{LABEL_PREFIX}{id}");
                 let label = self.planner.past.version(stream, &key, window.before.0)?;
@@ -297,11 +298,6 @@ impl Planning<'_, '_, '_> {
             self.planner.calls(self.request.receiver(), method, count);
         }
     }
-}
-
-/// Returns the name of the label of messages that come from somebody else.
-fn origin(account: &str) -> String {
-    format!("From {account}")
 }
 
 fn insert_row(id: &str, attributes: &MessageAttributes, bytes: u64) -> InsertRow {

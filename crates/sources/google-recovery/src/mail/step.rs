@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use connect::plan::{Check, WriteError};
-use model::StreamName;
 use serde::{Deserialize, Serialize};
 
 use super::{insert::Place, labels::Mailbox};
-use crate::step::{Outcome, StepWork, Task};
+use crate::step::{Outcome, StepWork, Task, stream_name};
 
 /// What is done with messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +106,7 @@ impl StepWork for MailStep {
         match self {
             Self::Relabel { history, .. } => mailbox.relabel(history, task.rows()?),
             Self::Insert { stream, at, twins, .. } => {
-                mailbox.insert(&Place { stream: name(stream)?, at: *at, twins }, &task.rows()?)
+                mailbox.insert(&Place { stream: stream_name(stream)?, at: *at, twins }, &task.rows()?)
             }
         }
     }
@@ -116,13 +115,8 @@ impl StepWork for MailStep {
         let mailbox = self.mailbox(task);
         match self {
             Self::Relabel { .. } => mailbox.verify_labels(&task.rows()?),
-            Self::Insert { stream, at, twins, .. } => {
-                mailbox.verify_inserted(&Place { stream: name(stream)?, at: *at, twins }, &task.rows()?)
-            }
+            Self::Insert { stream, at, twins, .. } => mailbox
+                .verify_inserted(&Place { stream: stream_name(stream)?, at: *at, twins }, &task.rows()?),
         }
     }
-}
-
-fn name(stream: &str) -> Result<StreamName, WriteError> {
-    StreamName::new(stream).map_err(|error| WriteError::Plan(Box::new(error)))
 }
