@@ -11,7 +11,9 @@ use connect::{
     units::{Unit, UnitError, UnitSettings, UnitSink, Units},
 };
 use connect_http::{TokenCache, Transport};
-use google_api::{ApiError, ApiParts, ApiSettings, ReadApi, ServiceAccountKey, ServiceAccountTokens, method};
+use google_api::{
+    ApiError, ApiParts, ApiSettings, Method, ReadApi, ServiceAccountKey, ServiceAccountTokens, method,
+};
 use model::{NameError, StreamName};
 use ports::{Clock, Random};
 use serde::{Deserialize, Serialize};
@@ -171,7 +173,12 @@ impl GoogleReader {
             formats: Arc::clone(&self.formats),
             clock: Arc::clone(&self.settings.clock),
         };
-        let due = Due { mail: self.mail_is_due(domain), files: self.files_are_due(domain) };
+        let drives = domain.users.iter().filter(|user| !user.is_suspended).count() + domain.drives.len();
+        let mailboxes = domain.users.iter().filter(|user| user.has_mailbox && !user.is_suspended).count();
+        let due = Due {
+            mail: self.is_polled("mailboxes", &method::GMAIL_HISTORY_LIST, mailboxes),
+            files: self.is_polled("drives", &method::DRIVE_CHANGES_LIST, drives),
+        };
         for user in &domain.users {
             self.units_of(user, &tools, due, &mut units)?;
         }
@@ -186,26 +193,15 @@ impl GoogleReader {
         Ok(if report.stopped { ReadEnd::Stopped } else { ReadEnd::UpToDate })
     }
 
-    /// Tells whether it is time to ask all drives what changed: they share the units of a day. Whoever reads once reads
-    /// them.
-    fn files_are_due(&self, domain: &Domain) -> bool {
-        let drives = domain.users.iter().filter(|user| !user.is_suspended).count() + domain.drives.len();
-        let pause = self.settings.api.pause(&method::DRIVE_CHANGES_LIST, drives as u64, POLLING_PERCENT);
-        self.rounds.is_due_after("drives", pause) || self.every.is_none()
+    /// Tells whether it is time to ask so many things of one kind what changed: they share the units of a day, of which this
+    /// may take so many percent.
+    fn is_due(&self, name: &str, method: &Method, count: usize, percent: u64) -> bool {
+        self.rounds.is_due_after(name, self.settings.api.pause(method, count as u64, percent))
     }
 
-    /// Tells the same of all mailboxes.
-    fn mail_is_due(&self, domain: &Domain) -> bool {
-        let mailboxes = domain.users.iter().filter(|user| user.has_mailbox && !user.is_suspended).count();
-        let pause = self.settings.api.pause(&method::GMAIL_HISTORY_LIST, mailboxes as u64, POLLING_PERCENT);
-        self.rounds.is_due_after("mailboxes", pause) || self.every.is_none()
-    }
-
-    /// Tells whether it is time to ask who is in each shared drive.
-    fn sharing_is_due(&self, domain: &Domain) -> bool {
-        let drives = domain.drives.len() as u64;
-        let pause = self.settings.api.pause(&method::DRIVE_PERMISSIONS_LIST, drives, SHARING_PERCENT);
-        self.rounds.is_due_after("shared-drives", pause)
+    /// The same for what whoever reads once reads in any case.
+    fn is_polled(&self, name: &str, method: &Method, count: usize) -> bool {
+        self.is_due(name, method, count, POLLING_PERCENT) || self.every.is_none()
     }
 
     /// Adds the units of one user that are to be read now.
@@ -272,7 +268,14 @@ impl GoogleReader {
             let (admin, stream) = (admin.clone(), stream("directory")?);
             units.push(Box::new(Directory { api: Arc::clone(api), admin, stream, users: documents }));
         }
-        if self.settings.parts.contains(&Part::Drive) && self.sharing_is_due(domain) {
+        if self.settings.parts.contains(&Part::Drive)
+            && self.is_due(
+                "shared-drives",
+                &method::DRIVE_PERMISSIONS_LIST,
+                domain.drives.len(),
+                SHARING_PERCENT,
+            )
+        {
             match list_shared_drives(api, admin, &domain.users) {
                 Ok(drives) => {
                     let (admin, stream) = (admin.clone(), stream("shared-drives")?);
