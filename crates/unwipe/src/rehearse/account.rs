@@ -39,6 +39,15 @@ impl Page {
         self.text.push_str(&format!("  {label:<LABEL_WIDTH$}{value}\n"));
     }
 
+    /// Adds how long it took to plan, and to apply and verify.
+    pub(crate) fn times(&mut self, planned_ms: u64, applied_ms: u64) {
+        let shown = |ms| duration(Duration::from_millis(ms));
+        self.fact(
+            "time",
+            &format!("{} to plan, {} to apply and verify", shown(planned_ms), shown(applied_ms)),
+        );
+    }
+
     /// Adds a fact whose value is judged.
     pub(crate) fn judged(&mut self, label: &str, value: &str, good: bool) {
         let value = self.output.paint(if good { Style::Good } else { Style::Bad }, value);

@@ -6,11 +6,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use catalog::Catalog;
-use google_recovery::{Destination, Selection};
 use google_tenant::{Size, scopes};
 use model::{Severity, Verb};
 use serde::Serialize;
@@ -25,15 +22,15 @@ use tenants::agent::{
 };
 
 use super::{
-    account::{Page, duration},
+    account::Page,
     app::{Access, Refused},
     stage::Capturing,
     watch::{Attributed, Found, Watch, show_found},
-    workspace::Workspace,
+    workspace::{Undone, Workspace},
 };
 use crate::{
     arguments::Rehearse,
-    commands::google::{Back, Span, StoredAccount},
+    commands::google::{Span, StoredAccount},
     context::Context,
     exit::Exit,
     failure::Failure,
@@ -41,8 +38,6 @@ use crate::{
 };
 
 const INBOX: &str = "INBOX";
-/// More than a rehearsal has.
-const POSITIONS_MAX: u32 = 1000;
 
 /// A message as it really is: the names of its labels, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,18 +111,9 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     let expected = expected(&before, &after_agent, &letters(&workspace, &mailbox));
 
     outer.output.say("planning the undo of what the agent did, and of nothing else");
-    let clock = outer.clock();
-    let begun = clock.elapsed();
-    let back = Back {
-        account: StoredAccount { part: Part::Gmail, account: mailbox.clone(), stream },
-        span: Span { before: calm, after },
-        destination: Destination::InPlace,
-        selection: Selection::default(),
-    };
-    let (plan, folder) = workspace.plan(back, "openclaw")?;
-    let planned = clock.elapsed();
-    let report = workspace.restore(&plan, &folder)?;
-    let applied = clock.elapsed();
+    let account = StoredAccount { part: Part::Gmail, account: mailbox.clone(), stream };
+    let undone = workspace.undo(account, Span { before: calm, after }, "openclaw")?;
+    let Undone { plan, report, .. } = &undone;
 
     let now = letters(&workspace, &mailbox);
     let wrong = differences(&expected, &now);
@@ -148,8 +134,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
         set_back: report.counts.reverted,
         put_in_again: report.counts.inserted,
         left_alone: report.counts.conflicts + plan.counts.conflicts,
-        planned_ms: planned.saturating_sub(begun).as_millis() as u64,
-        applied_ms: applied.saturating_sub(planned).as_millis() as u64,
+        planned_ms: undone.planned_ms,
+        applied_ms: undone.applied_ms,
         later_work_kept: later,
         messages_wrong: wrong.len(),
         first_wrong: wrong.into_iter().take(10).collect(),
@@ -215,22 +201,16 @@ fn await_captured(
 ) -> Result<(), Failure> {
     let profile = witness.get(&path("profile"))?;
     workspace.wait(what, capturing, || {
-        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-        let known = known_history(&catalog, mailbox)?;
+        let known = known_history(workspace, mailbox)?;
         Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
     })
 }
 
 /// Returns the id in the mailbox's history up to which it is in the vault.
-fn known_history(catalog: &Catalog, email: &str) -> Result<Option<String>, Failure> {
-    let positions = connect::units::positions_stream()
-        .map_err(|error| Failure::because(Exit::Failed, "no such stream", error))?;
-    let listed = catalog.listed_at(&positions, u64::MAX, None, POSITIONS_MAX)?;
-    let of_mailbox = listed.iter().filter(|(item, _)| item.key.starts_with(&mailbox_unit("")));
-    let positions =
-        of_mailbox.filter_map(|(item, _)| serde_json::from_str::<MailboxPosition>(&item.attributes).ok());
-    let known = positions.filter(|position| position.mailbox == email && position.listed);
-    Ok(known.map(|position| position.history).next())
+fn known_history(workspace: &Workspace, email: &str) -> Result<Option<String>, Failure> {
+    let positions = workspace.positions::<MailboxPosition>(&mailbox_unit(""))?;
+    let mut known = positions.into_iter().filter(|position| position.mailbox == email && position.listed);
+    Ok(known.next().map(|position| position.history))
 }
 
 /// The owner's own work after the agent; all of it must stay. Returns how many messages it concerns.
@@ -343,15 +323,7 @@ fn text(context: &Context, account: &Account) -> String {
     page.fact("set back to where they were", &count(account.set_back));
     page.fact("put in again, once", &count(account.put_in_again));
     page.fact("left alone", &count(account.left_alone));
-    let millis = |ms: u64| duration(Duration::from_millis(ms));
-    page.fact(
-        "time",
-        &format!(
-            "{} to plan, {} to apply and verify",
-            millis(account.planned_ms),
-            millis(account.applied_ms)
-        ),
-    );
+    page.times(account.planned_ms, account.applied_ms);
     page.section("Compared message by message");
     page.fact("the owner's later work", &format!("{} messages, kept", account.later_work_kept));
     let wrong = account.messages_wrong;

@@ -16,7 +16,7 @@ use tenants::{
 };
 
 use super::{
-    account::{Page, duration},
+    account::Page,
     restore::approve_and_apply,
     stage::{Stage, refused, value},
 };
@@ -272,15 +272,7 @@ fn text(context: &Context, account: &Account) -> String {
     page.fact("rows set back", &count(account.rows_set_back));
     page.fact("invented rows removed", &count(account.rows_removed));
     page.fact("conflicts left alone", &count(account.rows_left_alone));
-    let millis = |ms: u64| duration(Duration::from_millis(ms));
-    page.fact(
-        "time",
-        &format!(
-            "{} to plan, {} to apply and verify",
-            millis(account.planned_ms),
-            millis(account.applied_ms)
-        ),
-    );
+    page.times(account.planned_ms, account.applied_ms);
     page.section("Compared row by row");
     page.fact("people's later work", &format!("{} rows kept", account.later_rows_kept));
     let wrong = account.rows_wrong;

@@ -10,9 +10,7 @@ use std::{
     time::Duration,
 };
 
-use catalog::Catalog;
 use connect_http::http::Method as HttpVerb;
-use google_recovery::{Destination, Selection};
 use google_tenant::{FileView, Grantee, Size, scopes};
 use model::{Severity, Verb};
 use serde::Serialize;
@@ -27,23 +25,21 @@ use tenants::agent::{
 };
 
 use super::{
-    account::{Page, duration},
+    account::Page,
     app::{Access, Refused},
     stage::Capturing,
     watch::{Attributed, Found, Watch, show_found},
-    workspace::Workspace,
+    workspace::{Undone, Workspace},
 };
 use crate::{
     arguments::Rehearse,
-    commands::google::{Back, Span, StoredAccount},
+    commands::google::{Span, StoredAccount},
     context::Context,
     exit::Exit,
     failure::Failure,
     output::count,
 };
 
-/// More than a rehearsal has.
-const POSITIONS_MAX: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// A file as it really is.
@@ -125,18 +121,9 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     let expected = expected(&before, &after_intruder, &papers(&workspace, &owner));
 
     outer.output.say("planning the undo of what the intruder did, and of nothing else");
-    let clock = outer.clock();
-    let begun = clock.elapsed();
-    let back = Back {
-        account: StoredAccount { part: Part::Drive, account: owner.clone(), stream },
-        span: Span { before: calm, after },
-        destination: Destination::InPlace,
-        selection: Selection::default(),
-    };
-    let (plan, folder) = workspace.plan(back, "vercel")?;
-    let planned = clock.elapsed();
-    let report = workspace.restore(&plan, &folder)?;
-    let applied = clock.elapsed();
+    let account = StoredAccount { part: Part::Drive, account: owner.clone(), stream };
+    let undone = workspace.undo(account, Span { before: calm, after }, "vercel")?;
+    let Undone { plan, report, .. } = &undone;
 
     let now = papers(&workspace, &owner);
     let wrong = differences(&expected, &now);
@@ -159,8 +146,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
         taken_away: report.counts.removed,
         made_anew: report.counts.inserted,
         left_alone: report.counts.conflicts + plan.counts.conflicts,
-        planned_ms: planned.saturating_sub(begun).as_millis() as u64,
-        applied_ms: applied.saturating_sub(planned).as_millis() as u64,
+        planned_ms: undone.planned_ms,
+        applied_ms: undone.applied_ms,
         later_work_kept: later,
         links_left: more_than(&before, &now, "anyone"),
         outsiders_left: more_than(&before, &now, OUTSIDER),
@@ -238,23 +225,18 @@ fn await_captured(
 ) -> Result<(), Failure> {
     let newest = witness.get("drive/v3/changes/startPageToken")?;
     workspace.wait(what, capturing, || {
-        let catalog = workspace.context.installation()?.catalog(&workspace.source)?;
-        let known = known_change(&catalog, owner)?;
+        let known = known_change(workspace, owner)?;
         Ok(known.is_some() && known.as_deref() == newest["startPageToken"].as_str())
     })
 }
 
 /// Returns the token of the change before which the drive is in the vault.
-fn known_change(catalog: &Catalog, owner: &str) -> Result<Option<String>, Failure> {
-    let failed = |error| Failure::because(Exit::Failed, "no such stream", error);
-    let stream = drive_stream(owner).map_err(failed)?;
-    let positions = connect::units::positions_stream().map_err(failed)?;
-    let listed = catalog.listed_at(&positions, u64::MAX, None, POSITIONS_MAX)?;
-    let of_drive = listed.iter().filter(|(item, _)| item.key.starts_with(&drive_unit("")));
-    let positions =
-        of_drive.filter_map(|(item, _)| serde_json::from_str::<DrivePosition>(&item.attributes).ok());
-    let known = positions.filter(|position| position.stream == stream.as_str() && position.listed);
-    Ok(known.map(|position| position.changes).next())
+fn known_change(workspace: &Workspace, owner: &str) -> Result<Option<String>, Failure> {
+    let stream = drive_stream(owner).map_err(|error| Failure::because(Exit::Failed, "no stream", error))?;
+    let positions = workspace.positions::<DrivePosition>(&drive_unit(""))?;
+    let mut known =
+        positions.into_iter().filter(|position| position.stream == stream.as_str() && position.listed);
+    Ok(known.next().map(|position| position.changes))
 }
 
 /// The owner's own work after the intruder; all of it must stay. Returns how many files it concerns.
@@ -420,15 +402,7 @@ fn text(context: &Context, account: &Account) -> String {
     page.fact("links and accesses taken away", &count(account.taken_away));
     page.fact("made anew, once", &count(account.made_anew));
     page.fact("left alone", &count(account.left_alone));
-    let millis = |ms: u64| duration(Duration::from_millis(ms));
-    page.fact(
-        "time",
-        &format!(
-            "{} to plan, {} to apply and verify",
-            millis(account.planned_ms),
-            millis(account.applied_ms)
-        ),
-    );
+    page.times(account.planned_ms, account.applied_ms);
     page.section("Compared file by file");
     page.fact("the owner's later work", &format!("{} files, kept", account.later_work_kept));
     for (label, left) in [

@@ -6,10 +6,11 @@ use connect::{
     Stop,
     plan::{AppliedReport, Plan, PlanFolder},
 };
-use google_recovery::GoogleWriter;
+use google_recovery::{Destination, GoogleWriter, Selection};
 use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size};
 use model::SourceName;
 use ports::files;
+use serde::de::DeserializeOwned;
 use source_google::Part;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     arguments::Reading,
-    commands::google::{Back, plan_account},
+    commands::google::{Back, Span, StoredAccount, plan_account},
     connectors::google::{
         self, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, default_threads,
     },
@@ -29,10 +30,20 @@ use crate::{
 
 /// The name of the protected domain.
 pub(crate) const SOURCE: &str = "acme";
+/// More units than a rehearsal has.
+const POSITIONS_MAX: u32 = 1000;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long after it happened something appears in the simulated domain's audit log.
 const AUDIT_LAG: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
+
+/// What was undone, and how long that took.
+pub(crate) struct Undone {
+    pub(crate) plan: Plan,
+    pub(crate) report: AppliedReport,
+    pub(crate) planned_ms: u64,
+    pub(crate) applied_ms: u64,
+}
 
 /// The place of a rehearsal in a domain. Dropping it stops the simulator and removes the folder, unless it is to be kept.
 pub(crate) struct Workspace {
@@ -134,8 +145,24 @@ impl Workspace {
             .ok_or_else(|| Failure::new(Exit::Failed, "nobody lives in the simulated domain"))
     }
 
-    /// Plans to bring something back.
-    pub(crate) fn plan(&self, back: Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
+    /// Undoes what happened to an account's things in a span: plans it, has the plan approved, and applied.
+    pub(crate) fn undo(&self, account: StoredAccount, span: Span, name: &str) -> Result<Undone, Failure> {
+        let clock = self.context.clock();
+        let begun = clock.elapsed();
+        let back = Back { account, span, destination: Destination::InPlace, selection: Selection::default() };
+        let (plan, folder) = self.plan(back, name)?;
+        let planned = clock.elapsed();
+        let report = self.restore(&plan, &folder)?;
+        let applied = clock.elapsed();
+        Ok(Undone {
+            plan,
+            report,
+            planned_ms: planned.saturating_sub(begun).as_millis() as u64,
+            applied_ms: applied.saturating_sub(planned).as_millis() as u64,
+        })
+    }
+
+    fn plan(&self, back: Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
         let domain = self.stored()?;
         let folder = self.context.home.join("plans").join(name);
         files::create_folder(&folder)?;
@@ -146,7 +173,7 @@ impl Workspace {
     }
 
     /// Has a plan approved, and applied by the account that may write.
-    pub(crate) fn restore(&self, plan: &Plan, folder: &PlanFolder) -> Result<AppliedReport, Failure> {
+    fn restore(&self, plan: &Plan, folder: &PlanFolder) -> Result<AppliedReport, Failure> {
         let domain = self.stored()?;
         let secrets = service::Secrets::new(&self.context.home, &environment);
         let credential = format!("file:{}", self.key_file(1)?.display());
@@ -160,6 +187,16 @@ impl Workspace {
         let installation = self.context.installation()?;
         google::open(&self.context, &installation, SOURCE, &Reading { key: None })?
             .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))
+    }
+
+    /// Returns how far units are in the vault whose names begin with a prefix.
+    pub(crate) fn positions<P: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<P>, Failure> {
+        let stream = connect::units::positions_stream()
+            .map_err(|error| Failure::because(Exit::Failed, "no such stream", error))?;
+        let catalog = self.context.installation()?.catalog(&self.source)?;
+        let listed = catalog.listed_at(&stream, u64::MAX, None, POSITIONS_MAX)?;
+        let of_units = listed.iter().filter(|(item, _)| item.key.starts_with(prefix));
+        Ok(of_units.filter_map(|(item, _)| serde_json::from_str(&item.attributes).ok()).collect())
     }
 
     /// Returns the newest commit.
