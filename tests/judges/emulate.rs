@@ -14,15 +14,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use connect::{
     ReadEnd, ReadError, Silent, SourceReader, Stop,
     plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter as _, Verification, WriteError},
-    testing::MemorySink,
+    testing::{MemoryHistory, MemorySink},
 };
-use connect_http::{TokenCache, Transport};
+use connect_http::Transport;
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
 use google_recovery::{
     Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
@@ -37,7 +36,7 @@ use source_google::{
 };
 
 use self::server::{Bridge, Emulate, Help, USER};
-use crate::{domain::key_of_nobody, history::MemoryHistory};
+use crate::domain::key_of_nobody;
 
 const ALL: [Help; 4] = [Help::Tokens, Help::Users, Help::Profiles, Help::Batches];
 /// What of a mailbox's settings it does not have.
@@ -109,7 +108,7 @@ impl Stage {
 
     fn capture_with(&mut self, help: &[Help]) -> u64 {
         assert_eq!(self.read(help).unwrap(), ReadEnd::UpToDate);
-        self.history.note(&self.sink)
+        self.history.push(&self.sink.held)
     }
 
     /// Returns why a unit was not read.
@@ -182,11 +181,10 @@ impl Stage {
         let key = self.key();
         let client_id = key.client_id.clone();
         let transport: Arc<dyn Transport> = Arc::new(Bridge::new(&self.emulate, &ALL, &self.asked));
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), clock());
-        let tokens = TokenCache::new(Arc::new(source), clock(), Duration::from_mins(5));
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), clock());
         let parts = ApiParts {
             transport,
-            tokens: Arc::new(tokens),
+            tokens,
             client_id,
             clock: clock(),
             random: Arc::new(SeededRandom::new(3)),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use connect::{ReadEnd, Silent, SourceReader, Stop, testing::MemorySink};
+use connect::{
+    ReadEnd, Silent, SourceReader, Stop,
+    testing::{MemoryHistory, MemorySink},
+};
 use connect_http::{HttpSettings, HttpTransport};
 use google_api::{ApiSettings, ServiceAccountKey};
 use google_recovery::export::{CalendarSelection, ContactSelection, export_calendars, export_contacts};
@@ -13,7 +16,7 @@ use source_google::{
     contacts::contacts_stream,
 };
 
-use crate::{domain::Domain, history::MemoryHistory, tools::python};
+use crate::{domain::Domain, tools::python};
 
 /// A user of a domain, with what a capture saw.
 struct Captured {
@@ -50,7 +53,7 @@ fn captured(part: Part) -> Captured {
     let end = reader.changes(None, &mut sink, &Stop::default()).unwrap();
     assert_eq!(end, ReadEnd::UpToDate);
     let mut history = MemoryHistory::default();
-    history.note(&sink);
+    history.push(&sink.held);
     Captured { user, history, folder: tempfile::tempdir().unwrap() }
 }
 

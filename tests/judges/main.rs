@@ -15,6 +15,4 @@ mod clients;
 mod domain;
 mod emulate;
 mod exports;
-#[path = "../../crates/sources/google-recovery/tests/it/history.rs"]
-mod history;
 mod tools;

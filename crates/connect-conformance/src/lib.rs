@@ -17,7 +17,6 @@
 //!
 //! `docs/guide/writing-a-connector.md` leads through all of it.
 
-mod history;
 mod reading;
 mod restoring;
 mod rule;
@@ -26,7 +25,6 @@ mod stage;
 mod subject;
 mod tap;
 
-pub use history::History;
 pub use rule::{Check, Level, Outcome, Rule, Start, StartRestorable, Unmet, document, table, tell};
 pub use subject::{
     Act, Conditions, Fact, Furnishing, Never, Place, Restorable, Spending, State, Subject, Undo,

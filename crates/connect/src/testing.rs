@@ -1,8 +1,12 @@
 //! A sink in memory, for tests of connectors: it remembers, balances the ledger, and can be made to fail.
 
+mod history;
+
 use std::{collections::BTreeMap, io::Read};
 
 use model::{Event, Item, Layout, Ledger, StreamName, UnreadableReason};
+
+pub use history::MemoryHistory;
 
 use crate::{ChangeSink, Cursor, KnownItem, LogTail, SinkError};
 

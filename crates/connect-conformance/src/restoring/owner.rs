@@ -1,5 +1,7 @@
 //! What the owner did stays, and so does what they closed.
 
+use connect::testing::MemoryHistory;
+
 use super::stage::{Damaged, without};
 use crate::{
     rule::{StartRestorable, Unmet},
@@ -36,7 +38,7 @@ pub(crate) fn a_restore_opens_nothing_that_is_closed(start: &StartRestorable<'_>
     stage.subject.share(&closed)?;
     stage.scene.sink = connect::testing::MemorySink::new();
     stage.scene.capture()?;
-    stage.history = crate::History::default();
+    stage.history = MemoryHistory::default();
     stage.history.push(&stage.scene.sink.held);
 
     stage.subject.unshare(&closed)?;

@@ -9,11 +9,11 @@ use std::{
 use connect::{
     Silent,
     plan::{AppliedReport, ApplyMode, Plan, PlanFolder, Verification, WriteError},
+    testing::MemoryHistory,
 };
 use connect_http::Transport;
 
 use crate::{
-    history::History,
     rule::{StartRestorable, Unmet},
     stage::{Checked, SMALL, Scene, chain, demand},
     subject::{Act, Conditions, Fact, Furnishing, Place, Restorable, Subject, Undo},
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct Damaged {
     pub(crate) subject: Arc<dyn Restorable>,
     pub(crate) scene: Scene,
-    pub(crate) history: History,
+    pub(crate) history: MemoryHistory,
     /// What was in the source before.
     pub(crate) before: Vec<(String, Fact)>,
     /// Items that are still there and were changed.
@@ -72,7 +72,7 @@ impl Damaged {
         let upcast = Arc::clone(&subject);
         let mut scene = Scene::with(&move |_| Arc::clone(&upcast) as Arc<dyn Subject>, furnishing);
         scene.capture()?;
-        let mut history = History::default();
+        let mut history = MemoryHistory::default();
         history.push(&scene.sink.held);
         let folder = tempfile::tempdir().map_err(|error| Unmet::Broken(error.to_string()))?;
         let before = facts(&*subject);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use connect::{
     Silent,
     plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
+    testing::MemoryHistory,
 };
 use google_api::ApiSettings;
 use google_recovery::{Destination, GoogleWriter, Request, Selection};
@@ -13,7 +14,7 @@ use ports::Clock as _;
 use serde_json::{Value, json};
 use source_google::{Part, contacts::contacts_stream};
 
-use crate::{history::MemoryHistory, stage::Stage};
+use crate::stage::Stage;
 
 const FIELDS: &str = "addresses,biographies,birthdays,calendarUrls,emailAddresses,events,externalIds,fileAses,genders,\
     imClients,interests,locations,memberships,miscKeywords,names,nicknames,occupations,organizations,phoneNumbers,\

@@ -5,7 +5,10 @@ use std::{
     path::Path,
 };
 
-use connect::{Silent, testing::MemorySink};
+use connect::{
+    Silent,
+    testing::{MemoryHistory, MemorySink},
+};
 use google_recovery::export::{DriveSelection, export_files};
 use model::StreamName;
 use serde_json::Value;
@@ -14,7 +17,6 @@ use source_google::Part;
 use crate::{
     domain::Domain,
     drives::{FOLDER, attributes},
-    history::MemoryHistory,
 };
 
 fn index(folder: &Path) -> BTreeMap<String, Value> {
@@ -44,7 +46,7 @@ fn every_file_of_every_drive_is_written_or_listed_with_the_reason() {
     let domain = Domain::start(&[Part::Drive]);
     let (mut sink, mut history) = (MemorySink::new(), MemoryHistory::default());
     domain.capture(&mut sink);
-    let at = history.note(&sink);
+    let at = history.push(&sink.held);
     let people = domain.people().into_iter().map(|user| format!("drive/{user}"));
     let shared = domain.shared_drives().into_iter().map(|drive| format!("shared-drive/{drive}"));
     let (mut deepest, mut odd) = (0, 0);

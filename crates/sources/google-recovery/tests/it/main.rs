@@ -13,7 +13,6 @@ mod drive;
 #[allow(dead_code, reason = "the tests of the reader use all of it")]
 mod drives;
 mod export;
-mod history;
 mod mail;
 mod memberships;
 mod stage;

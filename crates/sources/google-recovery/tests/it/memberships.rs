@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use connect::{
     Silent,
     plan::{ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
+    testing::MemoryHistory,
 };
 use google_recovery::{GoogleWriter, Request, Selection};
 use google_tenant::{Effect, Fault, Tenant, When, scopes};
 use serde_json::{Value, json};
 use source_google::Part;
 
-use crate::{history::MemoryHistory, stage::Stage};
+use crate::stage::Stage;
 
 fn stage() -> Stage {
     Stage::new(&[Part::Directory])

@@ -1,13 +1,13 @@
 //! A simulated domain with its past as captures saw it, and plans that are made and applied.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use connect::{
     Silent, Stop, StoredHistory as _,
     plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter as _, WriteError},
-    testing::MemorySink,
+    testing::{MemoryHistory, MemorySink},
 };
-use connect_http::{HttpSettings, HttpTransport, TokenCache, Transport};
+use connect_http::{HttpSettings, HttpTransport, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
 use google_recovery::{
     Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window,
@@ -16,7 +16,7 @@ use model::{Moment, Redacted, StreamName};
 use ports::SeededRandom;
 use source_google::Part;
 
-use crate::{domain::Domain, history::MemoryHistory};
+use crate::domain::Domain;
 
 /// A domain of which one user's things are captured, destroyed and brought back.
 pub(crate) struct Stage {
@@ -64,7 +64,7 @@ impl Stage {
     /// Captures once more, and returns the number of the commit.
     pub(crate) fn capture(&mut self) -> u64 {
         self.domain.capture(&mut self.sink);
-        self.history.note(&self.sink)
+        self.history.push(&self.sink.held)
     }
 
     pub(crate) fn settings(&self) -> ApiSettings {
@@ -116,10 +116,10 @@ impl Stage {
         let client_id = key.client_id.clone();
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
         let clock = Arc::clone(&self.domain.clock) as Arc<dyn ports::Clock>;
-        let source = ServiceAccountTokens::new(key, Arc::clone(&transport), Arc::clone(&clock));
+        let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), Arc::clone(&clock));
         let parts = ApiParts {
             transport,
-            tokens: Arc::new(TokenCache::new(Arc::new(source), Arc::clone(&clock), Duration::from_mins(5))),
+            tokens,
             client_id,
             clock,
             random: Arc::new(SeededRandom::new(3)),

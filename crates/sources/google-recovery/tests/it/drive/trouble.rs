@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use connect::{
     Silent, StoredBody, StoredError, StoredHistory, StoredVersion,
     plan::{ApplyMode, SourceWriter as _, WriteError},
+    testing::MemoryHistory,
 };
 use google_recovery::GoogleWriter;
 use google_tenant::{Effect, Fault, Tenant, When};
@@ -12,7 +13,7 @@ use model::StreamName;
 use serde_json::{Value, json};
 
 use super::{Tree, assert_as, bytes, file, plan, request, seen, share, stage, tree};
-use crate::{domain::Domain, drives::FOLDER, history::MemoryHistory};
+use crate::{domain::Domain, drives::FOLDER};
 
 #[test]
 fn a_restore_that_breaks_off_goes_on_without_twins() {

@@ -2,27 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use connect::{
+use super::{HeldItem, HeldItems};
+use crate::{
     Progress, StoredBody, StoredError, StoredHistory, StoredItem, StoredItems, StoredVersion, TakeItem,
-    testing::{HeldItem, HeldItems, MemorySink},
 };
 use model::{Item, StreamName};
 
-/// The state after each capture; the first one is commit 1.
-#[derive(Default)]
-pub(crate) struct MemoryHistory {
+/// The state after each capture; the first one is commit 1. For tests of what plans a restore.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryHistory {
     states: Vec<HeldItems>,
 }
 
 impl MemoryHistory {
-    /// Takes what a sink holds after one more capture, and returns the number of the commit.
-    pub(crate) fn note(&mut self, sink: &MemorySink) -> u64 {
-        self.states.push(sink.held.clone());
+    /// Takes what a sink holds after a capture, and returns the number of its commit.
+    pub fn push(&mut self, held: &HeldItems) -> u64 {
+        self.states.push(held.clone());
         self.states.len() as u64
     }
 
+    fn state(&self, at: u64) -> Option<&HeldItems> {
+        self.states.get(usize::try_from(at).ok()?.checked_sub(1)?)
+    }
+
     fn held(&self, stream: &StreamName, key: &str, at: u64) -> Option<&HeldItem> {
-        self.states.get(usize::try_from(at).unwrap().checked_sub(1)?)?.get(&(stream.clone(), key.to_owned()))
+        self.state(at)?.get(&(stream.clone(), key.to_owned()))
     }
 }
 
@@ -36,9 +40,8 @@ impl StoredHistory for MemoryHistory {
     fn changed(&self, stream: &StreamName, after: u64, until: u64) -> Result<Vec<String>, StoredError> {
         let mut keys = BTreeSet::new();
         for at in after + 1..=until {
-            let all =
-                [at - 1, at].into_iter().filter_map(|at| self.states.get((at as usize).checked_sub(1)?));
-            for (of, key) in all.flat_map(|state| state.keys()).filter(|(of, _)| of == stream) {
+            let both = [at - 1, at].into_iter().filter_map(|at| self.state(at));
+            for (of, key) in both.flat_map(|state| state.keys()).filter(|(of, _)| of == stream) {
                 if self.held(of, key, at - 1) != self.held(of, key, at) {
                     keys.insert(key.clone());
                 }
@@ -54,9 +57,8 @@ impl StoredHistory for MemoryHistory {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<String>, StoredError> {
-        let state = &self.states[at as usize - 1];
-        let keys =
-            state.keys().filter(|(of, key)| of == stream && after.is_none_or(|after| key.as_str() > after));
+        let keys = self.state(at).into_iter().flat_map(|state| state.keys());
+        let keys = keys.filter(|(of, key)| of == stream && after.is_none_or(|after| key.as_str() > after));
         Ok(keys.map(|(_, key)| key.clone()).take(limit as usize).collect())
     }
 
@@ -101,7 +103,8 @@ impl StoredItems for MemoryHistory {
         take: &TakeItem<'_>,
         _progress: &dyn Progress,
     ) -> Result<(), StoredError> {
-        for ((_, key), held) in self.states[at as usize - 1].iter().filter(|((of, _), _)| of == stream) {
+        let state = self.state(at).into_iter().flatten();
+        for ((_, key), held) in state.filter(|((of, _), _)| of == stream) {
             if let Ok(content) = &held.content {
                 take(&version(stream, key, at, held).item, &mut Halves(content))?;
             }
@@ -110,9 +113,8 @@ impl StoredItems for MemoryHistory {
     }
 
     fn unread(&self, stream: &StreamName, at: u64, limit: u32) -> Result<Vec<String>, StoredError> {
-        let unread = self.states[at as usize - 1]
-            .iter()
-            .filter(|((of, _), held)| of == stream && held.content.is_err());
+        let state = self.state(at).into_iter().flatten();
+        let unread = state.filter(|((of, _), held)| of == stream && held.content.is_err());
         Ok(unread.map(|((_, key), _)| key.clone()).take(limit as usize).collect())
     }
 }
