@@ -33,6 +33,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Attacks on a vault of the user's own: its decoys, and copies of its structure.
     ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
+    // Detection is a pure function of what is observed: it knows no source, no vault and no network.
+    ("watch", &["model"]),
+    // Stopping somebody is neither reading nor restoring: crates and credentials of their own.
+    ("postgres-guard", &["model", "ports", "watch", "postgres-wire"]),
+    ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),
     // HTTP for connectors, and one vendor's way of speaking it; the reader gets no verb that writes.
     ("connect-http", &["model", "ports", "connect"]),
     // What every connector must do, for the tests of each.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use model::{Event, Item, Layout, StreamName, UnreadableReason};
+use model::{Event, Item, Layout, Stage, StreamName, UnreadableReason};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +192,12 @@ pub trait ChangeSink {
         key: String,
         reason: UnreadableReason,
     ) -> Result<(), SinkError>;
+
+    /// Takes news of something that is not settled yet, for whoever watches: it is not stored. What is stored is told
+    /// again by [`ChangeSink::event`], under the same position and transaction, or as part of a sum.
+    fn glimpse(&mut self, _stage: Stage, _event: Event) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Takes something that somebody did.
     fn event(&mut self, event: Event) -> Result<(), SinkError>;

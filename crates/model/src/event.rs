@@ -40,6 +40,8 @@ pub enum Attribution {
     Recorded,
     /// Activity sampled while the transaction ran names the actor.
     Sampled,
+    /// It is inferred from what was seen before and after; nobody saw it itself.
+    Inferred,
     /// Nobody saw who did it.
     Unknown,
 }
@@ -76,6 +78,8 @@ pub enum Verb {
     Grant,
     /// Somebody or something may no longer do what was shared or granted.
     Revoke,
+    /// What protects items was weakened: retention, versions, an audit log, a backup, a guard.
+    Weaken,
 }
 
 /// One target of an event with its count.
@@ -99,6 +103,18 @@ pub enum Severity {
     Notable,
     /// Data was destroyed at a scale, or by a verb, that daily work does not use.
     Destructive,
+}
+
+/// How far something has come when it is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// It goes on and may still be stopped, with nothing lost: an open transaction, whose counts grow.
+    Underway,
+    /// It has taken effect; names and actors may not be known yet.
+    Done,
+    /// It is told for good and stored: names and actors are as well known as they will be to whoever tells it.
+    Told,
 }
 
 /// One transaction or call that changed a source.
@@ -141,6 +157,7 @@ impl fmt::Display for Verb {
             Self::Share => "share",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
+            Self::Weaken => "weaken",
         })
     }
 }

@@ -9,7 +9,7 @@ mod name;
 mod redacted;
 mod zeros;
 
-pub use event::{Actor, Attribution, Effect, Event, Severity, Verb};
+pub use event::{Actor, Attribution, Effect, Event, Severity, Stage, Verb};
 pub use item::{Completeness, Item, Layout, Ledger, UnreadableReason};
 pub use moment::{Moment, MomentParseError};
 pub use name::{NameError, SourceName, StreamName};

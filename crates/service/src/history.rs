@@ -59,13 +59,14 @@ const fn rank(effect: &Effect) -> u8 {
         Verb::Delete | Verb::Trash => 3,
         Verb::Update => 4,
         Verb::Rewrite => 5,
-        Verb::Revoke => 6,
-        Verb::Grant => 7,
-        Verb::Share => 8,
-        Verb::Define => 9,
-        Verb::Insert => 10,
-        Verb::Untrash => 11,
-        Verb::Read => 12,
+        Verb::Weaken => 6,
+        Verb::Revoke => 7,
+        Verb::Grant => 8,
+        Verb::Share => 9,
+        Verb::Define => 10,
+        Verb::Insert => 11,
+        Verb::Untrash => 12,
+        Verb::Read => 13,
     }
 }
 

@@ -93,6 +93,7 @@ pub(crate) fn actor_text(event: &Event) -> String {
         Attribution::Witnessed => "named inside the transaction",
         Attribution::Recorded => "named in the source's audit log",
         Attribution::Sampled => "seen while it ran",
+        Attribution::Inferred => "inferred from what ran before and after",
         Attribution::Unknown => {
             return "an unknown actor: neither a witness nor the monitor role saw one".to_owned();
         }
