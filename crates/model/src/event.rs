@@ -62,6 +62,8 @@ pub enum Verb {
     Trash,
     /// Rows or items were changed.
     Update,
+    /// Items were changed into what looks like ciphertext.
+    Encrypt,
     /// Rows or items were added.
     Insert,
     /// A table's storage was written anew (`VACUUM FULL`, a rewriting `ALTER`).
@@ -149,6 +151,7 @@ impl fmt::Display for Verb {
             Self::Delete => "delete",
             Self::Trash => "trash",
             Self::Update => "update",
+            Self::Encrypt => "encrypt",
             Self::Insert => "insert",
             Self::Rewrite => "rewrite",
             Self::Define => "define",

@@ -56,7 +56,7 @@ const fn rank(effect: &Effect) -> u8 {
         Verb::DropDatabase => 0,
         Verb::Drop => 1,
         Verb::Truncate => 2,
-        Verb::Delete | Verb::Trash => 3,
+        Verb::Delete | Verb::Trash | Verb::Encrypt => 3,
         Verb::Update => 4,
         Verb::Rewrite => 5,
         Verb::Weaken => 6,
