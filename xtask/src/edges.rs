@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
+    ("notify", &["model", "ports", "connect-http"]),
     // Stopping somebody is neither reading nor restoring: crates and credentials of their own.
     ("postgres-guard", &["model", "ports", "watch", "postgres-wire"]),
     ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),

@@ -6,8 +6,8 @@ use std::{
 };
 
 use catalog::{Catalog, CatalogError};
-use connect::{ChangeSink, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
-use model::{Event, Item, Layout, SourceName, StreamName, UnreadableReason};
+use connect::{ChangeSink, KnownItem, LogTail, Observer, ReadEnd, ReadError, SinkError, SourceReader, Stop};
+use model::{Event, Item, Layout, SourceName, Stage, StreamName, UnreadableReason};
 use vault::{
     CaptureKey, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
     journal::{JournalError, JournalOptions},
@@ -119,6 +119,8 @@ pub struct Session {
     /// What of it each batch that is under way contains.
     journal_marks: VecDeque<(u64, BTreeMap<StreamName, u64>)>,
     batches: u64,
+    /// Is told of what happens, before it is committed.
+    observer: Option<Arc<dyn Observer>>,
     /// Up to where commits hold each log.
     committed: BTreeMap<StreamName, u64>,
     report: CaptureReport,
@@ -162,12 +164,26 @@ impl Session {
             ends: BTreeMap::new(),
             journal_marks: VecDeque::new(),
             batches: 0,
+            observer: None,
             committed: BTreeMap::new(),
             report: CaptureReport { damaged_journal: journal.damaged().to_vec(), ..CaptureReport::default() },
             journal,
         };
         session.replay()?;
         Ok(session)
+    }
+
+    /// Tells somebody of what happens in the source, while it is read.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    fn observe(&self, stage: Stage, event: &Event) {
+        if let Some(observer) = &self.observer {
+            observer.observe(&self.source, stage, event);
+        }
     }
 
     /// Takes over what a killed run left.
@@ -372,7 +388,13 @@ impl ChangeSink for Session {
         self.commit_writer().unreadable(item, reason).map_err(sink_error)
     }
 
+    fn glimpse(&mut self, stage: Stage, event: Event) -> Result<(), SinkError> {
+        self.observe(stage, &event);
+        Ok(())
+    }
+
     fn event(&mut self, event: Event) -> Result<(), SinkError> {
+        self.observe(Stage::Told, &event);
         self.current.events.push(event);
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::{
 
 use capture::{CaptureError, CaptureReport, Session, SessionOptions};
 use catalog::{Applied, Catalog, CatalogError};
-use connect::{Progress, ReadEnd, SourceReader, Stop};
+use connect::{Observer, Progress, ReadEnd, SourceReader, Stop};
 use model::{Moment, SourceName};
 use ports::{
     BlobStore, Clock, LapsedBlobs, Random, TimeSource,
@@ -182,6 +182,8 @@ pub struct Installation {
     ports: Ports,
     /// The mirror that is read in place of the vault.
     read_from: Option<String>,
+    /// Is told what captures see.
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Installation {
@@ -234,7 +236,7 @@ impl Installation {
 
     /// Opens a home folder.
     pub fn open(home: &Path, ports: Ports) -> Result<Self, ServiceError> {
-        Ok(Self { home: home.to_owned(), config: Config::read(home)?, ports, read_from: None })
+        Ok(Self { home: home.to_owned(), config: Config::read(home)?, ports, read_from: None, observer: None })
     }
 
     /// Reads from a mirror in place of the vault, whose own place is then not even opened. What is written still goes
@@ -460,6 +462,13 @@ impl Installation {
         Ok(StoredSource::new(catalog, reader))
     }
 
+    /// Tells somebody of what captures see, while they see it.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Runs a reader into the vault until it ends or is asked to.
     pub fn capture(
         &self,
@@ -477,8 +486,11 @@ impl Installation {
         let options = SessionOptions { state_folder: folder, journal: JournalOptions::default() };
         let failed = |error| ServiceError::Capture { name: source.clone(), source: error };
         let random = Arc::clone(&self.ports.random);
-        let session =
+        let mut session =
             Session::open(writer, &key, source.clone(), catalog, random, &options).map_err(failed)?;
+        if let Some(observer) = &self.observer {
+            session = session.observed_by(Arc::clone(observer));
+        }
         session.run(reader, stop).map_err(failed)
     }
 }

@@ -22,6 +22,10 @@ pub enum Kind {
     Retention,
     /// A key was shown to open the vault.
     KeyDrill,
+    /// An incident was opened, grew, or came to another state.
+    Incident,
+    /// Somebody said what is going to happen.
+    Expectation,
 }
 
 impl Kind {
@@ -32,6 +36,8 @@ impl Kind {
             Self::Certificate => "certificates",
             Self::Retention => "retention",
             Self::KeyDrill => "key-drills",
+            Self::Incident => "incidents",
+            Self::Expectation => "expectations",
         }
     }
 }
