@@ -1,5 +1,7 @@
 //! Each channel against somebody who listens on a socket.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
