@@ -30,7 +30,7 @@ mod stream;
 pub use error::WalError;
 pub use index::{
     AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits,
-    MessageContent, MessageSummary, RelationRows, RowCounts, TableTruncation, TransactionIndex,
+    Losing, MessageContent, MessageSummary, RelationRows, RowCounts, TableTruncation, TransactionIndex,
     TransactionSummary,
 };
 pub use lsn::{InvalidLsn, InvalidSegmentSize, Lsn, SegmentSize, Timeline};
