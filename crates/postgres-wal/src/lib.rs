@@ -29,8 +29,8 @@ mod stream;
 
 pub use error::WalError;
 pub use index::{
-    AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits,
-    Losing, MessageContent, MessageSummary, RelationRows, RowCounts, TableTruncation, TransactionIndex,
+    AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits, Losing,
+    MessageContent, MessageSummary, RelationRows, RowCounts, TableTruncation, TransactionIndex,
     TransactionSummary,
 };
 pub use lsn::{InvalidLsn, InvalidSegmentSize, Lsn, SegmentSize, Timeline};

@@ -63,7 +63,8 @@ impl TransactionIndex {
                 relations.entry(relation).or_default().add(&rows);
             }
         }
-        let relations = relations.into_iter().map(|(relation, rows)| RelationRows { relation, rows }).collect();
+        let relations =
+            relations.into_iter().map(|(relation, rows)| RelationRows { relation, rows }).collect();
         Some(Losing { transaction, first_lsn, relations })
     }
 
