@@ -1,5 +1,6 @@
 //! The index: what each committed transaction did.
 
+mod losing;
 mod open;
 mod summary;
 
@@ -16,6 +17,8 @@ use crate::payload::{
 use crate::record::Record;
 use crate::{Fork, ResourceManager};
 
+pub use losing::Losing;
+use losing::Losses;
 use open::{Builder, OpenTransaction};
 pub use summary::{
     AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits,
@@ -35,12 +38,20 @@ pub struct TransactionIndex {
     /// Whether some transaction could not be followed because too many were open.
     saturated: bool,
     position: Lsn,
+    losses: Losses,
 }
 
 impl TransactionIndex {
     /// An empty index.
     pub fn new(limits: IndexLimits) -> Self {
-        Self { limits, open: HashMap::new(), complete_from: None, saturated: false, position: Lsn(0) }
+        Self {
+            limits,
+            open: HashMap::new(),
+            complete_from: None,
+            saturated: false,
+            position: Lsn(0),
+            losses: Losses::default(),
+        }
     }
 
     /// Transactions, subtransactions among them, that have neither committed nor aborted.
@@ -94,11 +105,17 @@ impl TransactionIndex {
         let truncation = table_truncate(record)?;
         let limits = self.limits;
         let Some(open) = self.open_mut(record) else { return Ok(()) };
-        if let Some(change) = change {
-            count_rows(open, &change, &limits);
-        }
+        let lost = change.is_some_and(|change| count_rows(open, &change, &limits));
         if let Some(truncation) = truncation {
             open.add_table_truncation(truncation, &limits);
+        }
+        if let Some(transaction) = record.transaction() {
+            if let Some(parent) = record.top_level_transaction() {
+                self.adopt(parent, transaction, record.start());
+            }
+            if lost {
+                self.count_loss(transaction, 1);
+            }
         }
         Ok(())
     }
@@ -120,7 +137,14 @@ impl TransactionIndex {
                 }
                 Ok(None)
             }
-            Some(TransactionRecord::Assigned(_) | TransactionRecord::Invalidated) | None => {
+            Some(TransactionRecord::Assigned(assignment)) => {
+                self.open_mut(record);
+                for child in assignment.subtransactions.iter() {
+                    self.adopt(assignment.top_level, child, record.start());
+                }
+                Ok(None)
+            }
+            Some(TransactionRecord::Invalidated) | None => {
                 self.open_mut(record);
                 Ok(None)
             }
@@ -131,7 +155,7 @@ impl TransactionIndex {
         let limits = self.limits;
         let mut builder = Builder::new(record, completion, &limits);
         for transaction in std::iter::once(completion.transaction).chain(completion.subtransactions.iter()) {
-            match self.open.remove(&transaction) {
+            match self.end(transaction) {
                 Some(open) => builder.fold(open),
                 None if self.saturated => builder.mark_overflow(),
                 None => {}
@@ -147,7 +171,7 @@ impl TransactionIndex {
 
     fn abort(&mut self, completion: &Completion<'_>) {
         for transaction in std::iter::once(completion.transaction).chain(completion.subtransactions.iter()) {
-            self.open.remove(&transaction);
+            self.end(transaction);
         }
     }
 
@@ -205,6 +229,7 @@ impl TransactionIndex {
             self.complete_from.get_or_insert(next);
             // What is older has ended, even where a crash kept its abort from being written.
             self.open.retain(|transaction, _| !transaction.precedes(oldest));
+            self.forget_ended();
         }
         Ok(())
     }
@@ -214,6 +239,7 @@ impl TransactionIndex {
         if shutdown {
             // Nothing but prepared transactions outlives the server.
             self.open.retain(|_, open| open.prepared.is_some());
+            self.forget_ended();
         }
     }
 
@@ -237,7 +263,8 @@ impl Default for TransactionIndex {
     }
 }
 
-fn count_rows(open: &mut OpenTransaction, change: &HeapChange<'_>, limits: &IndexLimits) {
+/// Counts a change's rows; returns whether a row of a user relation was deleted or changed.
+fn count_rows(open: &mut OpenTransaction, change: &HeapChange<'_>, limits: &IndexLimits) -> bool {
     let (relation, rows) = match *change {
         HeapChange::Insert { relation, .. } => (relation, RowCounts { inserted: 1, ..RowCounts::default() }),
         HeapChange::MultiInsert(insert) => {
@@ -248,14 +275,18 @@ fn count_rows(open: &mut OpenTransaction, change: &HeapChange<'_>, limits: &Inde
             (relation, RowCounts { moved: 1, ..RowCounts::default() })
         }
         HeapChange::Delete { relation, .. } => (relation, RowCounts { deleted: 1, ..RowCounts::default() }),
-        HeapChange::Retract { relation, .. } => return open.retract(relation),
-        HeapChange::InPlace { .. } | HeapChange::Lock { .. } | HeapChange::Confirm { .. } => return,
+        HeapChange::Retract { relation, .. } => {
+            open.retract(relation);
+            return false;
+        }
+        HeapChange::InPlace { .. } | HeapChange::Lock { .. } | HeapChange::Confirm { .. } => return false,
     };
     if relation.relation < FIRST_USER_OBJECT {
         open.add_catalog_rows(&rows);
-    } else {
-        open.add_rows(relation, &rows, limits);
+        return false;
     }
+    open.add_rows(relation, &rows, limits);
+    rows.deleted + rows.updated > 0
 }
 
 /// Moves entries over until `limit` are held; `false` if some had to be left behind.

@@ -29,7 +29,7 @@ mod stream;
 
 pub use error::WalError;
 pub use index::{
-    AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits,
+    AccessExclusiveLock, CatalogChanges, DatabaseFiles, FileTruncation, IndexEvent, IndexLimits, Losing,
     MessageContent, MessageSummary, RelationRows, RowCounts, TableTruncation, TransactionIndex,
     TransactionSummary,
 };

@@ -8,7 +8,7 @@ use super::summary::{
     RelationRows, RowCounts, TableTruncation, TransactionSummary,
 };
 use crate::lsn::Lsn;
-use crate::object::RelationLocator;
+use crate::object::{RelationLocator, TransactionId};
 use crate::payload::{Completion, TableTruncate};
 use crate::record::Record;
 
@@ -17,6 +17,12 @@ use crate::record::Record;
 pub(super) struct OpenTransaction {
     pub(super) first_lsn: Lsn,
     pub(super) prepared: Option<String>,
+    /// Whose subtransaction it is, once the log has said so.
+    pub(super) parent: Option<TransactionId>,
+    /// Rows that it deleted or changed itself.
+    pub(super) own_lost: u64,
+    /// The same, with those of its known subtransactions.
+    pub(super) lost: u64,
     relations: BTreeMap<RelationLocator, RowCounts>,
     rows: RowCounts,
     catalog_rows: RowCounts,
@@ -43,6 +49,9 @@ impl OpenTransaction {
         Self {
             first_lsn,
             prepared: None,
+            parent: None,
+            own_lost: 0,
+            lost: 0,
             relations: BTreeMap::new(),
             rows: RowCounts::default(),
             catalog_rows: RowCounts::default(),
@@ -50,6 +59,11 @@ impl OpenTransaction {
             rare: None,
             overflow: false,
         }
+    }
+
+    /// The rows it changed itself, by relation file.
+    pub(super) fn relations(&self) -> impl Iterator<Item = (RelationLocator, RowCounts)> {
+        self.relations.iter().map(|(relation, rows)| (*relation, *rows))
     }
 
     fn rare(&mut self) -> &mut Rare {

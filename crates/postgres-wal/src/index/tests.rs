@@ -52,6 +52,22 @@ impl Log {
         self.apply(transaction, ResourceManager::HEAP, 0x10, &[block(relation), main(&row)].concat());
     }
 
+    fn delete(&mut self, transaction: u32, relation: u32) {
+        let row = [0, 0, 0, 0, 1, 0, 0, 0];
+        self.apply(transaction, ResourceManager::HEAP, 0x10, &[block(relation), main(&row)].concat());
+    }
+
+    fn assign(&mut self, top_level: u32, subtransactions: &[u32]) {
+        let numbers = [&[top_level, subtransactions.len() as u32], subtransactions].concat();
+        let body: Vec<u8> = numbers.into_iter().flat_map(u32::to_le_bytes).collect();
+        self.apply(top_level, ResourceManager::TRANSACTION, 0x50, &main(&body));
+    }
+
+    /// The open transactions that have lost enough.
+    fn losing(&self) -> Vec<(u32, u64)> {
+        self.index.losing().map(|(transaction, rows)| (transaction.0, rows)).collect()
+    }
+
     fn message(&mut self, transaction: u32, text: &[u8]) {
         let lengths = [2_u64.to_le_bytes(), (text.len() as u64).to_le_bytes()].concat();
         let body = [&[5, 0, 0, 0, 1, 0, 0, 0], &lengths[..], b"p\0", text].concat();
@@ -180,4 +196,60 @@ fn reading_restarts_at_the_oldest_open_transaction() {
     assert_eq!(log.index.restart_lsn(), second);
     log.commit(701);
     assert_eq!(log.index.restart_lsn(), log.next);
+}
+
+#[test]
+fn an_open_transaction_is_told_of_from_some_rows_on_and_until_it_ends() {
+    let mut log = Log::new(IndexLimits::default());
+    log.index = TransactionIndex::new(IndexLimits::default()).watching(3);
+    for relation in [20_001, 20_001, 1249, 20_002] {
+        assert!(!log.index.is_losing());
+        log.insert(700, relation);
+        log.delete(700, relation);
+    }
+    log.delete(701, 20_001);
+    assert_eq!(log.losing(), [(700, 3)], "rows of catalogs are not users' rows");
+    let losing = log.index.losing_of(TransactionId(700)).unwrap();
+    let deleted: Vec<_> =
+        losing.relations.iter().map(|rows| (rows.relation.relation, rows.rows.deleted)).collect();
+    assert_eq!(deleted, [(20_001, 2), (20_002, 1)]);
+    log.abort(700);
+    assert!(!log.index.is_losing());
+    for _ in 0..3 {
+        log.delete(701, 20_001);
+    }
+    assert_eq!(log.losing(), [(701, 4)]);
+    assert_eq!(log.commit(701).rows.deleted, 4);
+    assert_eq!(log.losing(), []);
+}
+
+#[test]
+fn subtransactions_count_for_the_transaction_once_it_is_known() {
+    let mut log = Log::new(IndexLimits::default());
+    log.index = TransactionIndex::new(IndexLimits::default()).watching(3);
+    for child in 701..705 {
+        log.delete(child, 20_001);
+    }
+    assert!(!log.index.is_losing(), "each of them alone has lost little");
+    log.assign(700, &[701, 702, 703, 704]);
+    assert_eq!(log.losing(), [(700, 4)]);
+    log.delete(704, 20_001);
+    assert_eq!(log.losing(), [(700, 5)]);
+    // What a savepoint takes back is not lost.
+    log.abort(704);
+    assert_eq!(log.losing(), [(700, 3)]);
+    let losing = log.index.losing_of(TransactionId(700)).unwrap();
+    assert_eq!(losing.relations.iter().map(|rows| rows.rows.deleted).sum::<u64>(), 3);
+    log.abort(703);
+    assert_eq!(log.losing(), []);
+}
+
+#[test]
+fn what_a_crash_ended_is_no_longer_told_of() {
+    let mut log = Log::new(IndexLimits::default());
+    log.index = TransactionIndex::new(IndexLimits::default()).watching(1);
+    log.delete(700, 20_001);
+    assert!(log.index.is_losing());
+    log.running(710, 705);
+    assert!(!log.index.is_losing());
 }

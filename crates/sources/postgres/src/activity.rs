@@ -103,16 +103,20 @@ impl Sightings {
         self.finished.push_back(finished);
     }
 
+    /// Returns who runs a transaction that is still open at `at`.
+    pub fn of_open(&self, transaction: u32, at: Moment) -> Option<Known<'_>> {
+        let (_, sighting) = self.by_transaction.get(&transaction)?;
+        let recent = at.micros_since(sighting.seen_at).abs() <= SIGHTING_AGE_MAX_MICROS;
+        recent.then_some(Known { actor: &sighting.actor, statement: sighting.statement.as_deref() })
+    }
+
     /// Returns who ran a transaction that committed at `at`.
     ///
     /// A transaction that was too short to be seen is known by the one session whose last statement spans its commit;
     /// where several sessions fit, nobody is named.
     pub fn of(&self, transaction: u32, at: Moment) -> Option<Known<'_>> {
-        let seen = self.by_transaction.get(&transaction).map(|(_, sighting)| sighting);
-        if let Some(sighting) =
-            seen.filter(|sighting| at.micros_since(sighting.seen_at).abs() <= SIGHTING_AGE_MAX_MICROS)
-        {
-            return Some(Known { actor: &sighting.actor, statement: sighting.statement.as_deref() });
+        if let Some(known) = self.of_open(transaction, at) {
+            return Some(known);
         }
         let spans = |f: &&Finished| f.began_at <= at && at <= f.ended_at && may_write(f.statement.as_deref());
         let mut spanning = self.finished.iter().filter(spans);

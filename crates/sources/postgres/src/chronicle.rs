@@ -1,19 +1,20 @@
 //! What happened, in words: commits with their names and actors, written as events at the next checkpoint.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use connect::{ChangeSink, ReadError};
-use model::{Attribution, Event, Item, Layout, Moment, Severity};
+use connect::{ChangeSink, ReadError, SinkError};
+use model::{Attribution, Event, Item, Layout, Moment, Severity, Stage};
 use ports::Clock;
-use postgres_wal::{Lsn, WalError};
+use postgres_wal::{Lsn, TransactionIndex, WalError};
 
 use crate::{
     activity::Sightings,
     events::{self, Routine},
     failure,
+    glimpse::{Glimpses, Light},
     layout::{self, Relation},
     names::{NameMap, NameReader},
     scan::Commit,
@@ -38,6 +39,7 @@ pub(crate) struct Chronicle {
     told: Vec<Event>,
     relations: Vec<(String, Relation)>,
     names_asked_at: Duration,
+    glimpses: Glimpses,
 }
 
 impl Chronicle {
@@ -59,6 +61,7 @@ impl Chronicle {
             told: Vec::new(),
             relations: Vec::new(),
             names_asked_at,
+            glimpses: Glimpses::default(),
         }
     }
 
@@ -80,6 +83,37 @@ impl Chronicle {
         if self.pending.len() >= PENDING_MAX {
             self.tell();
         }
+    }
+
+    /// Tells at once of transactions that were just committed and took something away.
+    pub(crate) fn glimpse_done(
+        &self,
+        commits: &[Commit],
+        sink: &mut dyn ChangeSink,
+    ) -> Result<(), SinkError> {
+        if !commits.iter().any(events::loses) {
+            return Ok(());
+        }
+        let done = events::glimpsed(commits, &self.names, &self.sightings());
+        done.into_iter().try_for_each(|event| sink.glimpse(Stage::Done, event))
+    }
+
+    /// Tells of open transactions that take much away.
+    pub(crate) fn glimpse_underway(
+        &mut self,
+        index: &TransactionIndex,
+        lsn: u64,
+        sink: &mut dyn ChangeSink,
+    ) -> Result<(), SinkError> {
+        let sightings = self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
+        let light = Light { clock: self.clock.as_ref(), names: &self.names, sightings: &sightings, lsn };
+        let underway = self.glimpses.underway(index, &light);
+        drop(sightings);
+        underway.into_iter().try_for_each(|event| sink.glimpse(Stage::Underway, event))
+    }
+
+    fn sightings(&self) -> MutexGuard<'_, Sightings> {
+        self.sightings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the news that some of the log was not understood.
@@ -161,9 +195,9 @@ impl Chronicle {
     }
 
     fn tell(&mut self) {
-        let sightings = self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = std::mem::take(&mut self.pending);
-        self.told.extend(events::tell(&pending, &self.names, &sightings));
+        let told = events::tell(&pending, &self.names, &self.sightings());
+        self.told.extend(told);
     }
 }
 

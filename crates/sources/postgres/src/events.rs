@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Actor, Attribution, Effect, Event, Moment, Severity, Verb};
-use postgres_wal::{RelationLocator, RowCounts, TransactionSummary};
+use postgres_wal::{Losing, RelationLocator, RelationRows, RowCounts, TransactionSummary};
 
 use crate::{
     activity::Sightings,
+    glimpse::{self, Light},
     layout::lsn_key,
     names::{NameMap, Target},
     scan::Commit,
+    transactions,
     witness::{self, WitnessMessage},
 };
 
@@ -54,11 +56,60 @@ pub(crate) fn changes_names(commit: &Commit) -> bool {
         || !commit.databases_dropped.is_empty()
 }
 
+/// Returns whether a transaction took anything away that is worth a word before it is settled.
+pub(crate) fn loses(commit: &Commit) -> bool {
+    let summary = &commit.summary;
+    summary.rows.deleted > 0
+        || summary.rows.updated >= glimpse::ROWS_MIN
+        || !summary.files_dropped.is_empty()
+        || !summary.tables_truncated.is_empty()
+        || !commit.databases_dropped.is_empty()
+}
+
 /// Returns the events of transactions, each on its own while they are few.
 pub(crate) fn tell(commits: &[Commit], names: &NameMap, sightings: &Sightings) -> Vec<Event> {
+    gather(commits, names, sightings, NOTABLE_EVENTS_MAX)
+}
+
+/// Returns the events of those transactions that took something away, all but the destructive ones in sums.
+pub(crate) fn glimpsed(commits: &[Commit], names: &NameMap, sightings: &Sightings) -> Vec<Event> {
+    gather(commits.iter().filter(|commit| loses(commit)), names, sightings, 0)
+}
+
+/// Returns the event of a transaction that is still open; nothing when all that it touched is internal.
+pub(crate) fn underway(losing: &Losing, light: &Light<'_>) -> Option<Event> {
+    let (effects, severity) = effects::of_rows(&losing.relations, light.names);
+    if effects.is_empty() {
+        return None;
+    }
+    let at = light.clock.now();
+    let (actor, attribution, statement) = match light.sightings.of_open(losing.transaction.0, at) {
+        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.map(str::to_owned)),
+        None => (None, Attribution::Unknown, None),
+    };
+    let database = losing.relations.first().map(|rows| rows.relation.database);
+    Some(Event {
+        at,
+        position: lsn_key(light.lsn),
+        transaction: losing.transaction.to_string(),
+        scope: database.map_or_else(String::new, |oid| light.names.database(oid)),
+        effects,
+        severity,
+        actor,
+        attribution,
+        statement,
+    })
+}
+
+fn gather<'c>(
+    commits: impl IntoIterator<Item = &'c Commit>,
+    names: &NameMap,
+    sightings: &Sightings,
+    singles_max: usize,
+) -> Vec<Event> {
     let mut told = Vec::new();
     let mut notable: BTreeMap<String, usize> = BTreeMap::new();
-    let mut merged: BTreeMap<String, Event> = BTreeMap::new();
+    let mut sums: Vec<Sum> = Vec::new();
     for commit in commits {
         let Some(event) = event(commit, names, sightings) else { continue };
         if event.severity == Severity::Destructive {
@@ -67,33 +118,54 @@ pub(crate) fn tell(commits: &[Commit], names: &NameMap, sightings: &Sightings) -
         }
         let count = notable.entry(event.scope.clone()).or_default();
         *count += 1;
-        if *count <= NOTABLE_EVENTS_MAX {
+        if *count <= singles_max {
             told.push(event);
         } else {
-            merge(&mut merged, event);
+            merge(&mut sums, event, commit.summary.transaction.0);
         }
     }
-    told.extend(merged.into_values());
+    told.extend(sums.into_iter().map(Sum::into_event));
     told
 }
 
-/// Adds an event to the sum of its database's.
-fn merge(merged: &mut BTreeMap<String, Event>, event: Event) {
-    let Some(sum) = merged.get_mut(&event.scope) else {
-        let first = Event { actor: None, attribution: Attribution::Unknown, statement: None, ..event };
-        merged.insert(first.scope.clone(), first);
-        return;
-    };
-    for effect in event.effects {
-        let same = |known: &&mut Effect| known.verb == effect.verb && known.target == effect.target;
-        match sum.effects.iter_mut().find(same) {
-            Some(known) => known.count += effect.count,
-            None => sum.effects.push(effect),
-        }
+/// Small transactions of one actor in one database.
+struct Sum {
+    event: Event,
+    counts: BTreeMap<(Verb, String), u64>,
+    transactions: Vec<u32>,
+}
+
+impl Sum {
+    fn into_event(self) -> Event {
+        let effects = self.counts.into_iter();
+        let effects = effects.map(|((verb, target), count)| Effect { verb, target, count }).collect();
+        let transaction = transactions::write(self.transactions);
+        Event { effects, transaction, ..self.event }
     }
-    let first = sum.transaction.split('-').next().unwrap_or_default();
-    sum.transaction = format!("{first}-{}", event.transaction);
-    (sum.at, sum.position) = (event.at, event.position);
+}
+
+/// Adds an event to the sum of its database and actor; whoever undoes one actor's work must not touch another's.
+fn merge(sums: &mut Vec<Sum>, mut event: Event, transaction: u32) {
+    let effects = std::mem::take(&mut event.effects);
+    let same = |sum: &Sum| {
+        let known = &sum.event;
+        known.scope == event.scope && known.attribution == event.attribution && known.actor == event.actor
+    };
+    let place = sums.iter().position(same).unwrap_or_else(|| {
+        sums.push(Sum { event: event.clone(), counts: BTreeMap::new(), transactions: Vec::new() });
+        sums.len() - 1
+    });
+    let sum = &mut sums[place];
+    for Effect { verb, target, count } in effects {
+        *sum.counts.entry((verb, target)).or_default() += count;
+    }
+    sum.transactions.push(transaction);
+    let known = &mut sum.event;
+    known.severity = known.severity.max(event.severity);
+    if known.statement != event.statement {
+        known.statement = None;
+    }
+    (known.at, known.position) = (event.at, event.position);
 }
 
 /// Returns a transaction's event; nothing when all that it touched is internal.

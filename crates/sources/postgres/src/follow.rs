@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connect::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, Stop};
+use connect::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, Stop};
 use ports::Clock;
 use postgres_wal::{Lsn, Major, SegmentSize};
 use postgres_wire::{Connection, Limits, Mode, WireError};
@@ -69,8 +69,8 @@ impl From<ReadError> for Interruption {
     }
 }
 
-impl From<connect::SinkError> for Interruption {
-    fn from(error: connect::SinkError) -> Self {
+impl From<SinkError> for Interruption {
+    fn from(error: SinkError) -> Self {
         Self::Final(error.into())
     }
 }
@@ -93,6 +93,8 @@ pub(crate) struct Follower<'r> {
     /// Where the log must be read from so that the scan misses nothing, once.
     read_from: u64,
     segment: SegmentSize,
+    /// What the log shows as open before this may have ended before this session began.
+    live_from: u64,
     checkpointed_at: Duration,
     /// Where reading ends well, if it does not go on for ever.
     end_lsn: Option<u64>,
@@ -129,6 +131,7 @@ impl<'r> Follower<'r> {
             scan: None,
             read_from: 0,
             segment: SegmentSize::DEFAULT,
+            live_from: u64::MAX,
             checkpointed_at,
             end_lsn: None,
             batch: Vec::new(),
@@ -237,21 +240,35 @@ impl<'r> Follower<'r> {
         }
         self.scan = Some(scan);
         self.read_from = self.durable;
-        self.understand();
-        Ok(())
+        Ok(self.understand()?)
     }
 
-    /// Takes what the scan found into the chronicle.
-    fn understand(&mut self) {
-        let Some(scan) = &mut self.scan else { return };
-        for commit in scan.take_commits() {
-            // A restart reads again what an earlier run has already told.
-            if commit.summary.end_lsn.0 > self.committed.lsn || self.committed.timeline != self.timeline {
-                self.chronicle.take(commit);
-            }
+    /// Takes what the scan found into the chronicle, and tells at once what cannot wait for it.
+    fn understand(&mut self) -> Result<(), SinkError> {
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        let mut commits = scan.take_commits();
+        // A restart reads again what an earlier run has already told.
+        if self.committed.timeline == self.timeline {
+            commits.retain(|commit| commit.summary.end_lsn.0 > self.committed.lsn);
+        }
+        let glimpsed = self.chronicle.glimpse_done(&commits, self.sink);
+        for commit in commits {
+            self.chronicle.take(commit);
         }
         for failure in scan.take_failures() {
             self.chronicle.take_failure(&failure, self.clock.now());
+        }
+        glimpsed?;
+        self.glimpse_underway()
+    }
+
+    /// Tells of open transactions that take much away.
+    fn glimpse_underway(&mut self) -> Result<(), SinkError> {
+        match &self.scan {
+            Some(scan) if self.read_from >= self.live_from => {
+                self.chronicle.glimpse_underway(scan.open(), self.read_from, self.sink)
+            }
+            _ => Ok(()),
         }
     }
 

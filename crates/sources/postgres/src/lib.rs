@@ -13,6 +13,7 @@ mod events;
 mod failure;
 mod follow;
 pub mod fuzzing;
+mod glimpse;
 pub mod layout;
 mod manifest;
 mod names;
@@ -23,6 +24,7 @@ pub mod settings;
 pub mod slot;
 pub mod succession;
 mod timeline;
+pub mod transactions;
 pub mod witness;
 
 pub use reader::ClusterReader;

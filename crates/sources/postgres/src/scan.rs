@@ -10,6 +10,8 @@ use postgres_wal::{
     payload::{HeapChange, heap_change},
 };
 
+use crate::glimpse;
+
 /// Catalogs that hold statistics: `ANALYZE` writes to them all day and defines nothing.
 const STATISTICS_CATALOGS: [u32; 6] = [2619, 2840, 2841, 3429, 3430, 3431];
 /// `XLOG_FPI`: a page that was built outside of the log, as a rewrite of a table does.
@@ -60,7 +62,7 @@ impl Scan {
             stream: None,
             start,
             apply_from: start,
-            index: TransactionIndex::new(IndexLimits::default()),
+            index: index(),
             index_start: start,
             definers: HashSet::new(),
             imaged: HashSet::new(),
@@ -103,6 +105,11 @@ impl Scan {
     /// Returns what was committed since the last call.
     pub(crate) fn take_commits(&mut self) -> Vec<Commit> {
         std::mem::take(&mut self.commits)
+    }
+
+    /// Returns the transactions that have not ended.
+    pub(crate) const fn open(&self) -> &TransactionIndex {
+        &self.index
     }
 
     /// Returns what was not understood since the last call.
@@ -177,11 +184,15 @@ impl Scan {
 
     fn resume_after(&mut self, end: u64, error: WalError) {
         self.stream = None;
-        self.index = TransactionIndex::new(IndexLimits::default());
+        self.index = index();
         self.start = Lsn(end.max(error.lsn().0)).segment_start(self.segment).0 + self.segment.bytes();
         self.index_start = self.start;
         self.failures.push(error);
     }
+}
+
+fn index() -> TransactionIndex {
+    TransactionIndex::new(IndexLimits::default()).watching(glimpse::ROWS_MIN)
 }
 
 fn defines(record: &Record<'_>, relation: RelationLocator) -> bool {

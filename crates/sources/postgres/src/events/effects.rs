@@ -2,7 +2,7 @@
 
 use super::{
     BTreeMap, BTreeSet, Commit, Effect, NameMap, ROWS_BULK_MIN, ROWS_DESTRUCTIVE_MIN, RelationLocator,
-    RowCounts, SHARE_BULK_PERCENT, SHARE_DESTRUCTIVE_PERCENT, Severity, Target, Verb,
+    RelationRows, RowCounts, SHARE_BULK_PERCENT, SHARE_DESTRUCTIVE_PERCENT, Severity, Target, Verb,
 };
 
 /// Effects told of one transaction; a schema with ten thousand tables is summed up beyond.
@@ -25,6 +25,12 @@ impl Account {
         *self.counts.entry((verb, target.to_owned())).or_default() += count;
         self.severity = self.severity.max(Some(severity));
     }
+
+    fn finish(self) -> (Vec<Effect>, Severity) {
+        let effects = self.counts.into_iter();
+        let effects = effects.map(|((verb, target), count)| Effect { verb, target, count }).collect();
+        (effects, self.severity.unwrap_or(Severity::Routine))
+    }
 }
 
 /// Returns a transaction's effects, most destructive first, and how serious they are together.
@@ -34,12 +40,16 @@ pub(super) fn effects(commit: &Commit, names: &NameMap) -> (Vec<Effect>, Severit
         account.add(Verb::DropDatabase, &names.database(database), 1, Severity::Destructive);
     }
     files(commit, names, &mut account);
-    rows(commit, names, &mut account);
+    rows(&commit.summary.relations, names, &mut account);
     definitions(commit, names, &mut account);
-    let severity = account.severity.unwrap_or(Severity::Routine);
-    let effects =
-        account.counts.into_iter().map(|((verb, target), count)| Effect { verb, target, count }).collect();
-    (effects, severity)
+    account.finish()
+}
+
+/// Returns the effects of rows alone, and how serious they are together.
+pub(super) fn of_rows(relations: &[RelationRows], names: &NameMap) -> (Vec<Effect>, Severity) {
+    let mut account = Account::default();
+    rows(relations, names, &mut account);
+    account.finish()
 }
 
 /// A table that lost its file.
@@ -111,7 +121,9 @@ fn fate(commit: &Commit, names: &NameMap, table: &Lost) -> (Verb, Severity) {
     let created = !commit.summary.files_created.is_empty();
     // The names may be of a time when the table was dropped as well; a truncation removes no definition.
     let only_emptied = created && commit.summary.catalog.rows.deleted == 0;
-    let lives_on = only_emptied || names.exists(table.database, table.oid).unwrap_or(created);
+    // The names may be of the time before as well; a table that lives on has got another file.
+    let may_live_on = created || commit.summary.partial;
+    let lives_on = only_emptied || may_live_on && names.exists(table.database, table.oid).unwrap_or(created);
     match (lives_on, table.materialised) {
         (false, false) => (Verb::Drop, Severity::Destructive),
         (false, true) => (Verb::Drop, Severity::Notable),
@@ -144,10 +156,10 @@ fn is_rewrite(commit: &Commit, names: &NameMap, table: &Lost) -> bool {
 }
 
 /// Rows that were deleted, changed and added.
-fn rows(commit: &Commit, names: &NameMap, account: &mut Account) {
+fn rows(relations: &[RelationRows], names: &NameMap, account: &mut Account) {
     let mut lost_total = RowCounts::default();
     let mut estimate_total = 0_u64;
-    for relation in &commit.summary.relations {
+    for relation in relations {
         let rows = relation.rows;
         let (name, estimate) = match names.target(relation.relation) {
             Target::Table { name, rows_estimate, .. } => (name, rows_estimate.unwrap_or(0)),

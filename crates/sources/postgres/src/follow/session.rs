@@ -30,6 +30,7 @@ impl Follower<'_> {
         let mut connection = self.connect()?;
         let identity = connection.identify_system()?;
         self.check_identity(&identity)?;
+        self.live_from = identity.flushed_lsn;
         slot::require_bound(&mut connection)?;
         let segment = SegmentSize::new(u64::from(base::segment_bytes(&mut connection)?))
             .map_err(|error| failure::broken("the server's segments are unusable", error))?;
@@ -219,8 +220,10 @@ impl Follower<'_> {
                 stream.send_status(self.durable, self.durable, self.durable, ask)?;
                 told_at = now;
             }
-            if matches!(look, Look::Batch { .. }) {
-                self.scan_batch(expected);
+            match look {
+                Look::Batch { .. } => self.scan_batch(expected)?,
+                // The last counts of a transaction that pauses may have come too soon after those before.
+                _ => self.glimpse_underway()?,
             }
             self.chronicle.poll();
             if self.checkpoint_is_due() {
@@ -239,7 +242,7 @@ impl Follower<'_> {
                 Err(error) => {
                     // A connection that breaks must not take along what arrived before.
                     self.store(expected)?;
-                    self.scan_batch(expected + self.batch.len() as u64);
+                    self.scan_batch(expected + self.batch.len() as u64)?;
                     return Err(error.into());
                 }
                 Ok(message) => message,
@@ -267,7 +270,7 @@ impl Follower<'_> {
                 Some(WalMessage::EndOfTimeline { next_timeline, switch_lsn }) => {
                     if !self.batch.is_empty() {
                         self.store(expected)?;
-                        self.scan_batch(expected + self.batch.len() as u64);
+                        self.scan_batch(expected + self.batch.len() as u64)?;
                     }
                     return Ok(Look::End { next_timeline, switch_lsn });
                 }

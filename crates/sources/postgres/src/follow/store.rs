@@ -1,6 +1,6 @@
 //! What was received becomes durable, and is understood afterwards.
 
-use connect::ReadError;
+use connect::{ReadError, SinkError};
 use postgres_wal::Lsn;
 
 use super::{Follower, Interruption};
@@ -23,13 +23,13 @@ impl Follower<'_> {
     }
 
     /// Reads the batch that ends at `end_lsn`; it is durable and acknowledged.
-    pub(super) fn scan_batch(&mut self, end_lsn: u64) {
+    pub(super) fn scan_batch(&mut self, end_lsn: u64) -> Result<(), SinkError> {
         let start = end_lsn - self.batch.len() as u64;
         if let Some(scan) = &mut self.scan {
             scan.push(start, &self.batch);
         }
         self.read_from = self.read_from.max(end_lsn);
-        self.understand();
+        self.understand()
     }
 
     /// What an earlier run made durable must be what the server still says.

@@ -10,6 +10,7 @@
 mod events;
 mod faults;
 mod follow;
+mod glimpse;
 mod majors;
 mod sink;
 mod witness;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use connect::{ChangeSink, Cursor, LogTail, SinkError};
-use model::{Event, Item, Layout, StreamName, UnreadableReason};
+use model::{Event, Item, Layout, Stage, StreamName, UnreadableReason};
 
 /// One stored item.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     /// Items since the last checkpoint.
     pub(crate) draft: BTreeMap<(String, String), Stored>,
     pub(crate) events: Vec<Event>,
+    /// What was told before it was settled.
+    pub(crate) glimpses: Vec<(Stage, Event)>,
     draft_events: Vec<Event>,
     /// Each log as runs of bytes without gaps.
     pub(crate) logs: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
@@ -160,6 +162,12 @@ impl ChangeSink for MemorySink {
 
     fn unreadable(&mut self, _: StreamName, key: String, reason: UnreadableReason) -> Result<(), SinkError> {
         panic!("{key}: {reason:?}");
+    }
+
+    fn glimpse(&mut self, stage: Stage, event: Event) -> Result<(), SinkError> {
+        self.lock().glimpses.push((stage, event));
+        self.changed();
+        Ok(())
     }
 
     fn event(&mut self, event: Event) -> Result<(), SinkError> {
