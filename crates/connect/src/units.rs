@@ -1,7 +1,7 @@
 //! Units: parts of a source that are read on their own, several at a time, into one sink.
 //!
 //! A Workspace domain has a mailbox for each user, and each has a change feed of its own. Each of them is a [`Unit`].
-//! [`Units`] gives them to a few threads; what they see comes through a bounded channel to the one thread that
+//! [`Units`] gives them to a few threads, each as soon as it is due; what they see comes through a bounded channel to the one thread that
 //! speaks to the sink. A unit's code is straight: ask for a page, ask what is known of it, fetch what is missing, hand
 //! it over, say how far it came.
 //!
@@ -9,9 +9,12 @@
 //! them exactly what lies before them.
 
 mod budget;
+mod entry;
 mod ledger;
+mod queue;
 mod read;
 mod sink;
+mod storing;
 #[cfg(test)]
 mod tests;
 
@@ -60,10 +63,31 @@ pub enum UnitError {
     Source(#[source] ReadError),
 }
 
+/// A unit with when it is read.
+#[derive(Clone)]
+pub struct Planned<'u> {
+    /// The unit. No other one in a plan has its name.
+    pub unit: Arc<dyn Unit + 'u>,
+    /// Between the beginnings of two reads lies so much time at least.
+    pub every: Duration,
+    /// The same after the first read: of many units that were begun together not all are to be read together.
+    pub first: Duration,
+    /// After it told of something destructive it is read again after so short a rest, for a minute; absent: when it is
+    /// due.
+    pub urgent: Option<Duration>,
+}
+
+impl<'u> Planned<'u> {
+    /// Plans a unit that is read once.
+    pub fn once(unit: Arc<dyn Unit + 'u>) -> Self {
+        Self { unit, every: Duration::ZERO, first: Duration::ZERO, urgent: None }
+    }
+}
+
 /// How units are read.
 #[derive(Clone)]
 pub struct UnitSettings {
-    /// How many units are read at a time.
+    /// How many units are read at a time; when they are read again and again, a quarter more that were read before.
     pub threads: usize,
     /// A commit is made after so many changes.
     pub commit_changes: u64,
@@ -71,6 +95,8 @@ pub struct UnitSettings {
     pub commit_bytes: u64,
     /// A commit is made this long after the first change that it holds.
     pub commit_after: Duration,
+    /// What units say that are read again and again is committed sooner, if the last commit was made so long ago.
+    pub commit_rest: Duration,
     /// Bytes of content that may wait for the vault.
     pub waiting_bytes: u64,
     /// The clock by which commits are made.
@@ -85,6 +111,7 @@ impl UnitSettings {
             commit_changes: 5000,
             commit_bytes: 64 << 20,
             commit_after: Duration::from_secs(4),
+            commit_rest: Duration::from_secs(1),
             waiting_bytes: 48 << 20,
             clock,
         }

@@ -2,11 +2,12 @@ use std::{
     collections::BTreeMap,
     io::Read,
     sync::mpsc::{Receiver, Sender, SyncSender, channel},
+    time::Duration,
 };
 
 use model::{Event, Item, Layout, StreamName, UnreadableReason};
 
-use super::{UnitError, budget::Budget};
+use super::{Planned, UnitError, budget::Budget};
 use crate::{KnownItem, Stop};
 
 /// The content of an item on its way to the vault.
@@ -30,7 +31,8 @@ pub(super) enum Message {
     Known { stream: StreamName, keys: Vec<String>, answer: Sender<Vec<Option<KnownItem>>> },
     KnownKeys { stream: StreamName, after: Option<String>, limit: u32, answer: Sender<Vec<String>> },
     FailedKeys { stream: StreamName, limit: u32, answer: Sender<Vec<String>> },
-    Ended(Result<(), UnitError>),
+    Plan(Vec<Planned<'static>>),
+    Ended { ended: Result<(), UnitError>, begun: Duration },
 }
 
 /// Takes what a unit sees. Every call may wait until the vault has caught up; each ends with [`UnitError::Stopped`]
@@ -156,6 +158,12 @@ impl UnitSink<'_> {
         self.say(Message::Advance(position))
     }
 
+    /// Says which units there are now, itself among them. Those that are new are read as soon as a thread is free; those
+    /// that are missing are not read again. A unit with a name that there was before takes its place.
+    pub fn plan(&mut self, plan: Vec<Planned<'static>>) -> Result<(), UnitError> {
+        self.say(Message::Plan(plan))
+    }
+
     fn ask<T>(&mut self, question: impl FnOnce(Sender<T>) -> Message) -> Result<T, UnitError> {
         let (answer, answered) = channel();
         self.say(question(answer))?;
@@ -163,7 +171,7 @@ impl UnitSink<'_> {
     }
 
     pub(super) fn say(&mut self, message: Message) -> Result<(), UnitError> {
-        if self.stop.is_requested() && !matches!(message, Message::Ended(_)) {
+        if self.stop.is_requested() && !matches!(message, Message::Ended { .. }) {
             return Err(UnitError::Stopped);
         }
         // Nobody listens any more when the sink failed.

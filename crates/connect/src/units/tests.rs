@@ -1,3 +1,5 @@
+mod follow;
+
 use std::{
     collections::BTreeMap,
     io::{self, Read},

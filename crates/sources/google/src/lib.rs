@@ -4,6 +4,7 @@
 //! Each of these is a unit with a feed of its own. What a lost feed, a refusal or an empty answer does not show is
 //! never taken for deleted: `docs/decisions/0060` says how a connector of this kind works.
 
+mod agenda;
 pub mod audit;
 pub mod calendar;
 mod check;

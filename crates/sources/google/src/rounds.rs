@@ -44,7 +44,10 @@ impl Rounds {
     /// The same, one of many that are not all to be looked at together: after the first look each waits for a part of the
     /// period that follows from its name, and from then on for the period.
     pub(crate) fn is_due_in_turn(&self, name: &str) -> bool {
-        self.look(name, |look| if look.is_first { self.period.mul_f64(part(name)) } else { self.period })
+        self.look(
+            name,
+            |look| if look.is_first { self.period.mul_f64(part_of_period(name)) } else { self.period },
+        )
     }
 
     fn look(&self, name: &str, period: impl FnOnce(Look) -> Duration) -> bool {
@@ -60,7 +63,7 @@ impl Rounds {
 }
 
 /// Returns a number between an eighth and one that follows from a name.
-fn part(name: &str) -> f64 {
+pub(crate) fn part_of_period(name: &str) -> f64 {
     let first = blake3::hash(name.as_bytes()).as_bytes()[0];
     0.125 + 0.875 * f64::from(first) / 255.0
 }

@@ -4,7 +4,7 @@ use std::{
     io::{self, Read},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use connect::{
 use connect_http::{Body, HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_tenant::{Effect, Fault, Look, When, scopes};
 use model::{Event, Item, Layout, Severity, StreamName, UnreadableReason};
-use ports::Clock;
+use ports::{Clock, ManualClock};
 use serde_json::{Value, json};
 use source_google::{GoogleReader, Part};
 
@@ -498,20 +498,21 @@ fn comments_that_no_file_shows_are_read_when_a_drive_is_compared() {
     assert_eq!(sink.held[&place], truth);
 }
 
-/// Asks a reader to end after so many passes.
-struct Passes {
-    left: AtomicU64,
+/// Asks a reader to end at a time.
+struct Until {
+    clock: Arc<ManualClock>,
+    end: Duration,
     stop: Stop,
 }
 
-impl Progress for Passes {
-    fn phase(&self, _title: &str, _total: Option<u64>) {
-        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+impl Progress for Until {
+    fn phase(&self, _title: &str, _total: Option<u64>) {}
+
+    fn advance(&self, _units: u64) {
+        if self.clock.elapsed() >= self.end {
             self.stop.request();
         }
     }
-
-    fn advance(&self, _units: u64) {}
 }
 
 #[test]
@@ -522,10 +523,11 @@ fn drives_are_asked_no_more_often_than_the_units_of_a_day_allow() {
     // Half of it is for asking: 100 units for each drive, once a minute.
     settings.api.daily.insert("drive".to_owned(), 2 * drives * 100 * 24 * 60);
     let transport = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
-    let passes = Arc::new(Passes { left: AtomicU64::new(50), stop: Stop::default() });
-    let reader = GoogleReader::new(domain.key(), transport, settings, Arc::clone(&passes) as _);
     let (mut sink, begun) = (MemorySink::new(), domain.clock.elapsed());
-    reader.every(Duration::from_secs(5)).changes(None, &mut sink, &passes.stop).unwrap();
+    let (clock, end) = (Arc::clone(&domain.clock), begun + Duration::from_mins(5));
+    let until = Arc::new(Until { clock, end, stop: Stop::default() });
+    let reader = GoogleReader::new(domain.key(), transport, settings, Arc::clone(&until) as _);
+    reader.every(Duration::from_secs(5)).changes(None, &mut sink, &until.stop).unwrap();
     let minutes = domain.clock.elapsed().saturating_sub(begun).as_secs() / 60;
     let asked = domain.running.with_tenant(|tenant| tenant.traffic().calls("drive.changes.list"));
     assert!(minutes >= 4, "{minutes}");
