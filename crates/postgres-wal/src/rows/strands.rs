@@ -198,9 +198,10 @@ impl StrandWatch {
         let is_before = |seen: &&Seen| if own { seen.at <= at } else { seen.at < at };
         let made = events.iter().filter(lasting).rfind(|seen| seen.creates && is_before(seen));
         let since = made.map_or(Lsn(0), |made| made.at);
-        let ended = events.iter().filter(lasting).find(|seen| {
-            !seen.creates && (if made.is_some() { seen.at > since } else { seen.at >= since })
-        });
+        let ended = events
+            .iter()
+            .filter(lasting)
+            .find(|seen| !seen.creates && (if made.is_some() { seen.at > since } else { seen.at >= since }));
         let version = RowVersion {
             tuple: place.1,
             from: made.map_or(Lsn(0), |made| commit(made.by)),
@@ -272,8 +273,7 @@ impl StrandWatch {
 mod tests {
     use super::*;
 
-    const RELATION: RelationLocator =
-        RelationLocator { tablespace: 1663, database: 5, relation: 20_000 };
+    const RELATION: RelationLocator = RelationLocator { tablespace: 1663, database: 5, relation: 20_000 };
     const OURS: TransactionId = TransactionId(7);
     const THEIRS: TransactionId = TransactionId(8);
 
