@@ -39,6 +39,6 @@ pub use names::{ResourceManager, record_name};
 pub use object::{FIRST_USER_OBJECT, Fork, RelationLocator, TransactionId, TupleId};
 pub use page::{PAGE_BYTES, PageHeader, SegmentHeader};
 pub use record::{BlockImage, BlockReference, ChangedBlock, Record, RecordHeader};
-pub use rows::{RowChange, TooManyRows, TransactionRows};
+pub use rows::{RowChange, RowVersion, Strand, StrandChanges, StrandWatch, TooManyRows, TransactionRows};
 pub use statistics::{RecordTotals, Statistics, StatisticsRow};
 pub use stream::RecordStream;

@@ -9,6 +9,10 @@ use crate::object::{RelationLocator, TransactionId, TupleId};
 use crate::payload::{HeapChange, heap_change};
 use crate::record::Record;
 
+mod strands;
+
+pub use strands::{RowVersion, Strand, StrandChanges, StrandWatch};
+
 /// What a transaction did to one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RowChange {

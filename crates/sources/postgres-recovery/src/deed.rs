@@ -1,11 +1,15 @@
 //! What transactions did, row by row, read again from stored WAL.
 
+mod joint;
+
+pub use joint::{JointDeed, read_joint};
+
 use std::ops::ControlFlow;
 
 use connect::Stored;
 use postgres_wal::{
-    IndexEvent, IndexLimits, RowChange, RowCounts, TooManyRows, TransactionId, TransactionIndex,
-    TransactionRows, TransactionSummary,
+    IndexEvent, IndexLimits, RowChange, TooManyRows, TransactionId, TransactionIndex, TransactionRows,
+    TransactionSummary,
 };
 
 use crate::{
@@ -19,7 +23,7 @@ pub const ROWS_MAX: usize = 50_000_000;
 /// The first stretch of WAL before a commit that is searched for the transaction's beginning.
 const STRETCH_BYTES_FIRST: u64 = 64 << 20;
 
-/// What one transaction did, or several together.
+/// What one transaction did.
 #[derive(Debug, Clone)]
 pub struct Deed {
     /// Its sums, objects and messages.
@@ -44,7 +48,7 @@ pub enum DeedError {
         transaction: u32,
     },
     /// It changed more rows than an undo handles.
-    #[error("the transaction is too large to be undone row by row")]
+    #[error("more rows were changed than can be undone row by row")]
     TooManyRows(#[from] TooManyRows),
     /// Stored WAL could not be searched.
     #[error("the transaction's records cannot be read")]
@@ -64,76 +68,7 @@ impl DeedError {
     }
 }
 
-/// Reads what transactions did together, given their commits on one timeline.
-///
-/// A row that several of them changed appears once: as it was before the first, and as the last left it.
-pub fn read_deeds(
-    stored: &dyn Stored,
-    history: &ClusterHistory,
-    commits: &[CommitPoint],
-) -> Result<Option<Deed>, DeedError> {
-    let Some(first) = commits.iter().min_by_key(|commit| commit.lsn) else { return Ok(None) };
-    if commits.len() == 1 {
-        return read_deed(stored, history, first).map(Some);
-    }
-    let branch =
-        history.branches.get(&first.timeline).ok_or(DeedError::NoTimeline { timeline: first.timeline })?;
-    let scan = Scan { stored, history, branch };
-    let coverage = history.coverage_along(branch);
-    let oldest = |commit: &CommitPoint| coverage.run_at(commit.lsn).map_or(commit.lsn, |run| run.start);
-    let mut together = summary(scan, oldest(first), first)?;
-    let mut end = first.lsn;
-    for commit in commits.iter().filter(|commit| commit.lsn != first.lsn) {
-        merge(&mut together, summary(scan, oldest(commit), commit)?);
-        end = end.max(commit.lsn);
-    }
-    let rows = rows(scan, &together, end)?;
-    Ok(Some(Deed { rows, summary: together }))
-}
-
-/// Adds what another transaction did; the position and time stay those of the first.
-fn merge(together: &mut TransactionSummary, other: TransactionSummary) {
-    together.first_lsn = together.first_lsn.min(other.first_lsn);
-    together.end_lsn = together.end_lsn.max(other.end_lsn);
-    together.subtransactions.push(other.transaction);
-    together.subtransactions.extend(other.subtransactions);
-    for relation in other.relations {
-        match together.relations.iter_mut().find(|known| known.relation == relation.relation) {
-            Some(known) => known.rows = sum(known.rows, relation.rows),
-            None => together.relations.push(relation),
-        }
-    }
-    for database in other.databases {
-        if !together.databases.contains(&database) {
-            together.databases.push(database);
-        }
-    }
-    together.rows = sum(together.rows, other.rows);
-    together.files_dropped.extend(other.files_dropped);
-    together.files_created.extend(other.files_created);
-    together.files_truncated.extend(other.files_truncated);
-    together.tables_truncated.extend(other.tables_truncated);
-    together.databases_created.extend(other.databases_created);
-    together.databases_dropped.extend(other.databases_dropped);
-    together.catalog.invalidations += other.catalog.invalidations;
-    together.catalog.rows = sum(together.catalog.rows, other.catalog.rows);
-    together.catalog.relations.extend(other.catalog.relations);
-    together.messages.extend(other.messages);
-    together.locks.extend(other.locks);
-    together.partial |= other.partial;
-    together.overflow |= other.overflow;
-}
-
-const fn sum(a: RowCounts, b: RowCounts) -> RowCounts {
-    RowCounts {
-        inserted: a.inserted + b.inserted,
-        updated: a.updated + b.updated,
-        deleted: a.deleted + b.deleted,
-        moved: a.moved + b.moved,
-    }
-}
-
-/// Collects the net row changes of a summary's transactions up to their last commit.
+/// Collects the net row changes of a summary's transactions up to their commit.
 fn rows(scan: Scan<'_>, summary: &TransactionSummary, end: u64) -> Result<Vec<RowChange>, DeedError> {
     let numbers = std::iter::once(summary.transaction).chain(summary.subtransactions.iter().copied());
     let mut rows = TransactionRows::new(numbers, ROWS_MAX);

@@ -24,7 +24,7 @@ pub use drill::{DrillError, DrillReport, Truth, compare_with_stored, drill};
 pub use export::{ExportError, TableFormat, export_table, export_wal};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use history::{ClusterHistory, HistoryError, KnownBase, Span};
-pub use resolve::{Resolution, ResolveError, Window, resolve, windows};
+pub use resolve::{Resolution, ResolveError, Window, find_commits, resolve, windows};
 pub use rolled::{PageStore, RolledBase, RolledError};
 pub use route::{Nearest, RecoveryRoute, RouteError, Stop};
 pub use scan::{CommitPoint, ScanError};

@@ -3,7 +3,10 @@
 //! The server's own `recovery_target_time` is not used: commits share microseconds, and their times need not ascend
 //! with their positions. Here the commit records are read, and the answer is a position.
 
-use std::ops::ControlFlow;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 use connect::Stored;
 use model::Moment;
@@ -15,6 +18,8 @@ use crate::{
     scan::{CommitPoint, Scan, ScanError},
     target::Target,
 };
+
+const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Why a target has no position.
 #[derive(Debug, thiserror::Error)]
@@ -291,4 +296,37 @@ pub fn windows(stored: &dyn Stored, history: &ClusterHistory) -> Result<Vec<Wind
         })
     };
     history.restorable().into_iter().map(window).collect()
+}
+
+/// Finds the commits of many transactions in one reading of the log; those that are not stored are not among them.
+///
+/// `since` is a time before which none of them was committed; the log from before the last base that is an hour older is
+/// not read. Where a number was used twice, the later commit is meant.
+pub fn find_commits(
+    stored: &dyn Stored,
+    history: &ClusterHistory,
+    transactions: &BTreeSet<u32>,
+    since: Option<Moment>,
+) -> Result<Vec<CommitPoint>, ScanError> {
+    let Some(branch) = history.timelines().find_map(|timeline| history.branches.get(&timeline)) else {
+        return Ok(Vec::new());
+    };
+    let scan = Scan { stored, history, branch };
+    let is_early = |known: &&KnownBase| {
+        since.is_some_and(|since| known.base.finished_at.as_micros() <= since.as_micros() - HOUR_MICROS)
+    };
+    let start = history.bases_of(branch).rfind(is_early).map_or(0, |known| known.base.start_lsn);
+    let mut found: BTreeMap<u32, CommitPoint> = BTreeMap::new();
+    for run in history.coverage_along(branch).runs() {
+        if run.end <= start {
+            continue;
+        }
+        scan.commits(run.start.max(start)..run.end, |point, _| {
+            if transactions.contains(&point.transaction) {
+                found.insert(point.transaction, *point);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(found.into_values().collect())
 }

@@ -80,6 +80,9 @@ pub enum PlanningError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A server that stands at another moment could not be had.
+    #[error("no scratch server could be made for another moment")]
+    Stand(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The details of a step cannot be written as JSON.
     #[error("the plan's details cannot be written")]
     Encode(#[source] serde_json::Error),

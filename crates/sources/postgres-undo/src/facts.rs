@@ -15,6 +15,9 @@ use crate::{
     step::UniqueKey,
 };
 
+/// Places that are asked for at a time.
+const PLACES_AT_ONCE: usize = 10_000;
+
 /// A table on both servers, and what of it can be restored.
 #[derive(Debug, Clone)]
 pub(crate) struct Pair {
@@ -96,6 +99,12 @@ impl Image {
                 key.columns.iter().map(|column| part(&column.name)).collect::<Vec<_>>().join(", ")
             }
         }
+    }
+
+    /// Returns the values of the row's key.
+    pub(crate) fn key(&self, pair: &Pair) -> Option<Vec<Option<String>>> {
+        let value = |name: &str| self.value(pair, name).map(str::to_owned);
+        Some(pair.key()?.columns.iter().map(|column| value(&column.name)).collect())
     }
 
     fn value(&self, pair: &Pair, name: &str) -> Option<&str> {
@@ -194,6 +203,25 @@ pub(crate) fn live_at(
     );
     let rows = production.rows(&format!("reading rows of {}", pair.now.name), &sql)?;
     Ok(rows.iter().map(|row| read_live(row, 0)).map(|live| (live.place.clone(), live)).collect())
+}
+
+/// Returns who wrote the rows of production at these places.
+pub(crate) fn owners_at(
+    production: &mut Session<'_>,
+    shape: &Shape,
+    places: &[String],
+) -> Result<HashMap<String, u32>, PlanningError> {
+    let mut owners = HashMap::new();
+    for batch in places.chunks(PLACES_AT_ONCE) {
+        let sql = format!(
+            "SELECT t.ctid::text, t.xmin::text FROM ONLY {} t WHERE t.ctid = ANY ({})",
+            shape.name.sql(),
+            place_array(batch.iter().map(String::as_str))
+        );
+        let rows = production.rows(&format!("reading rows of {}", shape.name), &sql)?;
+        owners.extend(rows.iter().map(|row| (text(row, 0), number(row, 1))));
+    }
+    Ok(owners)
 }
 
 /// Returns, for the position of each image, the row of production that has the same values in a unique key.

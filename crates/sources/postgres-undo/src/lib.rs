@@ -16,7 +16,7 @@
 //! reused, and then every changed or added row is a conflict. A table that was rewritten since (`VACUUM FULL`) has other
 //! places: its rows are found by key instead, and rows that the transaction added to it cannot be told.
 //!
-//! [`plan_transaction`] and [`plan_rows`] make plans, [`ProductionWriter`] applies and verifies them with a credential of
+//! [`plan_transaction`], [`plan_transactions`] and [`plan_rows`] make plans, [`ProductionWriter`] applies and verifies them with a credential of
 //! its own.
 
 mod apply;
@@ -26,6 +26,9 @@ mod dropped;
 mod dump;
 mod error;
 mod facts;
+mod fold;
+mod images;
+mod joint;
 mod parents;
 mod planner;
 mod rows;
@@ -37,6 +40,7 @@ mod steps;
 pub use apply::ProductionWriter;
 pub use definitions::{Definitions, DumpAddress, PgDump, PgDumpError};
 pub use error::{PlanningError, Side};
+pub use joint::{Joint, Stands, plan_transactions};
 pub use planner::{Heading, RowSelection, Servers, plan_rows, plan_transaction};
 pub use step::{
     AdvanceDetails, ColumnRef, CreateDetails, Details, KeyColumn, Reference, ReferenceColumn, RowsDetails,

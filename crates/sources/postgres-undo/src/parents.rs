@@ -1,7 +1,7 @@
 //! Foreign keys while planning: a row whose parent is gone for good does not come back, and a row that others have come
 //! to refer to is not removed. What these rules miss, in cycles, is found when the plan is applied, and undoes all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use postgres_wire::quote_identifier;
 
@@ -9,6 +9,8 @@ use crate::{
     decide::Owners,
     error::PlanningError,
     facts::{Pair, place_array},
+    fold::Fields,
+    images::plain,
     session::{Row, Session, array, number, text},
     step::Reference,
 };
@@ -26,6 +28,8 @@ pub(crate) struct Returning {
     inserted: HashMap<u32, HashSet<u64>>,
     /// Rows of tables that are planned or will be: they may come back. None stands for all rows.
     awaited: HashMap<u32, Option<HashSet<u64>>>,
+    /// What rows that were put together from several versions are referred to by: constraint and values.
+    composed: HashSet<(String, Vec<Option<String>>)>,
 }
 
 impl Returning {
@@ -84,6 +88,109 @@ pub(crate) fn orphans(
     Ok(orphans)
 }
 
+/// Returns the values of columns of a row that was put together.
+fn values_of<'n>(
+    pair: &Pair,
+    fields: &Fields,
+    names: impl Iterator<Item = &'n str>,
+) -> Option<Vec<Option<String>>> {
+    let position = |name: &str| pair.columns.iter().position(|column| column.name == name);
+    names.map(|name| Some(fields.get(position(name)?).and_then(|field| plain(field)))).collect()
+}
+
+/// Says that a row that was put together comes back.
+pub(crate) fn compose(returning: &mut Returning, pair: &Pair, fields: &Fields) {
+    for reference in pair.now.references.iter().filter(|reference| !reference.outward) {
+        let names = reference.columns.iter().map(|columns| columns.parent.as_str());
+        if let Some(values) = values_of(pair, fields, names) {
+            returning.composed.insert((reference.constraint.clone(), values));
+        }
+    }
+}
+
+/// Returns the rows, put together from several versions, that would refer to nothing, by position with the reason.
+pub(crate) fn unsupported(
+    (scratch, production): (&mut Session<'_>, &mut Session<'_>),
+    pair: &Pair,
+    returning: &Returning,
+    rows: &[&Fields],
+) -> Result<BTreeMap<usize, String>, PlanningError> {
+    let mut found = BTreeMap::new();
+    for reference in pair.now.references.iter().filter(|reference| reference.outward) {
+        let mut open: Vec<Row> = Vec::new();
+        for (position, fields) in rows.iter().enumerate() {
+            let names = reference.columns.iter().map(|columns| columns.child.as_str());
+            let Some(values) = values_of(pair, fields, names) else { continue };
+            let composed = returning.composed.contains(&(reference.constraint.clone(), values.clone()));
+            if !composed && values.iter().all(Option::is_some) {
+                let mut row = vec![Some(position.to_string()), None, None];
+                row.extend(values);
+                open.push(row);
+            }
+        }
+        let gone: Vec<Row> = missing(production, pair, reference, &open)?.into_iter().cloned().collect();
+        let then =
+            pair.then.references.iter().find(|then| then.outward && then.constraint == reference.constraint);
+        let back = match then {
+            Some(then) => returned(scratch, pair, then, returning, &gone)?,
+            None => HashSet::new(),
+        };
+        for row in gone.iter().filter(|row| !back.contains(&text(row, 0))) {
+            let reason = format!(
+                "the row of {} that it refers to is gone ({})",
+                reference.parent, reference.constraint
+            );
+            found.insert(number(row, 0), reason);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns those whose parents, looked up in scratch by value, come back by this plan.
+fn returned(
+    scratch: &mut Session<'_>,
+    pair: &Pair,
+    reference: &Reference,
+    returning: &Returning,
+    rows: &[Row],
+) -> Result<HashSet<String>, PlanningError> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = format!(
+        "SELECT u.place, p.tableoid::oid, p.ctid::text FROM unnest({}) WITH ORDINALITY AS u({}, place) JOIN {} p ON {}",
+        value_arrays(reference, rows),
+        value_names(reference),
+        reference.parent.sql(),
+        equal(reference, |position, name| typed(pair, position, name))
+    );
+    let found = scratch.rows(&format!("following {}", reference.constraint), &sql)?;
+    Ok(found
+        .iter()
+        .filter(|found| returning.holds(number(found, 1), &text(found, 2)))
+        .filter_map(|found| rows.get(number::<usize>(found, 0).checked_sub(1)?))
+        .map(|row| text(row, 0))
+        .collect())
+}
+
+fn value_arrays(reference: &Reference, rows: &[Row]) -> String {
+    let arrays = (0..reference.columns.len()).map(|column| {
+        let values = rows.iter().map(|row| row.get(column + 3).and_then(|value| value.as_deref()));
+        format!("{}::text[]", array(values))
+    });
+    arrays.collect::<Vec<_>>().join(", ")
+}
+
+fn value_names(reference: &Reference) -> String {
+    let names = (0..reference.columns.len()).map(|position| format!("k{position}"));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn typed(pair: &Pair, position: usize, name: &str) -> String {
+    let type_name = pair.then.column(name).map_or("text", |column| column.type_name.as_str());
+    format!("u.k{position}::{type_name}")
+}
+
 /// Returns the rows whose parents do not come back by this plan: place and referring values.
 fn unreturned(
     scratch: &mut Session<'_>,
@@ -122,24 +229,13 @@ fn missing<'r>(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let arrays: Vec<String> = (0..reference.columns.len())
-        .map(|column| {
-            let values = rows.iter().map(|row| row.get(column + 3).and_then(|value| value.as_deref()));
-            format!("{}::text[]", array(values))
-        })
-        .collect();
-    let names: Vec<String> = (0..reference.columns.len()).map(|position| format!("k{position}")).collect();
-    let typed = |position: usize, name: &str| {
-        let type_name = pair.then.column(name).map_or("text", |column| column.type_name.as_str());
-        format!("u.k{position}::{type_name}")
-    };
     let sql = format!(
         "SELECT u.place FROM unnest({}) WITH ORDINALITY AS u({}, place) \
          WHERE NOT EXISTS (SELECT FROM {} p WHERE {})",
-        arrays.join(", "),
-        names.join(", "),
+        value_arrays(reference, rows),
+        value_names(reference),
         reference.parent.sql(),
-        equal(reference, typed)
+        equal(reference, |position, name| typed(pair, position, name))
     );
     let found = production.rows(&format!("following {}", reference.constraint), &sql)?;
     Ok(found.iter().filter_map(|row| rows.get(number::<usize>(row, 0).checked_sub(1)?)).collect())

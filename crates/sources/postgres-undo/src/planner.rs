@@ -7,7 +7,7 @@ use connect::{
     plan::{Action, Counts, Loss, PLAN_FORMAT, Plan, PlanFolder, Subject},
 };
 use model::Moment;
-use postgres_wal::{RelationLocator, RowChange, TransactionSummary};
+use postgres_wal::{RelationLocator, RowChange, Strand, TransactionSummary};
 use postgres_wire::Connection;
 
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
     dropped,
     error::{PlanningError, Side},
     facts::Pair,
-    rows::{Collected, Deeds, RowPlanner},
+    images::Images,
+    rows::{Collected, Deeds, Folded, RowPlanner},
     session::{Session, number, text},
     shape::{Shape, oid_array, read_shapes},
     step::TableName,
@@ -135,11 +136,16 @@ pub(crate) struct Planning<'p> {
     /// The database's name and object number.
     pub(crate) database: (String, u32),
     pub(crate) tablespace: u32,
-    tables: Vec<(u32, Way)>,
-    deeds: BTreeMap<u32, Deeds>,
+    pub(crate) tables: Vec<(u32, Way)>,
+    pub(crate) deeds: BTreeMap<u32, Deeds>,
+    /// What is compared field by field, as others worked on it too.
+    pub(crate) folding: BTreeMap<u32, Vec<Strand>>,
+    /// Where changed rows came from, by table and the place where they were left.
+    pub(crate) origins: BTreeMap<(u32, String), Strand>,
+    pub(crate) images: Images,
     pub(crate) pairs: BTreeMap<u32, Pair>,
     /// Tables of scratch that production no longer has and whose files the transaction removed.
-    dropped: BTreeSet<u32>,
+    pub(crate) dropped: BTreeSet<u32>,
     pub(crate) created: Vec<steps::CreatePart>,
     /// Relations that are made again.
     pub(crate) recreated: BTreeSet<TableName>,
@@ -148,7 +154,7 @@ pub(crate) struct Planning<'p> {
 }
 
 impl<'p> Planning<'p> {
-    fn begin(servers: Servers<'p>) -> Result<Self, PlanningError> {
+    pub(crate) fn begin(servers: Servers<'p>) -> Result<Self, PlanningError> {
         let Servers { scratch, production, definitions, folder, progress } = servers;
         let mut scratch = Session::begin_reading(scratch, Side::Scratch)?;
         let mut production = Session::begin_reading(production, Side::Production)?;
@@ -180,6 +186,9 @@ impl<'p> Planning<'p> {
             owners: Owners::default(),
             tables: Vec::new(),
             deeds: BTreeMap::new(),
+            folding: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            images: Images::new(),
             pairs: BTreeMap::new(),
             dropped: BTreeSet::new(),
             created: Vec::new(),
@@ -198,7 +207,7 @@ impl<'p> Planning<'p> {
     }
 
     /// Transaction numbers are reused after four thousand million: then `xmin` says nothing about who wrote a row.
-    fn check_numbers(&mut self, transaction: &TransactionSummary) -> Result<(), PlanningError> {
+    pub(crate) fn check_numbers(&mut self, transaction: &TransactionSummary) -> Result<(), PlanningError> {
         let sql = "SELECT pg_current_snapshot()::text, pg_snapshot_xmax(pg_current_snapshot())::text";
         let then = self.scratch.rows("reading the transaction counter", sql)?;
         let now = self.production.rows("reading the transaction counter", sql)?;
@@ -290,7 +299,7 @@ impl<'p> Planning<'p> {
         Ok(())
     }
 
-    fn plan_tables(&mut self) -> Result<(), PlanningError> {
+    pub(crate) fn plan_tables(&mut self) -> Result<(), PlanningError> {
         let tables = std::mem::take(&mut self.tables);
         let oids: BTreeSet<u32> = tables.iter().map(|(oid, _)| *oid).collect();
         let mut then = read_shapes(&mut self.scratch, &oids)?;
@@ -375,7 +384,8 @@ impl<'p> Planning<'p> {
     fn plan_table(&mut self, pair: &Pair, way: &Way) -> Result<(), PlanningError> {
         let deeds = self.deeds.remove(&pair.then.oid).unwrap_or_default();
         let target = self.target(&pair.now.name);
-        let total = (deeds.destroyed.len() + deeds.changed.len() + deeds.added.len()) as u64;
+        let strands = self.folding.remove(&pair.then.oid).unwrap_or_default();
+        let total = (deeds.destroyed.len() + deeds.changed.len() + deeds.added.len() + strands.len()) as u64;
         self.progress.phase(&format!("planning {target}"), (total > 0).then_some(total));
         let mut planner = RowPlanner::new(
             (&mut self.scratch, &mut self.production),
@@ -385,18 +395,23 @@ impl<'p> Planning<'p> {
             self.progress,
             target,
         )?;
+        planner.folded = Folded::of(pair, &strands, &self.images);
         match way {
-            Way::Deeds => planner.plan_deeds(&deeds)?,
+            Way::Deeds => {
+                planner.plan_deeds(&deeds)?;
+                planner.plan_folded()?;
+            }
             Way::Whole => {
                 planner.plan_comparison(None, false)?;
                 planner.plan_deeds(&deeds)?;
+                planner.leave_folded()?;
             }
             Way::Chosen { predicate, revert } => planner.plan_comparison(predicate.as_deref(), *revert)?,
         }
         planner.finish()
     }
 
-    fn finish(mut self, heading: &Heading, subject: Subject) -> Result<Plan, PlanningError> {
+    pub(crate) fn finish(mut self, heading: &Heading, subject: Subject) -> Result<Plan, PlanningError> {
         self.collected.finish()?;
         let sequences = steps::sequences(&mut self)?;
         steps::notes(&mut self);
@@ -428,7 +443,7 @@ impl<'p> Planning<'p> {
 }
 
 /// Returns the tables that have these files now.
-fn tables_of_files<'l>(
+pub(crate) fn tables_of_files<'l>(
     session: &mut Session<'_>,
     default_tablespace: u32,
     files: impl Iterator<Item = &'l RelationLocator>,
@@ -452,7 +467,7 @@ fn tables_of_files<'l>(
     Ok(found.collect())
 }
 
-fn existing_tables(
+pub(crate) fn existing_tables(
     session: &mut Session<'_>,
     oids: impl Iterator<Item = u32>,
 ) -> Result<BTreeSet<u32>, PlanningError> {

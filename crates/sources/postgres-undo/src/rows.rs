@@ -21,6 +21,10 @@ use crate::{
     session::Session,
 };
 
+mod strands;
+
+pub(crate) use strands::Folded;
+
 /// Rows that are read and decided at a time: what planning holds in memory of a table.
 const BATCH_ROWS: usize = 10_000;
 
@@ -140,6 +144,8 @@ pub(crate) struct RowPlanner<'p, 's, 'c, 'f> {
     pub(crate) progress: &'p dyn Progress,
     /// How the table is named to people: with its database.
     pub(crate) target: String,
+    /// The rows that are decided field by field.
+    pub(crate) folded: Folded,
     files: TableFiles,
 }
 
@@ -155,8 +161,8 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
         if !pair.has_key {
             count_contents(scratch, production, pair)?;
         }
-        let files = TableFiles::default();
-        Ok(Self { scratch, production, pair, owners, collected, progress, target, files })
+        let (folded, files) = (Folded::default(), TableFiles::default());
+        Ok(Self { scratch, production, pair, owners, collected, progress, target, folded, files })
     }
 
     /// Plans what undoes a transaction's deeds to single rows.
@@ -273,6 +279,11 @@ impl<'p, 's, 'c, 'f> RowPlanner<'p, 's, 'c, 'f> {
         let (mut inserts, mut reverts) = (Vec::new(), Vec::new());
         let count = images.len() as u64;
         for (position, (image, deed)) in images.into_iter().zip(deeds).enumerate() {
+            if image.key(self.pair).is_some_and(|key| self.folded.has(&key)) {
+                let reason = "somebody else made the row anew, and that is what comes back";
+                self.collected.conflict(&self.target, image.label(self.pair), reason.to_owned())?;
+                continue;
+            }
             let holders = lookups
                 .iter()
                 .filter_map(|(index, found)| found.get(&position).map(|live| (index.clone(), live.clone())));

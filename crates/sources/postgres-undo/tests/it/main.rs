@@ -1,6 +1,7 @@
 //! Undo on real servers.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test has nobody to hand an error to")]
 
+mod actors;
 mod changes;
 mod deletes;
 mod drops;

@@ -94,7 +94,7 @@ impl Story {
     }
 
     /// Reads the log from the base on.
-    fn read_log(&self, mut visit: impl FnMut(&Record<'_>)) {
+    pub(crate) fn read_log(&self, mut visit: impl FnMut(&Record<'_>)) {
         self.production.sql("SELECT pg_switch_wal()");
         let major = Major::from_number(self.production.major()).expect("a known major");
         let size = SegmentSize::new(16 << 20).expect("a size");
