@@ -5,5 +5,6 @@
 
 pub mod containment;
 mod observation;
+pub mod ransomware;
 
 pub use observation::{Observation, Reach};
