@@ -17,6 +17,9 @@ pub(super) const SAMPLE_MAX: usize = 128;
 /// Of what comes before this nothing goes into the sum over all content: what keeps a header keeps as much.
 const HEAD_BYTES: u64 = 4 << 10;
 
+/// With fewer bytes behind the head it counts as well.
+const BODY_BYTES_MIN: u64 = 1 << 10;
+
 /// Random numbers for each byte, the same on every machine.
 const GEAR: [u64; 256] = {
     let mut table = [0; 256];
@@ -78,8 +81,8 @@ impl Pieces {
     /// Returns the remembered hashes in order; the lowest bit of each says whether the piece is uniform.
     pub(super) fn finish(&mut self) -> Vec<u64> {
         self.cut(1);
-        if self.body.total() == 0 {
-            self.body = self.head.clone();
+        if self.body.total() < BODY_BYTES_MIN {
+            self.body.add(&self.head);
         }
         self.sample.settle();
         std::mem::take(&mut self.sample.hashes)

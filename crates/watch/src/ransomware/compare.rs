@@ -2,13 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    kind::Kind,
-    names::new_extension,
-    sketch::Sketch,
-    structure::Structure,
-    uniform::{UNIFORM_BELOW, is_uniform},
-};
+use super::{kind::Kind, names::new_extension, sketch::Sketch, structure::Structure, uniform::is_uniform};
 
 /// What a file was called, and is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +48,13 @@ pub struct Verdict {
 }
 
 /// With less new content than this a file was edited.
-const NOVELTY_MIN: f64 = 0.4;
+const NOVELTY_MIN: f64 = 0.25;
 /// What was encrypted at least in part has as large a share of uniform pieces among the new ones.
 const UNIFORM_MIN: f64 = 0.3;
 /// The share of uniform pieces has grown by as much.
 const UNIFORM_GROWTH: f64 = 0.25;
-/// Compressed content, taken together, is more uneven than this; ciphertext is hardly ever as uneven as the next.
-const UNEVEN_BODY: u16 = 450;
+/// Much compressed content, taken together, is more uneven than this; ciphertext is hardly ever as uneven as the next.
+const UNEVEN_BODY: u16 = 1000;
 const EVEN_BODY: u16 = 330;
 
 /// Compares two versions of a file.
@@ -112,19 +106,27 @@ impl New {
     }
 }
 
+/// Whether what is new is uniform, and what was there was not.
 fn became_uniform(previous: &Sketch, present: &Sketch, new: &New) -> bool {
+    // Compressed before and after: only all of it together tells, and only where there is enough.
+    if is_packed(present.kind) {
+        return previous.kind == present.kind
+            && previous.body > UNEVEN_BODY
+            && present.body < EVEN_BODY
+            && new.uniform_share >= 0.9
+            && previous.length / 2 < present.length;
+    }
     let pieces =
         new.uniform_share >= UNIFORM_MIN && new.uniform_share - previous.uniform_share() >= UNIFORM_GROWTH;
-    let ends = !is_uniform(previous.tail) && is_uniform(present.tail);
+    let tail = !is_uniform(previous.tail) && is_uniform(present.tail);
     let head = !is_uniform(previous.head) && is_uniform(present.head);
-    // Compressed before and after: only all of it together tells, and only where there is enough.
-    let body = previous.body > UNEVEN_BODY
-        && present.body < EVEN_BODY
-        && new.uniform_share >= 0.9
-        && previous.length / 2 < present.length;
     // A file of one or two pieces has no share worth the name.
-    let small = present.pieces <= 2 && (ends || head);
-    pieces || body || small || (ends && new.uniform_share >= UNIFORM_MIN)
+    pieces || tail && new.uniform_share >= UNIFORM_MIN || present.pieces <= 2 && (tail || head)
+}
+
+/// Whether content of this kind is compressed in a way that is not looked into.
+const fn is_packed(kind: Kind) -> bool {
+    matches!(kind, Kind::Packed | Kind::Riff | Kind::Mp4 | Kind::Ogg)
 }
 
 fn reasons(previous: &Sketch, present: &Sketch, new: &New, became_uniform: bool) -> Vec<Why> {
@@ -133,7 +135,7 @@ fn reasons(previous: &Sketch, present: &Sketch, new: &New, became_uniform: bool)
     let form_gone = present.kind == Kind::Unknown && previous.kind != Kind::Unknown;
     if new.share < NOVELTY_MIN {
         // Some encrypt the beginning alone: it is enough to make a large file useless.
-        if form_gone && head_uniform && !is_uniform(previous.head) && new.share > 0.0 {
+        if form_gone && head_uniform && new.share > 0.0 {
             why.push(Why::HeadEncrypted);
         }
         return why;
@@ -141,8 +143,8 @@ fn reasons(previous: &Sketch, present: &Sketch, new: &New, became_uniform: bool)
     if form_gone {
         why.push(Why::FormGone);
     }
-    // What is put together as its kind asks for may be as uniform as it likes.
-    if became_uniform && present.structure != Structure::Sound && !is_packed_form(previous, present) {
+    // What is put together as its kind asks for may be as uniform as it likes, if that was looked into.
+    if became_uniform && (present.structure != Structure::Sound || is_packed(present.kind)) {
         why.push(Why::BecameUniform);
     }
     if previous.kind == present.kind
@@ -159,14 +161,6 @@ fn reasons(previous: &Sketch, present: &Sketch, new: &New, became_uniform: bool)
         why.push(Why::BecameCiphertext);
     }
     why
-}
-
-/// Whether it became another known form, which may be a compressed one: somebody put another file in its place.
-fn is_packed_form(previous: &Sketch, present: &Sketch) -> bool {
-    previous.kind != present.kind
-        && present.structure == Structure::Unknown
-        && matches!(present.kind, Kind::Other | Kind::Program | Kind::Ole)
-        && present.head >= UNIFORM_BELOW
 }
 
 impl fmt::Display for Why {

@@ -1,11 +1,11 @@
 //! Looks into what is compressed: behind a header that was kept, ciphertext is no deflated data.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::{kind::Kind, structure::Structure};
 
 /// So much is unpacked of one file at most: enough for a verdict, and no bomb costs more.
-const UNPACKED_MAX: u64 = 1 << 20;
+const UNPACKED_MAX: u64 = 512 << 10;
 
 /// Tells whether the beginning of such a file is worth keeping.
 pub(super) const fn is_looked_into(kind: Kind) -> bool {
@@ -38,8 +38,8 @@ struct Looked {
 enum Stream {
     /// It is not one.
     Broken,
-    /// It ended after so many bytes.
-    Ended(usize),
+    /// It ended after so many bytes; the checksum and length of what was in it.
+    Ended { taken: usize, sum: u32, length: u32 },
     /// It does not end in these bytes, or was not looked at to its end.
     Open,
 }
@@ -48,15 +48,22 @@ impl Looked {
     fn unpack(&mut self, bytes: &[u8], with_header: bool) -> Stream {
         let mut unpacker = Decompress::new(with_header);
         let mut out = [0; 16 << 10];
+        let mut sum = Crc::new();
         self.seen = true;
         loop {
             let (taken, made) = (unpacker.total_in(), unpacker.total_out());
             let rest = bytes.get(taken as usize..).unwrap_or_default();
             let status = unpacker.decompress(rest, &mut out, FlushDecompress::None);
             let produced = unpacker.total_out() - made;
+            if !with_header {
+                sum.update(&out[..produced as usize]);
+            }
             match status {
                 Err(_) => return Stream::Broken,
-                Ok(Status::StreamEnd) => return Stream::Ended(unpacker.total_in() as usize),
+                Ok(Status::StreamEnd) => {
+                    let taken = unpacker.total_in() as usize;
+                    return Stream::Ended { taken, sum: sum.sum(), length: unpacker.total_out() as u32 };
+                }
                 Ok(_) if produced == 0 && unpacker.total_in() == taken => return Stream::Open,
                 Ok(_) if produced >= self.left => {
                     self.left = 0;
@@ -92,7 +99,13 @@ fn gzip(bytes: &[u8], whole: bool, looked: &mut Looked) -> bool {
     }
     match looked.unpack(rest, false) {
         Stream::Broken => false,
-        Stream::Ended(_) => true,
+        Stream::Ended { taken, sum, length } => {
+            let told: Vec<u8> = [sum.to_le_bytes(), length.to_le_bytes()].concat();
+            match rest.get(taken..taken + 8) {
+                Some(trailer) => trailer == told,
+                None => !whole,
+            }
+        }
         Stream::Open => !whole || looked.left == 0,
     }
 }
@@ -105,6 +118,7 @@ fn zip(bytes: &[u8], looked: &mut Looked) -> bool {
     while rest.starts_with(b"PK\x03\x04") && rest.len() >= 30 && looked.left > 0 {
         let half = |at: usize| u16::from_le_bytes([rest[at], rest[at + 1]]);
         let stored = u32::from_le_bytes([rest[18], rest[19], rest[20], rest[21]]) as usize;
+        let told = u32::from_le_bytes([rest[14], rest[15], rest[16], rest[17]]);
         let start = 30 + usize::from(half(26)) + usize::from(half(28));
         let Some(data) = rest.get(start..) else { break };
         if half(6) & ENCRYPTED != 0 {
@@ -115,14 +129,14 @@ fn zip(bytes: &[u8], looked: &mut Looked) -> bool {
             let bounded = if stored == 0 { data } else { &data[..data.len().min(stored)] };
             match looked.unpack(bounded, false) {
                 Stream::Broken => return false,
-                Stream::Ended(taken) if stored == 0 => {
+                Stream::Ended { taken, .. } if stored == 0 => {
                     // What could not be told before the data follows it, mostly with a mark of its own.
                     let after = &data[taken..];
                     let mark = if after.starts_with(b"PK\x07\x08") { 16 } else { 12 };
                     length = taken + mark;
                 }
-                Stream::Ended(taken) if taken != stored => return false,
-                Stream::Ended(_) => {}
+                Stream::Ended { taken, sum, .. } if taken != stored || sum != told => return false,
+                Stream::Ended { .. } => {}
                 Stream::Open => break,
             }
         }
@@ -155,7 +169,7 @@ fn pdf(bytes: &[u8], looked: &mut Looked) -> bool {
         }
         match looked.unpack(data, true) {
             Stream::Broken => return false,
-            Stream::Ended(taken) => at = bytes.len() - data.len() + taken,
+            Stream::Ended { taken, .. } => at = bytes.len() - data.len() + taken,
             Stream::Open => break,
         }
     }

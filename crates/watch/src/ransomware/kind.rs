@@ -40,6 +40,8 @@ pub enum Kind {
     Ciphertext = 15,
     /// Text in two bytes a character.
     WideText = 16,
+    /// Another form that is known by its first bytes and whose content is compressed: xz, 7z, GIF, WOFF.
+    Packed = 17,
 }
 
 /// Beginnings of files, the longer before the shorter.
@@ -66,33 +68,33 @@ const MAGIC: &[(&[u8], Kind)] = &[
     (b"!<arch>\n", Kind::Program),
     (b"\xff\xfe", Kind::WideText),
     (b"\xfe\xff", Kind::WideText),
-    (b"\xfd7zXZ\0", Kind::Other),
-    (b"7z\xbc\xaf\x27\x1c", Kind::Other),
-    (b"Rar!\x1a\x07", Kind::Other),
-    (b"BZh", Kind::Other),
-    (b"\x28\xb5\x2f\xfd", Kind::Other),
-    (b"\x04\x22\x4d\x18", Kind::Other),
-    (b"GIF8", Kind::Other),
+    (b"\xfd7zXZ\0", Kind::Packed),
+    (b"7z\xbc\xaf\x27\x1c", Kind::Packed),
+    (b"Rar!\x1a\x07", Kind::Packed),
+    (b"BZh", Kind::Packed),
+    (b"\x28\xb5\x2f\xfd", Kind::Packed),
+    (b"\x04\x22\x4d\x18", Kind::Packed),
+    (b"GIF8", Kind::Packed),
     (b"BM", Kind::Other),
     (b"II*\0", Kind::Other),
     (b"MM\0*", Kind::Other),
     (b"8BPS", Kind::Other),
     (b"\0\0\x01\0", Kind::Other),
-    (b"ID3", Kind::Other),
-    (b"\xff\xfb", Kind::Other),
-    (b"\xff\xf3", Kind::Other),
-    (b"fLaC", Kind::Other),
-    (b"\x1a\x45\xdf\xa3", Kind::Other),
-    (b"wOFF", Kind::Other),
-    (b"wOF2", Kind::Other),
+    (b"ID3", Kind::Packed),
+    (b"\xff\xfb", Kind::Packed),
+    (b"\xff\xf3", Kind::Packed),
+    (b"fLaC", Kind::Packed),
+    (b"\x1a\x45\xdf\xa3", Kind::Packed),
+    (b"wOFF", Kind::Packed),
+    (b"wOF2", Kind::Packed),
     (b"OTTO", Kind::Other),
     (b"\0\x01\0\0", Kind::Other),
     (b"ttcf", Kind::Other),
     (b"\xde\x12\x04\x95", Kind::Other),
     (b"\x95\x04\x12\xde", Kind::Other),
-    (b"PACK\0\0\0", Kind::Other),
-    (b"PGDMP", Kind::Other),
-    (b"PAR1", Kind::Other),
+    (b"PACK\0\0\0", Kind::Packed),
+    (b"PGDMP", Kind::Packed),
+    (b"PAR1", Kind::Packed),
     (b"AC10", Kind::Other),
     (b"!BDN", Kind::Other),
 ];
@@ -145,6 +147,7 @@ impl Kind {
             14 => Self::Other,
             15 => Self::Ciphertext,
             16 => Self::WideText,
+            17 => Self::Packed,
             _ => Self::Unknown,
         }
     }
@@ -166,7 +169,7 @@ impl Kind {
             Self::Riff => "RIFF",
             Self::Ogg => "Ogg",
             Self::Program => "program",
-            Self::Other => "another known form",
+            Self::Other | Self::Packed => "another known form",
             Self::Ciphertext => "encrypted file",
         }
     }
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_stored_kind_is_read_as_it_was() {
-        for number in 0..=16 {
+        for number in 0..=17 {
             assert_eq!(Kind::of_number(number) as u8, number);
         }
         assert_eq!(Kind::of_number(200), Kind::Unknown);

@@ -12,13 +12,13 @@ use super::{
 };
 
 /// So much of the beginning is kept to look into what is compressed.
-const BEGIN_BYTES: usize = 128 << 10;
+const BEGIN_BYTES: usize = 32 << 10;
 /// So much of the end is kept.
 const END_BYTES: usize = 2 << 10;
 /// The stretches at both ends that are looked at on their own have no fewer bytes, where there are as many.
 const STRETCH_MIN: usize = 256;
 
-/// Takes the content of a file, in any portions, and makes a sketch of it. Needs less than 300 KB of memory.
+/// Takes the content of a file, in any portions, and makes a sketch of it. Needs less than 200 KB of memory.
 pub struct Sketcher {
     length: u64,
     begin: Vec<u8>,
