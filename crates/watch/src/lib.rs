@@ -18,6 +18,7 @@ pub mod policy;
 mod rules;
 mod sums;
 mod watcher;
+pub mod ransomware;
 
 pub use expectation::Expectation;
 pub use incident::{
