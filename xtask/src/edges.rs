@@ -32,7 +32,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("files-recovery", &["model", "ports", "connect", "source-files"]),
     // Attacks on a vault of the user's own: its decoys, and copies of its structure.
     ("siege", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "service", "tenants"]),
-    ("service", &["model", "ports", "blobs", "vault", "catalog", "connect", "capture", "witness"]),
+    (
+        "service",
+        &[
+            "model",
+            "ports",
+            "blobs",
+            "vault",
+            "catalog",
+            "connect",
+            "connect-http",
+            "capture",
+            "notify",
+            "watch",
+            "witness",
+        ],
+    ),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),

@@ -23,7 +23,7 @@ use std::{sync::Arc, time::Duration};
 use model::{NameError, StreamName};
 use ports::Clock;
 
-use crate::ReadError;
+use crate::{ReadError, Urge};
 
 pub use read::Units;
 pub use sink::{Body, KnownBelow, UnitSink};
@@ -101,6 +101,8 @@ pub struct UnitSettings {
     pub waiting_bytes: u64,
     /// The clock by which commits are made.
     pub clock: Arc<dyn Clock>,
+    /// Somebody asks that everything is looked at now, and committed.
+    pub urge: Urge,
 }
 
 impl UnitSettings {
@@ -114,6 +116,7 @@ impl UnitSettings {
             commit_rest: Duration::from_secs(1),
             waiting_bytes: 48 << 20,
             clock,
+            urge: Urge::default(),
         }
     }
 }

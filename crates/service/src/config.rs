@@ -9,7 +9,7 @@ use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Place, mirrors::MirrorConfig};
+use crate::{Place, mirrors::MirrorConfig, watching::WatchConfig};
 
 /// The file's name in the home folder.
 pub const FILE_NAME: &str = "unwipe.toml";
@@ -104,9 +104,16 @@ pub struct Config {
     /// Other machines that cosign tree heads, by name.
     #[serde(default)]
     pub witnesses: BTreeMap<String, WitnessConfig>,
+    /// What is watched for, who may be stopped, who is told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub watch: WatchConfig,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
+}
+
+fn is_default(watch: &WatchConfig) -> bool {
+    *watch == WatchConfig::default()
 }
 
 /// Where the vault is.
@@ -219,6 +226,7 @@ mod tests {
             approvers: BTreeMap::new(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
+            watch: WatchConfig::default(),
             sources: BTreeMap::new(),
         }
     }

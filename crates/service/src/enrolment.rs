@@ -172,6 +172,7 @@ impl Installation {
             approvers: BTreeMap::new(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
+            watch: crate::watching::WatchConfig::default(),
             sources: BTreeMap::new(),
         };
         config.write(home)?;

@@ -224,6 +224,7 @@ impl Installation {
             approvers: std::collections::BTreeMap::new(),
             mirrors: std::collections::BTreeMap::new(),
             witnesses: std::collections::BTreeMap::new(),
+            watch: crate::watching::WatchConfig::default(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;
@@ -236,7 +237,18 @@ impl Installation {
 
     /// Opens a home folder.
     pub fn open(home: &Path, ports: Ports) -> Result<Self, ServiceError> {
-        Ok(Self { home: home.to_owned(), config: Config::read(home)?, ports, read_from: None, observer: None })
+        Ok(Self {
+            home: home.to_owned(),
+            config: Config::read(home)?,
+            ports,
+            read_from: None,
+            observer: None,
+        })
+    }
+
+    /// Opens the same home folder once more, for another thread.
+    pub fn again(&self) -> Result<Self, ServiceError> {
+        Self::open(&self.home, self.ports.clone())
     }
 
     /// Reads from a mirror in place of the vault, whose own place is then not even opened. What is written still goes

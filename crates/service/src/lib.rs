@@ -17,6 +17,7 @@ pub mod signature;
 mod stored;
 mod stored_history;
 mod stored_items;
+pub mod watching;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};
@@ -24,3 +25,4 @@ pub use installation::{Installation, ServiceError};
 pub use place::Place;
 pub use secret::{SecretError, Secrets};
 pub use stored::StoredSource;
+pub use watching::WatchError;

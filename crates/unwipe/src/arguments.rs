@@ -14,6 +14,7 @@ mod retention;
 mod setup;
 mod siege;
 mod vault;
+mod watch;
 mod witness;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     capture::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*,
-    retention::*, setup::*, siege::*, vault::*, witness::*,
+    retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -78,6 +79,12 @@ pub(crate) enum Verb {
     Sources,
     /// Show what happened in a source, destruction first
     Timeline(Timeline),
+    /// Show what looks like a wipe: who, what, and what was done about it
+    Incidents(Incidents),
+    /// Stop whoever an incident is about, keep them out, or let them in again
+    Contain(Contain),
+    /// Say what is going to happen, so that it raises no alarm
+    Expect(Expect),
     /// Show one transaction, one moment or one plan in full
     Show(Show),
     /// List what is stored of a folder tree

@@ -1,5 +1,6 @@
 //! The connectors that this binary knows; nothing below it names one.
 
+pub(crate) mod containment;
 pub(crate) mod files;
 pub(crate) mod google;
 pub(crate) mod postgres;

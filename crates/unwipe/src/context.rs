@@ -78,6 +78,15 @@ impl Context {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Returns what the person who runs this command is called on this machine; a note, and no proof.
+    #[expect(clippy::unused_self, reason = "what it knows of the person may come from the context one day")]
+    pub(crate) fn person(&self) -> String {
+        ["SUDO_USER", "USER", "LOGNAME"]
+            .into_iter()
+            .find_map(|name| environment(name).filter(|value| !value.is_empty()))
+            .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+    }
+
     /// Makes a display for the progress of one command.
     pub(crate) fn progress(&self) -> Arc<Display> {
         Arc::new(Display::new(self.output, self.clock()))

@@ -93,6 +93,19 @@ impl From<service::ServiceError> for Failure {
     }
 }
 
+impl From<service::WatchError> for Failure {
+    fn from(error: service::WatchError) -> Self {
+        match error {
+            service::WatchError::Service(error) => error.into(),
+            error => {
+                let missing = matches!(error, service::WatchError::NoIncident { .. });
+                let exit = if missing { Exit::Nothing } else { Exit::Failed };
+                Self { exit, hint: error.hint(), error: Box::new(error) }
+            }
+        }
+    }
+}
+
 impl From<service::ConfigError> for Failure {
     fn from(error: service::ConfigError) -> Self {
         service::ServiceError::from(error).into()

@@ -2,6 +2,7 @@
 
 mod account;
 mod app;
+mod list;
 mod openclaw;
 mod pocketos;
 mod replit;
@@ -20,7 +21,8 @@ use crate::{
 };
 
 pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure> {
-    match options.incident {
+    let Some(incident) = options.incident else { return list::run(context) };
+    match incident {
         Incident::Pocketos => pocketos::run(context, options),
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),

@@ -29,6 +29,17 @@ pub enum IncidentState {
     Closed,
 }
 
+impl std::fmt::Display for IncidentState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Contained => "contained",
+            Self::Undone => "undone",
+            Self::Closed => "closed",
+        })
+    }
+}
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -199,6 +210,9 @@ pub struct ActionNote {
     pub taken: Option<Taken>,
     /// Whether policy let it be taken without a person.
     pub automatic: bool,
+    /// Whether a person keeps it beyond its time.
+    #[serde(default)]
+    pub kept: bool,
     /// Why, in words for people.
     pub why: String,
 }

@@ -15,10 +15,10 @@ mod news;
 mod observation;
 pub mod ocsf;
 pub mod policy;
+pub mod ransomware;
 mod rules;
 mod sums;
 mod watcher;
-pub mod ransomware;
 
 pub use expectation::Expectation;
 pub use incident::{

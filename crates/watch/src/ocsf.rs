@@ -20,6 +20,37 @@ pub enum Activity {
     Close,
 }
 
+/// Writes a notice as a Detection Finding that is no alert.
+pub fn notice(notice: &crate::Notice, version: &str, now: Moment) -> Value {
+    json!({
+        "activity_id": 1,
+        "activity_name": "Create",
+        "category_uid": CATEGORY_FINDINGS,
+        "category_name": "Findings",
+        "class_uid": CLASS_DETECTION_FINDING,
+        "class_name": "Detection Finding",
+        "type_uid": u64::from(CLASS_DETECTION_FINDING) * 100 + 1,
+        "type_name": "Detection Finding: Create",
+        "time": millis(now),
+        "start_time": millis(notice.at),
+        "severity_id": 2,
+        "severity": "Low",
+        "status_id": 1,
+        "status": "New",
+        "message": notice.explanation,
+        "is_alert": false,
+        "metadata": {
+            "version": VERSION,
+            "product": { "name": "unwipe", "vendor_name": "unwipe", "version": version },
+        },
+        "finding_info": {
+            "uid": format!("{}-{}-{}", notice.rule, notice.source, notice.at.as_micros()),
+            "title": notice.title,
+            "analytic": { "uid": notice.rule, "type_id": 1, "type": "Rule" },
+        },
+    })
+}
+
 /// Writes an incident as a Detection Finding (class 2004), for whoever reads OCSF 1.3: only attributes that are in the
 /// schema, times in milliseconds. `version` is that of the program, `now` the time of the finding.
 pub fn finding(incident: &Incident, rules: &Rules, activity: Activity, version: &str, now: Moment) -> Value {

@@ -111,6 +111,16 @@ impl Watcher {
         news
     }
 
+    /// Returns what an actor is.
+    pub fn kind_of(&self, actor: &Actor) -> ActorKind {
+        self.kinds.of(actor)
+    }
+
+    /// Returns the rules in force.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Returns an incident.
     pub fn incident(&self, id: u64) -> Option<&Incident> {
         self.incidents.get(&id)

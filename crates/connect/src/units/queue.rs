@@ -108,6 +108,21 @@ impl<'u> Queue<'u> {
         }
     }
 
+    /// Makes every unit due that was read before.
+    pub(super) fn hasten(&self) {
+        let mut state = self.lock();
+        let now = self.clock.elapsed();
+        for (_, number) in std::mem::take(&mut state.due[Turn::Again as usize]) {
+            if let Some(waiting) = state.waiting.get_mut(&number) {
+                waiting.due = waiting.due.min(now);
+                let due = waiting.due;
+                state.due[Turn::Again as usize].insert((due, number));
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
     /// Takes back a unit; returns whether it waited.
     pub(super) fn remove(&self, number: usize) -> bool {
         self.lock().remove(number).is_some()
@@ -237,6 +252,17 @@ mod tests {
         let state = queue.lock();
         assert_eq!(state.next(Lane::Quick, Duration::from_mins(1)), Some((Duration::from_secs(99), 4)));
         assert_eq!(state.next(Lane::Any, Duration::from_mins(1)), Some((Duration::ZERO, 1)));
+    }
+
+    #[test]
+    fn in_haste_whatever_was_read_before_is_due() {
+        let (_, queue) = queue();
+        add(&queue, 1, Turn::Again, 3600);
+        add(&queue, 2, Turn::Again, 30);
+        add(&queue, 3, Turn::First, 3600);
+        queue.hasten();
+        assert_eq!([(); 2].map(|()| take(&queue, Lane::Any)), [2, 1]);
+        assert_eq!(queue.lock().next(Lane::Any, Duration::ZERO), Some((Duration::from_hours(1), 3)));
     }
 
     #[test]

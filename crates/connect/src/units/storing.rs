@@ -22,6 +22,8 @@ use crate::{ChangeSink, Cursor, Progress, ReadError, SinkError, Stop};
 
 /// How often it is looked whether a commit is due while no unit says anything.
 const COMMIT_CHECK: Duration = Duration::from_millis(50);
+/// How often it is looked whether somebody asks for haste.
+const URGE_CHECK: Duration = Duration::from_millis(250);
 /// The cursor of a source that is read in units: which way of counting their positions follow.
 const CURSOR: &str = "units 1";
 
@@ -165,8 +167,12 @@ impl<'a, 'u> Storing<'a, 'u> {
                 (Err(false), Some(pause)) => self.wait(pause),
                 (Err(false), None) => {}
             }
-            if self.is_due() {
+            let urged = self.settings.urge.take();
+            if urged || self.is_due() {
                 self.commit()?;
+            }
+            if urged {
+                self.queue.hasten();
             }
         }
     }
@@ -175,7 +181,8 @@ impl<'a, 'u> Storing<'a, 'u> {
     fn wait(&self, pause: Duration) {
         let pause = self
             .commit_due()
-            .map_or(pause, |due| pause.min(due.saturating_sub(self.settings.clock.elapsed())));
+            .map_or(pause, |due| pause.min(due.saturating_sub(self.settings.clock.elapsed())))
+            .min(URGE_CHECK);
         self.stop.wait(&*self.settings.clock, pause);
         self.queue.wake();
     }

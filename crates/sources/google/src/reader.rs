@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use connect::{
-    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
+    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop, Urge,
     units::{UnitSettings, Units},
 };
 use connect_http::{TokenCache, Transport};
@@ -110,6 +110,15 @@ impl GoogleReader {
     #[must_use]
     pub const fn every(mut self, period: Duration) -> Self {
         self.every = Some(period);
+        self
+    }
+
+    /// Lets somebody ask that everything is looked at now, and committed.
+    #[must_use]
+    pub fn urged_by(mut self, urge: Urge) -> Self {
+        let clock = Arc::clone(&self.settings.clock);
+        let settings = UnitSettings { threads: self.settings.threads, urge, ..UnitSettings::new(clock) };
+        self.units = Units::new(settings);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connect::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, Stop};
+use connect::{ChangeSink, Cursor, LogTail, ReadEnd, ReadError, SinkError, Stop, Urge};
 use ports::Clock;
 use postgres_wal::{Lsn, Major, SegmentSize};
 use postgres_wire::{Connection, Limits, Mode, WireError};
@@ -80,6 +80,8 @@ pub(crate) struct Follower<'r> {
     settings: &'r ClusterSettings,
     clock: &'r Arc<dyn Clock>,
     stop: &'r Stop,
+    /// Somebody asks that what was read is committed at once.
+    urge: &'r Urge,
     sink: &'r mut dyn ChangeSink,
     chronicle: &'r mut Chronicle,
     /// The first position that is in no commit.
@@ -107,7 +109,7 @@ impl<'r> Follower<'r> {
     pub(crate) fn new(
         settings: &'r ClusterSettings,
         clock: &'r Arc<dyn Clock>,
-        stop: &'r Stop,
+        (stop, urge): (&'r Stop, &'r Urge),
         sink: &'r mut dyn ChangeSink,
         chronicle: &'r mut Chronicle,
         position: Position,
@@ -122,6 +124,7 @@ impl<'r> Follower<'r> {
             settings,
             clock,
             stop,
+            urge,
             sink,
             chronicle,
             timeline: position.timeline,

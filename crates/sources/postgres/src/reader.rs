@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use connect::{
-    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, Silent, SourceReader, Standing, Stop,
+    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, Silent, SourceReader, Standing, Stop, Urge,
 };
 use model::{Item, Layout};
 use ports::Clock;
@@ -31,6 +31,7 @@ pub struct ClusterReader {
     ends_up_to_date: bool,
     begins_with_base: bool,
     known_relations: Vec<(String, Relation)>,
+    urge: Urge,
 }
 
 impl ClusterReader {
@@ -44,7 +45,15 @@ impl ClusterReader {
             ends_up_to_date: false,
             begins_with_base: false,
             known_relations: Vec::new(),
+            urge: Urge::default(),
         }
+    }
+
+    /// Lets somebody ask that what was read is committed at once.
+    #[must_use]
+    pub fn urged_by(mut self, urge: Urge) -> Self {
+        self.urge = urge;
+        self
     }
 
     /// Ends reading once everything is read that the server had when reading began.
@@ -241,7 +250,8 @@ impl SourceReader for ClusterReader {
         let end_lsn = self.end_lsn()?;
         loop {
             let (settings, clock) = (&self.settings, &self.clock);
-            let mut follower = Follower::new(settings, clock, stop, sink, &mut chronicle, position)?;
+            let asked = (stop, &self.urge);
+            let mut follower = Follower::new(settings, clock, asked, sink, &mut chronicle, position)?;
             let end = follower.run(end_lsn);
             let stands = follower.position();
             match end {

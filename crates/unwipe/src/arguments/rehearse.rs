@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 pub(crate) struct Rehearse {
-    /// The incident
+    /// The incident; without it, all of them are listed
     #[arg(value_enum)]
-    pub(crate) incident: Incident,
+    pub(crate) incident: Option<Incident>,
     /// Rows in the largest table
     #[arg(long, default_value_t = 200_000, value_name = "COUNT")]
     pub(crate) rows: u64,

@@ -1,6 +1,6 @@
 //! `unwipe capture`
 
-use connect::{ReadEnd, SourceReader, Stop};
+use connect::{ReadEnd, SourceReader, Stop, Urge};
 use model::{Moment, SourceName};
 use serde::Serialize;
 use service::{Installation, Secrets};
@@ -8,7 +8,7 @@ use source_postgres::layout;
 
 use crate::{
     arguments::Capture,
-    commands::head::while_witnessed,
+    commands::{head::while_witnessed, watching::while_watched},
     connectors::{files::FilesConfig, google::GoogleConfig, postgres::PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
@@ -30,12 +30,13 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     let installation = context.installation()?;
     let (name, _) = installation.config().source(&options.source)?;
     let stop = stop_on_signals()?;
-    let mut reader = reader(context, &installation, &name, options)?;
-    if !options.once {
-        context.output.say(format!("following {name}; end with Ctrl-C"));
-    }
-    let captured = while_witnessed(context, &installation, || {
-        capture(context, &installation, &name, &mut *reader, &stop)
+    let captured = while_watched(context, installation, |installation, urges| {
+        let urge = urges.get(&name).cloned().unwrap_or_default();
+        let mut reader = reader(context, installation, &name, options, urge)?;
+        if !options.once {
+            context.output.say(format!("following {name}; end with Ctrl-C"));
+        }
+        while_witnessed(context, installation, || capture(context, installation, &name, &mut *reader, &stop))
     })?;
     context.output.result(&captured, || {
         format!(
@@ -48,12 +49,13 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     Ok(if captured.unreadable > 0 { Exit::Incomplete } else { Exit::Done })
 }
 
-/// Makes the reader of a source.
+/// Makes the reader of a source; `urge` is how it is asked to make haste.
 pub(crate) fn reader(
     context: &Context,
     installation: &Installation,
     name: &SourceName,
     options: &Capture,
+    urge: Urge,
 ) -> Result<Box<dyn SourceReader>, Failure> {
     let (_, source) = installation.config().source(name.as_str())?;
     if let Some(files) = FilesConfig::of(name, source)? {
@@ -61,11 +63,11 @@ pub(crate) fn reader(
     }
     let secrets = Secrets::new(installation.home(), &environment);
     if let Some(google) = GoogleConfig::of(name, source)? {
-        return Ok(Box::new(google.reader(context, &secrets, options.once)?));
+        return Ok(Box::new(google.reader(context, &secrets, options.once)?.urged_by(urge)));
     }
     let reader =
         PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())?;
-    let mut reader = reader.with_known_relations(known_relations(installation, name)?);
+    let mut reader = reader.with_known_relations(known_relations(installation, name)?).urged_by(urge);
     if options.base {
         reader = reader.with_new_base();
     }

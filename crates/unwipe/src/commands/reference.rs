@@ -151,6 +151,7 @@ mod tests {
                 "anna".to_owned(),
                 WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
             )]),
+            watch: service::watching::WatchConfig::default(),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::Stop;
+use connect::{Stop, Urge};
 use model::SourceName;
 use serde::Serialize;
 use service::{
@@ -15,7 +15,11 @@ use vault::mirror::MirrorWatch;
 
 use crate::{
     arguments::{Capture, Serve},
-    commands::{capture, head::while_witnessed},
+    commands::{
+        capture,
+        head::while_witnessed,
+        watching::{Urges, while_watched},
+    },
     connectors::postgres::{self, PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
@@ -43,35 +47,41 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let stop = stop_on_signals()?;
     context.output.say(format!("capturing {} source(s); end with Ctrl-C", names.len()));
     let retry = Duration::from_secs(options.retry_s);
-    let restarts = while_witnessed(context, &installation, || {
-        std::thread::scope(|scope| {
-            let (installation, stop) = (&installation, &stop);
-            let threads: Vec<_> = names
-                .iter()
-                .map(|name| scope.spawn(move || keep_capturing(context, installation, name, retry, stop)))
-                .collect();
-            scope.spawn(move || keep_renewing(context, installation, stop));
-            scope.spawn(move || keep_mirroring(context, installation, stop));
-            threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
-        })
-    });
+    let restarts = while_watched(context, installation, |installation, urges| {
+        Ok(while_witnessed(context, installation, || serve(context, installation, urges, retry, &stop)))
+    })?;
     let served = Served { sources: names, restarts };
     context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;
     Ok(Exit::Done)
+}
+
+/// Does everything until asked to stop; returns how often captures had to begin again.
+fn serve(context: &Context, installation: &Installation, urges: &Urges, retry: Duration, stop: &Stop) -> u64 {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = urges
+            .iter()
+            .map(|(name, urge)| {
+                scope.spawn(move || keep_capturing(context, installation, (name, urge), retry, stop))
+            })
+            .collect();
+        scope.spawn(move || keep_renewing(context, installation, stop));
+        scope.spawn(move || keep_mirroring(context, installation, stop));
+        threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
+    })
 }
 
 /// Captures one source again and again until asked to stop; returns how often it had to begin again.
 fn keep_capturing(
     context: &Context,
     installation: &Installation,
-    name: &SourceName,
+    (name, urge): (&SourceName, &Urge),
     retry: Duration,
     stop: &Stop,
 ) -> u64 {
     let mut restarts = 0;
     while !stop.is_requested() {
         let following = Capture { source: name.to_string(), once: false, base: false };
-        let result = capture::reader(context, installation, name, &following)
+        let result = capture::reader(context, installation, name, &following, urge.clone())
             .and_then(|mut reader| capture::capture(context, installation, name, &mut *reader, stop));
         let Err(failure) = result else { continue };
         for line in failure.lines() {

@@ -1,6 +1,6 @@
 //! `unwipe timeline`
 
-use model::{Attribution, Event, Moment, Severity};
+use model::{Actor, Attribution, Event, Moment, Severity};
 use service::history::{self, TimelineRequest};
 
 use crate::{
@@ -89,7 +89,12 @@ fn position_text(position: &str) -> String {
 }
 
 pub(crate) fn actor_text(event: &Event) -> String {
-    let how = match event.attribution {
+    who_text(event.actor.as_ref(), event.attribution)
+}
+
+/// Renders who somebody is and how that is known.
+pub(crate) fn who_text(actor: Option<&Actor>, attribution: Attribution) -> String {
+    let how = match attribution {
         Attribution::Witnessed => "named inside the transaction",
         Attribution::Recorded => "named in the source's audit log",
         Attribution::Sampled => "seen while it ran",
@@ -98,10 +103,10 @@ pub(crate) fn actor_text(event: &Event) -> String {
             return "an unknown actor: neither a witness nor the monitor role saw one".to_owned();
         }
     };
-    let Some(actor) = &event.actor else { return format!("an unknown actor ({how})") };
+    let Some(actor) = actor else { return format!("an unknown actor ({how})") };
     let mut text = printable(&actor.identity);
     // The log of a service tells which program it was; what a client of a database calls itself is its own word.
-    let word = if event.attribution == Attribution::Recorded { "through" } else { "as" };
+    let word = if attribution == Attribution::Recorded { "through" } else { "as" };
     let application = actor.application.as_ref().filter(|name| !name.is_empty());
     match (application, &actor.client) {
         (Some(application), Some(client)) => {
@@ -125,8 +130,6 @@ pub(crate) fn actor_text(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use model::Actor;
-
     use super::*;
 
     fn event(attribution: Attribution, actor: Option<Actor>) -> Event {

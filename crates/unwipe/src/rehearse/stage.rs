@@ -19,7 +19,10 @@ use service::{Installation, installation::InitRequest};
 
 use crate::{
     arguments::Capture,
-    commands::capture::{self, Captured},
+    commands::{
+        capture::{self, Captured},
+        watching::while_watched,
+    },
     connectors::{
         postgres::PostgresConfig,
         recovery::{find_servers, server_account},
@@ -236,8 +239,11 @@ impl Capturing {
         let thread = std::thread::Builder::new().name("capture".to_owned()).spawn(move || {
             let installation = context.installation()?;
             let following = Capture { source: name.to_string(), once: false, base: false };
-            let mut reader = capture::reader(&context, &installation, &name, &following)?;
-            capture::capture(&context, &installation, &name, &mut *reader, &its_stop)
+            while_watched(&context, installation, |installation, urges| {
+                let urge = urges.get(&name).cloned().unwrap_or_default();
+                let mut reader = capture::reader(&context, installation, &name, &following, urge)?;
+                capture::capture(&context, installation, &name, &mut *reader, &its_stop)
+            })
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }

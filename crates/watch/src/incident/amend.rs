@@ -46,6 +46,13 @@ pub enum Amendment {
         /// Why, or by whom.
         why: String,
     },
+    /// What was taken stays beyond its time.
+    Kept {
+        /// Who says so.
+        by: String,
+        /// When.
+        at: Moment,
+    },
     /// Nothing of a source is released any more.
     Held {
         /// The source.
@@ -138,6 +145,11 @@ impl Incident {
             }
             Amendment::Taken { taken, automatic, why } => self.take(taken, automatic, why),
             Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, why),
+            Amendment::Kept { by, at } => {
+                for note in self.actions.iter_mut().filter(|note| note.status == ActionStatus::Taken) {
+                    (note.kept, note.at, note.why) = (true, at, format!("kept by {by}"));
+                }
+            }
             Amendment::Held { source, at } => {
                 if !self.holds.iter().any(|hold| hold.source == source) {
                     self.holds.push(Hold { source, at });
@@ -173,7 +185,15 @@ impl Incident {
             Some(note) if note.status == ActionStatus::Taken => {}
             Some(note) => (note.status, note.at, note.why) = (status, at, why),
             None => {
-                self.actions.push(ActionNote { action, status, at, taken: None, automatic: false, why });
+                self.actions.push(ActionNote {
+                    action,
+                    status,
+                    at,
+                    taken: None,
+                    automatic: false,
+                    kept: false,
+                    why,
+                });
             }
         }
     }

@@ -226,7 +226,7 @@ impl Follower<'_> {
                 _ => self.glimpse_underway()?,
             }
             self.chronicle.poll();
-            if self.checkpoint_is_due() {
+            if self.urge.take() || self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
         }
