@@ -1,8 +1,8 @@
 //! Who it is, from looks at who writes.
 //!
-//! A transaction number that the suspect has as well is proof. Without one, the session is looked for that writes to the
-//! same tables with statements that destroy; where only such a session does, and in transactions of its own that were
-//! seen, it was sampled. Everything less is a guess and called one.
+//! A transaction number that the suspect has as well is proof. Without one, whoever writes to the same tables with
+//! statements that destroy is looked for; where one role alone does so, again and again while it was looked at, it was
+//! sampled. Everything less is a guess and called one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,8 @@ use crate::sessions::Writer;
 
 /// So many transactions of one actor, each seen while it destroyed, make a pattern.
 const PATTERN: usize = 3;
+/// So many statements of one actor that destroy and name a table, each begun anew, make one as well.
+const STATEMENTS: usize = 10;
 
 /// A session of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +40,8 @@ struct Trace {
     /// Transactions of it that were seen open: while a statement ran that destroys and names a table, or one that may
     /// destroy while a table was locked for writing.
     destroying: BTreeSet<u32>,
-    /// Looks at which its statement destroyed and named a table, whether or not a transaction was open.
-    mentions: usize,
+    /// Statements that destroy and name a table, by session and beginning, whether or not a transaction was seen.
+    statements: BTreeSet<(i32, i64)>,
 }
 
 /// What was seen of everybody who writes.
@@ -65,7 +67,9 @@ impl Evidence {
             trace.actor = writer.actor.clone();
             trace.sessions.insert(Session { process: writer.process, began: writer.began });
             trace.has_number |= writer.by_number;
-            trace.mentions += usize::from(mentions);
+            if mentions {
+                trace.statements.insert((writer.process, writer.started));
+            }
             if destroying && let Some(number) = writer.number {
                 trace.destroying.insert(number);
             }
@@ -77,10 +81,8 @@ impl Evidence {
         if let Some(trace) = self.traces.values().find(|trace| trace.has_number) {
             return Some(trace.verdict(Attribution::Sampled));
         }
-        let mut destroying = self.traces.values().filter(|trace| !trace.destroying.is_empty());
-        let only = destroying.next()?;
-        let alone = destroying.next().is_none() && self.traces.len() == 1;
-        (alone && only.destroying.len() >= PATTERN).then(|| only.verdict(Attribution::Sampled))
+        let only = self.traces.values().next().filter(|_| self.traces.len() == 1)?;
+        only.is_pattern().then(|| only.verdict(Attribution::Sampled))
     }
 
     /// Returns the best guess.
@@ -88,18 +90,25 @@ impl Evidence {
         if let Some(verdict) = self.certain() {
             return Some(verdict);
         }
-        let weight = |trace: &Trace| 10 * trace.destroying.len() + trace.mentions;
         let mut traces: Vec<&Trace> = self.traces.values().collect();
-        traces.sort_by_key(|trace| std::cmp::Reverse(weight(trace)));
+        traces.sort_by_key(|trace| std::cmp::Reverse(trace.weight()));
         let first = traces.first()?;
-        let rival = traces.get(1).map_or(0, |trace| trace.destroying.len());
+        let rival = traces.get(1).map_or(0, |trace| trace.weight());
         // Another one that now and then deletes beside a loop is not the loop.
-        let clear = first.destroying.len() >= PATTERN && first.destroying.len() >= 5 * rival.max(1);
+        let clear = first.is_pattern() && first.weight() >= 5 * rival.max(1);
         Some(first.verdict(if clear { Attribution::Sampled } else { Attribution::Inferred }))
     }
 }
 
 impl Trace {
+    fn is_pattern(&self) -> bool {
+        self.destroying.len() >= PATTERN || self.statements.len() >= STATEMENTS
+    }
+
+    fn weight(&self) -> usize {
+        self.destroying.len().max(self.statements.len())
+    }
+
     fn verdict(&self, attribution: Attribution) -> Verdict {
         Verdict { actor: self.actor.clone(), attribution, sessions: self.sessions.iter().copied().collect() }
     }
@@ -141,6 +150,7 @@ mod tests {
             by_number: false,
             by_lock,
             statement: statement.to_owned(),
+            started: 1,
         }
     }
 
@@ -155,6 +165,17 @@ mod tests {
         evidence.add(&[writer("app", Some(8), true, "delete from bookings where id = 1"), proof], &tables());
         let verdict = evidence.certain().unwrap();
         assert_eq!((verdict.actor.identity.as_str(), verdict.attribution), ("agent", Attribution::Sampled));
+    }
+
+    #[test]
+    fn statements_that_begin_again_and_again_are_a_pattern() {
+        let mut evidence = Evidence::default();
+        for started in 0..10 {
+            assert_eq!(evidence.certain(), None);
+            let one = writer("agent", None, false, "delete from bookings where id = 7");
+            evidence.add(&[Writer { started, ..one }], &tables());
+        }
+        assert_eq!(evidence.certain().unwrap().attribution, Attribution::Sampled);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Writer {
     /// Whether it may write to one of the tables that were asked for.
     pub(crate) by_lock: bool,
     pub(crate) statement: String,
+    /// When the statement began, in microseconds since 1970.
+    pub(crate) started: i64,
 }
 
 /// Connections of the guard's role, one for each database in which it is installed.
@@ -83,7 +85,24 @@ impl Sessions {
         );
         let sql = "SELECT * FROM unwipe_guard.writers($1::bigint[], $2::text[])";
         let answer = self.query(database, sql, &[Some(&numbers), Some(&tables)])?;
-        Ok(answer.rows.into_iter().filter_map(writer).collect())
+        Ok(answer.rows.iter().filter_map(|row| writer(row)).collect())
+    }
+
+    /// Looks for a while, and returns each transaction that was seen open.
+    pub(crate) fn sample(
+        &mut self,
+        database: &str,
+        milliseconds: u32,
+        numbers: &[u32],
+    ) -> Result<Vec<Writer>, WireError> {
+        let sql = "SELECT pid, began, role, application, address, number, false, false, statement, started \
+            FROM unwipe_guard.sample($1)";
+        let answer = self.query(database, sql, &[Some(&milliseconds.to_string())])?;
+        let mut writers: Vec<Writer> = answer.rows.iter().filter_map(|row| writer(row)).collect();
+        for writer in &mut writers {
+            writer.by_number = writer.number.is_some_and(|number| numbers.contains(&number));
+        }
+        Ok(writers)
     }
 
     /// Returns whether a transaction, or a subtransaction of one, is still open.
@@ -141,7 +160,7 @@ fn array(items: impl Iterator<Item = String>) -> String {
     format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }
 
-fn writer(row: Vec<Option<String>>) -> Option<Writer> {
+fn writer(row: &[Option<String>]) -> Option<Writer> {
     let field = |column: usize| row.get(column).cloned().flatten();
     let flag = |column: usize| row.get(column).is_some_and(|value| value.as_deref() == Some("t"));
     Some(Writer {
@@ -157,5 +176,6 @@ fn writer(row: Vec<Option<String>>) -> Option<Writer> {
         by_number: flag(6),
         by_lock: flag(7),
         statement: field(8).unwrap_or_default(),
+        started: field(9).and_then(|started| started.parse().ok()).unwrap_or(0),
     })
 }

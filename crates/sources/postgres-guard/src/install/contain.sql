@@ -57,7 +57,7 @@ $body$;
 -- Who writes now: sessions with a transaction number, and those whose last statement has just ended.
 CREATE OR REPLACE FUNCTION unwipe_guard.writers(numbers bigint[], tables text[])
 RETURNS TABLE (pid integer, began bigint, role name, application text, address text, number bigint,
-    by_number boolean, by_lock boolean, statement text)
+    by_number boolean, by_lock boolean, statement text, started bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     RETURN QUERY
@@ -76,10 +76,43 @@ BEGIN
             coalesce(a.backend_xid::text::bigint = ANY (numbers), false) OR EXISTS (SELECT FROM held h
                 WHERE h.pid = a.pid AND h.locktype = 'transactionid' AND h.transactionid::text::bigint = ANY (numbers)),
             EXISTS (SELECT FROM held h WHERE h.pid = a.pid AND h.locktype = 'relation'),
-            left(a.query, 2000)
+            left(a.query, 2000), (extract(epoch FROM a.query_start) * 1000000)::bigint
         FROM pg_stat_activity a
         WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.usename IS NOT NULL
             AND (a.backend_xid IS NOT NULL OR a.state_change > clock_timestamp() - interval '1 second');
+END
+$body$;
+
+-- Looks again and again for a while, and returns each statement that it saw run in a transaction with a number, or that
+-- destroys, once; at most 64.
+CREATE OR REPLACE FUNCTION unwipe_guard.sample(milliseconds integer)
+RETURNS TABLE (pid integer, began bigint, role name, application text, address text, number bigint,
+    statement text, started bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    until timestamptz := clock_timestamp() + least(milliseconds, 200) * interval '1 millisecond';
+    seen text[] := '{}';
+    this text;
+BEGIN
+    LOOP
+        FOR pid, began, role, application, address, number, statement, started IN
+            SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, a.usename, a.application_name,
+                    host(a.client_addr), a.backend_xid::text::bigint, left(a.query, 2000),
+                    (extract(epoch FROM a.query_start) * 1000000)::bigint
+                FROM pg_stat_activity a
+                WHERE a.backend_type = 'client backend' AND a.usename IS NOT NULL AND a.pid <> pg_backend_pid()
+                    AND (a.backend_xid IS NOT NULL OR a.state_change > clock_timestamp() - interval '1 second'
+                        AND a.query ~* '\m(delete|update|truncate|drop|merge)\M')
+        LOOP
+            this := format('%s %s %s', pid, started, number);
+            IF this <> ALL (seen) THEN
+                seen := seen || this;
+                RETURN NEXT;
+            END IF;
+        END LOOP;
+        EXIT WHEN clock_timestamp() >= until OR cardinality(seen) >= 64;
+        PERFORM pg_stat_clear_snapshot();
+    END LOOP;
 END
 $body$;
 
@@ -144,8 +177,8 @@ END
 $body$;
 
 REVOKE ALL ON FUNCTION unwipe_guard.require_containable(name), unwipe_guard.writers(bigint[], text[]),
-    unwipe_guard.end_session(integer, bigint), unwipe_guard.end_sessions(name), unwipe_guard.bar_login(name),
-    unwipe_guard.restore_login(name) FROM PUBLIC;
+    unwipe_guard.sample(integer), unwipe_guard.end_session(integer, bigint), unwipe_guard.end_sessions(name),
+    unwipe_guard.bar_login(name), unwipe_guard.restore_login(name) FROM PUBLIC;
 GRANT USAGE ON SCHEMA unwipe_guard TO unwipe_guard;
-GRANT EXECUTE ON FUNCTION unwipe_guard.writers(bigint[], text[]), unwipe_guard.end_session(integer, bigint),
-    unwipe_guard.end_sessions(name), unwipe_guard.bar_login(name), unwipe_guard.restore_login(name) TO unwipe_guard;
+GRANT EXECUTE ON FUNCTION unwipe_guard.writers(bigint[], text[]), unwipe_guard.sample(integer),
+    unwipe_guard.end_session(integer, bigint), unwipe_guard.end_sessions(name), unwipe_guard.bar_login(name), unwipe_guard.restore_login(name) TO unwipe_guard;
