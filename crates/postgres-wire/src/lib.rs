@@ -30,6 +30,7 @@ pub mod connection;
 pub mod copy;
 pub mod error;
 pub mod fuzzing;
+mod password;
 mod quote;
 pub mod replication;
 pub mod settings;
@@ -43,6 +44,7 @@ pub use base_backup::{BaseBackupEvent, BaseBackupOptions, BaseBackupStream, Chec
 pub use connection::{CancelHandle, Connection, Limits, Mode};
 pub use copy::CopyIn;
 pub use error::{ServerError, TlsError, WireError};
+pub use password::password_verifier;
 pub use quote::{quote_identifier, quote_literal};
 pub use replication::{LogicalSlot, SlotPosition, SystemIdentity};
 pub use settings::{ChannelBinding, ConnectionSettings, Host, RootCertificates, SettingsError, TlsMode};

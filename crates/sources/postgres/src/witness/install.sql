@@ -1,7 +1,7 @@
-CREATE SCHEMA unwipe_guard;
+CREATE SCHEMA IF NOT EXISTS unwipe_guard;
 COMMENT ON SCHEMA unwipe_guard IS 'unwipe: names who changes definitions, inside the transaction itself';
 
-CREATE FUNCTION unwipe_guard.witness_ddl() RETURNS event_trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION unwipe_guard.witness_ddl() RETURNS event_trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     objects json;
@@ -24,7 +24,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $body$;
 
-CREATE FUNCTION unwipe_guard.witness_drop() RETURNS event_trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION unwipe_guard.witness_drop() RETURNS event_trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     objects json;
@@ -48,7 +48,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $body$;
 
-CREATE FUNCTION unwipe_guard.witness_truncate() RETURNS trigger LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION unwipe_guard.witness_truncate() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     PERFORM pg_logical_emit_message(true, 'unwipe', json_build_object(
@@ -64,6 +64,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $body$;
 
+DROP EVENT TRIGGER IF EXISTS unwipe_guard_ddl;
+DROP EVENT TRIGGER IF EXISTS unwipe_guard_drop;
 CREATE EVENT TRIGGER unwipe_guard_ddl ON ddl_command_end EXECUTE FUNCTION unwipe_guard.witness_ddl();
 CREATE EVENT TRIGGER unwipe_guard_drop ON sql_drop EXECUTE FUNCTION unwipe_guard.witness_drop();
 -- Also under session_replication_role = replica, which would otherwise silence them.
