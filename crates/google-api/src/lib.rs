@@ -15,7 +15,7 @@ pub use api::{ApiParts, ApiSettings, Get, ReadApi};
 pub use content::{Checksum, ContentError, Expected};
 pub use error::{ApiError, Obstacle};
 pub use key::{KeyError, ServiceAccountKey};
-pub use method::{Method, Service, scope};
+pub use method::{Method, Service, containment_scope, scope};
 pub use tokens::ServiceAccountTokens;
 pub use upload::UploadFailed;
 pub use vendor::Google;

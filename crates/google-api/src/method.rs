@@ -53,6 +53,15 @@ pub mod restore_scope {
     pub const GROUP_MEMBERS: &str = "https://www.googleapis.com/auth/admin.directory.group.member";
 }
 
+/// The scopes of containment: who let which program in, and whether an account is suspended. The second one could do more
+/// to accounts than suspend them, and no call here does; there is no narrower one.
+pub mod containment_scope {
+    /// Lists and removes the consents that users gave to programs.
+    pub const CONSENTS: &str = "https://www.googleapis.com/auth/admin.directory.user.security";
+    /// Reads and changes accounts.
+    pub const ACCOUNTS: &str = "https://www.googleapis.com/auth/admin.directory.user";
+}
+
 /// A product with a quota and an address of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
@@ -304,9 +313,29 @@ methods! {
     RESTORE_MEMBERS_PATCH = Admin "directory.members.patch", 1, GROUP_MEMBERS;
 }
 
+methods! {
+    /// Every method that stops somebody, for tables of prices and for tests.
+    CONTAINING, containment_scope:
+    /// The programs that a user let in.
+    CONTAIN_TOKENS_LIST = Admin "directory.tokens.list", 1, CONSENTS;
+    /// A program's access for a user, all of it.
+    CONTAIN_TOKENS_DELETE = Admin "directory.tokens.delete", 1, CONSENTS;
+    /// An account.
+    CONTAIN_USERS_GET = Admin "directory.users.get", 1, ACCOUNTS;
+    /// Whether an account is suspended.
+    CONTAIN_USERS_PATCH = Admin "directory.users.patch", 1, ACCOUNTS;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_stops_somebody_reads_what_is_theirs() {
+        for method in CONTAINING {
+            assert!(method.scope.contains("/admin.directory.user"), "{}: {}", method.name, method.scope);
+        }
+    }
 
     #[test]
     fn nothing_that_reads_asks_for_a_scope_that_writes() {

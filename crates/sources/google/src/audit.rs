@@ -140,15 +140,20 @@ impl AuditPosition {
         let day = Duration::from_hours(24);
         let start = self.start(day, self.from);
         self.seen.insert(start, 1);
-        self.reach(start, day);
+        let _ = self.reach(start, day);
     }
 
-    /// Says that everything before a moment was read, and forgets what need not be known any more.
-    fn reach(&mut self, moment: Moment, overlap: Duration) {
+    /// Says that everything before a moment was read, and forgets what need not be known any more. Returns the time of
+    /// which that is forgotten because there is too much, although it was to be read again: what appears late in it is not
+    /// found.
+    fn reach(&mut self, moment: Moment, overlap: Duration) -> Option<(Moment, Moment)> {
         let until = seen::hour_start(seen::hour_of(moment));
         let until = self.until.map_or(until, |before| before.max(until));
         self.until = Some(until);
-        self.from = self.from.max(self.seen.forget_before(until.plus_micros(-micros(overlap))));
+        let wanted = seen::hour_start(seen::hour_of(until.plus_micros(-micros(overlap)))).max(self.from);
+        let known = self.seen.forget_before(wanted);
+        self.from = self.from.max(known);
+        (known > wanted).then_some((wanted, known))
     }
 }
 
@@ -271,6 +276,24 @@ fn event(application: &str, activity: &Activity, meanings: &[Meaning], many: boo
     }
 }
 
+/// Tells that a part of a log was given up before its time: there was more in it than can be kept in mind.
+fn forgotten_early(application: &str, (from, to): (Moment, Moment), now: Moment) -> Event {
+    Event {
+        at: now,
+        position: format!("{now} {application} forgotten"),
+        transaction: format!("{application} before {to}"),
+        scope: application.to_owned(),
+        effects: Vec::new(),
+        severity: Severity::Notable,
+        actor: None,
+        attribution: Attribution::Unknown,
+        statement: Some(format!(
+            "what appears late in the log of {application} between {from} and {to} is not captured: more was done since \
+             then than unwipe keeps in mind"
+        )),
+    }
+}
+
 impl Unit for AuditLog {
     fn name(&self) -> &str {
         &self.name
@@ -286,7 +309,9 @@ impl Unit for AuditLog {
             let to = from.plus_micros(micros(SPAN)).min(now);
             let activities = self.activities(from, to)?;
             self.take(activities, &mut position, sink)?;
-            position.reach(to, overlap);
+            if let Some(forgotten) = position.reach(to, overlap) {
+                sink.event(forgotten_early(self.application.name, forgotten, now))?;
+            }
             Self::advance(&position, sink)?;
             if to >= now {
                 return Ok(());
@@ -311,14 +336,34 @@ mod tests {
         let day = Duration::from_hours(24);
         let mut position = AuditPosition { from: hours(1000), until: None, seen: Seen::default() };
         assert_eq!(position.start(day, hours(1168)), hours(1000));
-        position.reach(hours(1168).plus_micros(1), day);
+        assert_eq!(position.reach(hours(1168).plus_micros(1), day), None);
         assert_eq!(position.until, Some(hours(1168)));
         assert_eq!(position.start(day, hours(1170)), hours(1144));
-        position.reach(hours(1100), day);
+        assert_eq!(position.reach(hours(1100), day), None);
         assert_eq!(position.until, Some(hours(1168)), "it never goes back");
         assert_eq!(position.start(4 * day, hours(1170)), hours(1144), "what was forgotten is not read again");
         let late = hours(1168 + 200 * 24);
         assert_eq!(position.start(day, late), late.plus_micros(-micros(OLDEST)));
+    }
+
+    #[test]
+    fn what_is_given_up_before_its_time_is_told_once() {
+        let day = Duration::from_hours(24);
+        let mut position = AuditPosition { from: hours(900), until: None, seen: Seen::default() };
+        for key in 0..seen::KEYS_MAX as u64 + 10 {
+            position.seen.insert(hours(if key < 20 { 990 } else { 999 }), key);
+        }
+        let forgotten = position.reach(hours(1000), day).unwrap();
+        assert_eq!(forgotten, (hours(976), hours(991)));
+        assert_eq!(position.start(day, hours(1000)), hours(991));
+        assert_eq!(position.reach(hours(1000), day), None);
+        let told = forgotten_early("drive", forgotten, hours(1000));
+        let statement = told.statement.unwrap();
+        assert!(
+            statement.contains("log of drive between 1970-02-10T16:00:00Z and 1970-02-11T07:00:00Z"),
+            "{statement}"
+        );
+        assert_eq!((told.severity, told.attribution), (Severity::Notable, Attribution::Unknown));
     }
 
     #[test]

@@ -205,11 +205,13 @@ impl Oauth {
         self.grants.iter().filter(move |grant| &*grant.user == user)
     }
 
-    /// Withdraws a user's consent to a program, with the access tokens that came of it.
-    pub(crate) fn withdraw(&mut self, user: &str, client_id: &str) -> bool {
+    /// Withdraws a user's consent to a program, with the access tokens that came of it if they do not outlive it.
+    pub(crate) fn withdraw(&mut self, user: &str, client_id: &str, tokens_outlive: bool) -> bool {
         let before = self.grants.len();
         self.grants.retain(|grant| &*grant.user != user || grant.app.client_id != client_id);
-        self.sessions.retain(|_, session| &*session.user != user || &*session.client_id != client_id);
+        if !tokens_outlive {
+            self.sessions.retain(|_, session| &*session.user != user || &*session.client_id != client_id);
+        }
         self.grants.len() != before
     }
 

@@ -70,6 +70,9 @@ pub struct Settings {
     pub latency: Duration,
     /// How long an access token is good.
     pub token_lifetime: Duration,
+    /// Whether access tokens that were given out stay good until they expire when the consent is withdrawn that they came
+    /// of.
+    pub access_tokens_outlive_revocation: bool,
     /// How far a caller's clock may be off when it signs.
     pub clock_skew: Duration,
     /// How long a page token is good. Those of `users.list` are good for three days.
@@ -108,6 +111,7 @@ impl Default for Settings {
             concurrent_max: None,
             latency: Duration::ZERO,
             token_lifetime: Duration::from_secs(3599),
+            access_tokens_outlive_revocation: false,
             clock_skew: Duration::from_mins(5),
             page_lifetime: Duration::from_hours(6),
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 /// So many are kept at most; with more of them the log is read again less far back.
-const KEYS_MAX: usize = 100_000;
+pub(super) const KEYS_MAX: usize = 100_000;
 /// A key has so many bits: that two of a hundred thousand are the same is next to impossible.
 pub(super) const KEY_BITS: u32 = 48;
 

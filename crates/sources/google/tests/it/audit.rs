@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,9 +10,9 @@ use connect::{SourceReader, Stop, testing::MemorySink};
 use google_tenant::{Agent as KnownAgent, AuditSettings, scopes};
 use model::{Attribution, Event, Severity, Verb};
 use serde_json::json;
-use source_google::Part;
+use source_google::{GoogleReader, Part};
 
-use crate::domain::{CLAW, Counted, DAY, Domain, SECOND};
+use crate::domain::{CLAW, Counted, DAY, Domain, SECOND, Until};
 
 const READ: [&str; 7] = ["drive", "token", "admin", "gmail", "calendar", "login", "user_accounts"];
 
@@ -201,10 +202,13 @@ fn a_quiet_log_costs_one_request() {
         assert!(requests <= READ.len() as u64 + 1, "{requests}");
     }
     assert_eq!(sink.commits.len(), commits, "a quiet log is no commit");
-    // Soon after another look nothing is asked at all.
-    domain.clock.advance_micros(5 * SECOND);
-    reader.changes(sink.cursor().as_ref(), &mut sink, &Stop::default()).unwrap();
-    assert!(counted.take() <= 1);
+    // Who goes on asks each log every 15 seconds, and for the users every minute.
+    let until = Until::after(&domain, Duration::from_mins(2));
+    let reader = GoogleReader::new(domain.key(), counted.clone(), domain.settings(), Arc::clone(&until) as _);
+    reader.every(Duration::from_secs(2)).changes(None, &mut sink, &until.stop).unwrap();
+    let requests = counted.take();
+    assert!(requests <= 9 * READ.len() as u64 + 3, "{requests}");
+    assert_eq!(sink.commits.len(), commits);
 }
 
 #[test]

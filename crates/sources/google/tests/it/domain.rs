@@ -3,14 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use connect::{ReadEnd, ReadError, Silent, SourceReader, Stop, testing::MemorySink};
+use connect::{Progress, ReadEnd, ReadError, Silent, SourceReader, Stop, testing::MemorySink};
 use connect_http::{HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_api::{ApiSettings, ServiceAccountKey};
 use google_tenant::{App, Effect, Fault, GoogleTenant, Running, Settings, Size, When, scopes};
 use model::{Moment, Redacted};
-use ports::{ManualClock, SeededRandom};
+use ports::{Clock, ManualClock, SeededRandom};
 use serde_json::Value;
 use source_google::{GoogleReader, GoogleSettings, Part, RecordAttributes, gmail::MessageAttributes};
 
@@ -172,6 +173,31 @@ impl Domain {
                 tenant.fault(Fault::new(calls, When::Rate(share), effect));
             }
         });
+    }
+}
+
+/// Asks a reader to end at a time.
+pub(crate) struct Until {
+    clock: Arc<ManualClock>,
+    end: Duration,
+    pub(crate) stop: Stop,
+}
+
+impl Until {
+    /// Makes one that asks after so much of a domain's time.
+    pub(crate) fn after(domain: &Domain, time: Duration) -> Arc<Self> {
+        let (clock, end) = (Arc::clone(&domain.clock), domain.clock.elapsed() + time);
+        Arc::new(Self { clock, end, stop: Stop::default() })
+    }
+}
+
+impl Progress for Until {
+    fn phase(&self, _title: &str, _total: Option<u64>) {}
+
+    fn advance(&self, _units: u64) {
+        if self.clock.elapsed() >= self.end {
+            self.stop.request();
+        }
     }
 }
 

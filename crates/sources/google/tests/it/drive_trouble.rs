@@ -9,18 +9,16 @@ use std::{
     time::Duration,
 };
 
-use connect::{
-    ChangeSink, Cursor, KnownItem, LogTail, Progress, SinkError, SourceReader, Stop, testing::MemorySink,
-};
+use connect::{ChangeSink, Cursor, KnownItem, LogTail, SinkError, SourceReader, Stop, testing::MemorySink};
 use connect_http::{Body, HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_tenant::{Effect, Fault, Look, When, scopes};
 use model::{Event, Item, Layout, Severity, StreamName, UnreadableReason};
-use ports::{Clock, ManualClock};
+use ports::Clock;
 use serde_json::{Value, json};
 use source_google::{GoogleReader, Part};
 
 use crate::{
-    domain::{Domain, SECOND},
+    domain::{Domain, SECOND, Until},
     drives::{DOCUMENT, attributes, small},
 };
 
@@ -498,23 +496,6 @@ fn comments_that_no_file_shows_are_read_when_a_drive_is_compared() {
     assert_eq!(sink.held[&place], truth);
 }
 
-/// Asks a reader to end at a time.
-struct Until {
-    clock: Arc<ManualClock>,
-    end: Duration,
-    stop: Stop,
-}
-
-impl Progress for Until {
-    fn phase(&self, _title: &str, _total: Option<u64>) {}
-
-    fn advance(&self, _units: u64) {
-        if self.clock.elapsed() >= self.end {
-            self.stop.request();
-        }
-    }
-}
-
 #[test]
 fn drives_are_asked_no_more_often_than_the_units_of_a_day_allow() {
     let domain = small(&[Part::Drive]);
@@ -524,8 +505,7 @@ fn drives_are_asked_no_more_often_than_the_units_of_a_day_allow() {
     settings.api.daily.insert("drive".to_owned(), 2 * drives * 100 * 24 * 60);
     let transport = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
     let (mut sink, begun) = (MemorySink::new(), domain.clock.elapsed());
-    let (clock, end) = (Arc::clone(&domain.clock), begun + Duration::from_mins(5));
-    let until = Arc::new(Until { clock, end, stop: Stop::default() });
+    let until = Until::after(&domain, Duration::from_mins(5));
     let reader = GoogleReader::new(domain.key(), transport, settings, Arc::clone(&until) as _);
     reader.every(Duration::from_secs(5)).changes(None, &mut sink, &until.stop).unwrap();
     let minutes = domain.clock.elapsed().saturating_sub(begun).as_secs() / 60;

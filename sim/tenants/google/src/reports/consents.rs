@@ -48,7 +48,7 @@ impl Tenant {
     pub(crate) fn revoke_consent(&mut self, user: &str, client_id: &str) -> bool {
         let of = |grant: &&Grant| *grant.user == *user && grant.app.client_id == client_id;
         let grants: Vec<Grant> = self.grants().iter().filter(of).cloned().collect();
-        let withdrawn = self.oauth.withdraw(user, client_id);
+        let withdrawn = self.oauth.withdraw(user, client_id, self.settings.access_tokens_outlive_revocation);
         for grant in &grants {
             self.note_consent("revoke", grant);
         }

@@ -1,0 +1,5 @@
+//! Containment of a simulated domain.
+
+mod accounts;
+mod consents;
+mod domain;
