@@ -7,7 +7,7 @@ use std::{
 };
 
 use connect::{
-    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
+    ChangeSink, Cursor, FileOf, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop,
     units::{Unit, UnitError, UnitSettings, UnitSink, Units},
 };
 use connect_http::{TokenCache, Transport};
@@ -25,6 +25,7 @@ use crate::{
     contacts::{Contacts, contacts_stream},
     directory,
     directory::Directory,
+    drive,
     drive::{Files, Formats, SharedDrive, SharedDrives, Tools, list_shared_drives, shared_drive_unit},
     failure::{is_passing, unit_error},
     gmail::{Mailbox, mailbox_stream},
@@ -348,6 +349,10 @@ impl GoogleReader {
 }
 
 impl SourceReader for GoogleReader {
+    fn files(&self) -> Option<FileOf> {
+        Some(drive::file_of)
+    }
+
     fn changes(
         &mut self,
         _cursor: Option<&Cursor>,
