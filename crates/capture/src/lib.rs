@@ -9,6 +9,7 @@ mod committer;
 mod journal_keeper;
 mod log_run;
 mod session;
+mod sketches;
 
 pub use log_run::LogRun;
 pub use session::{CaptureError, CaptureReport, Session, SessionOptions};

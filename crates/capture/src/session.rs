@@ -18,6 +18,7 @@ use crate::{
     committer::{Batch, Committer, Done},
     journal_keeper::JournalKeeper,
     log_run::{LogBytes, store_run, take_runs},
+    sketches::{Look, Sketches, Tee},
 };
 
 /// Why a capture ended before its time.
@@ -121,6 +122,9 @@ pub struct Session {
     batches: u64,
     /// Is told of what happens, before it is committed.
     observer: Option<Arc<dyn Observer>>,
+    /// What is remembered of files, once a reader runs that tells which of its items are such.
+    sketches: Option<Sketches>,
+    state_folder: PathBuf,
     /// Up to where commits hold each log.
     committed: BTreeMap<StreamName, u64>,
     report: CaptureReport,
@@ -165,6 +169,8 @@ impl Session {
             journal_marks: VecDeque::new(),
             batches: 0,
             observer: None,
+            sketches: None,
+            state_folder: options.state_folder.clone(),
             committed: BTreeMap::new(),
             report: CaptureReport { damaged_journal: journal.damaged().to_vec(), ..CaptureReport::default() },
             journal,
@@ -210,6 +216,9 @@ impl Session {
         stop: &Stop,
     ) -> Result<(ReadEnd, CaptureReport), CaptureError> {
         let cursor = self.cursor()?;
+        let vault = self.writer.vault().manifest().vault;
+        let path = self.state_folder.join("sketches.sqlite");
+        self.sketches = reader.files().map(|file_of| Sketches::open(&path, vault, file_of));
         let read = reader.changes(cursor.as_ref(), &mut self, stop);
         // Whatever the reader says, what it already checkpointed is finished first.
         let finished = self.drain(true);
@@ -275,6 +284,18 @@ impl Session {
         }))
     }
 
+    /// Begins to look at an item's content, if it is a file.
+    fn look(&self, item: &Item) -> Option<Look> {
+        self.sketches.as_ref()?.look(item)
+    }
+
+    /// Compares what was looked at with the version before; what looks encrypted is told like anything that somebody did.
+    fn judge(&mut self, look: Option<Look>) {
+        if let Some((sketches, look)) = self.sketches.as_mut().zip(look) {
+            self.current.events.extend(sketches.judge(look, self.writer.now()));
+        }
+    }
+
     /// Takes results of finished commits in; their bytes may then leave the journal.
     fn drain(&mut self, wait: bool) -> Result<(), WriteError> {
         while let Some(done) = self.committer.result(wait)? {
@@ -289,6 +310,9 @@ impl Session {
         self.report.commits.push(done.receipt);
         if let Err(error) = done.catalog {
             self.report.catalog_stale.get_or_insert_with(|| error.to_string());
+        }
+        if let Some(sketches) = &mut self.sketches {
+            sketches.keep(done.number);
         }
         self.report.head_behind = done.head.err().map(|error| error.to_string());
         while self.journal_marks.front().is_some_and(|(number, _)| *number <= done.number) {
@@ -318,18 +342,31 @@ impl ChangeSink for Session {
     }
 
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError> {
+        let mut look = self.look(&item);
         let writer = self.commit_writer();
-        let content = writer.store(layout.into(), body).map_err(|error| match error {
+        let stored = match &mut look {
+            Some(look) => writer.store(layout.into(), &mut Tee { body, look }),
+            None => writer.store(layout.into(), body),
+        };
+        let content = stored.map_err(|error| match error {
             WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
             other => sink_error(other),
         })?;
-        writer.upsert(item, content).map_err(sink_error)
+        writer.upsert(item, content).map_err(sink_error)?;
+        self.judge(look);
+        Ok(())
     }
 
     fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
+        let mut look = self.look(&item);
         let writer = self.commit_writer();
         let content = writer.store_bytes(layout.into(), bytes).map_err(sink_error)?;
-        writer.upsert(item, content).map_err(sink_error)
+        writer.upsert(item, content).map_err(sink_error)?;
+        if let Some(look) = &mut look {
+            look.see(bytes);
+        }
+        self.judge(look);
+        Ok(())
     }
 
     fn known(&mut self, stream: &StreamName, key: &str) -> Result<Option<KnownItem>, SinkError> {
@@ -375,6 +412,9 @@ impl ChangeSink for Session {
     }
 
     fn removed(&mut self, stream: StreamName, key: String) -> Result<(), SinkError> {
+        if let Some(sketches) = &mut self.sketches {
+            sketches.removed(stream.as_str(), &key);
+        }
         self.commit_writer().remove(stream, key).map_err(sink_error)
     }
 
@@ -430,6 +470,9 @@ impl ChangeSink for Session {
             writer.end_pack().map_err(sink_error)?;
         }
         self.batches += 1;
+        if let Some(sketches) = &mut self.sketches {
+            sketches.end_batch(self.batches);
+        }
         self.journal_marks.push_back((self.batches, self.ends.clone()));
         let batch = Batch {
             number: self.batches,

@@ -5,6 +5,7 @@
 //! Writing to a source is another type, made from another credential, in the restoring part of the connector.
 
 pub mod fidelity;
+mod file_item;
 mod observe;
 pub mod pause;
 pub mod plan;
@@ -15,6 +16,7 @@ mod stored_items;
 pub mod testing;
 pub mod units;
 
+pub use file_item::{FileItem, FileOf};
 pub use observe::{Observer, Urge};
 pub use read::{ChangeSink, Cursor, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};

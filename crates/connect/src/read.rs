@@ -12,7 +12,7 @@ use model::{Event, Item, Layout, Stage, StreamName, UnreadableReason};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
-use crate::pause;
+use crate::{FileOf, pause};
 
 /// Where a reader stands in a source's changes. Only the connector understands the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +221,12 @@ pub trait SourceReader {
         sink: &mut dyn ChangeSink,
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError>;
+
+    /// Tells how to know which of its items are files: their new versions are compared with what is remembered of the
+    /// ones before. A source of anything else has none.
+    fn files(&self) -> Option<FileOf> {
+        None
+    }
 }
 
 impl fmt::Display for Cursor {

@@ -286,6 +286,11 @@ impl VaultWriter {
         &self.shared.vault
     }
 
+    /// Returns what time it is by the writer's clock.
+    pub fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
     /// Takes note that it is at least this late: locks of what is stored from now on are counted from it.
     ///
     /// A host whose own clock is slow would otherwise make locks that lapse too early.

@@ -1,9 +1,17 @@
-//! Rogue agents: scripts of what agents did, replayed. They are data and hold no intelligence.
+//! Rogue agents: scripts of what agents did, replayed. They are data and hold no intelligence. Some are of people and
+//! programs that do what looks like it and is their work.
 
+pub mod antigravity;
 pub mod attack;
+pub mod cleanup;
+mod deeds;
+pub mod hard_delete;
+pub mod low_and_slow;
 pub mod openclaw;
 pub mod pocketos;
+pub mod ransomware;
 pub mod replit;
+pub mod sql;
 pub mod vercel;
 pub mod workspace;
 
@@ -15,6 +23,8 @@ use std::time::Duration;
 use model::Moment;
 use ports::Clock;
 use serde::Serialize;
+
+pub use deeds::{Deed, Deeds};
 
 /// One thing that an agent did, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

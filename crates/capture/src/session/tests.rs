@@ -1,5 +1,6 @@
 mod faults;
 mod histories;
+mod sketches;
 mod support;
 
 use connect::ChangeSink as _;

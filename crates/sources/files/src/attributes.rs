@@ -1,3 +1,5 @@
+use connect::FileItem;
+use model::{Item, Moment};
 use serde::{Deserialize, Serialize};
 
 /// What an entry of a folder is.
@@ -49,6 +51,19 @@ impl Attributes {
     pub fn of_text(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
+}
+
+/// Tells what a file of a folder tree is called; nothing of folders and links.
+pub(crate) fn file_of(item: &Item) -> Option<FileItem> {
+    let attributes =
+        Attributes::of_text(&item.attributes).filter(|attributes| attributes.kind == Kind::File)?;
+    Some(FileItem {
+        scope: item.stream.as_str().to_owned(),
+        name: item.key.clone(),
+        target: item.key.clone(),
+        changed_at: Some(Moment::from_micros(attributes.modified_ns / 1000)),
+        changed_by: None,
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod pass;
 
 use std::{path::Path, time::Duration};
 
-use connect::{ChangeSink, Cursor, ReadEnd, ReadError, SourceReader, Stop};
+use connect::{ChangeSink, Cursor, FileOf, ReadEnd, ReadError, SourceReader, Stop};
 use rustix::io::Errno;
 
 use self::pass::Pass;
@@ -51,6 +51,10 @@ impl FilesReader {
 }
 
 impl SourceReader for FilesReader {
+    fn files(&self) -> Option<FileOf> {
+        Some(crate::attributes::file_of)
+    }
+
     fn changes(
         &mut self,
         cursor: Option<&Cursor>,

@@ -25,9 +25,12 @@ use std::{
     sync::Arc,
 };
 
-use connect::units::{Unit, UnitError, UnitSink};
+use connect::{
+    FileItem,
+    units::{Unit, UnitError, UnitSink},
+};
 use google_api::{ApiError, Get, Method, ReadApi, method};
-use model::{NameError, StreamName};
+use model::{Actor, Item, NameError, StreamName};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +93,31 @@ pub fn shared_drive_stream(id: &str) -> Result<StreamName, NameError> {
 /// Returns the key under which the position of a shared drive is kept.
 pub fn shared_drive_unit(id: &str) -> String {
     format!("shared-drive/{id}")
+}
+
+/// Tells what a file of a drive is called, and who changed it last; nothing of folders, revisions and records.
+pub(crate) fn file_of(item: &Item) -> Option<FileItem> {
+    let drive = item.stream.as_str();
+    let scope = match drive.strip_prefix("shared-drive/") {
+        // In the audit log, a shared drive stands where others have an owner.
+        Some(id) => format!("drive/{id}"),
+        None => drive.starts_with("drive/").then(|| drive.to_owned())?,
+    };
+    if !item.key.starts_with(FILE_PREFIX) {
+        return None;
+    }
+    let file = FileAttributes::of_text(&item.attributes)?;
+    if matches!(file.kind(), FileKind::Folder | FileKind::Shortcut) {
+        return None;
+    }
+    let person = file.last_modifying_user.and_then(|person| person.email_address);
+    Some(FileItem {
+        scope,
+        target: format!("{} \"{}\"", item.key, file.name),
+        name: file.name,
+        changed_at: file.modified_time.parse().ok(),
+        changed_by: person.map(|identity| Actor { identity, ..Actor::default() }),
+    })
 }
 
 /// How far a drive was read.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use connect::{
-    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop, Urge,
+    ChangeSink, Cursor, FileOf, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop, Urge,
     units::{UnitSettings, Units},
 };
 use connect_http::{TokenCache, Transport};
@@ -141,6 +141,10 @@ impl GoogleReader {
 }
 
 impl SourceReader for GoogleReader {
+    fn files(&self) -> Option<FileOf> {
+        Some(crate::drive::file_of)
+    }
+
     fn changes(
         &mut self,
         _cursor: Option<&Cursor>,

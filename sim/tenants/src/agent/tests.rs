@@ -246,3 +246,5 @@ fn the_immutable_flag_holds_until_somebody_may_clear_it() {
     assert!(matches!(&held.outcome, Outcome::Held { by } if by.contains("immutable flag")), "{held:?}");
     assert!(still.contains(rustix::fs::IFlags::IMMUTABLE), "the flag was put back");
 }
+
+mod wipes;

@@ -4,3 +4,5 @@
 mod rental;
 #[cfg(test)]
 mod saastr;
+#[cfg(test)]
+mod wipes;
