@@ -8,6 +8,8 @@ mod reach;
 mod responder;
 mod settings;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
