@@ -123,6 +123,7 @@ impl Ledger {
         self.order.iter().filter_map(|key| Some((*key, self.entries.get(key)?)))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -221,17 +221,20 @@ impl Incident {
             deed.suspect = to;
             deed.assumed |= assumed && deed.stage != Stage::Underway;
         }
+        // What fired, fired on whoever did most of it.
+        let fired = self.suspects.iter().filter(|suspect| suspect.fired);
+        let heir = fired.max_by_key(|suspect| suspect.destroyed()).map_or(to, |suspect| suspect.id);
         for firing in self.firings.iter_mut().filter(|firing| firing.suspect == from) {
-            firing.suspect = to;
+            firing.suspect = heir;
         }
         if let Some(new) = self.suspect_mut(to) {
             new.first = new.first.min(old.first);
             new.last = new.last.max(old.last);
             new.deeds += old.deeds;
             new.given_up.add_all(&old.given_up);
-            new.fired |= old.fired;
+            new.fired |= old.fired && heir == to;
             new.guessed_before = true;
-            if new.asked.is_none() {
+            if new.asked.is_none() && heir == to {
                 new.asked = old.asked;
             }
         }
