@@ -69,7 +69,7 @@ pub(crate) enum Verb {
     /// Add a source, after checking that protecting it is safe
     #[command(subcommand_required = true)]
     Protect(Protect),
-    /// Install or remove the witness inside of a source
+    /// Install, show or remove what guards a source from the inside
     Guard(Guard),
     /// Copy a source and follow its changes until interrupted
     Capture(Capture),

@@ -8,6 +8,7 @@ use crate::SCHEMA;
 const CONTAIN: &str = include_str!("install/contain.sql");
 const REFUSE: &str = include_str!("install/refuse.sql");
 const SPARE: &str = include_str!("install/spare.sql");
+const BARRED: &str = include_str!("install/barred.sql");
 const REMOVE: &str = include_str!("install/remove.sql");
 /// Where the statements that refuse name the roles.
 const REFUSED: &str = "@refused@";
@@ -117,18 +118,18 @@ pub fn install(
 /// Removes every trace of the guard and of the witness from the connection's database, and the guard's role where no
 /// other database has a guard.
 pub fn remove(connection: &mut Connection) -> Result<(), WireError> {
+    connection.simple_query(BARRED)?;
     connection.simple_query(SPARE)?;
-    let left = disarm(connection)?;
-    if let Some((table, message)) = left.first() {
+    if let Some((table, message)) = disarm(connection)?.into_iter().next() {
         let reason = format!("the trigger of {table} could not be removed: {message}");
         return Err(WireError::Argument { reason });
     }
     connection.simple_query(REMOVE).map(drop)
 }
 
-/// Returns the statements that remove everything but the triggers of tables.
+/// Returns the statements that remove everything; run together, they lock every guarded table until they are done.
 pub fn removal_script() -> String {
-    format!("{SPARE}{REMOVE}")
+    format!("{BARRED}{SPARE}{REMOVE}")
 }
 
 /// Tells what is installed in the connection's database.

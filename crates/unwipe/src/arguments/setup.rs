@@ -121,10 +121,12 @@ pub(crate) struct Guard {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuardAction {
-    /// Install event triggers that name the actor inside of each DDL transaction
-    Install(GuardTarget),
-    /// Remove them; the schema is then as it was
+    /// Install what names the actor of each DDL transaction, what refuses DROP and TRUNCATE, and what can stop a wipe
+    Install(GuardInstall),
+    /// Remove all of it; the schema is then as it was
     Remove(GuardTarget),
+    /// Show what is installed
+    Status(GuardTarget),
 }
 
 #[derive(Debug, Args)]
@@ -137,10 +139,28 @@ pub(crate) struct GuardTarget {
     /// Its password, by reference
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) password: Option<String>,
-    /// Install the witness (the only guard so far)
-    #[arg(long)]
-    pub(crate) witness: bool,
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardInstall {
+    #[command(flatten)]
+    pub(crate) target: GuardTarget,
+    /// Install event triggers that write role, application and statement into each DDL transaction
+    #[arg(long)]
+    pub(crate) witness: bool,
+    /// Refuse DROP and TRUNCATE to these roles; * stands for any characters. May be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) refuse: Vec<String>,
+    /// Allow these roles to be contained: their sessions ended, their login barred. May be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) contain: Vec<String>,
+    /// Never contain these roles, whatever else says so: break glass, backups. May be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) never: Vec<String>,
+    /// Set the password of role unwipe_guard, by reference; the server is sent only what it stores of it
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) guard_password: Option<String>,
 }

@@ -81,6 +81,7 @@ fn config_of(options: ProtectPostgres) -> PostgresConfig {
         standby: options.standby,
         max_rate_kb: options.max_rate_kb,
         superuser: options.superuser,
+        guard: None,
     }
 }
 

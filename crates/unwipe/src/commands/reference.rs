@@ -72,7 +72,7 @@ mod tests {
     use service::config::{Config, RestoreConfig, VaultConfig, WitnessConfig};
 
     use super::*;
-    use crate::connectors::postgres::PostgresConfig;
+    use crate::connectors::postgres::{GuardConfig, PostgresConfig};
 
     fn page(name: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
@@ -132,6 +132,10 @@ mod tests {
             synchronous: true,
             max_rate_kb: Some(1),
             superuser: some("postgres"),
+            guard: Some(GuardConfig {
+                url: "postgresql://unwipe_guard@db/postgres".to_owned(),
+                password: some("file:g"),
+            }),
         };
         let mirror = service::mirrors::MirrorConfig {
             place: service::Place::Folder { path: "/mnt/second".into(), immutable_flags: false },

@@ -1,10 +1,11 @@
 //! PostgreSQL: settings from the configuration, connections with their secrets.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use connect::Progress;
 use model::{Redacted, SourceName};
 use ports::Clock;
+use postgres_guard::{ClusterContainer, Pulse};
 use postgres_wire::{ConnectionSettings, Host, RootCertificates, SettingsError, TlsMode};
 use serde::{Deserialize, Serialize};
 use service::{Secrets, config::SourceConfig};
@@ -14,6 +15,9 @@ use crate::{exit::Exit, failure::Failure};
 
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "postgres";
+
+/// How often it is looked whether the server sits on its log.
+const PULSE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the configuration says about one cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +49,20 @@ pub(crate) struct PostgresConfig {
     /// The cluster's superuser, as whom private servers are used; `postgres` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) superuser: Option<String>,
+    /// As whom a wipe is stopped, where `unwipe guard install --contain` was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) guard: Option<GuardConfig>,
+}
+
+/// What the configuration says about the guard of one cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuardConfig {
+    /// Where it is and as whom a wipe is stopped, without a password: `postgresql://unwipe_guard@HOST/DATABASE`.
+    pub(crate) url: String,
+    /// That role's password, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<String>,
 }
 
 impl PostgresConfig {
@@ -93,6 +111,26 @@ impl PostgresConfig {
         settings.standby_allowed = self.standby;
         settings.base_rate_kib_max = self.max_rate_kb;
         Ok(settings)
+    }
+
+    /// Returns the roles that read for us.
+    pub(crate) fn roles(&self) -> Result<Vec<String>, Failure> {
+        let urls = std::iter::once(&self.url).chain(&self.monitor_url);
+        urls.map(|url| Ok(ConnectionSettings::from_url(url).map_err(refused)?.user)).collect()
+    }
+
+    /// Makes what can stop a wipe, and what keeps an idle server's log moving; nothing where no guard is configured.
+    /// Nothing is contacted before it is used.
+    #[expect(dead_code, reason = "whoever watches asks for it")]
+    pub(crate) fn guard(
+        &self,
+        secrets: &Secrets<'_>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Option<(ClusterContainer, Pulse)>, Failure> {
+        let Some(guard) = &self.guard else { return Ok(None) };
+        let settings = connection(&guard.url, guard.password.as_deref(), secrets)?;
+        let pulse = Pulse::start(settings.clone(), PULSE_INTERVAL, Arc::clone(clock));
+        Ok(Some((ClusterContainer::new(settings, Arc::clone(clock)), pulse)))
     }
 
     /// Makes the reader.

@@ -132,6 +132,7 @@ impl Stage {
             standby: false,
             max_rate_kb: None,
             superuser: None,
+            guard: None,
         };
         let source = config.to_source()?;
         let mut installation = self.context.installation()?;
