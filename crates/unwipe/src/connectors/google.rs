@@ -207,7 +207,8 @@ impl GoogleConfig {
 
     fn transport(&self) -> Result<HttpTransport, Failure> {
         HttpTransport::new(HttpSettings {
-            connections: self.threads,
+            // A capture that goes on has a quarter more of them.
+            connections: self.threads + self.threads.div_ceil(4),
             certificates: self.certificates.clone(),
             ..HttpSettings::default()
         })
