@@ -39,6 +39,16 @@ impl DomainContainer {
         Self { api, settings }
     }
 
+    /// Tells whether it could act: both scopes are tried by reading what is the administrator's.
+    pub fn ready(&self) -> Result<(), ContainmentError> {
+        let admin = &self.settings.admin;
+        consents::of_user(&self.api, admin, admin)?;
+        match accounts::find(&self.api, admin, admin)? {
+            Some(_) => Ok(()),
+            None => Err(ContainmentError::Gone { subject: admin.clone() }),
+        }
+    }
+
     /// Proposes what would stop somebody who is known.
     fn against(&self, suspect: &Suspect, actor: &Actor) -> Result<Option<Proposal>, ContainmentError> {
         if actor.impersonated || actor.identity.ends_with(SERVICE_ACCOUNTS) {

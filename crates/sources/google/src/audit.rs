@@ -360,7 +360,8 @@ mod tests {
         let told = forgotten_early("drive", forgotten, hours(1000));
         let statement = told.statement.unwrap();
         assert!(
-            statement.contains("log of drive between 1970-02-10T16:00:00Z and 1970-02-11T07:00:00Z"),
+            statement
+                .contains("log of drive between 1970-02-10T16:00:00.000000Z and 1970-02-11T07:00:00.000000Z"),
             "{statement}"
         );
         assert_eq!((told.severity, told.attribution), (Severity::Notable, Attribution::Unknown));

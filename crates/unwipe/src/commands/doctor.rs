@@ -6,8 +6,8 @@ use service::{Installation, Secrets, retention::Retention};
 use source_postgres::slot::{self, SlotWal};
 
 use crate::{
-    commands::protect::findings_text,
-    connectors::{files::FilesConfig, postgres::PostgresConfig},
+    commands::{google, protect::findings_text},
+    connectors::{files::FilesConfig, google::GoogleConfig, postgres::PostgresConfig},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -36,6 +36,12 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
             continue;
         }
         let secrets = Secrets::new(installation.home(), &environment);
+        if let Some(domain) = GoogleConfig::of(name, source)? {
+            let mut findings = google::examine(context, &secrets, &domain)?;
+            findings.push(freshness(context, name.as_str(), newest));
+            examined.push(Examined { about: format!("source {name}"), findings });
+            continue;
+        }
         let config = PostgresConfig::of(name, source)?;
         let reader = config.reader(name, &secrets, context.clock(), context.progress())?;
         let mut findings = reader.check();

@@ -8,7 +8,7 @@ use std::{
     io::{BufWriter, Write},
 };
 
-use connect::Finding;
+use connect::{Finding, Stop};
 use model::StreamName;
 use serde::Serialize;
 use service::Secrets;
@@ -62,10 +62,27 @@ pub(crate) fn protect(
         certificates: options.certificates,
         quota: BTreeMap::new(),
         units: BTreeMap::new(),
+        containment: None,
     };
     let secrets = Secrets::new(home, &environment);
     let findings = config.reader(context, &secrets, true)?.check();
     Ok((config, findings))
+}
+
+/// Checks a domain that is protected, scope by scope, and whether somebody could be stopped in it.
+pub(crate) fn examine(
+    context: &Context,
+    secrets: &Secrets<'_>,
+    config: &GoogleConfig,
+) -> Result<Vec<Finding>, Failure> {
+    let mut findings = config.reader(context, secrets, true)?.check();
+    let subject = "a program that destroys can be stopped";
+    let Some(container) = config.container(context, secrets, &Stop::default())? else { return Ok(findings) };
+    findings.push(match container.ready() {
+        Ok(()) => Finding::good(subject, "consents and accounts can be read with the containment's own key"),
+        Err(error) => Finding::bad(subject, error.to_string(), error.hint().unwrap_or("unwipe doctor")),
+    });
+    Ok(findings)
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use connect::Stop;
 use connect_http::{HttpSettings, HttpTransport, Transport};
 use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
+use google_containment::{ContainmentSettings, DomainContainer};
 use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
 use service::{Installation, Secrets, StoredSource, config::SourceConfig};
@@ -60,6 +61,22 @@ pub(crate) struct GoogleConfig {
     /// Prices that differ from the published ones, in units, by the method's name.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub(crate) units: std::collections::BTreeMap<String, u64>,
+    /// Who stops programs and accounts; nobody does if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) containment: Option<ContainmentConfig>,
+}
+
+/// Who stops programs and accounts of a domain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContainmentConfig {
+    /// The key file of a service account of its own, by reference.
+    pub(crate) credential: String,
+    /// The administrator in whose name it acts.
+    pub(crate) admin: String,
+    /// Addresses of accounts that belong to programs and to no person: these may be suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) machines: Vec<String>,
 }
 
 pub(crate) const fn default_every_s() -> u64 {
@@ -134,15 +151,46 @@ impl GoogleConfig {
         credential: &str,
         stop: &Stop,
     ) -> Result<WriteApi, Failure> {
+        let hint = "make another one for restores, and delete its key when the restore is done";
+        let key = self.other_key(secrets, credential, hint)?;
+        self.write_api(context, key, stop)
+    }
+
+    /// Makes what stops programs and accounts, with a service account of its own; `None` where nothing is said of it.
+    pub(crate) fn container(
+        &self,
+        context: &Context,
+        secrets: &Secrets<'_>,
+        stop: &Stop,
+    ) -> Result<Option<DomainContainer>, Failure> {
+        let Some(containment) = &self.containment else { return Ok(None) };
+        let hint =
+            "make another one for containment, with the two scopes that docs/guide/protect-google.md names";
+        let key = self.other_key(secrets, &containment.credential, hint)?;
+        let settings = ContainmentSettings {
+            admin: containment.admin.clone(),
+            spared: BTreeSet::from([self.admin.clone()]),
+            machines: containment.machines.iter().cloned().collect(),
+        };
+        Ok(Some(DomainContainer::new(self.write_api(context, key, stop)?, settings)))
+    }
+
+    /// Reads the key of a service account that is not the one that captures.
+    fn other_key(
+        &self,
+        secrets: &Secrets<'_>,
+        credential: &str,
+        hint: &str,
+    ) -> Result<ServiceAccountKey, Failure> {
         let key = read_key(secrets, credential)?;
-        let capturing = read_key(secrets, &self.key)?;
-        if key.client_id == capturing.client_id {
-            return Err(Failure::new(
-                Exit::Authentication,
-                "this is the service account that captures, which may only read",
-            )
-            .hint("make another one for restores, and delete its key when the restore is done"));
+        if key.client_id == read_key(secrets, &self.key)?.client_id {
+            let message = "this is the service account that captures, which may only read";
+            return Err(Failure::new(Exit::Authentication, message).hint(hint));
         }
+        Ok(key)
+    }
+
+    fn write_api(&self, context: &Context, key: ServiceAccountKey, stop: &Stop) -> Result<WriteApi, Failure> {
         let transport: Arc<dyn Transport> = Arc::new(self.transport()?);
         let client_id = key.client_id.clone();
         let tokens = ServiceAccountTokens::cached(key, Arc::clone(&transport), context.clock());
@@ -159,7 +207,8 @@ impl GoogleConfig {
 
     fn transport(&self) -> Result<HttpTransport, Failure> {
         HttpTransport::new(HttpSettings {
-            connections: self.threads,
+            // A capture that goes on has a quarter more of them.
+            connections: self.threads + self.threads.div_ceil(4),
             certificates: self.certificates.clone(),
             ..HttpSettings::default()
         })

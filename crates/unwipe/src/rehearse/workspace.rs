@@ -109,6 +109,7 @@ impl Workspace {
                 .flat_map(|service| ["user", "project"].map(|pool| (format!("{}/{pool}", service.name()), 0)))
                 .collect(),
             units: std::collections::BTreeMap::new(),
+            containment: None,
         };
         let secrets = service::Secrets::new(&self.context.home, &environment);
         let findings = config.reader(&self.context, &secrets, true)?.check();

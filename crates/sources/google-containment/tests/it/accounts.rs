@@ -2,18 +2,19 @@
 
 use google_tenant::scopes;
 use model::Actor;
-use watch::containment::{Action, ActionKind, Container, ContainmentError};
+use watch::containment::{Action, ActionKind, Container, ContainmentError, Suspect};
 
 use crate::domain::{Breaking, CLAW, Domain, NOW, actor, suspect};
 
-fn themselves(user: &str) -> Option<Actor> {
-    Some(Actor { identity: user.to_owned(), ..Actor::default() })
+/// Returns what the audit log knows of somebody who uses no program.
+fn themselves(user: &str) -> Suspect {
+    suspect(user, Some(Actor { identity: user.to_owned(), ..Actor::default() }))
 }
 
 /// Returns the action against an account that is said to be a machine's.
 fn suspension(domain: &Domain, user: &str) -> Action {
     let mut container = domain.container(&[user]);
-    let mut proposal = container.propose(&suspect(user, themselves(user))).unwrap().unwrap();
+    let mut proposal = container.propose(&themselves(user)).unwrap().unwrap();
     assert_eq!(proposal.actions.len(), 1);
     proposal.actions.remove(0)
 }
@@ -60,7 +61,7 @@ fn whoever_is_needed_is_not_suspended() {
     let mut action = suspension(&domain, &people[0]);
     for user in &protected {
         let mut container = domain.container(&[user]);
-        let error = container.propose(&suspect(user, themselves(user))).unwrap_err();
+        let error = container.propose(&themselves(user)).unwrap_err();
         assert!(matches!(error, ContainmentError::Protected { .. }), "{user}: {error}");
         // Even an action that somebody made up is refused.
         action.details["id"] = domain.account(user)["id"].clone();
@@ -75,9 +76,9 @@ fn people_and_strangers_are_not_suspended_and_a_machine_is_with_its_program() {
     let domain = Domain::start();
     let user = &domain.people()[0];
     let mut container = domain.container(&[]);
-    assert_eq!(container.propose(&suspect(user, themselves(user))).unwrap(), None, "a person");
+    assert_eq!(container.propose(&themselves(user)).unwrap(), None, "a person");
     let mut container = domain.container(&["nobody@acme.test"]);
-    assert_eq!(container.propose(&suspect("x", themselves("nobody@acme.test"))).unwrap(), None);
+    assert_eq!(container.propose(&themselves("nobody@acme.test")).unwrap(), None);
     domain.let_in(user, CLAW, "OpenClaw", &[scopes::MAIL]);
     let mut container = domain.container(&[user]);
     let proposal = container.propose(&suspect(user, Some(actor(user, CLAW)))).unwrap().unwrap();
@@ -92,7 +93,7 @@ fn a_suspension_that_somebody_else_made_stays() {
     let action = suspension(&domain, user);
     domain.set_suspended(user, true);
     let mut container = domain.container(&[user]);
-    assert_eq!(container.propose(&suspect(user, themselves(user))).unwrap(), None, "it is suspended already");
+    assert_eq!(container.propose(&themselves(user)).unwrap(), None, "it is suspended already");
     // One that was suspended before this action was made.
     let mut late = action;
     late.details["suspended"] = true.into();

@@ -138,3 +138,17 @@ fn a_program_that_nobody_let_in_is_nobody_to_stop() {
     let stranger = suspect("gmail/guest@elsewhere.test", Some(actor("guest@elsewhere.test", CLAW)));
     assert_eq!(container.propose(&stranger).unwrap(), None);
 }
+
+#[test]
+fn whether_it_could_act_is_known_before_it_has_to() {
+    let domain = Domain::start();
+    domain.container(&[]).ready().unwrap();
+    let container = domain.container(&[]);
+    domain.running.with_tenant(|tenant| {
+        let account = tenant.service_accounts().find(|account| account.email.starts_with("containment"));
+        let client = account.unwrap().client_id.clone();
+        tenant.delegate(&client, [scopes::USER]);
+    });
+    let error = container.ready().unwrap_err();
+    assert!(error.hint().unwrap().contains("admin.directory.user.security"), "{error}");
+}

@@ -64,7 +64,7 @@ impl Transport for Breaking {
         if changes && self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_err() {
             // Nobody listens there.
             let mut broken = request.clone();
-            broken.url = "http://127.0.0.1:1/nobody".to_owned();
+            "http://127.0.0.1:1/nobody".clone_into(&mut broken.url);
             return self.inner.send(&broken);
         }
         if changes {
@@ -131,7 +131,7 @@ impl Domain {
             client_id,
             clock,
             random: Arc::new(SeededRandom::new(7)),
-            stop: Default::default(),
+            stop: connect::Stop::default(),
         };
         let api = ApiSettings {
             address: Some(self.running.url().to_owned()),

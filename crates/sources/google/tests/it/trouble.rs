@@ -1,16 +1,20 @@
 //! What stands in the way: keys, scopes, suspended users, clocks, a network that breaks.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use connect::{ReadEnd, ReadError, SourceReader, Standing, Stop, testing::MemorySink};
+use connect::{Progress, ReadEnd, ReadError, SourceReader, Standing, Stop, testing::MemorySink};
 use connect_http::{Body, HttpSettings, HttpTransport, Request, Response, Transport, TransportError};
 use google_tenant::scopes;
 use model::UnreadableReason;
+use ports::Clock;
 use serde_json::json;
-use source_google::Part;
+use source_google::{GoogleReader, Part};
 
 use crate::domain::{Domain, SECOND};
 
@@ -242,4 +246,61 @@ fn an_answer_that_is_no_token_says_nothing_about_the_key() {
     let error = reader.changes(None, &mut MemorySink::new(), &Stop::default()).unwrap_err();
     assert!(matches!(error, ReadError::Source { transient: true, .. }), "{error:?}");
     assert!(error.to_string().contains("without a token"), "{error}");
+}
+
+/// Changes a domain while it is followed, and ends that some minutes later.
+struct Comings {
+    domain: Arc<Domain>,
+    suspended: String,
+    done: AtomicU64,
+    stop: Stop,
+}
+
+impl Progress for Comings {
+    fn phase(&self, _title: &str, _total: Option<u64>) {}
+
+    fn advance(&self, _units: u64) {
+        let domain = &*self.domain;
+        let now = domain.clock.elapsed();
+        if self.done.load(Ordering::SeqCst) == 0 && now >= Duration::from_secs(30) {
+            self.done.store(1, Ordering::SeqCst);
+            let admin = domain.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned());
+            let hand = domain.program(&admin, &[scopes::USER]);
+            let name = json!({ "givenName": "Zoe", "familyName": "New" });
+            let zoe = json!({ "primaryEmail": "zoe@acme.test", "name": name, "password": "long enough" });
+            hand.call("POST", "admin/directory/v1/users", &zoe);
+            let path = format!("admin/directory/v1/users/{}", self.suspended);
+            hand.call("PATCH", &path, &json!({ "suspended": true }));
+            let letter =
+                |text: &str| format!("From: x@y.test\r\nSubject: new\r\n\r\n{text}\r\n").into_bytes();
+            domain.running.with_tenant(|tenant| tenant.deliver("zoe@acme.test", &letter("welcome")).unwrap());
+        }
+        if now >= Duration::from_mins(4) {
+            self.stop.request();
+        }
+    }
+}
+
+#[test]
+fn who_comes_while_a_domain_is_followed_is_read_and_who_is_suspended_is_told() {
+    let domain = Arc::new(Domain::start(&[Part::Gmail, Part::Directory]));
+    let suspended_before = suspended(&domain);
+    let user = domain.users()[1].clone();
+    let held = domain.letters(&user);
+    let comings = Arc::new(Comings {
+        domain: Arc::clone(&domain),
+        suspended: user.clone(),
+        done: AtomicU64::new(0),
+        stop: Stop::default(),
+    });
+    let transport = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
+    let reader = GoogleReader::new(domain.key(), transport, domain.settings(), Arc::clone(&comings) as _);
+    let mut sink = MemorySink::new();
+    let end = reader.every(Duration::from_secs(5)).changes(None, &mut sink, &comings.stop).unwrap();
+    assert_eq!(end, ReadEnd::Stopped);
+    assert!(domain.users().contains(&"zoe@acme.test".to_owned()));
+    domain.assert_held(&sink);
+    assert_eq!(sink.stream("blinded").len(), suspended_before + 1);
+    let kept = sink.stream(&format!("gmail/{user}"));
+    assert_eq!(kept.keys().filter(|key| key.starts_with("message/")).count(), held.len(), "nothing is lost");
 }
