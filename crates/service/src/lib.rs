@@ -17,6 +17,7 @@ pub mod signature;
 mod stored;
 mod stored_history;
 mod stored_items;
+pub mod undo;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};
