@@ -15,11 +15,13 @@ use serde_json::Value;
 
 use crate::{Progress, fidelity::Fidelity};
 
+mod bundle;
 mod canonical;
 mod folder;
 #[cfg(test)]
 mod tests;
 
+pub use bundle::{BUNDLE_FORMAT, Bundle, BundlePart, Document, DocumentKind, DoneParts, PartOutcome};
 pub use canonical::canonical_json;
 pub use folder::{AttachmentWriter, PlanFolder, PlanFolderError};
 
@@ -128,6 +130,21 @@ pub struct Counts {
     pub conflicts: u64,
     /// Rows or items that are already as they should be.
     pub unchanged: u64,
+}
+
+impl Counts {
+    /// Adds the sums of another plan.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            inserted: self.inserted + other.inserted,
+            reverted: self.reverted + other.reverted,
+            removed: self.removed + other.removed,
+            objects: self.objects + other.objects,
+            conflicts: self.conflicts + other.conflicts,
+            unchanged: self.unchanged + other.unchanged,
+        }
+    }
 }
 
 /// A file that belongs to a plan.

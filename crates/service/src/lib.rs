@@ -18,6 +18,7 @@ mod stored;
 mod stored_history;
 mod stored_items;
 pub mod watching;
+pub mod undo;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};

@@ -14,7 +14,7 @@ use ports::{Clock, SystemClock, SystemRandom};
 use service::{Installation, Secrets, StoredSource, installation::Ports};
 
 use crate::{
-    arguments::{Production, Reading},
+    arguments::{Production, Reading, for_source},
     exit::Exit,
     failure::Failure,
     output::Output,
@@ -108,13 +108,14 @@ impl Context {
 pub(crate) fn production(
     installation: &Installation,
     production: &Production,
+    source: &str,
 ) -> Result<postgres_wire::ConnectionSettings, Failure> {
-    let url = production.url.as_deref().ok_or_else(|| {
+    let url = for_source(&production.url, source).ok_or_else(|| {
         Failure::new(Exit::Usage, "planning and applying need a connection to production")
             .hint("give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE")
     })?;
     let secrets = Secrets::new(installation.home(), &environment);
-    crate::connectors::postgres::connection(url, production.password.as_deref(), &secrets)
+    crate::connectors::postgres::connection(url, for_source(&production.password, source), &secrets)
 }
 
 /// Returns a stop that the first interrupt or termination signal requests; a second one ends the process at once.

@@ -8,7 +8,7 @@ use std::{
 
 use ports::files::{self, FileError};
 
-use super::{Attachment, Attachments, Plan, PlanError, PlanHash, is_inside};
+use super::{Attachment, Attachments, Bundle, Document, Plan, PlanError, PlanHash, is_inside};
 
 const DOCUMENT: &str = "plan.json";
 
@@ -90,13 +90,40 @@ impl PlanFolder {
         Ok(PlanHash(*blake3::hash(&bytes).as_bytes()))
     }
 
-    /// Reads the document; with an expected hash, only the plan that has it.
-    pub fn read(&self, expected: Option<PlanHash>) -> Result<Plan, PlanFolderError> {
+    /// Returns the folder of a part, below this one.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Self { path: self.path.join(name) }
+    }
+
+    /// Writes the document of a bundle, durably and once. Its parts must have been written.
+    pub fn write_bundle(&self, bundle: &Bundle) -> Result<PlanHash, PlanFolderError> {
+        let path = self.path.join(DOCUMENT);
+        let document = |source| PlanFolderError::Document { path: path.clone(), source };
+        let bytes = bundle.canonical_bytes().map_err(document)?;
+        files::create_folder(&self.path)?;
+        files::create_new(&path, &bytes, 0o600)?;
+        Ok(PlanHash(*blake3::hash(&bytes).as_bytes()))
+    }
+
+    /// Reads the document of a plan or a bundle; with an expected hash, only the one that has it.
+    pub fn read_document(&self, expected: Option<PlanHash>) -> Result<Document, PlanFolderError> {
+        let (path, bytes) = self.read_bytes(expected)?;
+        Document::from_bytes(&bytes).map_err(|source| PlanFolderError::Document { path, source })
+    }
+
+    fn read_bytes(&self, expected: Option<PlanHash>) -> Result<(PathBuf, Vec<u8>), PlanFolderError> {
         let path = self.path.join(DOCUMENT);
         let bytes = files::read(&path)?;
         if expected.is_some_and(|expected| expected.0 != *blake3::hash(&bytes).as_bytes()) {
             return Err(PlanFolderError::Changed { path });
         }
+        Ok((path, bytes))
+    }
+
+    /// Reads the document; with an expected hash, only the plan that has it.
+    pub fn read(&self, expected: Option<PlanHash>) -> Result<Plan, PlanFolderError> {
+        let (path, bytes) = self.read_bytes(expected)?;
         Plan::from_bytes(&bytes).map_err(|source| PlanFolderError::Document { path, source })
     }
 }

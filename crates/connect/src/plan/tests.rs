@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     Plan {
         format: PLAN_FORMAT,
         id: "p1".to_owned(),

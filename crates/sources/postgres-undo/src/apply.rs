@@ -14,6 +14,7 @@ use connect::{
 use postgres_wire::{Connection, WireError, quote_identifier, quote_literal};
 
 use crate::{
+    quarantine,
     session::{Row, SETTINGS, text},
     step::{AdvanceDetails, CreateDetails, Details, RowsDetails},
 };
@@ -265,6 +266,10 @@ impl<'a, 'c> Application<'a, 'c> {
             Details::Rows(details) => {
                 let (applied, conflicts) =
                     rows::apply(&mut self.writer, self.plan, step, &details, attachments, progress)?;
+                if let Some(schema) = details.quarantine.as_ref().filter(|_| applied.changed > 0) {
+                    let table = quarantine::table_of(schema, &details.table, &self.report.plan.to_string());
+                    self.report.notes.push(format!("{} removed rows are kept in {table}", applied.changed));
+                }
                 self.checked.push(Checked { number: step.number, action: step.action, details });
                 let room = LISTED_MAX.saturating_sub(self.report.conflicts.len());
                 self.report.conflicts.extend(conflicts.into_iter().take(room));

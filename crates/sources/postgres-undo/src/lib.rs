@@ -31,6 +31,7 @@ mod images;
 mod joint;
 mod parents;
 mod planner;
+mod quarantine;
 mod rows;
 mod session;
 mod shape;

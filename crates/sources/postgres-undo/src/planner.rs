@@ -17,8 +17,9 @@ use crate::{
     error::{PlanningError, Side},
     facts::Pair,
     images::Images,
+    quarantine,
     rows::{Collected, Deeds, Folded, RowPlanner},
-    session::{Session, number, text},
+    session::{Session, flag, number, text},
     shape::{Shape, oid_array, read_shapes},
     step::TableName,
     steps,
@@ -151,6 +152,8 @@ pub(crate) struct Planning<'p> {
     pub(crate) recreated: BTreeSet<TableName>,
     pub(crate) losses: Vec<Loss>,
     pub(crate) notes: Vec<String>,
+    /// The schema that keeps removed rows.
+    pub(crate) quarantine: Option<String>,
 }
 
 impl<'p> Planning<'p> {
@@ -195,6 +198,7 @@ impl<'p> Planning<'p> {
             recreated: BTreeSet::new(),
             losses: Vec::new(),
             notes: Vec::new(),
+            quarantine: None,
         })
     }
 
@@ -415,6 +419,7 @@ impl<'p> Planning<'p> {
         self.collected.finish()?;
         let sequences = steps::sequences(&mut self)?;
         steps::notes(&mut self);
+        self.choose_quarantine()?;
         let steps = steps::number(&self, sequences)?;
         let objects: u64 =
             steps.iter().filter(|step| step.action == Action::Create).map(|step| step.rows).sum();
@@ -439,6 +444,38 @@ impl<'p> Planning<'p> {
         self.scratch.end_reading()?;
         self.production.end_reading()?;
         Ok(plan)
+    }
+}
+
+impl Planning<'_> {
+    /// Decides where rows stay that the plan removes, and says it.
+    fn choose_quarantine(&mut self) -> Result<(), PlanningError> {
+        let removed: u64 = self
+            .collected
+            .parts
+            .iter()
+            .filter(|part| part.action == Action::Remove)
+            .map(|part| part.rows)
+            .sum();
+        if removed == 0 {
+            return Ok(());
+        }
+        let rows = self.production.rows("looking for a quarantine", &quarantine::allowed())?;
+        if rows.first().is_some_and(|row| flag(row, 0)) {
+            self.quarantine = Some(quarantine::SCHEMA.to_owned());
+            self.notes.push(format!(
+                "rows that are removed ({removed}) stay in tables of the schema {}, one for each table and plan, until \
+                 somebody drops them",
+                quarantine::SCHEMA
+            ));
+        } else {
+            self.notes.push(format!(
+                "rows that are removed ({removed}) stay in this plan's attachments alone: the role may not make the schema \
+                 {}",
+                quarantine::SCHEMA
+            ));
+        }
+        Ok(())
     }
 }
 

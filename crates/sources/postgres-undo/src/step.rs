@@ -85,6 +85,9 @@ pub struct RowsDetails {
     pub replaced: Option<String>,
     /// References that must hold afterwards.
     pub references: Vec<Reference>,
+    /// The schema in which removed rows are kept, in a table of their own; none where the attachment alone keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 /// A foreign key from or to the rows of a step.

@@ -176,6 +176,7 @@ fn rows_step(
             uniques: pair.uniques.clone(),
             replaced: part.replaced.clone(),
             references: pair.now.references.clone(),
+            quarantine: planning.quarantine.clone().filter(|_| part.action == Action::Remove),
         }))?,
     })
 }

@@ -2,7 +2,10 @@
 
 use connect::{
     Progress,
-    plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter, Verification, WriteError},
+    plan::{
+        AppliedReport, ApplyMode, Bundle, Counts, Document, DoneParts, PartOutcome, Plan, PlanFolder,
+        PlanHash, SourceWriter, Verification, WriteError,
+    },
 };
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
@@ -24,31 +27,112 @@ struct Outcome {
     verification: Option<Verification>,
 }
 
+/// What applying a bundle came to, part by part.
+#[derive(Serialize)]
+struct BundleOutcome {
+    approvers: Vec<String>,
+    bundle: PlanHash,
+    mode: ApplyMode,
+    counts: Counts,
+    parts: Vec<PartOutcome>,
+}
+
 pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     let installation = context.installation()?;
     let folder = PlanFolder::new(&options.plan);
-    let plan = folder.read(None)?;
-    let hash = plan.hash()?;
+    let document = folder.read_document(None)?;
+    let hash = document.hash()?;
     let mode = if options.dry_run { ApplyMode::Rehearsal } else { ApplyMode::Lasting };
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
         ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
     };
-    let (name, source) = installation.config().source(&plan.source)?;
-    let Done { applied, verification } = match GoogleConfig::of(&name, source)? {
-        Some(google) => {
-            crate::commands::google::apply(context, &installation, &name, &google, options, &plan, mode)?
+    let output = context.output;
+    match document {
+        Document::Plan(plan) => {
+            let Done { applied, verification } =
+                apply_plan(context, &installation, options, &folder, &plan, mode)?;
+            let outcome = Outcome { approvers, applied, verification };
+            record(&installation, mode, hash, &outcome)?;
+            output
+                .result(&outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?;
+            Ok(exit_of([(&outcome.applied, outcome.verification.as_ref())]))
         }
-        None => apply_to_cluster(context, &installation, options, &plan, mode)?,
-    };
-    let outcome = Outcome { approvers, applied, verification };
+        Document::Bundle(bundle) => {
+            let parts = apply_bundle(context, &installation, options, &folder, &bundle, mode)?;
+            let counts = parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts));
+            let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
+            record(&installation, mode, hash, &outcome)?;
+            output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
+            Ok(exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref()))))
+        }
+    }
+}
+
+/// Writes what was done to the operation log; a rehearsal did nothing.
+fn record<T: Serialize>(
+    installation: &Installation,
+    mode: ApplyMode,
+    hash: PlanHash,
+    outcome: &T,
+) -> Result<(), Failure> {
     if mode == ApplyMode::Lasting {
         let (vault, _) = installation.writer(&environment)?;
-        operations::record(&vault, operations::Kind::Applied, &hash.to_string(), &outcome)?;
+        operations::record(&vault, operations::Kind::Applied, &hash.to_string(), outcome)?;
     }
-    let output = context.output;
-    output.result(&outcome, || outcome_text(output, &outcome))?;
-    Ok(exit_of(&outcome))
+    Ok(())
+}
+
+/// Applies the parts of a bundle one after the other. All must be the ones that the bundle names before the first is
+/// applied; what was done before a kill is not done again.
+fn apply_bundle(
+    context: &Context,
+    installation: &Installation,
+    options: &Apply,
+    folder: &PlanFolder,
+    bundle: &Bundle,
+    mode: ApplyMode,
+) -> Result<Vec<PartOutcome>, Failure> {
+    let mut plans = Vec::new();
+    for part in &bundle.parts {
+        let part_folder = folder.part(&part.folder);
+        let plan = part_folder.read(Some(part.plan))?;
+        plans.push((part.plan, part_folder, plan));
+    }
+    let mut done = DoneParts::read(folder)?;
+    let mut outcomes = Vec::new();
+    for (hash, part_folder, plan) in &plans {
+        if let Some(outcome) = done.outcome(*hash).filter(|_| mode == ApplyMode::Lasting) {
+            context.output.say(format!("done already: {} of {}", plan.destination, plan.source));
+            outcomes.push(outcome.clone());
+            continue;
+        }
+        let Done { applied, verification } =
+            apply_plan(context, installation, options, part_folder, plan, mode)?;
+        let outcome = PartOutcome { applied, verification };
+        if mode == ApplyMode::Lasting {
+            done.add(folder, *hash, outcome.clone())?;
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+fn apply_plan(
+    context: &Context,
+    installation: &Installation,
+    options: &Apply,
+    folder: &PlanFolder,
+    plan: &Plan,
+    mode: ApplyMode,
+) -> Result<Done, Failure> {
+    let (name, source) = installation.config().source(&plan.source)?;
+    match GoogleConfig::of(&name, source)? {
+        Some(google) => {
+            crate::commands::google::apply(context, installation, &name, &google, options, folder, plan, mode)
+        }
+        None => apply_to_cluster(context, installation, options, folder, plan, mode),
+    }
 }
 
 /// What applying a plan came to.
@@ -61,11 +145,11 @@ fn apply_to_cluster(
     context: &Context,
     installation: &Installation,
     options: &Apply,
+    folder: &PlanFolder,
     plan: &Plan,
     mode: ApplyMode,
 ) -> Result<Done, Failure> {
-    let folder = PlanFolder::new(&options.plan);
-    let mut settings = crate::context::production(installation, &options.production)?;
+    let mut settings = crate::context::production(installation, &options.production, &plan.source)?;
     settings.database = Some(plan.destination.clone());
     let mut connection = Connection::connect(&settings, Mode::Sql, &Limits::default(), context.clock())
         .map_err(|error| {
@@ -73,7 +157,7 @@ fn apply_to_cluster(
             Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
         })?;
     let mut writer = postgres_undo::ProductionWriter::new(&mut connection);
-    apply_and_verify(&mut writer, plan, &folder, mode, &*context.progress())
+    apply_and_verify(&mut writer, plan, folder, mode, &*context.progress())
 }
 
 /// Applies a plan and, when what was done stays, reads the source again.
@@ -92,14 +176,17 @@ pub(crate) fn apply_and_verify(
     Ok(Done { applied, verification })
 }
 
-fn exit_of(outcome: &Outcome) -> Exit {
-    if outcome.verification.as_ref().is_some_and(|verification| !verification.is_good()) {
-        Exit::Failed
-    } else if outcome.applied.counts.conflicts > 0 {
-        Exit::Incomplete
-    } else {
-        Exit::Done
+fn exit_of<'o>(outcomes: impl IntoIterator<Item = (&'o AppliedReport, Option<&'o Verification>)>) -> Exit {
+    let mut exit = Exit::Done;
+    for (applied, verification) in outcomes {
+        if verification.is_some_and(|verification| !verification.is_good()) {
+            return Exit::Failed;
+        }
+        if applied.counts.conflicts > 0 {
+            exit = Exit::Incomplete;
+        }
     }
+    exit
 }
 
 fn refused(error: WriteError) -> Failure {
@@ -109,10 +196,20 @@ fn refused(error: WriteError) -> Failure {
     Failure::because(exit, "the plan was not applied", error).hint_opt(hint)
 }
 
-fn outcome_text(output: Output, outcome: &Outcome) -> String {
-    let counts = &outcome.applied.counts;
+fn bundle_outcome_text(output: Output, bundle: &Bundle, outcome: &BundleOutcome) -> String {
     let mut text = String::new();
-    let done = match outcome.applied.mode {
+    for (part, done) in bundle.parts.iter().zip(&outcome.parts) {
+        let title = format!("{} of {}", printable(&part.destination), printable(&part.source));
+        text.push_str(&format!("{}\n", output.paint(Style::Strong, &title)));
+        text.push_str(&outcome_text(output, &done.applied, done.verification.as_ref()));
+    }
+    text
+}
+
+fn outcome_text(output: Output, applied: &AppliedReport, verification: Option<&Verification>) -> String {
+    let counts = &applied.counts;
+    let mut text = String::new();
+    let done = match applied.mode {
         ApplyMode::Rehearsal => "rolled back; it would have",
         ApplyMode::Lasting => "done:",
     };
@@ -124,7 +221,10 @@ fn outcome_text(output: Output, outcome: &Outcome) -> String {
         count(counts.objects),
         count(counts.conflicts),
     ));
-    for conflict in &outcome.applied.conflicts {
+    for note in &applied.notes {
+        text.push_str(&format!("  note  {}\n", printable(note)));
+    }
+    for conflict in &applied.conflicts {
         text.push_str(&format!(
             "  {} {} {}: {}\n",
             output.paint(Style::Warning, "left alone"),
@@ -133,7 +233,7 @@ fn outcome_text(output: Output, outcome: &Outcome) -> String {
             conflict.reason
         ));
     }
-    if let Some(verification) = &outcome.verification {
+    if let Some(verification) = verification {
         for check in &verification.checks {
             let good = check.matched == check.expected;
             let word = output.paint(

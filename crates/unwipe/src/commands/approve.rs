@@ -13,7 +13,7 @@ use service::{
 
 use crate::{
     arguments::Approve,
-    commands::show::plan_text,
+    commands::show::document_text,
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -31,10 +31,13 @@ const OWNER: &str = "owner";
 
 pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure> {
     let mut installation = context.installation()?;
-    let plan = PlanFolder::new(&options.plan).read(None)?;
-    let hash = plan.hash()?;
+    let folder = PlanFolder::new(&options.plan);
+    let document = folder.read_document(None)?;
+    let hash = document.hash()?;
+    // Whoever approves a bundle approves its parts: they must be what it says.
+    let text = document_text(context.output, &folder, &document)?;
     if !options.yes {
-        confirm(context, &plan_text(context.output, &plan, hash))?;
+        confirm(context, &text)?;
     }
     let key = key(context, &mut installation, options)?;
     let approval = Approval::sign(&key, hash, context.clock().now());

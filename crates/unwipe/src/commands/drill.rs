@@ -137,10 +137,10 @@ fn record_truth(
     name: &SourceName,
     production: &Production,
 ) -> Result<Option<fingerprint::Fingerprint>, Failure> {
-    if production.url.is_none() {
+    if production.url.is_empty() {
         return Ok(None);
     }
-    let settings = crate::context::production(installation, production)?;
+    let settings = crate::context::production(installation, production, name.as_str())?;
     let taken = fingerprint::of_production(&settings, SLOT, &context.clock()).map_err(|error| {
         let hint = error.hint();
         Failure::because(Exit::Failed, format!("the content of {name} cannot be recorded"), error)

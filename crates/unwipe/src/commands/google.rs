@@ -1,5 +1,6 @@
 //! What the verbs do with a Workspace domain.
 
+mod actor;
 mod export;
 mod rewind;
 
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub(crate) use self::{
+    actor::undo_actor,
     export::export,
     rewind::{Back, Span, apply, plan_account, rewind},
 };

@@ -1,11 +1,14 @@
 //! `unwipe rewind`
 
+pub(crate) mod actor;
+mod joint;
+
 use std::path::{Path, PathBuf};
 
 use connect::plan::{Plan, PlanFolder, PlanHash, Subject};
 use postgres_recovery::{
-    CommitPoint, Resolution, RestoreOptions, Start,
-    deed::{Deed, read_deeds},
+    RecoveryRoute, RestoreOptions, Start,
+    deed::{Deed, read_deed},
     restore_cluster,
 };
 use postgres_server::{Listen, Settings};
@@ -14,6 +17,7 @@ use postgres_undo::{
 };
 use postgres_wire::{Connection, ConnectionSettings, Limits, Mode, quote_literal};
 use serde::Serialize;
+use service::undo::Numbers;
 
 use crate::{
     arguments::Rewind,
@@ -28,24 +32,27 @@ use crate::{
 
 pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    if actor::is_meant(options) {
+        return actor::run(context, &installation, options);
+    }
     if let Some(tree) =
-        crate::connectors::files::open(context, &installation, &options.what, &options.reading)?
+        crate::connectors::files::open(context, &installation, options.what(), &options.reading)?
     {
         return crate::commands::files::rewind(context, &tree, options);
     }
     if let Some(domain) =
-        crate::connectors::google::open(context, &installation, &options.what, &options.reading)?
+        crate::connectors::google::open(context, &installation, options.what(), &options.reading)?
     {
         return crate::commands::google::rewind(context, &installation, &domain, options);
     }
-    let (source, moment) = source_and_moment(&options.what);
+    let (source, moment) = source_and_moment(options.what());
     let (name, _) = installation.config().source(source)?;
     let stored = context.stored(&installation, &name, &options.reading)?;
     let cluster = StoredCluster::open(context, &installation, &name, stored)?;
     if let Some(folder) = &options.to {
         return restore(context, &cluster, moment, folder, options);
     }
-    let production = crate::context::production(&installation, &options.production)?;
+    let production = crate::context::production(&installation, &options.production, name.as_str())?;
     if !options.undo.is_empty() {
         return undo(context, &cluster, production, options);
     }
@@ -184,50 +191,47 @@ pub(crate) fn plan_undo(
     production: ConnectionSettings,
     folder: &PlanFolder,
 ) -> Result<Plan, Failure> {
-    let (resolution, commits) = resolve_all(cluster, transactions)?;
-    let named = transactions.join(", ");
-    let progress = context.progress();
-    let deed = read_deeds(cluster.stored(), &cluster.history, &commits)
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::because(Exit::Failed, format!("transaction {named} cannot be undone"), error)
-                .hint_opt(hint)
-        })?
-        .ok_or_else(|| Failure::new(Exit::Nothing, "no transaction was named"))?;
-    let scratch = cluster.scratch(&resolution.route, &*progress)?;
-    let database = database_of(cluster, &scratch, &deed)?;
-    let heading = heading(context, cluster, &resolution, format!("undo-{}", transactions.join("-")));
-    let mut sides = Sides::connect(context, cluster, &scratch, &resolution, production, &database)?;
-    let mut plan = plan_transaction(sides.servers(folder, &*progress), &heading, &deed.summary, &deed.rows)
-        .map_err(no_plan)?;
-    if transactions.len() > 1 {
-        plan.subject.title = format!("transactions {named}");
+    if let [transaction] = transactions {
+        return plan_one(context, cluster, transaction, production, folder);
     }
-    Ok(plan)
+    let numbers = Numbers::of(transactions.iter().map(String::as_str));
+    if let Some(nameless) = numbers.nameless.first() {
+        return Err(Failure::new(Exit::Usage, format!("{nameless:?} is no number of a transaction")));
+    }
+    let title = format!("transactions {}", transactions.join(", "));
+    let joint = joint::JointUndo::read(context, cluster, &numbers.numbers, None)?;
+    if let Some(missing) = joint.missing.first() {
+        let sentence = format!("the commit of transaction {missing} is not stored");
+        return Err(Failure::new(Exit::Nothing, sentence));
+    }
+    let database = joint.databases()?.into_iter().next();
+    let database =
+        database.ok_or_else(|| Failure::new(Exit::Nothing, "the transactions changed no database"))?;
+    joint.plan(&database, production, folder, format!("undo-{}", transactions.join("-")), &title)
 }
 
-/// Finds the commits of transactions, and the way to just before the first of them.
-fn resolve_all(
+fn plan_one(
+    context: &Context,
     cluster: &StoredCluster<'_>,
-    transactions: &[String],
-) -> Result<(Resolution, Vec<CommitPoint>), Failure> {
-    let mut first: Option<Resolution> = None;
-    let mut commits: Vec<CommitPoint> = Vec::new();
-    for transaction in transactions {
-        let resolution = cluster.resolve(&format!("before-transaction:{transaction}"))?;
-        let commit = resolution.commit.ok_or_else(|| {
-            Failure::new(Exit::Nothing, format!("the commit of transaction {transaction} is not stored"))
-        })?;
-        if commits.first().is_some_and(|known| known.timeline != commit.timeline) {
-            return Err(Failure::new(Exit::Usage, "the transactions lie on different timelines")
-                .hint("make a plan for each timeline"));
-        }
-        if commits.iter().all(|known| commit.lsn < known.lsn) {
-            first = Some(resolution);
-        }
-        commits.push(commit);
-    }
-    first.map(|first| (first, commits)).ok_or_else(|| Failure::new(Exit::Usage, "no transaction was named"))
+    transaction: &str,
+    production: ConnectionSettings,
+    folder: &PlanFolder,
+) -> Result<Plan, Failure> {
+    let resolution = cluster.resolve(&format!("before-transaction:{transaction}"))?;
+    let commit = resolution.commit.ok_or_else(|| {
+        Failure::new(Exit::Nothing, format!("the commit of transaction {transaction} is not stored"))
+    })?;
+    let progress = context.progress();
+    let deed = read_deed(cluster.stored(), &cluster.history, &commit).map_err(|error| {
+        let hint = error.hint();
+        Failure::because(Exit::Failed, format!("transaction {transaction} cannot be undone"), error)
+            .hint_opt(hint)
+    })?;
+    let scratch = cluster.scratch(&resolution.route, &*progress)?;
+    let database = database_of(cluster, &scratch, &deed)?;
+    let heading = heading(context, cluster, &resolution.route, format!("undo-{transaction}"));
+    let mut sides = Sides::connect(context, cluster, &scratch, &resolution.route, production, &database)?;
+    plan_transaction(sides.servers(folder, &*progress), &heading, &deed.summary, &deed.rows).map_err(no_plan)
 }
 
 fn no_plan(error: postgres_undo::PlanningError) -> Failure {
@@ -258,13 +262,14 @@ fn rows(
     let progress = context.progress();
     let scratch = cluster.scratch(&resolution.route, &*progress)?;
     let folder = plan_folder(context, options, "rows")?;
-    let heading = heading(context, cluster, &resolution, format!("rows-of-{}", selections[0].table.name));
+    let heading =
+        heading(context, cluster, &resolution.route, format!("rows-of-{}", selections[0].table.name));
     let subject = Subject {
         title: format!("{} as of {moment}", options.table.join(", ")),
         position: Some(postgres_server::lsn::to_text(resolution.route.stop.lsn())),
         at: resolution.commit.map(|commit| commit.at),
     };
-    let mut sides = Sides::connect(context, cluster, &scratch, &resolution, production, &database)?;
+    let mut sides = Sides::connect(context, cluster, &scratch, &resolution.route, production, &database)?;
     let plan =
         plan_rows(sides.servers(&folder, &*progress), &heading, subject, &selections).map_err(no_plan)?;
     finish(context, &plan, &folder, "--url URL")
@@ -282,7 +287,7 @@ impl Sides {
         context: &Context,
         cluster: &StoredCluster<'_>,
         scratch: &postgres_recovery::scratch::Scratch,
-        resolution: &Resolution,
+        route: &RecoveryRoute,
         mut production: ConnectionSettings,
         database: &str,
     ) -> Result<Self, Failure> {
@@ -292,7 +297,7 @@ impl Sides {
             let hint = error.hint();
             Failure::because(Exit::Authentication, "production cannot be reached", error).hint_opt(hint)
         })?;
-        let definitions = cluster.pg_dump(&resolution.route).map(|program| PgDump {
+        let definitions = cluster.pg_dump(route).map(|program| PgDump {
             program,
             scratch: DumpAddress { url: cluster.scratch_url(scratch, database), password: None },
             production: DumpAddress { url: for_programs(&production), password: production.password.clone() },
@@ -358,9 +363,9 @@ pub(crate) fn plan_folder(context: &Context, options: &Rewind, name: &str) -> Re
     Ok(PlanFolder::new(path))
 }
 
-fn heading(context: &Context, cluster: &StoredCluster<'_>, resolution: &Resolution, id: String) -> Heading {
-    let stop = postgres_server::lsn::to_text(resolution.route.stop.lsn());
-    let base = postgres_server::lsn::to_text(resolution.route.base.base.start_lsn);
+fn heading(context: &Context, cluster: &StoredCluster<'_>, route: &RecoveryRoute, id: String) -> Heading {
+    let stop = postgres_server::lsn::to_text(route.stop.lsn());
+    let base = postgres_server::lsn::to_text(route.base.base.start_lsn);
     Heading {
         id,
         source: cluster.name.to_string(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use connect::plan::{Plan, PlanFolder, PlanHash};
+use connect::plan::{Bundle, Counts, Document, Plan, PlanFolder, PlanHash};
 use postgres_recovery::deed::read_deed;
 use serde::Serialize;
 
@@ -38,11 +38,73 @@ pub(crate) fn run(context: &Context, options: &Show) -> Result<Exit, Failure> {
 }
 
 fn show_plan(context: &Context, folder: &Path) -> Result<Exit, Failure> {
-    let plan = PlanFolder::new(folder).read(None)?;
-    let hash = plan.hash()?;
+    let folder = PlanFolder::new(folder);
     let output = context.output;
-    output.result(&plan, || plan_text(output, &plan, hash))?;
+    let document = folder.read_document(None)?;
+    let text = document_text(output, &folder, &document)?;
+    match &document {
+        Document::Plan(plan) => output.result(plan, || text)?,
+        Document::Bundle(bundle) => output.result(bundle, || text)?,
+    }
     Ok(Exit::Done)
+}
+
+/// Renders what a plan's folder holds as a person reads it before approving; of a bundle all parts, whose hashes are
+/// compared with what the bundle says.
+pub(crate) fn document_text(
+    output: Output,
+    folder: &PlanFolder,
+    document: &Document,
+) -> Result<String, Failure> {
+    let hash = document.hash()?;
+    Ok(match document {
+        Document::Plan(plan) => plan_text(output, plan, hash),
+        Document::Bundle(bundle) => {
+            let mut text = bundle_text(output, bundle, hash);
+            for part in &bundle.parts {
+                let plan = folder.part(&part.folder).read(Some(part.plan))?;
+                text.push('\n');
+                text.push_str(&plan_text(output, &plan, part.plan));
+            }
+            text
+        }
+    })
+}
+
+/// Renders a bundle: its parts in one line each, and what was left out.
+pub(crate) fn bundle_text(output: Output, bundle: &Bundle, hash: PlanHash) -> String {
+    let title = format!("undo      {}", printable(&bundle.title));
+    let mut text = format!("{}\nhash      {hash}\n\n", output.paint(Style::Strong, &title));
+    let rows: Vec<Vec<String>> = bundle
+        .parts
+        .iter()
+        .map(|part| {
+            vec![
+                printable(&part.folder),
+                printable(&part.source),
+                printable(&part.destination),
+                counts_text(&part.counts),
+            ]
+        })
+        .collect();
+    text.push_str(&table(&rows));
+    text.push_str(&format!("\ntogether  {}\n", counts_text(&bundle.counts)));
+    for note in &bundle.notes {
+        text.push_str(&format!("  note  {}\n", printable(note)));
+    }
+    text
+}
+
+fn counts_text(sums: &Counts) -> String {
+    format!(
+        "put back {}, set back {}, remove {}, objects {}; already right {}; conflicts left alone {}",
+        count(sums.inserted),
+        count(sums.reverted),
+        count(sums.removed),
+        count(sums.objects),
+        count(sums.unchanged),
+        count(sums.conflicts),
+    )
 }
 
 /// Renders a plan as a person reads it before approving.
@@ -71,16 +133,7 @@ pub(crate) fn plan_text(output: Output, plan: &Plan, hash: PlanHash) -> String {
         })
         .collect();
     text.push_str(&table(&rows));
-    let sums = &plan.counts;
-    text.push_str(&format!(
-        "\nput back {}, set back {}, remove {}, objects {}; already right {}; conflicts left alone {}\n",
-        count(sums.inserted),
-        count(sums.reverted),
-        count(sums.removed),
-        count(sums.objects),
-        count(sums.unchanged),
-        count(sums.conflicts),
-    ));
+    text.push_str(&format!("\n{}\n", counts_text(&plan.counts)));
     for conflict in plan.conflicts.iter().take(20) {
         text.push_str(&format!(
             "  {}  {} {}: {}\n",

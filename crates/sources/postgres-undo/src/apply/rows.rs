@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     facts::leading_comma,
+    quarantine,
     session::text,
     step::{RowsDetails, UniqueKey},
 };
@@ -34,7 +35,8 @@ pub(super) fn apply(
     progress: &dyn Progress,
 ) -> Result<(AppliedStep, Vec<Conflict>), WriteError> {
     let staging = Staging::load(writer, plan, step, details, attachments, progress)?;
-    let run = Run { staging: &staging, activity: step.title.clone() };
+    let hash = plan.hash().map_err(|source| WriteError::Plan(Box::new(source)))?;
+    let run = Run { staging: &staging, activity: step.title.clone(), plan: hash.to_string() };
     let expected = match step.action {
         Action::Insert if details.key.is_some() => run.insert_by_key(writer)?,
         Action::Insert => run.insert_by_content(writer)?,
@@ -51,6 +53,8 @@ pub(super) fn apply(
 struct Run<'s, 'd> {
     staging: &'s Staging<'d>,
     activity: String,
+    /// The plan's hash.
+    plan: String,
 }
 
 impl Run<'_, '_> {
@@ -271,6 +275,7 @@ impl Run<'_, '_> {
             // A cascade would take rows along that somebody added since.
             super::references::refuse_cascades(writer, self.staging)?;
         }
+        self.keep_removed(writer)?;
         let sql = format!(
             "DELETE FROM ONLY {} t USING {} i WHERE t.ctid = {TARGET} AND t.xmin = {OWNER}",
             self.details().table.sql(),
@@ -280,6 +285,24 @@ impl Run<'_, '_> {
         self.mark(writer, &format!("'{DONE}'"), false, &format!("{TARGET} IS NOT NULL"))?;
         self.mark_lost(writer, false)?;
         Ok(removed)
+    }
+
+    /// Copies the rows that are about to go, in the same transaction, to where they can be had again.
+    fn keep_removed(&self, writer: &mut Writer<'_>) -> Result<(), WriteError> {
+        let found = format!("SELECT count(*) FROM {} i WHERE {TARGET} IS NOT NULL", self.staging.table);
+        let Some(schema) = &self.details().quarantine else { return Ok(()) };
+        if writer.value(&self.activity, &found)? == "0" {
+            return Ok(());
+        }
+        let activity = "making the quarantine";
+        if writer.value(activity, &quarantine::exists(schema))? != "t" {
+            writer.run(activity, &quarantine::make_schema(schema))?;
+        }
+        let table = quarantine::table_of(schema, &self.details().table, &self.plan);
+        writer.run(activity, &quarantine::make_table(&table))?;
+        let gone = format!("t.ctid = {TARGET} AND t.xmin = {OWNER}");
+        let sql = quarantine::keep(&table, self.details(), &self.plan, &self.staging.table, &gone);
+        self.count(writer, &sql).map(drop)
     }
 
     /// Judges the rows that were not found: already as they should be, or changed by somebody since planning.

@@ -170,3 +170,34 @@ fn an_application_that_is_killed_leaves_nothing_behind() {
     story.apply_and_verify(&planned);
     assert_eq!(story.sql("SELECT count(*) FROM bookings"), "1000");
 }
+
+#[test]
+fn rows_that_are_removed_can_be_had_again() {
+    let mut story = Story::begin(15, SHOP);
+    let number = story.transaction(
+        "INSERT INTO bookings SELECT g, 'fake', 1, 'f' || g FROM generate_series(2001, 2025) g; \
+         INSERT INTO log (what) VALUES ('spam')",
+    );
+    let planned = story.plan(number);
+    assert!(
+        planned.plan.notes.iter().any(|note| note.contains("unwipe_quarantine")),
+        "{:?}",
+        planned.plan.notes
+    );
+    let applied = story.apply_and_verify(&planned);
+    let hash = planned.plan.hash().unwrap().to_string();
+    let table = format!("unwipe_quarantine.public_bookings_{}", &hash[..8]);
+    assert!(applied.notes.iter().any(|note| note.contains(&table)), "{:?}", applied.notes);
+    assert_eq!(
+        story.sql(&format!(
+            "SELECT count(*), min(content->>'code'), max(content->>'code'), min(plan) = '{hash}' FROM {table}"
+        )),
+        "25|f2001|f2025|t"
+    );
+    assert_eq!(story.sql("SELECT count(*) FROM bookings WHERE car = 'fake'"), "0");
+    // They come back with one statement.
+    story.sql(&format!(
+        "INSERT INTO bookings SELECT (jsonb_populate_record(NULL::bookings, content)).* FROM {table}"
+    ));
+    assert_eq!(story.sql("SELECT count(*) FROM bookings WHERE car = 'fake'"), "25");
+}

@@ -14,7 +14,7 @@ use source_google::Part;
 
 use super::StoredAccount;
 use crate::{
-    arguments::{Apply, Rewind},
+    arguments::{Apply, Rewind, for_source},
     connectors::{
         files::failed,
         google::{GoogleConfig, StoredDomain, key_reference},
@@ -33,7 +33,7 @@ pub(crate) fn rewind(
     domain: &StoredDomain,
     options: &Rewind,
 ) -> Result<Exit, Failure> {
-    let account = StoredAccount::of(domain, &options.what)?;
+    let account = StoredAccount::of(domain, options.what())?;
     look_again(context, installation, domain, &account)?;
     let folder = crate::commands::rewind::plan_folder(context, options, domain.name.as_str())?;
     // What was just captured is known to a catalog that is opened now.
@@ -154,10 +154,11 @@ pub(crate) fn apply(
     name: &SourceName,
     config: &GoogleConfig,
     options: &Apply,
+    folder: &PlanFolder,
     plan: &Plan,
     mode: ApplyMode,
 ) -> Result<crate::commands::apply::Done, Failure> {
-    let credential = options.credential.as_deref().ok_or_else(|| {
+    let credential = for_source(&options.credential, name.as_str()).ok_or_else(|| {
         Failure::new(Exit::Usage, "applying needs a service account that may write").hint(
             "give --credential KEY-FILE; its scopes are those of the plan, and never the capturing account's",
         )
@@ -166,7 +167,7 @@ pub(crate) fn apply(
     let stop = crate::context::stop_on_signals()?;
     let api = config.writer(context, &secrets, &key_reference(credential)?, &stop)?;
     let stored = context.stored(installation, name, &options.reading)?;
-    let folder = PlanFolder::new(&options.plan);
-    let mut writer = GoogleWriter::new(&api, &stored, options.plan.join("applied.jsonl"), config.threads);
-    crate::commands::apply::apply_and_verify(&mut writer, plan, &folder, mode, &*context.progress())
+    let journal = folder.path().join("applied.jsonl");
+    let mut writer = GoogleWriter::new(&api, &stored, journal, config.threads);
+    crate::commands::apply::apply_and_verify(&mut writer, plan, folder, mode, &*context.progress())
 }

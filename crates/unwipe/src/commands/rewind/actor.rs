@@ -1,0 +1,276 @@
+//! Undoing what somebody did, in one plan over several sources.
+
+use std::collections::BTreeSet;
+
+use catalog::EventFilter;
+use connect::plan::{Bundle, BundlePart, Plan, PlanFolder};
+use model::{Actor, Event, Moment, Severity, SourceName};
+use serde::Serialize;
+use service::{
+    Installation,
+    config::SourceConfig,
+    undo::{self, Choice, Doubts, Numbers, Pattern},
+};
+
+use super::{joint::JointUndo, plan_folder};
+use crate::{
+    arguments::Rewind,
+    commands::show::bundle_text,
+    connectors::{google::GoogleConfig, postgres, recovery::StoredCluster},
+    context::{Context, environment},
+    exit::Exit,
+    failure::Failure,
+    output::count,
+};
+
+/// What stands before the number of an incident.
+const INCIDENT: &str = "incident:";
+
+/// Tells whether what is to be undone is named by who did it.
+pub(super) fn is_meant(options: &Rewind) -> bool {
+    options.culprit.actor.is_some() || options.what().starts_with(INCIDENT)
+}
+
+/// Whose acts are undone, and when they were done.
+struct Wanted {
+    culprit: undo::Culprit,
+    doubts: Doubts,
+    from: Option<Moment>,
+    until: Option<Moment>,
+    /// One line for people.
+    title: String,
+}
+
+/// The bundle in the making.
+pub(crate) struct Parts<'c> {
+    pub(crate) context: &'c Context,
+    pub(crate) installation: &'c Installation,
+    pub(crate) options: &'c Rewind,
+    folder: PlanFolder,
+    title: String,
+    parts: Vec<BundlePart>,
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Planned<'p> {
+    folder: String,
+    hash: connect::plan::PlanHash,
+    bundle: &'p Bundle,
+}
+
+pub(super) fn run(context: &Context, installation: &Installation, options: &Rewind) -> Result<Exit, Failure> {
+    if let Some(number) = options.what().strip_prefix(INCIDENT) {
+        return Err(Failure::new(Exit::Nothing, format!("no incident {number} is known here"))
+            .hint("name who did it: unwipe rewind --actor NAME --from MOMENT --to MOMENT"));
+    }
+    let wanted = wanted(options)?;
+    let sources = sources(installation, options)?;
+    let folder = plan_folder(context, options, "actor")?;
+    let mut parts = Parts {
+        context,
+        installation,
+        options,
+        folder,
+        title: wanted.title.clone(),
+        parts: Vec::new(),
+        notes: Vec::new(),
+    };
+    for (name, source) in &sources {
+        parts.take_source(&wanted, name, source)?;
+    }
+    parts.finish()
+}
+
+fn wanted(options: &Rewind) -> Result<Wanted, Failure> {
+    let culprit = &options.culprit;
+    let name = culprit.actor.as_deref().unwrap_or_default();
+    let moment = |text: Option<&str>| {
+        text.map(str::parse::<Moment>).transpose().map_err(|error| {
+            Failure::because(Exit::Usage, "the moment cannot be understood", error)
+                .hint("write it as 2026-04-25T14:00:08Z")
+        })
+    };
+    let (from, until) =
+        (moment(culprit.from.as_deref())?, moment(options.to.as_ref().and_then(|to| to.to_str()))?);
+    let mut title = format!("what {name} did");
+    if let Some(from) = from {
+        title.push_str(&format!(" from {from}"));
+    }
+    if let Some(until) = until {
+        title.push_str(&format!(" to {until}"));
+    }
+    let doubts = Doubts { inferred: culprit.inferred, unattributed: culprit.unattributed };
+    Ok(Wanted { culprit: undo::Culprit::Named(Pattern::new(name)), doubts, from, until, title })
+}
+
+/// Returns the sources that are meant: the named one, or all.
+fn sources(
+    installation: &Installation,
+    options: &Rewind,
+) -> Result<Vec<(SourceName, SourceConfig)>, Failure> {
+    let config = installation.config();
+    match options.what.as_deref() {
+        Some(name) => {
+            let (name, source) = config.source(name)?;
+            Ok(vec![(name, source.clone())])
+        }
+        None => Ok(config.sources.iter().map(|(name, source)| (name.clone(), source.clone())).collect()),
+    }
+}
+
+/// Writes who did something, for people.
+fn who(actors: &[Actor]) -> String {
+    let one = |actor: &Actor| match (&actor.application, &actor.client) {
+        (Some(application), Some(client)) => format!("{} through {application} ({client})", actor.identity),
+        (Some(name), None) | (None, Some(name)) => format!("{} as {name}", actor.identity),
+        (None, None) => actor.identity.clone(),
+    };
+    actors.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl Parts<'_> {
+    fn take_source(
+        &mut self,
+        wanted: &Wanted,
+        name: &SourceName,
+        source: &SourceConfig,
+    ) -> Result<(), Failure> {
+        let google = GoogleConfig::of(name, source)?;
+        if google.is_none() && source.kind != postgres::KIND {
+            self.notes.push(format!("{name} does not tell who did what: nothing of it is undone"));
+            return Ok(());
+        }
+        let events = self.events(wanted, name)?;
+        let choice = Choice::of(&events, &wanted.culprit, wanted.doubts);
+        self.tell_doubts(name, &choice);
+        if choice.taken.is_empty() {
+            return Ok(());
+        }
+        self.notes.push(format!(
+            "{name}: {} acts of {}",
+            count(choice.taken.len() as u64),
+            who(&choice.actors())
+        ));
+        match google {
+            Some(_) => crate::commands::google::undo_actor(self, name, &choice),
+            None => self.take_cluster(name, &choice),
+        }
+    }
+
+    fn events(&self, wanted: &Wanted, name: &SourceName) -> Result<Vec<Event>, Failure> {
+        let catalog = self.installation.catalog_up_to_date(name, &environment, &*self.context.progress())?;
+        let filter = EventFilter {
+            from: wanted.from,
+            until: wanted.until,
+            severity: Severity::Routine,
+            limit: u32::MAX,
+        };
+        Ok(catalog.events(filter)?)
+    }
+
+    /// Says what might be the actor's and is left.
+    fn tell_doubts(&mut self, name: &SourceName, choice: &Choice<'_>) {
+        if !choice.inferred.is_empty() {
+            self.notes.push(format!(
+                "{name}: {} acts are only inferred to be the actor's and are left; --inferred takes them",
+                count(choice.inferred.len() as u64)
+            ));
+        }
+        if !choice.unattributed.is_empty() {
+            let mut times: Vec<Moment> = choice.unattributed.iter().map(|event| event.at).collect();
+            times.sort_unstable();
+            let (first, last) = (times.first(), times.last());
+            let span = first.zip(last).map(|(first, last)| format!(" from {first} to {last}"));
+            self.notes.push(format!(
+                "{name}: of {} acts{} nobody knows who did them, and they are left; --unattributed takes them",
+                count(choice.unattributed.len() as u64),
+                span.unwrap_or_default()
+            ));
+        }
+    }
+
+    fn take_cluster(&mut self, name: &SourceName, choice: &Choice<'_>) -> Result<(), Failure> {
+        let numbers = Numbers::of(choice.taken.iter().map(|event| event.transaction.as_str()));
+        if !numbers.nameless.is_empty() {
+            self.notes.push(format!(
+                "{name}: of {} acts the log keeps no transaction numbers, and they are left: {}",
+                count(numbers.nameless.len() as u64),
+                numbers.nameless.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ")
+            ));
+        }
+        if numbers.numbers.is_empty() {
+            return Ok(());
+        }
+        let production =
+            crate::context::production(self.installation, &self.options.production, name.as_str())?;
+        let stored = self.context.stored(self.installation, name, &self.options.reading)?;
+        let cluster = StoredCluster::open(self.context, self.installation, name, stored)?;
+        let since = choice.taken.iter().map(|event| event.at).min();
+        let joint = JointUndo::read(self.context, &cluster, &numbers.numbers, since)?;
+        if !joint.missing.is_empty() {
+            self.notes.push(format!(
+                "{name}: {} transactions changed nothing that is stored, or are not stored, and are left",
+                count(joint.missing.len() as u64)
+            ));
+        }
+        let title = format!("{} in {} transactions", self.title, count(numbers.numbers.len() as u64));
+        let scopes: BTreeSet<&str> = choice.taken.iter().map(|event| event.scope.as_str()).collect();
+        for database in joint.databases()? {
+            if !scopes.contains(database.as_str()) {
+                self.notes.push(format!("{name}: database {database} was touched, too"));
+            }
+            let (folder, place) = self.next_folder(name);
+            let plan = joint.plan(&database, production.clone(), &folder, place.clone(), &title)?;
+            self.add(&place, &folder, &plan)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a folder for the next part.
+    pub(crate) fn next_folder(&self, name: &SourceName) -> (PlanFolder, String) {
+        let place = format!("{}-{name}", self.parts.len() + 1);
+        let folder = self.folder.part(&place);
+        (folder, place)
+    }
+
+    /// Adds a plan; one that changes nothing and lists nothing is left out.
+    pub(crate) fn add(&mut self, place: &str, folder: &PlanFolder, plan: &Plan) -> Result<(), Failure> {
+        if plan.is_empty() && plan.conflicts.is_empty() && plan.losses.is_empty() {
+            self.notes.push(format!("{}: in {} nothing is to be undone", plan.source, plan.destination));
+            if folder.path().exists() {
+                std::fs::remove_dir_all(folder.path())?;
+            }
+            return Ok(());
+        }
+        folder.write(plan)?;
+        self.parts.push(BundlePart::of(place, plan)?);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Exit, Failure> {
+        let Self { context, folder, title, parts, notes, .. } = self;
+        let output = context.output;
+        if parts.is_empty() {
+            for note in &notes {
+                output.say(note);
+            }
+            return Err(Failure::new(Exit::Nothing, format!("{title}: nothing is to be undone"))
+                .hint("unwipe timeline SOURCE --all shows who did what"));
+        }
+        let id = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bundle = Bundle::new(id, title, context.clock().now(), parts, notes);
+        let hash = folder.write_bundle(&bundle)?;
+        let planned = Planned { folder: folder.path().display().to_string(), hash, bundle: &bundle };
+        output.result(&planned, || {
+            format!("{}\nplan      {}\n", bundle_text(output, &bundle, hash), planned.folder)
+        })?;
+        let sources: BTreeSet<&str> = bundle.parts.iter().map(|part| part.source.as_str()).collect();
+        let with = if sources.len() == 1 { "" } else { "SOURCE=" };
+        output.say(format!(
+            "next: unwipe approve {0} && unwipe apply {0} --url {with}URL, or --credential {with}KEY-FILE",
+            planned.folder
+        ));
+        Ok(Exit::Done)
+    }
+}
