@@ -17,8 +17,8 @@ pub mod signature;
 mod stored;
 mod stored_history;
 mod stored_items;
-pub mod watching;
 pub mod undo;
+pub mod watching;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};

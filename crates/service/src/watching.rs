@@ -172,6 +172,8 @@ pub struct Watched {
     pub containers: BTreeMap<SourceName, Box<dyn Container>>,
     /// How its capture is asked to make haste.
     pub urges: BTreeMap<SourceName, Urge>,
+    /// What must live as long as the watch does.
+    pub company: Vec<Box<dyn Send>>,
 }
 
 /// What the watching thread is told.
@@ -208,7 +210,7 @@ impl Watch {
     pub fn start(
         installation: Installation,
         environment: Environment<'static>,
-        watched: Watched,
+        mut watched: Watched,
         tell: Arc<dyn Fn(String) + Send + Sync>,
     ) -> Result<Self, WatchError> {
         let clock = Arc::clone(&installation.ports().clock);
@@ -216,6 +218,7 @@ impl Watch {
         let claim = WatchStore::of(installation.home()).claim()?.ok_or(WatchError::Busy)?;
         let counted = Counted::default();
         let urges = watched.urges.clone();
+        let company = std::mem::take(&mut watched.company);
         let aftermath = Aftermath::start(
             &installation,
             environment,
@@ -228,7 +231,7 @@ impl Watch {
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
             .spawn(move || {
-                let _claim = claim;
+                let _kept = (claim, company);
                 loop {
                     match receiver.recv_timeout(TICK) {
                         Ok(Message::Observed(observation)) => responder.observe(&observation),

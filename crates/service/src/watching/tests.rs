@@ -108,6 +108,7 @@ impl Home {
             kinds: BTreeMap::from([(shop(), SourceKind::Rows)]),
             containers: BTreeMap::from([(shop(), doorman)]),
             urges: BTreeMap::from([(shop(), self.urge.clone())]),
+            company: Vec::new(),
         }
     }
 

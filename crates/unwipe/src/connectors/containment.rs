@@ -1,5 +1,6 @@
 //! Who can stop somebody in which source, and what each source counts.
 
+use connect::Stop;
 use service::{Installation, Secrets, watching::Watched};
 use watch::SourceKind;
 
@@ -19,13 +20,18 @@ pub(crate) fn watched(context: &Context, installation: &Installation) -> Result<
     for (name, source) in &installation.config().sources {
         if source.kind == postgres::KIND {
             watched.kinds.insert(name.clone(), SourceKind::Rows);
-            if let Some(container) =
-                PostgresConfig::of(name, source)?.container(name, &secrets, context.clock())?
-            {
+            let guard = PostgresConfig::of(name, source)?.guard(&secrets, &context.clock())?;
+            if let Some((container, pulse)) = guard {
                 watched.containers.insert(name.clone(), Box::new(container));
+                watched.company.push(Box::new(pulse));
             }
-        } else {
-            watched.kinds.insert(name.clone(), SourceKind::Items);
+            continue;
+        }
+        watched.kinds.insert(name.clone(), SourceKind::Items);
+        if let Some(google) = GoogleConfig::of(name, source)?
+            && let Some(container) = google.container(context, &secrets, &Stop::default())?
+        {
+            watched.containers.insert(name.clone(), Box::new(container));
         }
     }
     Ok(watched)

@@ -121,7 +121,6 @@ impl PostgresConfig {
 
     /// Makes what can stop a wipe, and what keeps an idle server's log moving; nothing where no guard is configured.
     /// Nothing is contacted before it is used.
-    #[expect(dead_code, reason = "whoever watches asks for it")]
     pub(crate) fn guard(
         &self,
         secrets: &Secrets<'_>,
