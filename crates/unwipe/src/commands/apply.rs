@@ -9,10 +9,14 @@ use connect::{
 };
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
-use service::{Installation, approval, operations};
+use service::{
+    Installation, approval, operations,
+    watching::{Request, WatchStore},
+};
 
 use crate::{
     arguments::Apply,
+    commands::rewind::actor::note_in_incident,
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -53,32 +57,47 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let Done { applied, verification } =
                 apply_plan(context, &installation, options, &folder, &plan, mode)?;
             let outcome = Outcome { approvers, applied, verification };
-            record(&installation, mode, hash, &outcome)?;
+            let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
+            record(context, &installation, mode, (hash, exit), &outcome)?;
             output
                 .result(&outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?;
-            Ok(exit_of([(&outcome.applied, outcome.verification.as_ref())]))
+            Ok(exit)
         }
         Document::Bundle(bundle) => {
             let parts = apply_bundle(context, &installation, options, &folder, &bundle, mode)?;
             let counts = parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts));
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
-            record(&installation, mode, hash, &outcome)?;
+            let exit =
+                exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
+            record(context, &installation, mode, (hash, exit), &outcome)?;
             output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
-            Ok(exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref()))))
+            Ok(exit)
         }
     }
 }
 
-/// Writes what was done to the operation log; a rehearsal did nothing.
+/// Writes what was done to the operation log, and to the incident that it undoes; a rehearsal did nothing.
 fn record<T: Serialize>(
+    context: &Context,
     installation: &Installation,
     mode: ApplyMode,
-    hash: PlanHash,
+    (hash, exit): (PlanHash, Exit),
     outcome: &T,
 ) -> Result<(), Failure> {
-    if mode == ApplyMode::Lasting {
-        let (vault, _) = installation.writer(&environment)?;
-        operations::record(&vault, operations::Kind::Applied, &hash.to_string(), outcome)?;
+    if mode != ApplyMode::Lasting {
+        return Ok(());
+    }
+    let (vault, _) = installation.writer(&environment)?;
+    operations::record(&vault, operations::Kind::Applied, &hash.to_string(), outcome)?;
+    let plan = hash.to_string();
+    let incidents = WatchStore::of(installation.home()).incidents()?;
+    // What does not verify has undone nothing that one may rely on.
+    let planned = incidents.iter().filter(|incident| {
+        exit != Exit::Failed && incident.plans.iter().any(|known| known.hash == plan)
+    });
+    for incident in planned {
+        let request = Request::Undone { incident: incident.id, plan: plan.clone() };
+        note_in_incident(context, installation, &request);
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Undoing what somebody did, in one plan over several sources.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use catalog::EventFilter;
-use connect::plan::{Bundle, BundlePart, Plan, PlanFolder};
+use connect::plan::{Bundle, BundlePart, Plan, PlanFolder, PlanHash};
 use model::{Actor, Event, Moment, Severity, SourceName};
 use serde::Serialize;
 use service::{
     Installation,
     config::SourceConfig,
-    undo::{self, Choice, Doubts, Numbers, Pattern},
+    undo::{self, Choice, Doubts, Numbers, Pattern, Span},
+    watching::{self, Answer, Request, WatchStore, Watched},
 };
 
 use super::{joint::JointUndo, plan_folder};
@@ -25,6 +29,10 @@ use crate::{
 
 /// What stands before the number of an incident.
 const INCIDENT: &str = "incident:";
+/// So far the times of a feed and of an audit log may be apart.
+const SLACK_MICROS: i64 = 300_000_000;
+/// How long the process that watches may take to write something down.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Tells whether what is to be undone is named by who did it.
 pub(super) fn is_meant(options: &Rewind) -> bool {
@@ -39,6 +47,9 @@ struct Wanted {
     until: Option<Moment>,
     /// One line for people.
     title: String,
+    /// Where and when, source by source, when an incident says so.
+    spans: Option<BTreeMap<SourceName, Span>>,
+    incident: Option<u64>,
 }
 
 /// The bundle in the making.
@@ -55,18 +66,18 @@ pub(crate) struct Parts<'c> {
 #[derive(Serialize)]
 struct Planned<'p> {
     folder: String,
-    hash: connect::plan::PlanHash,
+    hash: PlanHash,
     bundle: &'p Bundle,
 }
 
 pub(super) fn run(context: &Context, installation: &Installation, options: &Rewind) -> Result<Exit, Failure> {
-    if let Some(number) = options.what().strip_prefix(INCIDENT) {
-        return Err(Failure::new(Exit::Nothing, format!("no incident {number} is known here"))
-            .hint("name who did it: unwipe rewind --actor NAME --from MOMENT --to MOMENT"));
-    }
-    let wanted = wanted(options)?;
-    let sources = sources(installation, options)?;
-    let folder = plan_folder(context, options, "actor")?;
+    let wanted = match options.what().strip_prefix(INCIDENT) {
+        Some(number) => wanted_by_incident(installation, number, options)?,
+        None => wanted(options)?,
+    };
+    let sources = sources(installation, options, &wanted)?;
+    let name = wanted.incident.map_or_else(|| "actor".to_owned(), |id| format!("incident-{id}"));
+    let folder = plan_folder(context, options, &name)?;
     let mut parts = Parts {
         context,
         installation,
@@ -79,7 +90,67 @@ pub(super) fn run(context: &Context, installation: &Installation, options: &Rewi
     for (name, source) in &sources {
         parts.take_source(&wanted, name, source)?;
     }
-    parts.finish()
+    let (exit, hash) = parts.finish()?;
+    if let Some(incident) = wanted.incident {
+        let plan = hash.to_string();
+        note_in_incident(context, installation, &Request::Planned { incident, plan });
+    }
+    Ok(exit)
+}
+
+/// Says in an incident what became of it; the plan is good without that.
+pub(crate) fn note_in_incident(context: &Context, installation: &Installation, request: &Request) {
+    let noted = watching::request(
+        installation,
+        &environment,
+        Watched::default(),
+        &context.random_text::<8>(),
+        request,
+        PATIENCE,
+    );
+    let id = request.incident();
+    match noted {
+        Ok(Answer::Done(_)) => {}
+        Ok(Answer::Refused(why)) => context.output.say(format!("incident {id} does not say so: {why}")),
+        Err(error) => context.output.say(format!("incident {id} does not say so: {error}")),
+    }
+}
+
+/// What an incident is about: the acts of those on whom a rule fired. Where nobody is known, what happened in the places
+/// and within the time of the incident and of which nobody knows who did it.
+fn wanted_by_incident(installation: &Installation, number: &str, options: &Rewind) -> Result<Wanted, Failure> {
+    let id: u64 = number
+        .parse()
+        .map_err(|_| Failure::new(Exit::Usage, format!("{number:?} is no number of an incident")).hint("unwipe incidents"))?;
+    let incident = WatchStore::of(installation.home()).incident(id)?;
+    if let Some(other) = incident.merged_into {
+        return Err(Failure::new(Exit::Nothing, format!("incident {id} turned out to be part of incident {other}"))
+            .hint(format!("unwipe rewind incident:{other}")));
+    }
+    let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
+    let actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
+    let nobody = fired().any(|suspect| suspect.actor.is_none());
+    let spans = incident.touched.iter().map(|(source, touched)| {
+        let span = Span {
+            source: source.clone(),
+            from: touched.from,
+            until: touched.until,
+            scopes: touched.scopes.iter().cloned().collect(),
+            transactions: Vec::new(),
+            actors: actors.clone(),
+        };
+        (source.clone(), span)
+    });
+    Ok(Wanted {
+        spans: Some(spans.collect()),
+        culprit: undo::Culprit::Listed(actors),
+        // What is inferred is told in the plan, and a person approves it.
+        doubts: Doubts { inferred: true, unattributed: nobody || options.culprit.unattributed },
+        from: None,
+        until: None,
+        title: format!("incident {id}: {}", incident.summary()),
+        incident: Some(id),
+    })
 }
 
 fn wanted(options: &Rewind) -> Result<Wanted, Failure> {
@@ -101,15 +172,23 @@ fn wanted(options: &Rewind) -> Result<Wanted, Failure> {
         title.push_str(&format!(" to {until}"));
     }
     let doubts = Doubts { inferred: culprit.inferred, unattributed: culprit.unattributed };
-    Ok(Wanted { culprit: undo::Culprit::Named(Pattern::new(name)), doubts, from, until, title })
+    let culprit = undo::Culprit::Named(Pattern::new(name));
+    Ok(Wanted { culprit, doubts, from, until, title, spans: None, incident: None })
 }
 
 /// Returns the sources that are meant: the named one, or all.
 fn sources(
     installation: &Installation,
     options: &Rewind,
+    wanted: &Wanted,
 ) -> Result<Vec<(SourceName, SourceConfig)>, Failure> {
     let config = installation.config();
+    if let Some(spans) = &wanted.spans {
+        return spans
+            .keys()
+            .map(|name| Ok(config.source(name.as_str()).map(|(name, source)| (name, source.clone()))?))
+            .collect();
+    }
     match options.what.as_deref() {
         Some(name) => {
             let (name, source) = config.source(name)?;
@@ -160,13 +239,19 @@ impl Parts<'_> {
 
     fn events(&self, wanted: &Wanted, name: &SourceName) -> Result<Vec<Event>, Failure> {
         let catalog = self.installation.catalog_up_to_date(name, &environment, &*self.context.progress())?;
-        let filter = EventFilter {
-            from: wanted.from,
-            until: wanted.until,
-            severity: Severity::Routine,
-            limit: u32::MAX,
+        let filter = |from, until| EventFilter { from, until, severity: Severity::Routine, limit: u32::MAX };
+        let Some(span) = wanted.spans.as_ref().and_then(|spans| spans.get(name)) else {
+            return Ok(catalog.events(filter(wanted.from, wanted.until))?);
         };
-        Ok(catalog.events(filter)?)
+        // A feed tells when it was looked at, a log when it happened: whoever is named is looked for a little around.
+        let (from, until) = (span.from.plus_micros(-SLACK_MICROS), span.until.plus_micros(SLACK_MICROS));
+        let mut events = catalog.events(filter(Some(from), Some(until)))?;
+        let within = |event: &Event| {
+            let here = span.scopes.is_empty() || span.scopes.contains(&event.scope);
+            event.actor.is_some() || (here && (span.from..=span.until).contains(&event.at))
+        };
+        events.retain(within);
+        Ok(events)
     }
 
     /// Says what might be the actor's and is left.
@@ -248,7 +333,7 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Exit, Failure> {
+    fn finish(self) -> Result<(Exit, PlanHash), Failure> {
         let Self { context, folder, title, parts, notes, .. } = self;
         let output = context.output;
         if parts.is_empty() {
@@ -271,6 +356,6 @@ impl Parts<'_> {
             "next: unwipe approve {0} && unwipe apply {0} --url {with}URL, or --credential {with}KEY-FILE",
             planned.folder
         ));
-        Ok(Exit::Done)
+        Ok((Exit::Done, hash))
     }
 }
