@@ -129,9 +129,10 @@ impl Ledger {
     }
 
     fn key_of(&self, source: &SourceName, scope: &str, transaction: &str, position: &str) -> u64 {
-        match self.glimpses(source) {
-            true => key((source, transaction)),
-            false => key((source, scope, transaction, position)),
+        if self.glimpses(source) {
+            key((source, transaction))
+        } else {
+            key((source, scope, transaction, position))
         }
     }
 

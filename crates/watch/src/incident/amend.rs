@@ -137,7 +137,7 @@ impl Incident {
                 self.note_action(action, ActionStatus::Refused, at, why);
             }
             Amendment::Taken { taken, automatic, why } => self.take(taken, automatic, why),
-            Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, why),
+            Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, &why),
             Amendment::Held { source, at } => {
                 if !self.holds.iter().any(|hold| hold.source == source) {
                     self.holds.push(Hold { source, at });
@@ -193,13 +193,13 @@ impl Incident {
         }
     }
 
-    fn take_back(&mut self, action: &Action, at: Moment, why: String) -> Result<(), AmendError> {
+    fn take_back(&mut self, action: &Action, at: Moment, why: &str) -> Result<(), AmendError> {
         let known = self.actions.iter_mut().rev().find(|note| note.action == *action);
         let Some(note) = known.filter(|note| note.status == ActionStatus::Taken) else {
             return Err(AmendError::NotTaken { title: action.title.clone() });
         };
         (note.status, note.at) = (ActionStatus::TakenBack, at);
-        note.why.clone_from(&why);
+        why.clone_into(&mut note.why);
         let nobody_is_stopped = !self.actions.iter().any(|note| note.status == ActionStatus::Taken);
         if self.state == IncidentState::Contained && nobody_is_stopped {
             self.change_state(IncidentState::Open, at, format!("taken back: {why}"));

@@ -156,3 +156,35 @@ fn inserts_and_updates_of_an_app_are_no_news() {
     let all: Vec<Seen> = (0..20_000).map(work).collect();
     assert!(observe_all(&mut watcher, &all).is_empty());
 }
+
+#[test]
+fn what_feeds_and_logs_tell_of_the_same_is_announced_once() {
+    let announced =
+        [Expectation { source: name("acme"), ..expectation(Some("anna*"), &[Verb::Trash], Some(300)) }];
+    let mut watcher = watcher();
+    let mut news = watcher.observe(&mail(0, Verb::Trash, 300).0, &Holds(None), &announced);
+    for log in ["token/anna@acme.test", "gmail/anna@acme.test"] {
+        for n in 0..300 {
+            let told = mail(n * 1000, Verb::Trash, 1).scope(log).by("anna@acme.test", Attribution::Recorded);
+            news.extend(watcher.observe(&told.late(HOUR).0, &Holds(None), &announced));
+        }
+    }
+    assert_eq!(watcher.incidents().count(), 0, "{news:?}");
+}
+
+#[test]
+fn an_incident_is_not_kept_alive_by_what_goes_on_every_day() {
+    let mut watcher = watcher();
+    let queue = |at: i64| rows(at, Verb::Delete, 5).target("shop.public.queue");
+    for day in 0..4 {
+        for n in 0..100 {
+            observe(&mut watcher, &queue(day * DAY + n * 600 * SECOND));
+        }
+    }
+    observe(&mut watcher, &rows(4 * DAY, Verb::Truncate, 1));
+    for n in 0..30 {
+        observe(&mut watcher, &queue(4 * DAY + n * 60 * SECOND));
+    }
+    let incident = watcher.incident(1).unwrap();
+    assert_eq!((incident.destroyed(), incident.growing), (1, false));
+}
