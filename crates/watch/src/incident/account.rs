@@ -63,13 +63,17 @@ impl Incident {
         there.all(|deed| deed.suspect == first).then_some(first)
     }
 
-    /// Adds a suspect, and returns its number. Beyond the number that is told apart it is whoever is not known there.
+    /// Adds a suspect, and returns its number. Beyond the number that is told apart it is
+    /// nobody in particular.
     pub(crate) fn add_suspect(&mut self, new: &NewSuspect<'_>, deed: &Deed) -> u32 {
-        if self.suspects.len() >= SUSPECTS_MAX
-            && let Some(other) = self.suspects.last()
-        {
+        let nobody = NewSuspect { actor: None, kind: ActorKind::Unknown, attribution: Attribution::Unknown };
+        let new = if self.suspects.len() < SUSPECTS_MAX {
+            new
+        } else if let Some(other) = self.suspects.iter().find(|suspect| suspect.actor.is_none()) {
             return other.id;
-        }
+        } else {
+            &nobody
+        };
         let id = self.next_suspect;
         self.next_suspect += 1;
         self.suspects.push(SuspectNote {

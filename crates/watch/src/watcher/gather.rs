@@ -223,14 +223,18 @@ impl Watcher {
         let seen = if entry.deed.recorded { entry.deed.at } else { entry.seen_at };
         incident.last_seen_at = incident.last_seen_at.max(seen);
         let (subject, place) = (entry.subject, place_key(&entry.deed.source, &entry.deed.scope));
-        let is_known = entry.actor.is_some();
+        let is_listed = incident.suspect(suspect).is_some_and(|suspect| suspect.actor.is_some());
+        let touched = incident.touched.get(&entry.deed.source);
+        let is_named = touched.is_some_and(|touched| touched.scopes.contains(&entry.deed.scope));
         if !incident.growing && !incident.is_closed() && !entry.deed.recorded {
             incident.growing = true;
             self.quiet_check = self.quiet_check.min(incident.last_seen_at);
         }
         if incident.growing {
-            self.by_place.insert(place, id);
-            if is_known {
+            if is_named {
+                self.by_place.insert(place, id);
+            }
+            if is_listed && entry.actor.is_some() {
                 self.by_subject.insert(subject, id);
             }
         }
