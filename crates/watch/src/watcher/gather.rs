@@ -181,10 +181,9 @@ impl Watcher {
 
     /// Puts an entry into an incident, and returns the suspect that it belongs to.
     pub(super) fn attach(&mut self, key: u64, id: u64, before: Option<&Entry>) -> u32 {
-        let (glimpsed, kinds) = (
-            self.ledger.get(key).is_some_and(|entry| self.ledger.glimpses(&entry.deed.source)),
-            self.kinds.clone(),
-        );
+        let glimpses = |entry: &Entry| self.ledger.glimpses(&entry.deed.source, &entry.deed.position);
+        let glimpsed = self.ledger.get(key).is_some_and(glimpses);
+        let kinds = &self.kinds;
         let Some(entry) = self.ledger.get_mut(key) else { return 0 };
         let Some(incident) = self.incidents.get_mut(&id) else { return 0 };
         let same = |suspect: &&SuspectNote| match (&suspect.actor, &entry.actor) {

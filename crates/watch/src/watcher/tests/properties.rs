@@ -76,6 +76,15 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_twice_changes_nothing(history in histories()) {
+        let twice: Vec<Seen> = history.iter().flat_map(|seen| [seen.clone(), seen.clone()]).collect();
+        let (mut one, mut other) = (watcher(), watcher());
+        observe_all(&mut one, &history);
+        observe_all(&mut other, &twice);
+        prop_assert_eq!(stored(&one), stored(&other));
+    }
+
+    #[test]
     fn incidents_are_read_as_they_were_written(history in histories()) {
         let mut watcher = watcher();
         observe_all(&mut watcher, &history);
