@@ -42,7 +42,7 @@ fn observation(source: &SourceName, number: u64, deleting: u64) -> Observation {
             scope: "shop".to_owned(),
             effects: vec![Effect { verb, target, count: 1 }],
             severity: Severity::Routine,
-            actor: (number % 3 > 0).then_some(actor),
+            actor: (!number.is_multiple_of(3)).then_some(actor),
             attribution: Attribution::Sampled,
             statement: None,
         },

@@ -8,8 +8,15 @@ use crate::{ActorKind, Deed, Incident, Observation, Sums, memory::key, sums::is_
 
 /// So many transactions and calls are remembered one by one.
 pub(crate) const ENTRIES_MAX: usize = 10_000;
-/// A source that tells before it tells for good, and how far it came.
-const SOURCES_MAX: usize = 10_000;
+/// So many lines of positions are told apart.
+const LINES_MAX: usize = 10_000;
+
+/// Returns the line to which a position of a source belongs: positions of one log, or of one feed, sort among each other
+/// and not with those of others.
+fn line(source: &SourceName, position: &str) -> u64 {
+    let name = position.split_once(['/', ' ']).map_or("", |(name, _)| name);
+    key((source.as_str(), name))
+}
 
 /// One transaction or call as it is known.
 #[derive(Debug, Clone)]
@@ -57,10 +64,10 @@ pub(crate) struct Ledger {
     order: VecDeque<u64>,
     /// Those that only read, of which there are many more.
     reads: VecDeque<u64>,
-    /// Up to where sources have told what was done, of those that tell before they tell for good.
-    done: BTreeMap<SourceName, String>,
-    /// The first position of each source that is still remembered.
-    first: BTreeMap<SourceName, String>,
+    /// Up to where lines of positions have told what was done, of those that tell before they tell for good.
+    done: HashMap<u64, String>,
+    /// The first position of each line that is still remembered.
+    first: HashMap<u64, String>,
 }
 
 impl Ledger {
@@ -69,7 +76,7 @@ impl Ledger {
         let mut ledger = Self::default();
         for incident in incidents.values() {
             for (source, touched) in incident.touched.iter().filter(|(_, touched)| touched.glimpsed) {
-                let done = ledger.done.entry(source.clone()).or_default();
+                let done = ledger.done.entry(line(source, &touched.last_position)).or_default();
                 if touched.last_position > *done {
                     done.clone_from(&touched.last_position);
                 }
@@ -100,9 +107,9 @@ impl Ledger {
         ledger
     }
 
-    /// Tells whether a source tells before it tells for good.
-    pub(crate) fn glimpses(&self, source: &SourceName) -> bool {
-        self.done.contains_key(source)
+    /// Tells whether what has such positions in a source is told before it is told for good.
+    pub(crate) fn glimpses(&self, source: &SourceName, position: &str) -> bool {
+        self.done.contains_key(&line(source, position))
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<&Entry> {
@@ -129,9 +136,10 @@ impl Ledger {
     }
 
     fn key_of(&self, source: &SourceName, scope: &str, transaction: &str, position: &str) -> u64 {
-        match self.glimpses(source) {
-            true => key((source, transaction)),
-            false => key((source, scope, transaction, position)),
+        if self.glimpses(source, position) {
+            key((source, transaction))
+        } else {
+            key((source, scope, transaction, position))
         }
     }
 
@@ -139,15 +147,16 @@ impl Ledger {
     pub(crate) fn admit(&mut self, observation: &Observation, doer: Doer) -> Admitted {
         let Observation { source, stage, event, seen_at } = observation;
         let stage = *stage;
-        if stage != Stage::Told && (self.glimpses(source) || self.done.len() < SOURCES_MAX) {
-            let done = self.done.entry(source.clone()).or_default();
+        let line = line(source, &event.position);
+        if stage != Stage::Told && (self.done.contains_key(&line) || self.done.len() < LINES_MAX) {
+            let done = self.done.entry(line).or_default();
             if stage == Stage::Done && event.position > *done {
                 done.clone_from(&event.position);
             }
         }
         let key = self.key_of(source, &event.scope, &event.transaction, &event.position);
         let effects = Sums::of(&event.effects);
-        let glimpses = self.glimpses(source);
+        let glimpses = self.done.contains_key(&line);
         let known = is_known(event);
         let fresh = Entry {
             deed: Deed {
@@ -179,13 +188,13 @@ impl Ledger {
     }
 
     fn first_time(&mut self, key: u64, mut fresh: Entry) -> Admitted {
-        let source = &fresh.deed.source;
+        let line = line(&fresh.deed.source, &fresh.deed.position);
         let again = fresh.deed.stage == Stage::Told
-            && self.done.get(source).is_some_and(|done| fresh.deed.position <= *done);
+            && self.done.get(&line).is_some_and(|done| fresh.deed.position <= *done);
         if again {
             // It was glimpsed and is forgotten, unless what is remembered goes further back: then nobody glimpsed it. That
             // matters for what does its harm at one stroke.
-            let reaches = self.first.get(source).is_none_or(|first| *first <= fresh.deed.position);
+            let reaches = self.first.get(&line).is_none_or(|first| *first <= fresh.deed.position);
             fresh.deed.effects.retain(|effect| is_one_shot(effect.verb));
             if !reaches || fresh.deed.effects.is_empty() {
                 return Admitted::Nothing;
@@ -255,15 +264,20 @@ impl Ledger {
             }
             return;
         }
-        let (source, position) = (entry.deed.source.clone(), entry.deed.position.clone());
+        let (own, position) = (line(&entry.deed.source, &entry.deed.position), entry.deed.position.clone());
         if self.entries.insert(key, entry).is_none() {
             self.order.push_back(key);
         }
-        self.first.entry(source).or_insert(position);
+        if self.done.contains_key(&own) {
+            self.first.entry(own).or_insert(position);
+        }
         while self.order.len() > ENTRIES_MAX {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some(gone) = self.entries.remove(&oldest) {
-                self.first.insert(gone.deed.source, gone.deed.position);
+                let line = line(&gone.deed.source, &gone.deed.position);
+                if let Some(first) = self.first.get_mut(&line) {
+                    *first = gone.deed.position;
+                }
             }
         }
     }

@@ -83,12 +83,32 @@ impl<T: Default> Bounded<T> {
 /// How much an expectation has covered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
+    /// The most that any log has told, a feed being one: each tells of the same.
     pub(crate) items: u64,
+    pub(crate) by_log: BTreeMap<String, u64>,
     pub(crate) source: Option<model::SourceName>,
     pub(crate) scope: String,
     pub(crate) until: i64,
     pub(crate) told_at: i64,
     pub(crate) told_items: u64,
+}
+
+/// So many logs are told apart.
+const LOGS_MAX: usize = 16;
+
+impl Tally {
+    /// Returns how much there would be with so many more of a log.
+    pub(crate) fn with(&self, log: &str, count: u64) -> u64 {
+        self.by_log.get(log).copied().unwrap_or(0).saturating_add(count)
+    }
+
+    /// Adds so many of a log.
+    pub(crate) fn add(&mut self, log: &str, count: u64) {
+        let log = if self.by_log.len() < LOGS_MAX || self.by_log.contains_key(log) { log } else { "others" };
+        let sum = self.with(log, count);
+        self.by_log.insert(log.to_owned(), sum);
+        self.items = self.items.max(sum);
+    }
 }
 
 /// What detection remembers. It may be stored and handed to the next [`Watcher`](crate::Watcher); without it the next

@@ -94,7 +94,9 @@ impl Watcher {
         let context = Context { observation, reach, expectations };
         match self.ledger.admit(observation, doer) {
             Admitted::Nothing => {}
-            Admitted::More { key, more, before } => self.more(key, more, before, &context, &mut news),
+            Admitted::More { key, more, before } => {
+                self.more(key, more, before.as_deref(), &context, &mut news);
+            }
             Admitted::Better { key, before } => self.better(key, &before, &context, &mut news),
         }
         news

@@ -67,8 +67,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let parts = apply_bundle(context, &installation, options, &folder, &bundle, mode)?;
             let counts = parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts));
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
-            let exit =
-                exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
+            let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
             output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
             Ok(exit)
@@ -92,9 +91,9 @@ fn record<T: Serialize>(
     let plan = hash.to_string();
     let incidents = WatchStore::of(installation.home()).incidents()?;
     // What does not verify has undone nothing that one may rely on.
-    let planned = incidents.iter().filter(|incident| {
-        exit != Exit::Failed && incident.plans.iter().any(|known| known.hash == plan)
-    });
+    let planned = incidents
+        .iter()
+        .filter(|incident| exit != Exit::Failed && incident.plans.iter().any(|known| known.hash == plan));
     for incident in planned {
         let request = Request::Undone { incident: incident.id, plan: plan.clone() };
         note_in_incident(context, installation, &request);

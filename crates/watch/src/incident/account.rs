@@ -63,13 +63,17 @@ impl Incident {
         there.all(|deed| deed.suspect == first).then_some(first)
     }
 
-    /// Adds a suspect, and returns its number. Beyond the number that is told apart it is whoever is not known there.
+    /// Adds a suspect, and returns its number. Beyond the number that is told apart it is
+    /// nobody in particular.
     pub(crate) fn add_suspect(&mut self, new: &NewSuspect<'_>, deed: &Deed) -> u32 {
-        if self.suspects.len() >= SUSPECTS_MAX
-            && let Some(other) = self.suspects.last()
-        {
+        let nobody = NewSuspect { actor: None, kind: ActorKind::Unknown, attribution: Attribution::Unknown };
+        let new = if self.suspects.len() < SUSPECTS_MAX {
+            new
+        } else if let Some(other) = self.suspects.iter().find(|suspect| suspect.actor.is_none()) {
             return other.id;
-        }
+        } else {
+            &nobody
+        };
         let id = self.next_suspect;
         self.next_suspect += 1;
         self.suspects.push(SuspectNote {
@@ -96,7 +100,9 @@ impl Incident {
 
     /// Adds a deed, in place of what was told of it before.
     pub(crate) fn put(&mut self, before: Option<&Deed>, deed: Deed, glimpsed: bool) {
-        if let Some(before) = before {
+        let known = before.and_then(|before| self.deeds.iter().rposition(|one| one.is_same(before)));
+        // What is listed says whose it is now.
+        if let Some(before) = known.map(|at| self.deeds[at].clone()).as_ref().or(before) {
             self.lift(before);
         }
         let touched = self.touched.entry(deed.source.clone()).or_insert_with(|| Touched {
@@ -134,9 +140,9 @@ impl Incident {
             suspect.pot(&deed).add_all(&deed.effects);
             if deed.assumed {
                 suspect.assumed.add_all(&deed.effects);
+                suspect.settle();
             }
         }
-        let known = before.and_then(|before| self.deeds.iter().rposition(|one| one.is_same(before)));
         match known {
             Some(at) => self.deeds[at] = deed,
             None if self.deeds.len() < DEEDS_MAX => self.deeds.push(deed),
@@ -186,7 +192,6 @@ impl Incident {
                 claimed.add_all(&taken);
             }
         }
-        // What is exact now was perhaps assumed before.
         let alone = self.only_recorded_at(&deed.source, &deed.scope) == Some(id);
         let unknown = alone.then(|| self.unknown_at(&deed.source, &deed.scope).map(|s| s.id)).flatten();
         let mut rest = Sums::default();
@@ -196,14 +201,11 @@ impl Incident {
             rest = std::mem::take(&mut other.effects);
         }
         if let Some(suspect) = self.suspect_mut(id) {
-            for verb in deed.effects.verbs() {
-                let exact = deed.effects.count(verb).saturating_sub(claimed.count(verb));
-                suspect.assumed.take(verb, exact);
-            }
             suspect.guessed_before |= !claimed.is_empty() || !rest.is_empty();
             suspect.effects.add_all(&claimed);
             suspect.effects.add_all(&rest);
             suspect.assumed.add_all(&rest);
+            suspect.settle();
         }
         if let Some(unknown) = unknown {
             self.hand_over(unknown, id, true);
@@ -231,7 +233,6 @@ impl Incident {
             new.first = new.first.min(old.first);
             new.last = new.last.max(old.last);
             new.deeds += old.deeds;
-            new.given_up.add_all(&old.given_up);
             new.fired |= old.fired && heir == to;
             new.guessed_before = true;
             if new.asked.is_none() && heir == to {
@@ -248,9 +249,19 @@ impl SuspectNote {
         pot(deed, &mut self.effects, &mut self.underway, &mut self.given_up, &mut self.recorded)
     }
 
+    /// What a log says that they did is not assumed any more.
+    fn settle(&mut self) {
+        let verbs: Vec<_> = self.recorded.verbs().collect();
+        for verb in verbs {
+            let exact = self.effects.count(verb).saturating_sub(self.assumed.count(verb));
+            self.assumed.take(verb, self.recorded.count(verb).saturating_sub(exact));
+        }
+    }
+
     /// Tells whether nothing is left of what they seemed to have done.
     pub(crate) fn is_spent(&self) -> bool {
-        self.effects.is_empty() && self.underway.is_empty() && self.recorded.is_empty()
+        let all = [&self.effects, &self.underway, &self.recorded, &self.given_up];
+        all.into_iter().all(Sums::is_empty)
     }
 }
 

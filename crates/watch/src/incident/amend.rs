@@ -144,7 +144,7 @@ impl Incident {
                 self.note_action(action, ActionStatus::Refused, at, why);
             }
             Amendment::Taken { taken, automatic, why } => self.take(taken, automatic, why),
-            Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, why),
+            Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, &why),
             Amendment::Kept { by, at } => {
                 for note in self.actions.iter_mut().filter(|note| note.status == ActionStatus::Taken) {
                     (note.kept, note.at, note.why) = (true, at, format!("kept by {by}"));
@@ -200,26 +200,28 @@ impl Incident {
 
     fn take(&mut self, taken: Taken, automatic: bool, why: String) {
         let at = taken.at;
+        let is_theirs = |note: &&mut ActionNote| note.action == taken.action;
+        let known = self.actions.iter_mut().rev().find(is_theirs).map(|note| note.status);
         self.note_action(taken.action.clone(), ActionStatus::Taken, at, why);
         let title = taken.action.title.clone();
-        let known = self.actions.iter_mut().rev().find(|note| note.action == taken.action);
-        if let Some(note) = known
-            && note.taken.is_none()
+        // What was there before the first time counts, unless it was put back meanwhile.
+        if known != Some(ActionStatus::Taken)
+            && let Some(note) = self.actions.iter_mut().rev().find(is_theirs)
         {
-            (note.taken, note.automatic) = (Some(taken), automatic);
+            (note.taken, note.automatic, note.kept) = (Some(taken.clone()), automatic, false);
         }
         if self.state == IncidentState::Open {
             self.change_state(IncidentState::Contained, at, title);
         }
     }
 
-    fn take_back(&mut self, action: &Action, at: Moment, why: String) -> Result<(), AmendError> {
+    fn take_back(&mut self, action: &Action, at: Moment, why: &str) -> Result<(), AmendError> {
         let known = self.actions.iter_mut().rev().find(|note| note.action == *action);
         let Some(note) = known.filter(|note| note.status == ActionStatus::Taken) else {
             return Err(AmendError::NotTaken { title: action.title.clone() });
         };
         (note.status, note.at) = (ActionStatus::TakenBack, at);
-        note.why.clone_from(&why);
+        why.clone_into(&mut note.why);
         let nobody_is_stopped = !self.actions.iter().any(|note| note.status == ActionStatus::Taken);
         if self.state == IncidentState::Contained && nobody_is_stopped {
             self.change_state(IncidentState::Open, at, format!("taken back: {why}"));

@@ -240,7 +240,7 @@ impl Incident {
 impl SuspectNote {
     /// Takes in how an entry's actor is known, where that is better.
     pub(super) fn better(&mut self, entry: &Entry) {
-        if entry.actor.is_some() && rank(entry.attribution) > rank(self.attribution) {
+        if self.actor.is_some() && entry.actor.is_some() && rank(entry.attribution) > rank(self.attribution) {
             self.guessed_before |= rank(self.attribution) <= 1;
             self.attribution = entry.attribution;
             self.actor.clone_from(&entry.actor);

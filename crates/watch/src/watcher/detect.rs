@@ -80,6 +80,27 @@ impl Watcher {
     }
 }
 
+impl Watcher {
+    /// Tells whether about as much was done to the same targets on days before.
+    pub(super) fn is_habit(&self, entry: &Entry) -> bool {
+        let at = entry.deed.at.as_micros();
+        let mut harm = entry.deed.effects.iter().filter(|effect| is_habitual(effect.verb));
+        harm.all(|effect| {
+            let habit = self.memory.habits.get(habit_key(entry, effect.verb, &effect.target));
+            habit.is_some_and(|habit| habit.is_usual(at))
+        })
+    }
+}
+
+/// Tells whether what is done with a verb can become usual.
+fn is_habitual(verb: Verb) -> bool {
+    is_destruction(verb) || verb == Verb::Update
+}
+
+fn habit_key(entry: &Entry, verb: Verb, target: &str) -> u64 {
+    key(("habit", entry.deed.source.as_str(), &entry.deed.scope, verb, target))
+}
+
 impl Look<'_> {
     fn scope(&self) -> (&str, &str) {
         (self.entry.deed.source.as_str(), &self.entry.deed.scope)
@@ -280,21 +301,16 @@ impl Look<'_> {
         new
     }
 
-    fn habit(&self, verb: Verb, target: &str) -> u64 {
-        key(("habit", self.scope(), verb, target))
-    }
-
     fn learn_habits(&self, memory: &mut Memory) {
-        let learnt = |verb| is_destruction(verb) || verb == Verb::Update;
-        for effect in self.more.iter().filter(|effect| learnt(effect.verb)) {
-            memory.habits.at(self.habit(effect.verb, &effect.target)).add(self.at, effect.count);
+        for effect in self.more.iter().filter(|effect| is_habitual(effect.verb)) {
+            memory.habits.at(habit_key(self.entry, effect.verb, &effect.target)).add(self.at, effect.count);
         }
     }
 
     fn is_usual(&self, rule: &Rule, memory: &Memory) -> bool {
         let mut taken = self.more.iter().filter(|effect| rule.of.takes(effect.verb, &effect.target));
         taken.all(|effect| {
-            let habit = memory.habits.get(self.habit(effect.verb, &effect.target));
+            let habit = memory.habits.get(habit_key(self.entry, effect.verb, &effect.target));
             habit.is_some_and(|habit| habit.is_usual(self.at))
         })
     }

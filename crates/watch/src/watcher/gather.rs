@@ -17,7 +17,7 @@ impl Watcher {
         &mut self,
         key: u64,
         more: Sums,
-        before: Option<Box<Entry>>,
+        before: Option<&Entry>,
         context: &Context<'_>,
         news: &mut Vec<News>,
     ) {
@@ -34,7 +34,7 @@ impl Watcher {
             return;
         }
         let detected = self.detect(&entry, &unexpected.more, context, false);
-        let id = self.gather(key, before.as_deref(), &detected, news);
+        let id = self.gather(key, before, &detected, news);
         if let Some(incident) = id.and_then(|id| self.incidents.get_mut(&id)) {
             for suppression in unexpected.used_up {
                 if !incident.suppressions.iter().any(|known| known.expectation == suppression.expectation) {
@@ -98,7 +98,9 @@ impl Watcher {
         let place = self.by_place.get(&place_key(&entry.deed.source, &entry.deed.scope));
         let place = place.and_then(|id| self.incidents.get(id));
         if entry.actor.is_none() {
-            return (place.filter(|incident| alarm || destroys(incident)).map(|incident| incident.id), false);
+            // What is done there every day is somebody else's, and would go on for ever.
+            let joins = |incident: &&Incident| alarm || (destroys(incident) && !self.is_habit(entry));
+            return (place.filter(joins).map(|incident| incident.id), false);
         }
         let own = self.by_subject.get(&entry.subject);
         if own.is_some() && (alarm || entry.deed.effects.verbs().any(changes)) {
@@ -147,11 +149,15 @@ impl Watcher {
                     || one.deed.effects.verbs().any(|verb| is_destruction(verb) || verbs.contains(&verb)))
         };
         let earlier: Vec<u64> = self.ledger.entries().filter(is_part).map(|(key, _)| key).collect();
+        let mut first = entry.seen_at;
         for earlier in earlier {
             self.attach(earlier, id, None);
+            let harms = |verb: Verb| is_destruction(verb) || verbs.contains(&verb);
+            if let Some(one) = self.ledger.get(earlier).filter(|one| one.deed.effects.verbs().any(harms)) {
+                first = first.min(one.seen_at);
+            }
         }
         if let Some(incident) = self.incidents.get_mut(&id) {
-            let first = incident.first_seen_at.min(entry.seen_at);
             incident.first_seen_at = first;
             incident.delay_ms = (entry.seen_at.micros_since(first).max(0) / 1000) as u64;
         }
@@ -175,10 +181,9 @@ impl Watcher {
 
     /// Puts an entry into an incident, and returns the suspect that it belongs to.
     pub(super) fn attach(&mut self, key: u64, id: u64, before: Option<&Entry>) -> u32 {
-        let (glimpsed, kinds) = (
-            self.ledger.get(key).is_some_and(|entry| self.ledger.glimpses(&entry.deed.source)),
-            self.kinds.clone(),
-        );
+        let glimpses = |entry: &Entry| self.ledger.glimpses(&entry.deed.source, &entry.deed.position);
+        let glimpsed = self.ledger.get(key).is_some_and(glimpses);
+        let kinds = &self.kinds;
         let Some(entry) = self.ledger.get_mut(key) else { return 0 };
         let Some(incident) = self.incidents.get_mut(&id) else { return 0 };
         let same = |suspect: &&SuspectNote| match (&suspect.actor, &entry.actor) {
@@ -216,16 +221,19 @@ impl Watcher {
         // What a log tells late does not make it last longer.
         let seen = if entry.deed.recorded { entry.deed.at } else { entry.seen_at };
         incident.last_seen_at = incident.last_seen_at.max(seen);
-        incident.first_seen_at = incident.first_seen_at.min(entry.seen_at);
         let (subject, place) = (entry.subject, place_key(&entry.deed.source, &entry.deed.scope));
-        let is_known = entry.actor.is_some();
+        let is_listed = incident.suspect(suspect).is_some_and(|suspect| suspect.actor.is_some());
+        let touched = incident.touched.get(&entry.deed.source);
+        let is_named = touched.is_some_and(|touched| touched.scopes.contains(&entry.deed.scope));
         if !incident.growing && !incident.is_closed() && !entry.deed.recorded {
             incident.growing = true;
             self.quiet_check = self.quiet_check.min(incident.last_seen_at);
         }
         if incident.growing {
-            self.by_place.insert(place, id);
-            if is_known {
+            if is_named {
+                self.by_place.insert(place, id);
+            }
+            if is_listed && entry.actor.is_some() {
                 self.by_subject.insert(subject, id);
             }
         }

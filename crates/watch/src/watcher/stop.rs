@@ -57,7 +57,7 @@ impl Incident {
         let other = || self.deeds.iter().rev().find(open).map(|deed| deed.transaction.clone());
         let mut effects: Vec<&Effect> =
             note.underway.iter().chain(note.effects.iter()).chain(note.recorded.iter()).collect();
-        effects.sort_by(|a, b| b.count.cmp(&a.count));
+        effects.sort_by_key(|effect| std::cmp::Reverse(effect.count));
         let mut targets: Vec<String> = Vec::new();
         for effect in effects {
             if targets.len() < TARGETS_MAX && !targets.contains(&effect.target) {

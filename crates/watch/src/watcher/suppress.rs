@@ -28,6 +28,8 @@ impl Watcher {
     ) -> Unexpected {
         let (mut covered, mut used_up) = (None, Vec::new());
         let deed = &entry.deed;
+        let log = deed.scope.split_once('/').map_or("", |(log, _)| log);
+        let log = if deed.recorded { format!("log of {log}") } else { "feed".to_owned() };
         for expectation in context.expectations {
             let covers = |verb, target: &str| {
                 let actor = entry.actor.as_ref();
@@ -45,7 +47,7 @@ impl Watcher {
                 until: expectation.until.as_micros(),
                 ..Tally::default()
             });
-            if expectation.items_max.is_some_and(|most| tally.items.saturating_add(count) > most) {
+            if expectation.items_max.is_some_and(|most| tally.with(&log, count) > most) {
                 used_up.push(Suppression {
                     expectation: expectation.id.clone(),
                     items: tally.items,
@@ -54,7 +56,7 @@ impl Watcher {
                 continue;
             }
             let first = tally.items == 0;
-            tally.items = tally.items.saturating_add(count);
+            tally.add(&log, count);
             tally.scope.clone_from(&deed.scope);
             let now = entry.seen_at.as_micros();
             if first || now - tally.told_at >= HOUR {

@@ -3,6 +3,7 @@
 mod attribution;
 mod benign;
 mod containing;
+mod incidents;
 mod properties;
 mod rules;
 mod stages;

@@ -118,14 +118,21 @@ pub(crate) fn note_in_incident(context: &Context, installation: &Installation, r
 
 /// What an incident is about: the acts of those on whom a rule fired. Where nobody is known, what happened in the places
 /// and within the time of the incident and of which nobody knows who did it.
-fn wanted_by_incident(installation: &Installation, number: &str, options: &Rewind) -> Result<Wanted, Failure> {
-    let id: u64 = number
-        .parse()
-        .map_err(|_| Failure::new(Exit::Usage, format!("{number:?} is no number of an incident")).hint("unwipe incidents"))?;
+fn wanted_by_incident(
+    installation: &Installation,
+    number: &str,
+    options: &Rewind,
+) -> Result<Wanted, Failure> {
+    let id: u64 = number.parse().map_err(|_| {
+        Failure::new(Exit::Usage, format!("{number:?} is no number of an incident")).hint("unwipe incidents")
+    })?;
     let incident = WatchStore::of(installation.home()).incident(id)?;
     if let Some(other) = incident.merged_into {
-        return Err(Failure::new(Exit::Nothing, format!("incident {id} turned out to be part of incident {other}"))
-            .hint(format!("unwipe rewind incident:{other}")));
+        return Err(Failure::new(
+            Exit::Nothing,
+            format!("incident {id} turned out to be part of incident {other}"),
+        )
+        .hint(format!("unwipe rewind incident:{other}")));
     }
     let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
     let actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();

@@ -158,3 +158,43 @@ fn two_incidents_that_were_one_actor_become_one() {
     assert_eq!(whole.merged, [2]);
     assert_eq!((part.merged_into, part.is_closed(), part.growing), (Some(1), true, false));
 }
+
+#[test]
+fn a_log_that_comes_before_the_feed_leaves_nothing_assumed() {
+    let mut watcher = watcher();
+    for n in 0..20 {
+        observe(&mut watcher, &logged(n * SECOND / 2, "1.apps", Verb::Trash, 1).late(SECOND * 10));
+    }
+    observe(&mut watcher, &mail(30 * SECOND, Verb::Trash, 25));
+    let incident = watcher.incident(1).unwrap();
+    assert_eq!((incident.destroyed(), incident.suspects.len()), (25, 1));
+    let suspect = &incident.suspects[0];
+    assert_eq!((suspect.effects.destroyed(), suspect.assumed.destroyed()), (25, 5));
+}
+
+#[test]
+fn who_it_was_becomes_known_after_a_restart_as_well() {
+    let mut before = watcher();
+    let done = rows(0, Verb::Delete, 5000).named("7").severity(Severity::Destructive);
+    observe(&mut before, &done);
+    let mut after = going_on(before.incidents().cloned().collect());
+    let told = done.by("agent", Attribution::Witnessed).stage(Stage::Told).late(60 * SECOND);
+    let news = observe(&mut after, &told);
+    assert_eq!((opened(&news), contained(&news).len()), (0, 1));
+    let incident = after.incident(1).unwrap();
+    assert_eq!((incident.destroyed(), incident.suspects.len()), (5000, 1));
+    assert_eq!(incident.suspects[0].actor.as_ref().unwrap().identity, "agent");
+}
+
+#[test]
+fn an_open_transaction_goes_on_after_a_restart() {
+    let mut before = watcher();
+    let open = |at, count| rows(at, Verb::Delete, count).named("7").stage(Stage::Underway);
+    observe(&mut before, &open(0, 2000));
+    let mut after = going_on(before.incidents().cloned().collect());
+    let news = observe(&mut after, &open(SECOND, 3000));
+    assert!(opened(&news) == 0 && contained(&news).is_empty(), "{news:?}");
+    observe(&mut after, &open(2 * SECOND, 3500).stage(Stage::Done));
+    let touched = &after.incident(1).unwrap().touched[&name("shop")];
+    assert_eq!((touched.effects.destroyed(), touched.underway.destroyed()), (3500, 0));
+}

@@ -91,6 +91,16 @@ fn what_was_taken_for_announced_is_an_alarm_once_it_was_somebody_else() {
 }
 
 fn night(watcher: &mut Watcher, night: i64, announced: &[Expectation], who: Option<&str>) -> Vec<News> {
+    night_of(watcher, night, announced, who, 20_000_000)
+}
+
+fn night_of(
+    watcher: &mut Watcher,
+    night: i64,
+    announced: &[Expectation],
+    who: Option<&str>,
+    items: u64,
+) -> Vec<News> {
     let mut news = Vec::new();
     let name = format!("night{night}");
     for step in 1..=11_i64 {
@@ -100,7 +110,7 @@ fn night(watcher: &mut Watcher, night: i64, announced: &[Expectation], who: Opti
         if let Some(who) = who {
             seen = seen.by(who, Attribution::Sampled);
         }
-        news.extend(watcher.observe(&seen.0, &Holds(Some(2_000_000)), announced));
+        news.extend(watcher.observe(&seen.0, &Holds(Some(items)), announced));
     }
     news
 }
@@ -122,11 +132,18 @@ fn a_known_machine_is_noticed_for_three_nights_and_then_usual() {
     let mut counts = Vec::new();
     for n in 0..10 {
         let news = night(&mut watcher, n, &[], Some("batch"));
-        assert!(opened(&news) == 0 || n < 3, "night {n}: {news:?}");
+        assert_eq!((opened(&news), contained(&news).len()), (0, 0), "night {n}: {news:?}");
         counts.push(notices(&news).len());
     }
-    assert_eq!(counts[3..], [0; 7]);
-    assert!(counts.iter().all(|count| *count <= 2), "{counts:?}");
+    assert_eq!(counts, [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_known_machine_that_deletes_a_large_share_is_an_alarm_until_that_is_usual() {
+    let mut watcher = watcher();
+    let alarms: Vec<usize> =
+        (0..6).map(|n| opened(&night_of(&mut watcher, n, &[], Some("batch"), 2_000_000))).collect();
+    assert_eq!(alarms, [1, 1, 1, 0, 0, 0]);
 }
 
 #[test]
@@ -155,4 +172,36 @@ fn inserts_and_updates_of_an_app_are_no_news() {
     let work = |n: i64| rows(n * 1000, if n % 2 == 0 { Verb::Insert } else { Verb::Update }, 3);
     let all: Vec<Seen> = (0..20_000).map(work).collect();
     assert!(observe_all(&mut watcher, &all).is_empty());
+}
+
+#[test]
+fn what_feeds_and_logs_tell_of_the_same_is_announced_once() {
+    let announced =
+        [Expectation { source: name("acme"), ..expectation(Some("anna*"), &[Verb::Trash], Some(300)) }];
+    let mut watcher = watcher();
+    let mut news = watcher.observe(&mail(0, Verb::Trash, 300).0, &Holds(None), &announced);
+    for log in ["token/anna@acme.test", "gmail/anna@acme.test"] {
+        for n in 0..300 {
+            let told = mail(n * 1000, Verb::Trash, 1).scope(log).by("anna@acme.test", Attribution::Recorded);
+            news.extend(watcher.observe(&told.late(HOUR).0, &Holds(None), &announced));
+        }
+    }
+    assert_eq!(watcher.incidents().count(), 0, "{news:?}");
+}
+
+#[test]
+fn an_incident_is_not_kept_alive_by_what_goes_on_every_day() {
+    let mut watcher = watcher();
+    let queue = |at: i64| rows(at, Verb::Delete, 5).target("shop.public.queue");
+    for day in 0..4 {
+        for n in 0..100 {
+            observe(&mut watcher, &queue(day * DAY + n * 600 * SECOND));
+        }
+    }
+    observe(&mut watcher, &rows(4 * DAY, Verb::Truncate, 1));
+    for n in 0..30 {
+        observe(&mut watcher, &queue(4 * DAY + n * 60 * SECOND));
+    }
+    let incident = watcher.incident(1).unwrap();
+    assert_eq!((incident.destroyed(), incident.growing), (1, false));
 }

@@ -70,7 +70,9 @@ fn what_the_source_finds_destructive() {
     assert!(finds("destructive-person", &[destructive(anna(mail(0, Verb::Trash, 10)))]));
     assert!(!finds("destructive-person", &[anna(mail(0, Verb::Trash, 10))]));
     let batch = destructive(rows(0, Verb::Delete, 10)).by("batch", Attribution::Sampled);
-    assert!(finds("destructive-machine", &[batch.clone()]) && !finds("destructive-rows", &[batch]));
+    assert!(
+        finds("destructive-machine", std::slice::from_ref(&batch)) && !finds("destructive-rows", &[batch])
+    );
     assert!(!finds("destructive-machine", &[destructive(rows(0, Verb::Delete, 10))]));
 }
 

@@ -123,3 +123,20 @@ fn thousands_of_deeds_are_summed_up() {
     let incident = watcher.incident(1).unwrap();
     assert_eq!((incident.destroyed(), incident.deeds.len(), incident.deeds_capped), (5000, 1000, true));
 }
+
+#[test]
+fn each_log_and_feed_of_a_source_has_positions_of_its_own() {
+    let mut watcher = watcher();
+    let mut encrypted = mail(0, Verb::Encrypt, 5).stage(Stage::Done);
+    encrypted.0.event.position = "files/0009".to_owned();
+    observe(&mut watcher, &encrypted);
+    let mut trashed = mail(SECOND, Verb::Trash, 30);
+    trashed.0.event.position = "changes/0001".to_owned();
+    observe(&mut watcher, &trashed);
+    let mut logged = mail(2 * SECOND, Verb::Trash, 1).by("anna@acme.test", Attribution::Recorded);
+    logged.0.event.position = "2026-03-02T01:15:42.118000Z drive -47".to_owned();
+    observe(&mut watcher, &logged);
+    let incident = watcher.incident(1).unwrap();
+    assert_eq!(incident.touched[&name("acme")].effects.destroyed(), 35);
+    assert!(incident.suspects.iter().any(|suspect| suspect.recorded.destroyed() == 1));
+}
