@@ -9,6 +9,7 @@
     reason = "a story that goes wrong should stop, and real servers take real time"
 )]
 
+mod actors;
 mod comeback;
 mod cycle;
 mod damage;

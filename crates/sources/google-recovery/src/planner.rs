@@ -174,6 +174,19 @@ impl<'p> Planner<'p> {
         self.workload.add(&self.settings.charges(subject, method), count);
     }
 
+    /// Lists what somebody else was at within the window as left alone: the items of these keys, or everything that
+    /// changed where none is given.
+    pub fn contest(&mut self, request: &Request, keys: &[String], reason: &str) -> Result<(), PlanningError> {
+        let changed = match keys {
+            [] => self.past.changed(&request.stream, request.window.before.0, request.window.after.0)?,
+            keys => keys.to_vec(),
+        };
+        for key in changed {
+            self.conflict(&request.account, &key, reason.to_owned());
+        }
+        Ok(())
+    }
+
     /// Ends the plan.
     pub fn finish(mut self, heading: &Heading) -> Result<Plan, PlanningError> {
         let duration = self.settings.duration(&self.workload, self.threads, PER_CALL)?;

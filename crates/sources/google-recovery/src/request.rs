@@ -50,6 +50,9 @@ pub enum Destination {
 pub struct Selection {
     /// Their keys; empty for all.
     pub keys: Vec<String>,
+    /// Whether these are the items that one actor touched. Then only they themselves are meant, and not what is in them;
+    /// and files that came within the window go into the trash, as it was the actor who made them.
+    pub deeds: bool,
 }
 
 impl Selection {

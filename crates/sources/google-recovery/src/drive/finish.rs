@@ -18,23 +18,31 @@ impl Planning<'_, '_, '_> {
         let narrower = by_depth(std::mem::take(&mut self.narrower), |row| row.depth);
         let wider = by_depth(std::mem::take(&mut self.wider), |row| row.depth);
         let untrashed = by_depth(std::mem::take(&mut self.untrashed), |row| row.depth);
+        let rubbish = by_depth(std::mem::take(&mut self.rubbish), |row| row.depth);
         let all = by_depth(std::mem::take(&mut self.changed), |row| row.depth);
         let (again, changed): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.trash == Some(true));
         let mut made = std::mem::take(&mut self.made);
         made.sort_by(|one, other| (one.depth, &one.id).cmp(&(other.depth, &other.id)));
-        self.count_calls(&[&narrower, &wider], &[&untrashed, &changed, &again], &made);
+        self.count_calls(&[&narrower, &wider], &[&untrashed, &changed, &again, &rubbish], &made);
         // What strangers may do is taken away before anything else, and given again last.
         self.add_sharing(Action::Remove, &narrower, "take away permissions that were added, on")?;
-        self.add_change(&untrashed, "untrash", format!("take {} out of the trash", items(untrashed.len())))?;
+        self.add_change(
+            Action::Revert,
+            &untrashed,
+            "untrash",
+            format!("take {} out of the trash", items(untrashed.len())),
+        )?;
         self.add_making(&made, |making| making == Making::Folder)?;
-        self.add_change(&changed, "changes", format!("set {} back", items(changed.len())))?;
+        self.add_change(Action::Revert, &changed, "changes", format!("set {} back", items(changed.len())))?;
         self.add_making(&made, |making| {
             matches!(making, Making::Binary | Making::Document | Making::Exported)
         })?;
         self.add_making(&made, |making| making == Making::Shortcut)?;
         self.add_sharing(Action::Redefine, &wider, "give permissions again, on")?;
         let title = format!("put {} into the trash again, where they were", items(again.len()));
-        self.add_change(&again, "trash", title)
+        self.add_change(Action::Revert, &again, "trash", title)?;
+        let title = format!("put {} that were made into the trash", items(rubbish.len()));
+        self.add_change(Action::Remove, &rubbish, "rubbish", title)
     }
 
     fn add_sharing(&mut self, action: Action, rows: &[ShareRow], what: &str) -> Result<(), PlanningError> {
@@ -53,6 +61,7 @@ impl Planning<'_, '_, '_> {
 
     fn add_change(
         &mut self,
+        action: Action,
         rows: &[ChangeRow],
         name: &'static str,
         title: String,
@@ -72,7 +81,7 @@ impl Planning<'_, '_, '_> {
         self.planner.step(NewStep {
             title,
             target: &self.request.account,
-            action: Action::Revert,
+            action,
             name,
             rows,
             details: StepDetails::Drive(details),

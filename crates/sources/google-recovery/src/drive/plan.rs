@@ -45,6 +45,7 @@ impl Planner<'_> {
             made: Vec::new(),
             changed: BTreeMap::new(),
             untrashed: BTreeMap::new(),
+            rubbish: BTreeMap::new(),
             narrower: BTreeMap::new(),
             wider: BTreeMap::new(),
             live: HashMap::new(),
@@ -66,6 +67,8 @@ pub(super) struct Planning<'r, 'q, 'p> {
     pub(super) made: Vec<MakeRow>,
     pub(super) changed: BTreeMap<String, ChangeRow>,
     pub(super) untrashed: BTreeMap<String, ChangeRow>,
+    /// What the actor made, on its way into the trash.
+    pub(super) rubbish: BTreeMap<String, ChangeRow>,
     pub(super) narrower: BTreeMap<String, ShareRow>,
     pub(super) wider: BTreeMap<String, ShareRow>,
     /// Whether files will be there, and not in the trash, once the plan is applied.
@@ -77,10 +80,13 @@ impl Planning<'_, '_, '_> {
         let window = self.request.window;
         let (mut gone, mut there) = (BTreeMap::new(), Vec::new());
         for id in self.past.changed(window.before.0, window.after.0)? {
-            let Some(before) = self.past.at(&id, window.before.0)? else { continue };
             if !self.is_chosen(&id)? {
                 continue;
             }
+            let Some(before) = self.past.at(&id, window.before.0)? else {
+                self.take_made(&id)?;
+                continue;
+            };
             let states = FileStates {
                 after: self.past.at(&id, window.after.0)?.as_deref().cloned(),
                 later: self.past.later(&id, window.after.0, window.now)?,
@@ -100,6 +106,7 @@ impl Planning<'_, '_, '_> {
         for (id, states, decision) in there {
             self.take(&id, &states, decision)?;
         }
+        self.leave_used_folders()?;
         self.make_all(&gone)
     }
 
@@ -109,8 +116,68 @@ impl Planning<'_, '_, '_> {
         if selection.keys.is_empty() {
             return Ok(true);
         }
+        if selection.deeds {
+            let itself = selection.has(&source_google::drive::file_key(id));
+            // What is gone went with its folder.
+            if itself || self.past.at(id, self.request.window.after.0)?.is_some() {
+                return Ok(itself);
+            }
+        }
         let chain = self.past.chain(id, self.request.window.before.0)?;
         Ok(chain.iter().any(|id| selection.has(&source_google::drive::file_key(id))))
+    }
+
+    /// Decides about a file that came within the window: where it is known who made it, it goes into the trash, from which
+    /// it can be taken again.
+    fn take_made(&mut self, id: &str) -> Result<(), PlanningError> {
+        let window = self.request.window;
+        if !self.request.selection.deeds || self.request.selection.keys.is_empty() {
+            return Ok(());
+        }
+        let Some(now) = self.past.at(id, window.now)?.filter(|now| !now.attributes.trashed) else {
+            return Ok(());
+        };
+        if !self.past.later(id, window.after.0, window.now)?.is_empty() {
+            self.conflict(id, "it was made by the actor, and somebody has changed it since".to_owned());
+            return Ok(());
+        }
+        let depth = self.past.depth(id, window.now)?;
+        let name = now.attributes.name.clone();
+        self.rubbish.insert(
+            id.to_owned(),
+            ChangeRow { id: id.to_owned(), name, depth, trash: Some(true), ..ChangeRow::default() },
+        );
+        Ok(())
+    }
+
+    /// Leaves those made folders alone in which somebody else has put something: with them, that would go as well.
+    fn leave_used_folders(&mut self) -> Result<(), PlanningError> {
+        let window = self.request.window;
+        if self.rubbish.is_empty() {
+            return Ok(());
+        }
+        let mut used = BTreeSet::new();
+        for id in self.past.live(window.now)? {
+            let Some(known) = self.past.at(&id, window.now)? else { continue };
+            if known.attributes.trashed || self.rubbish.contains_key(&id) {
+                continue;
+            }
+            let mut folder = known.attributes.parents.first().cloned();
+            while let Some(id) = folder.filter(|folder| self.rubbish.contains_key(folder)) {
+                folder = self.past.parent(&id, window.now)?;
+                if !used.insert(id) {
+                    break;
+                }
+            }
+        }
+        for id in used {
+            self.rubbish.remove(&id);
+            self.conflict(
+                &id,
+                "it was made by the actor, and something of somebody else is in it".to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn take(&mut self, id: &str, states: &FileStates, decision: Decision) -> Result<(), PlanningError> {

@@ -431,7 +431,7 @@ fn only_the_chosen_events_come_back() {
         act(&stage, "DELETE", &event_path(&stage.user, id), &Value::Null);
     }
     let after = stage.capture();
-    let chosen = Selection { keys: vec![format!("event/{}/{}", stage.user, ids[1])] };
+    let chosen = Selection { keys: vec![format!("event/{}/{}", stage.user, ids[1])], ..Selection::default() };
     let request = Request { selection: chosen, ..request(&stage, 1, after, after) };
     let settings = stage.settings();
     let (plan, folder) = stage.plan_with(&settings, |planner| planner.calendar(&request));

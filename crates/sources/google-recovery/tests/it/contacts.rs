@@ -315,7 +315,8 @@ fn only_the_chosen_contacts_come_back() {
         .filter(|key| key.starts_with("person/"))
         .take(2)
         .collect();
-    let request = Request { selection: Selection { keys }, ..request(&stage, 1, after, after) };
+    let request =
+        Request { selection: Selection { keys, ..Selection::default() }, ..request(&stage, 1, after, after) };
     let settings = stage.settings();
     let (plan, folder) = stage.plan_with(&settings, |planner| planner.contacts(&request));
     stage.apply(&plan, &folder);

@@ -277,7 +277,7 @@ fn only_the_chosen_messages_come_back() {
     let inbox = inbox(&stage);
     post(&stage, "messages/batchDelete", &json!({ "ids": inbox[..3] }));
     let after = stage.capture();
-    let chosen = Selection { keys: vec![format!("message/{}", inbox[1])] };
+    let chosen = Selection { keys: vec![format!("message/{}", inbox[1])], ..Selection::default() };
     let request = Request { selection: chosen, ..request(&stage, 1, after, after) };
     let settings = stage.settings();
     let (plan, _) = stage.plan_with(&settings, |planner| planner.mail(&request));

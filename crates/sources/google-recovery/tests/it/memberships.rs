@@ -179,8 +179,10 @@ fn a_scope_that_is_missing_is_told_and_only_the_chosen_come_back() {
         .into_iter()
         .filter(|key| key.starts_with("member/") && !stage.history_keys(&stream, after).contains(key))
         .collect();
-    let request =
-        Request { selection: Selection { keys: gone[..1].to_vec() }, ..request(&stage, 1, after, after) };
+    let request = Request {
+        selection: Selection { keys: gone[..1].to_vec(), ..Selection::default() },
+        ..request(&stage, 1, after, after)
+    };
     let (settings, admin) = (stage.settings(), admin(&stage));
     let (plan, folder) = stage.plan_with(&settings, |planner| planner.memberships(&request, &admin));
     assert_eq!(plan.counts.inserted, 1);

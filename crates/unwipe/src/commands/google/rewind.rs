@@ -46,7 +46,7 @@ pub(crate) fn rewind(
             Some(email) => Destination::OtherUser { email: email.to_lowercase() },
             None => Destination::InPlace,
         },
-        selection: Selection { keys: options.google.item.clone() },
+        selection: Selection { keys: options.google.item.clone(), ..Selection::default() },
     };
     let plan = plan_account(context, domain, &stored, back, &folder)?;
     crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
@@ -67,6 +67,29 @@ pub(crate) struct Back {
     pub(crate) selection: Selection,
 }
 
+impl Back {
+    /// Means the items that one actor touched; all of a mailbox where the log names none.
+    pub(crate) fn of_deeds(account: StoredAccount, keys: Vec<String>) -> Self {
+        Self {
+            account,
+            span: Span { before: 0, after: 0 },
+            destination: Destination::InPlace,
+            selection: Selection { keys, deeds: true },
+        }
+    }
+
+    /// Asks for it within a window.
+    pub(crate) fn request(&self, window: Window) -> Request {
+        Request {
+            account: self.account.account.clone(),
+            stream: self.account.stream.clone(),
+            window,
+            destination: self.destination.clone(),
+            selection: self.selection.clone(),
+        }
+    }
+}
+
 /// Plans to bring an account's things back.
 pub(crate) fn plan_account(
     context: &Context,
@@ -75,18 +98,27 @@ pub(crate) fn plan_account(
     back: Back,
     folder: &PlanFolder,
 ) -> Result<Plan, Failure> {
-    let Back { account, span, destination, selection } = back;
+    let part = back.account.part;
+    let span = back.span;
+    plan_parts(context, domain, stored, span, folder, &mut |planner, window| {
+        plan_part(planner, part, &back.request(window), domain)
+    })
+}
+
+/// Plans whatever `take` takes of what happened within a span.
+pub(crate) fn plan_parts(
+    context: &Context,
+    domain: &StoredDomain,
+    stored: &StoredSource,
+    span: Span,
+    folder: &PlanFolder,
+    take: &mut dyn FnMut(&mut Planner<'_>, Window) -> Result<(), PlanningError>,
+) -> Result<Plan, Failure> {
     let now = commit_of(stored, domain.name.as_str(), "latest")?;
     // One look at the catalog at a time: it is locked while it is held.
     let begun_at = time_of(&stored.catalog(), span.before)?;
     let ended_at = time_of(&stored.catalog(), span.after)?;
-    let request = Request {
-        account: account.account,
-        stream: account.stream,
-        window: Window { before: (span.before, begun_at), after: (span.after, ended_at), now },
-        destination,
-        selection,
-    };
+    let window = Window { before: (span.before, begun_at), after: (span.after, ended_at), now };
     let heading = Heading {
         id: folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: domain.name.to_string(),
@@ -94,17 +126,25 @@ pub(crate) fn plan_account(
     };
     let settings = domain.config.api();
     let mut planner = Planner::new(stored, folder, &settings, domain.config.threads as u32);
-    let planned = match account.part {
-        Part::Gmail => planner.mail(&request),
-        Part::Drive => planner.drive(&request),
-        Part::Calendar => planner.calendar(&request),
-        Part::Contacts => planner.contacts(&request),
-        Part::Directory => planner.memberships(&request, &domain.config.admin),
-        Part::Audit => {
-            return Err(Failure::new(Exit::Usage, "this part of a domain is not brought back yet"));
-        }
-    };
-    planned.and_then(|()| planner.finish(&heading)).map_err(not_planned)
+    take(&mut planner, window).and_then(|()| planner.finish(&heading)).map_err(not_planned)
+}
+
+/// Plans an account's things of one kind.
+pub(crate) fn plan_part(
+    planner: &mut Planner<'_>,
+    part: Part,
+    request: &Request,
+    domain: &StoredDomain,
+) -> Result<(), PlanningError> {
+    match part {
+        Part::Gmail => planner.mail(request),
+        Part::Drive => planner.drive(request),
+        Part::Calendar => planner.calendar(request),
+        Part::Contacts => planner.contacts(request),
+        Part::Directory => planner.memberships(request, &domain.config.admin),
+        // Nothing of a log is brought back; no stream of it is ever asked for.
+        Part::Audit => Ok(()),
+    }
 }
 
 fn not_planned(error: PlanningError) -> Failure {
@@ -114,7 +154,7 @@ fn not_planned(error: PlanningError) -> Failure {
 
 /// Captures the account's things once more, so that the plan knows what is there now. Where another process follows the
 /// domain, it is known already.
-fn look_again(
+pub(super) fn look_again(
     context: &Context,
     installation: &Installation,
     domain: &StoredDomain,

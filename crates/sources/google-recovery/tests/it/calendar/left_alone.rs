@@ -61,7 +61,7 @@ fn what_differs_in_a_chosen_series_is_meant_with_it() {
     act(&stage, "DELETE", &event_path(&stage.user, instance), &Value::Null);
     act(&stage, "DELETE", &event_path(&stage.user, &single(&stage)[0]), &Value::Null);
     let after = stage.capture();
-    let chosen = Selection { keys: vec![format!("event/{}/{id}", stage.user)] };
+    let chosen = Selection { keys: vec![format!("event/{}/{id}", stage.user)], ..Selection::default() };
     let request = Request { selection: chosen, ..request(&stage, 1, after, after) };
     let settings = stage.settings();
     let (plan, _) = stage.plan_with(&settings, |planner| planner.calendar(&request));

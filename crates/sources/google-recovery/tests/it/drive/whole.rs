@@ -67,7 +67,7 @@ fn only_what_was_chosen_comes_back_with_what_is_in_it() {
     let after = stage.capture();
     let settings = stage.settings();
     for (key, count) in [(&one.inner, 3), (&two.document, 1)] {
-        let chosen = Selection { keys: vec![format!("file/{key}")] };
+        let chosen = Selection { keys: vec![format!("file/{key}")], ..Selection::default() };
         let request = Request { selection: chosen, ..request(&stage, earlier, after, after) };
         let (plan, folder) = stage.plan_with(&settings, |planner| planner.drive(&request));
         assert_eq!(plan.counts.inserted, count, "{plan:#?}");
