@@ -22,7 +22,9 @@ use std::{
 };
 
 use connect::{ChangeSink, Cursor, LogTail, SinkError, SourceReader, Stop};
-use model::{Attribution, Event, Item, Layout, Moment, SourceName, Stage, StreamName, UnreadableReason, Verb};
+use model::{
+    Attribution, Event, Item, Layout, Moment, SourceName, Stage, StreamName, UnreadableReason, Verb,
+};
 use ports::SystemClock;
 use postgres_guard::{ClusterContainer, Policy, Pulse, install};
 use postgres_server::testing::{self, TestServer};
@@ -177,8 +179,11 @@ fn main() {
     });
     server.sql("create role unwipe login replication; create role agent login; create schema unused");
     fill(&server, rows);
-    let policy =
-        Policy { contained: vec!["agent".to_owned()], refused: vec!["agent".to_owned()], ..Policy::default() };
+    let policy = Policy {
+        contained: vec!["agent".to_owned()],
+        refused: vec!["agent".to_owned()],
+        ..Policy::default()
+    };
     install::install(&mut connect(&server, "postgres"), &policy, None).unwrap();
 
     let mut results = Results {
@@ -200,7 +205,9 @@ fn main() {
         let clock = Arc::new(SystemClock::new());
         let pulse = Pulse::start(settings(&server, postgres_guard::ROLE), Duration::from_millis(50), clock);
         for run in 0..runs {
-            let wipe = |server: &TestServer| drop(connect(server, "agent").simple_query("delete from bookings where n > 0"));
+            let wipe = |server: &TestServer| {
+                drop(connect(server, "agent").simple_query("delete from bookings where n > 0"))
+            };
             let attack = attack(&server, &follower, wipe);
             eprintln!("delete {run}: {attack:?}");
             results.delete_of_all_rows.push(attack);
@@ -215,7 +222,9 @@ fn main() {
             fill(&server, rows);
             let of_client = |server: &TestServer| {
                 let mut agent = connect(server, "agent");
-                let one = |n: u64| agent.query_params("delete from bookings where n = $1::int", &[Some(&n.to_string())]);
+                let one = |n: u64| {
+                    agent.query_params("delete from bookings where n = $1::int", &[Some(&n.to_string())])
+                };
                 drop((1..=1_000_000).map(one).find(Result::is_err));
             };
             results.loop_of_a_client.push(attack(&server, &follower, of_client));
@@ -269,7 +278,9 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
         for action in &proposal.actions {
             taken.push(container.take(action, Moment::from_micros(0)).unwrap());
             match action.kind {
-                watch::containment::ActionKind::EndSession if session_ended_ms == 0.0 => session_ended_ms = since(),
+                watch::containment::ActionKind::EndSession if session_ended_ms == 0.0 => {
+                    session_ended_ms = since()
+                }
                 watch::containment::ActionKind::BarLogin => barred_ms = since(),
                 _ => {}
             }
@@ -290,8 +301,10 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
 fn suspect(follower: &Follower) -> (Instant, Suspect) {
     let mut done = 0;
     loop {
-        let (seen, stage, event) = follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
-        let lost: u64 = event.effects.iter().filter(|effect| effect.target == TABLE).map(|effect| effect.count).sum();
+        let (seen, stage, event) =
+            follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
+        let lost: u64 =
+            event.effects.iter().filter(|effect| effect.target == TABLE).map(|effect| effect.count).sum();
         done += if stage == Stage::Done { lost } else { 0 };
         if (stage == Stage::Underway && lost >= UNDERWAY_ROWS) || done >= DONE_ROWS {
             let suspect = Suspect {
@@ -346,7 +359,8 @@ fn overhead(server: &TestServer, policy: &Policy, rounds: u64, seconds: u64) -> 
             let followed = run();
             install::install(&mut connect(server, "postgres"), policy, None).unwrap();
             let clock = Arc::new(SystemClock::new());
-            let pulse = Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
+            let pulse =
+                Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
             let guarded = run();
             drop((pulse, follower));
             let throughput = Throughput { alone, followed, guarded };

@@ -17,7 +17,7 @@ use crate::{
 /// How long it is looked for who it is, at most.
 const LOOK_MAX: Duration = Duration::from_millis(150);
 /// How long the database looks by itself between two looks of ours at the locks.
-const SAMPLE_MILLISECONDS: u32 = 10;
+const SAMPLE_MILLISECONDS: u32 = 5;
 /// SQLSTATE of what the installed policy refuses.
 const PROTECTED: &str = "UW001";
 /// SQLSTATE of a role that does not exist.
@@ -53,7 +53,9 @@ impl ClusterContainer {
     /// Connects to a database and asks once, so that the first alarm finds everything warm.
     pub fn warm(&mut self, scope: &str) -> Result<(), ContainmentError> {
         let database = self.sessions.database_for(scope);
-        self.sessions.writers(&database, &[], &[]).map(drop).map_err(|error| failed(error, scope))
+        let writers = self.sessions.writers(&database, &[], &[]);
+        let both = writers.and_then(|_| self.sessions.sample(&database, 0, &[]));
+        both.map(drop).map_err(|error| failed(error, scope))
     }
 
     fn look(&mut self, suspect: &Suspect, database: &str) -> Result<Option<Verdict>, WireError> {
