@@ -150,12 +150,19 @@ struct Results {
     pgbench: Vec<Throughput>,
 }
 
-/// Transactions per second in one round, one after the other.
+/// One round, one after the other.
 #[derive(Debug, Serialize)]
 struct Throughput {
-    alone: f64,
-    followed: f64,
-    guarded: f64,
+    alone: Rate,
+    followed: Rate,
+    guarded: Rate,
+}
+
+/// What the server did in one run. Processor time tells the cost where other programs share the machine.
+#[derive(Debug, Serialize)]
+struct Rate {
+    per_second: f64,
+    server_processor_us_each: f64,
 }
 
 fn main() {
@@ -345,11 +352,16 @@ fn overhead(server: &TestServer, policy: &Policy, rounds: u64, seconds: u64) -> 
     };
     pgbench(&["-i", "-s", "10", "-q"]);
     let seconds = seconds.to_string();
-    let run = || -> f64 {
+    let run = || -> Rate {
         server.sql("checkpoint");
+        let before = processor_us(server);
         let text = pgbench(&["-n", "-T", &seconds, "-c", "4", "-j", "2"]);
         let line = text.lines().find(|line| line.starts_with("tps = ")).expect("a rate");
-        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+        let per_second = line.split_whitespace().nth(2).unwrap().parse().unwrap();
+        let line = text.lines().find(|line| line.contains("actually processed: ")).expect("a count");
+        let count = line.rsplit(": ").next().unwrap().split('/').next().unwrap();
+        let count: f64 = count.trim().parse().unwrap();
+        Rate { per_second, server_processor_us_each: (processor_us(server) - before) / count }
     };
     (0..rounds)
         .map(|round| {
@@ -368,6 +380,23 @@ fn overhead(server: &TestServer, policy: &Policy, rounds: u64, seconds: u64) -> 
             throughput
         })
         .collect()
+}
+
+/// Returns the processor time that all processes of the server have had, those that ended included.
+fn processor_us(server: &TestServer) -> f64 {
+    let file = std::fs::read_to_string(server.data_dir().join("postmaster.pid")).unwrap();
+    let postmaster = file.lines().next().unwrap();
+    let mut ticks = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let fields: Vec<&str> = text.rsplit(") ").next().unwrap().split_whitespace().collect();
+        // After the name: state, parent, ...; from the twelfth on the own times and those of children that ended.
+        let is_postmaster = entry.file_name().to_str() == Some(postmaster);
+        if is_postmaster || fields[1] == postmaster {
+            ticks += fields[11..15].iter().map(|field| field.parse::<u64>().unwrap()).sum::<u64>();
+        }
+    }
+    ticks as f64 * 10_000.0
 }
 
 fn rows(server: &TestServer) -> u64 {
