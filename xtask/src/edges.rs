@@ -80,6 +80,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres-wal",
             "postgres-server",
             "postgres-recovery",
+            "postgres-guard",
             "source-google",
             "source-postgres",
         ],

@@ -112,6 +112,34 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &(body.len() as u32 + 4).to_be_bytes(), body].concat()
 }
 
+/// A transaction told in parts, with a savepoint taken back, and one told as a whole.
+pub(crate) fn logical() -> Vec<Vec<u8>> {
+    let framed = |messages: &[&[u8]]| {
+        messages
+            .iter()
+            .flat_map(|message| [&[message.len() as u8][..], message].concat())
+            .collect::<Vec<u8>>()
+    };
+    let streamed = framed(&[
+        b"S\0\0\0\x07\x01",
+        b"R\0\0\0\x07\0\0\0\x09public\0bookings\0d\0\0",
+        b"D\0\0\0\x08\0\0\0\x09K\0\0",
+        b"U\0\0\0\x07\0\0\0\x09N\0\0",
+        b"T\0\0\0\x07\0\0\0\x01\0\0\0\0\x09",
+        b"E",
+        b"A\0\0\0\x07\0\0\0\x08",
+        &[&b"c\0\0\0\x07\0"[..], &[0; 24]].concat(),
+    ]);
+    let whole = framed(&[
+        &[&b"B"[..], &[0; 16], &[0, 0, 0, 7]].concat(),
+        b"R\0\0\0\x09public\0bookings\0d\0\0",
+        b"I\0\0\0\x09N\0\0",
+        b"D\0\0\0\x09K\0\0",
+        &[&b"C\0"[..], &[0; 24]].concat(),
+    ]);
+    vec![streamed, whole]
+}
+
 pub(crate) fn wire() -> Vec<Vec<u8>> {
     let ready = message(b'Z', b"I");
     let row_description = message(b'T', b"\0\x01one\0\0\0\0\0\0\0\0\0\0\x19\xFF\xFF\xFF\xFF\xFF\xFF\0\0");

@@ -23,6 +23,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "plan", run: plan, seeds: seeds::plans },
     Target { name: "documents", run: documents, seeds: seeds::documents },
     Target { name: "postgres_wire", run: postgres_wire::fuzzing::fuzz_one, seeds: seeds::wire },
+    Target { name: "postgres_logical", run: postgres_guard::logical::fuzz_one, seeds: seeds::logical },
     Target { name: "postgres_tar", run: tar, seeds: seeds::archives },
     Target { name: "postgres_manifest", run: backup_manifest, seeds: seeds::backup_manifests },
     Target { name: "postgres_control_file", run: control_file, seeds: seeds::control_files },

@@ -17,7 +17,7 @@ use crate::{
 /// How long it is looked for who it is, at most.
 const LOOK_MAX: Duration = Duration::from_millis(150);
 /// How long the database looks by itself between two looks of ours at the locks.
-const SAMPLE_MILLISECONDS: u32 = 10;
+const SAMPLE_MILLISECONDS: u32 = 5;
 /// SQLSTATE of what the installed policy refuses.
 const PROTECTED: &str = "UW001";
 /// SQLSTATE of a role that does not exist.
@@ -53,7 +53,9 @@ impl ClusterContainer {
     /// Connects to a database and asks once, so that the first alarm finds everything warm.
     pub fn warm(&mut self, scope: &str) -> Result<(), ContainmentError> {
         let database = self.sessions.database_for(scope);
-        self.sessions.writers(&database, &[], &[]).map(drop).map_err(|error| failed(error, scope))
+        let writers = self.sessions.writers(&database, &[], &[]);
+        let both = writers.and_then(|_| self.sessions.sample(&database, 0, &[]));
+        both.map(drop).map_err(|error| failed(error, scope))
     }
 
     fn look(&mut self, suspect: &Suspect, database: &str) -> Result<Option<Verdict>, WireError> {
@@ -61,24 +63,47 @@ impl ClusterContainer {
         let (tables, bare) = tables(&suspect.targets);
         let until = self.clock.elapsed() + LOOK_MAX;
         let mut evidence = Evidence::default();
+        // Who has one open transaction is known by its locks; who commits again and again, by being looked at.
+        let [number] = numbers[..] else {
+            return self.look_on(evidence, database, &numbers, &tables, &bare, until);
+        };
+        let writers = self.sessions.writers(database, &numbers, &tables)?;
+        evidence.add(&writers, &bare);
+        if let Some(verdict) = evidence.certain() {
+            return Ok(Some(verdict));
+        }
+        // What is open and took rows of a table holds its lock to the end: the only one who does is it, even where the
+        // log names a subtransaction, of which the server tells nothing once it is released.
+        if let Some(verdict) = only_lock(&writers)
+            && self.sessions.is_open(database, number)?
+        {
+            return Ok(Some(verdict));
+        }
+        self.look_on(evidence, database, &numbers, &tables, &bare, until)
+    }
+
+    /// Looks until it is certain who it is, or the time is over.
+    fn look_on(
+        &mut self,
+        mut evidence: Evidence,
+        database: &str,
+        numbers: &[u32],
+        tables: &[String],
+        bare: &[String],
+        until: Duration,
+    ) -> Result<Option<Verdict>, WireError> {
         loop {
-            let writers = self.sessions.writers(database, &numbers, &tables)?;
-            evidence.add(&writers, &bare);
+            // The locks show those as well whose statements say nothing: nobody is certain before they were looked at.
+            let writers = self.sessions.writers(database, numbers, tables)?;
+            evidence.add(&writers, bare);
+            let sampled = self.sessions.sample(database, SAMPLE_MILLISECONDS, numbers)?;
+            evidence.add(&sampled, bare);
             if let Some(verdict) = evidence.certain() {
-                return Ok(Some(verdict));
-            }
-            // What is open and took rows of a table holds its lock to the end: the only one who does is it, even where
-            // the log names a subtransaction, of which the server tells nothing once it is released.
-            if let ([number], Some(verdict)) = (&numbers[..], only_lock(&writers))
-                && self.sessions.is_open(database, *number)?
-            {
                 return Ok(Some(verdict));
             }
             if self.clock.elapsed() >= until {
                 return Ok(evidence.verdict());
             }
-            let sampled = self.sessions.sample(database, SAMPLE_MILLISECONDS, &numbers)?;
-            evidence.add(&sampled, &bare);
         }
     }
 

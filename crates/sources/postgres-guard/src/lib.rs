@@ -3,11 +3,12 @@
 //! [`install`] puts into a database, with an administrator's credential, what refuses `DROP` and `TRUNCATE` and what may
 //! end sessions and bar logins; [`ClusterContainer`] uses the latter as role `unwipe_guard`. Which roles may be contained
 //! is decided inside the database, so a stolen credential of the guard can only lock out those. [`Pulse`] keeps an idle
-//! server from sitting on its log.
+//! server from sitting on its log. [`logical`] is for servers whose log cannot be read as such.
 
 mod container;
 mod evidence;
 pub mod install;
+pub mod logical;
 mod numbers;
 mod pulse;
 mod sessions;

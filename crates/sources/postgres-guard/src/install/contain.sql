@@ -84,7 +84,7 @@ END
 $body$;
 
 -- Looks again and again for a while, and returns each statement that it saw run in a transaction with a number, or that
--- destroys, once; at most 64.
+-- destroys, once; no longer than it takes to see four.
 CREATE OR REPLACE FUNCTION unwipe_guard.sample(milliseconds integer)
 RETURNS TABLE (pid integer, began bigint, role name, application text, address text, number bigint,
     statement text, started bigint)
@@ -110,7 +110,7 @@ BEGIN
                 RETURN NEXT;
             END IF;
         END LOOP;
-        EXIT WHEN clock_timestamp() >= until OR cardinality(seen) >= 64;
+        EXIT WHEN clock_timestamp() >= until OR cardinality(seen) >= 4;
         PERFORM pg_stat_clear_snapshot();
     END LOOP;
 END

@@ -193,7 +193,7 @@ fn the_database_itself_protects_whom_the_policy_does_not_name() {
             let action = Action { kind, ..bar(role) };
             match guard.take(&action, NOW) {
                 Err(ContainmentError::Protected { subject, reason }) => {
-                    assert!(subject == role && !reason.is_empty())
+                    assert!(subject == role && !reason.is_empty());
                 }
                 other => panic!("{role}: {other:?}"),
             }

@@ -8,5 +8,6 @@
 
 mod contain;
 mod install;
+mod logical;
 mod refuse;
 mod world;

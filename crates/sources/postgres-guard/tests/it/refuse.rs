@@ -7,7 +7,7 @@ use crate::world::{guarded, url};
 fn refused(server: &TestServer, role: &str, sql: &str) {
     match psql(&url(server, role), sql) {
         Err(message) => {
-            assert!(message.contains("unwipe guard: role") && message.contains("HINT"), "{sql}: {message}")
+            assert!(message.contains("unwipe guard: role") && message.contains("HINT"), "{sql}: {message}");
         }
         Ok(_) => panic!("{role} was let through: {sql}"),
     }
