@@ -175,7 +175,7 @@ impl Unit for Contacts {
         // What is gone was told, however the look ended.
         let (deleted, now) = (sink.removed_count("person"), self.rounds.now());
         let place = Place::look("contacts", now, &self.user.email);
-        match (Losses { trashed: 0, deleted }.event(now, place), read) {
+        match (Losses { deleted, ..Losses::default() }.event(now, place), read) {
             (_, Err(UnitError::Stopped)) => Err(UnitError::Stopped),
             (Some(event), read) => sink.event(event).and(read),
             (None, read) => read,

@@ -48,7 +48,7 @@ use self::{
 };
 use crate::{
     failure::unit_error,
-    losses::{self, Losses},
+    losses::{self, Losses, NAMED_MAX},
     rounds::Rounds,
     user::User,
 };
@@ -306,7 +306,10 @@ impl Pass<'_, '_> {
             Place::Shared { .. } => files.stream.as_str().to_owned(),
         };
         let place = losses::Place::between("drive", "changes", since, newest, scope);
-        let losses = std::mem::take(&mut self.losses);
+        let mut losses = std::mem::take(&mut self.losses);
+        let mut lost: Vec<&String> = self.gone.iter().chain(&self.trashed).collect();
+        lost.sort_unstable();
+        losses.named = lost.into_iter().take(NAMED_MAX).map(|id| file_key(id)).collect();
         losses.event(files.tools.rounds.now(), place).map_or(Ok(()), |event| self.sink.event(event))
     }
 }

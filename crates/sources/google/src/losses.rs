@@ -5,13 +5,18 @@ use model::{Attribution, Effect, Event, Moment, Severity, Verb};
 /// People rarely trash or delete so many things between two looks.
 const DESTRUCTIVE_MIN: u64 = 20;
 
+/// So many of the things are named.
+pub(crate) const NAMED_MAX: usize = 20;
+
 /// How many things went away.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Losses {
     /// Went into the trash.
     pub(crate) trashed: u64,
     /// Were deleted for good.
     pub(crate) deleted: u64,
+    /// The keys of some of them.
+    pub(crate) named: Vec<String>,
 }
 
 /// Where something went away.
@@ -41,7 +46,7 @@ impl Place {
 }
 
 impl Losses {
-    const fn severity(self) -> Option<Severity> {
+    const fn severity(&self) -> Option<Severity> {
         Some(match self.trashed + self.deleted {
             0 => return None,
             DESTRUCTIVE_MIN.. => Severity::Destructive,
@@ -50,10 +55,21 @@ impl Losses {
         })
     }
 
+    /// Names some of them, and says how many more there are.
+    fn statement(&self) -> Option<String> {
+        let named = self.named.get(..NAMED_MAX).unwrap_or(&self.named);
+        let more = (self.trashed + self.deleted).saturating_sub(named.len() as u64);
+        match (named.join(", "), more) {
+            (named, _) if named.is_empty() => None,
+            (named, 0) => Some(named),
+            (named, more) => Some(format!("{named} and {more} more")),
+        }
+    }
+
     /// Tells of what went away. Feeds know no times and no actors: the time is that of the look, and who did it is for the
     /// audit log to say.
     pub(crate) fn event(self, at: Moment, place: Place) -> Option<Event> {
-        let severity = self.severity()?;
+        let (severity, statement) = (self.severity()?, self.statement());
         let Place { position, transaction, scope } = place;
         let effects = [(Verb::Delete, self.deleted), (Verb::Trash, self.trashed)];
         let effects = effects.into_iter().filter(|(_, count)| *count > 0);
@@ -66,7 +82,7 @@ impl Losses {
             scope,
             actor: None,
             attribution: Attribution::Unknown,
-            statement: None,
+            statement,
         })
     }
 }
@@ -77,7 +93,7 @@ mod tests {
 
     fn told(trashed: u64, deleted: u64) -> Option<Event> {
         let place = Place::between("gmail", "history", "8", "19", "anna@acme.test".to_owned());
-        Losses { trashed, deleted }.event(Moment::from_micros(5), place)
+        Losses { trashed, deleted, ..Losses::default() }.event(Moment::from_micros(5), place)
     }
 
     #[test]
@@ -99,5 +115,17 @@ mod tests {
         let target = "anna@acme.test".to_owned();
         assert_eq!(event.scope, target);
         assert_eq!(event.effects, [Effect { verb: Verb::Trash, target, count: 2 }]);
+    }
+
+    #[test]
+    fn some_of_what_went_away_is_named() {
+        let statement = |deleted: u64, names: usize| {
+            let named = (0..names).map(|number| format!("file/{number}")).collect();
+            Losses { trashed: 0, deleted, named }.statement()
+        };
+        assert_eq!(statement(2, 0), None);
+        assert_eq!(statement(2, 2).unwrap(), "file/0, file/1");
+        assert_eq!(statement(5, 2).unwrap(), "file/0, file/1 and 3 more");
+        assert!(statement(300, 300).unwrap().ends_with("file/19 and 280 more"));
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     failure::unit_error,
-    losses::{Losses, Place},
+    losses::{Losses, NAMED_MAX, Place},
 };
 
 const PAGE: &str = "500";
@@ -61,7 +61,9 @@ impl Mailbox {
             };
         }
         let newest = page.history_id;
-        let losses = Losses { trashed: fates.sums.trashed, deleted: fates.sums.deleted };
+        let lost = fates.of.iter().filter(|(_, fate)| fate.is_lost());
+        let named = lost.take(NAMED_MAX).map(|(id, _)| key(id)).collect();
+        let losses = Losses { trashed: fates.sums.trashed, deleted: fates.sums.deleted, named };
         let place = Place::between("gmail", "history", since, &newest, self.user.email.clone());
         if let Some(event) = losses.event(self.rounds.now(), place) {
             sink.event(event)?;

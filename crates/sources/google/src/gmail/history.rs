@@ -19,6 +19,11 @@ pub struct MessageFate {
 }
 
 impl MessageFate {
+    /// Tells whether it is in the trash now, or deleted for good.
+    pub(super) fn is_lost(&self) -> bool {
+        self.deleted || self.labels.get(TRASH) == Some(&true)
+    }
+
     /// Returns a message's labels after these changes. Applying them again, in order, changes nothing: it does not matter
     /// whether the labels were read before or after some of them.
     pub fn apply(&self, labels: &[String]) -> Vec<String> {
