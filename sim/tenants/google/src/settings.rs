@@ -70,6 +70,8 @@ pub struct Settings {
     pub latency: Duration,
     /// How long an access token is good.
     pub token_lifetime: Duration,
+    /// How many times as fast as the world's the domain's clock runs. [`crate::Running::clock`] is that clock.
+    pub clock_speed: u32,
     /// How far a caller's clock may be off when it signs.
     pub clock_skew: Duration,
     /// How long a page token is good. Those of `users.list` are good for three days.
@@ -108,6 +110,7 @@ impl Default for Settings {
             concurrent_max: None,
             latency: Duration::ZERO,
             token_lifetime: Duration::from_secs(3599),
+            clock_speed: 1,
             clock_skew: Duration::from_mins(5),
             page_lifetime: Duration::from_hours(6),
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },
