@@ -153,10 +153,7 @@ fn pdf(bytes: &[u8], looked: &mut Looked) -> bool {
     while let Some(found) = find(&bytes[at..], b"stream") {
         let start = at + found;
         at = start + 6;
-        let data = match bytes.get(at..) {
-            Some([b'\r', b'\n', data @ ..] | [b'\n', data @ ..]) => data,
-            _ => continue,
-        };
+        let Some([b'\r', b'\n', data @ ..] | [b'\n', data @ ..]) = bytes.get(at..) else { continue };
         let before = &bytes[start.saturating_sub(DICTIONARY_BYTES)..start];
         let dictionary =
             before.windows(3).rposition(|word| word == b"obj").map_or(before, |obj| &before[obj..]);

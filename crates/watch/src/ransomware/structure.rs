@@ -29,6 +29,7 @@ impl Structure {
 }
 
 /// What is to come next of a file.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     /// So many bytes, to be looked at together.
     Take(usize),
