@@ -5,7 +5,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use super::{kind::Kind, structure::Structure};
 
 /// So much is unpacked of one file at most: enough for a verdict, and no bomb costs more.
-const UNPACKED_MAX: u64 = 512 << 10;
+const UNPACKED_MAX: u64 = 768 << 10;
 
 /// Tells whether the beginning of such a file is worth keeping.
 pub(super) const fn is_looked_into(kind: Kind) -> bool {
