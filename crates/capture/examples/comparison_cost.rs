@@ -139,7 +139,9 @@ fn main() -> Result<()> {
     let mut contents = Vec::new();
     collect(Path::new(&source), &mut contents, &mut { BYTES_MAX })?;
     let mut edited = contents.clone();
-    edited.iter_mut().for_each(|(_, content)| content.extend(b"one more line\n"));
+    for (_, content) in &mut edited {
+        content.extend(b"one more line\n");
+    }
     let bytes: usize = contents.iter().map(|(_, content)| content.len()).sum();
     let mut shortest = [[f64::MAX; 2]; 2];
     for round in 0..rounds {

@@ -364,3 +364,45 @@ impl Unit for Files {
         advance(&position, pass.sink)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(stream: &str, key: &str, attributes: &str) -> Item {
+        Item {
+            stream: StreamName::new(stream).unwrap(),
+            key: key.to_owned(),
+            attributes: attributes.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_file_is_called_as_the_audit_log_calls_it() {
+        let attributes = r#"{"name":"plan.docx","mimeType":"text/plain","modifiedTime":"2026-03-02T00:00:00.000Z",
+            "lastModifyingUser":{"emailAddress":"bert@acme.test"}}"#;
+        let file = file_of(&item("drive/anna@acme.test", "file/1", attributes)).unwrap();
+        assert_eq!(
+            (file.scope.as_str(), file.target.as_str()),
+            ("drive/anna@acme.test", "file/1 \"plan.docx\"")
+        );
+        assert_eq!(file.changed_by.unwrap().identity, "bert@acme.test");
+        assert_eq!(file.changed_at.unwrap().to_string(), "2026-03-02T00:00:00.000000Z");
+        let shared = file_of(&item("shared-drive/0A", "file/1", attributes)).unwrap();
+        assert_eq!(shared.scope, "drive/0A");
+    }
+
+    #[test]
+    fn mail_records_revisions_and_folders_are_no_files() {
+        let folder = r#"{"name":"f","mimeType":"application/vnd.google-apps.folder"}"#;
+        for (stream, key, attributes) in [
+            ("drive/anna@acme.test", "file/1", folder),
+            ("drive/anna@acme.test", "revision/1/2", "{}"),
+            ("drive/anna@acme.test", "comments/1", "{}"),
+            ("gmail/anna@acme.test", "file/1", "{}"),
+            ("drive/anna@acme.test", "file/1", "no JSON"),
+        ] {
+            assert_eq!(file_of(&item(stream, key, attributes)), None, "{stream} {key}");
+        }
+    }
+}

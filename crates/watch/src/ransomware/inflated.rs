@@ -5,7 +5,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use super::{kind::Kind, structure::Structure};
 
 /// So much is unpacked of one file at most: enough for a verdict, and no bomb costs more.
-const UNPACKED_MAX: u64 = 512 << 10;
+const UNPACKED_MAX: u64 = 768 << 10;
 
 /// Tells whether the beginning of such a file is worth keeping.
 pub(super) const fn is_looked_into(kind: Kind) -> bool {
@@ -153,10 +153,7 @@ fn pdf(bytes: &[u8], looked: &mut Looked) -> bool {
     while let Some(found) = find(&bytes[at..], b"stream") {
         let start = at + found;
         at = start + 6;
-        let data = match bytes.get(at..) {
-            Some([b'\r', b'\n', data @ ..] | [b'\n', data @ ..]) => data,
-            _ => continue,
-        };
+        let Some([b'\r', b'\n', data @ ..] | [b'\n', data @ ..]) = bytes.get(at..) else { continue };
         let before = &bytes[start.saturating_sub(DICTIONARY_BYTES)..start];
         let dictionary =
             before.windows(3).rposition(|word| word == b"obj").map_or(before, |obj| &before[obj..]);

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// So much of the beginning is kept to look into what is compressed.
-const BEGIN_BYTES: usize = 32 << 10;
+const BEGIN_BYTES: usize = 64 << 10;
 /// So much of the end is kept.
 const END_BYTES: usize = 2 << 10;
 /// The stretches at both ends that are looked at on their own have no fewer bytes, where there are as many.

@@ -29,6 +29,7 @@ impl Structure {
 }
 
 /// What is to come next of a file.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     /// So many bytes, to be looked at together.
     Take(usize),
@@ -40,6 +41,18 @@ pub(super) enum Step {
     End,
     /// This is not a file of its kind.
     Broken,
+}
+
+/// How a file ended.
+pub(super) struct End<'a> {
+    /// Whether its structure came to an end.
+    ended: bool,
+    /// Whether it ends between two parts.
+    between: bool,
+    /// How many bytes it has.
+    length: u64,
+    /// Its last bytes.
+    tail: &'a [u8],
 }
 
 /// Follows one kind of file.
@@ -58,8 +71,8 @@ pub(super) trait Follow: Send {
         (bytes.len(), Step::Scan)
     }
 
-    /// Judges at the end: whether an end was seen, whether the file ends between two parts, and its last bytes.
-    fn judge(&self, ended: bool, between: bool, tail: &[u8]) -> Structure;
+    /// Judges at the end.
+    fn judge(&self, end: &End<'_>) -> Structure;
 }
 
 /// Leads a follower through the content.
@@ -69,6 +82,8 @@ pub(super) struct Walk {
     want: usize,
     pass: u64,
     scans: bool,
+    /// How many bytes went by.
+    length: u64,
     state: State,
 }
 
@@ -91,6 +106,7 @@ impl Walk {
             Kind::Tar => Box::new(blocks::Tar),
             Kind::Sqlite => Box::new(blocks::Sqlite::default()),
             Kind::Pdf => Box::new(blocks::Pdf),
+            Kind::Gzip => Box::new(blocks::Gzip::default()),
             _ => return None,
         };
         Some(Self::new(follow))
@@ -98,10 +114,11 @@ impl Walk {
 
     fn new(follow: Box<dyn Follow>) -> Self {
         let want = follow.first();
-        Self { follow, held: Vec::new(), want, pass: 0, scans: false, state: State::Going }
+        Self { follow, held: Vec::new(), want, pass: 0, scans: false, length: 0, state: State::Going }
     }
 
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len() as u64;
         while !bytes.is_empty() && self.state == State::Going {
             if self.pass > 0 {
                 let here = usize::try_from(self.pass).unwrap_or(usize::MAX).min(bytes.len());
@@ -142,8 +159,13 @@ impl Walk {
         if self.state == State::Broken {
             return Structure::Broken;
         }
-        let between = self.held.is_empty() && self.pass == 0;
-        self.follow.judge(self.state == State::Ended, between, tail)
+        let end = End {
+            ended: self.state == State::Ended,
+            between: self.held.is_empty() && self.pass == 0,
+            length: self.length,
+            tail,
+        };
+        self.follow.judge(&end)
     }
 }
 

@@ -52,6 +52,9 @@ struct Arguments {
     /// What calls cost.
     #[arg(long, value_enum, default_value = "unlimited")]
     quota: Quota,
+    /// How many times as fast as the world's the domain's clock runs.
+    #[arg(long, default_value_t = 1)]
+    clock_speed: u32,
     /// How many milliseconds each call takes at least.
     #[arg(long, default_value_t = 0)]
     latency: u64,
@@ -93,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             Quota::Unlimited => QuotaSettings::unlimited(),
         },
         latency: Duration::from_millis(arguments.latency),
+        clock_speed: arguments.clock_speed,
         ..Settings::default()
     };
     let clock = Arc::new(SystemClock::new());

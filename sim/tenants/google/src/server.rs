@@ -101,6 +101,11 @@ impl Running {
         self.authority.as_deref()
     }
 
+    /// Returns the domain's clock, for callers that are to live by it.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.with_tenant(|tenant| Arc::clone(&tenant.clock))
+    }
+
     /// Looks into the domain, or changes it behind the API's back.
     pub fn with_tenant<T>(&self, act: impl FnOnce(&mut Tenant) -> T) -> T {
         act(&mut self.shared.lock())

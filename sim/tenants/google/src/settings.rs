@@ -73,6 +73,8 @@ pub struct Settings {
     /// Whether access tokens that were given out stay good until they expire when the consent is withdrawn that they came
     /// of.
     pub access_tokens_outlive_revocation: bool,
+    /// How many times as fast as the world's the domain's clock runs. [`crate::Running::clock`] is that clock.
+    pub clock_speed: u32,
     /// How far a caller's clock may be off when it signs.
     pub clock_skew: Duration,
     /// How long a page token is good. Those of `users.list` are good for three days.
@@ -112,6 +114,7 @@ impl Default for Settings {
             latency: Duration::ZERO,
             token_lifetime: Duration::from_secs(3599),
             access_tokens_outlive_revocation: false,
+            clock_speed: 1,
             clock_skew: Duration::from_mins(5),
             page_lifetime: Duration::from_hours(6),
             history: HistoryLimits { age: 7 * DAY, records: 100_000 },

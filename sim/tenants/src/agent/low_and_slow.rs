@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The time between two deletions.
-pub const PAUSE: Duration = Duration::from_secs(120);
+pub const PAUSE: Duration = Duration::from_mins(2);
 /// For how long it goes on.
 pub const LASTS: Duration = Duration::from_hours(240);
 

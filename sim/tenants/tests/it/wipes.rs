@@ -30,12 +30,9 @@ fn execute(server: &TestServer) -> impl FnMut(&str) -> Result<u64, String> {
     |sql| {
         if sql.starts_with("DELETE") || sql.starts_with("UPDATE") {
             let counted = format!("WITH gone AS ({sql} RETURNING 1) SELECT count(*) FROM gone");
-            return server
-                .try_sql(&counted)
-                .map(|rows| rows.trim().parse().unwrap())
-                .map_err(|e| e.to_string());
+            return server.try_sql(&counted).map(|rows| rows.trim().parse().unwrap());
         }
-        server.try_sql(sql).map(|_| 0).map_err(|error| error.to_string())
+        server.try_sql(sql).map(|_| 0)
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod damage;
+mod encrypted;
 mod hostile;
 mod round_trip;
 mod world;

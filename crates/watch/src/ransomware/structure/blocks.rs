@@ -2,7 +2,7 @@
 
 use flate2::Crc;
 
-use super::{Follow, Step, Structure, sound_if};
+use super::{End, Follow, Step, Structure, sound_if};
 
 fn is_code(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == 0xa9)
@@ -57,8 +57,8 @@ impl Follow for Png {
         self.sum.update(bytes);
     }
 
-    fn judge(&self, ended: bool, _between: bool, _tail: &[u8]) -> Structure {
-        sound_if(ended)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.ended)
     }
 }
 
@@ -91,8 +91,8 @@ impl Follow for Mp4 {
         }
     }
 
-    fn judge(&self, ended: bool, between: bool, _tail: &[u8]) -> Structure {
-        sound_if(ended || between)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.ended || end.between)
     }
 }
 
@@ -130,8 +130,8 @@ impl Follow for Riff {
         Step::Pass(padded, 8)
     }
 
-    fn judge(&self, ended: bool, between: bool, _tail: &[u8]) -> Structure {
-        sound_if(ended || between)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.ended || end.between)
     }
 }
 
@@ -162,8 +162,8 @@ impl Follow for Ogg {
         }
     }
 
-    fn judge(&self, _ended: bool, between: bool, _tail: &[u8]) -> Structure {
-        sound_if(between)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.between)
     }
 }
 
@@ -199,8 +199,8 @@ impl Follow for Tar {
         Step::Pass(if has_data { length.next_multiple_of(512) } else { 0 }, 512)
     }
 
-    fn judge(&self, ended: bool, between: bool, _tail: &[u8]) -> Structure {
-        sound_if(ended || between)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.ended || end.between)
     }
 }
 
@@ -234,8 +234,8 @@ impl Follow for Sqlite {
         Step::Pass(self.page_bytes - 1, 1)
     }
 
-    fn judge(&self, _ended: bool, between: bool, _tail: &[u8]) -> Structure {
-        sound_if(between && self.strange * 5 <= self.pages)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.between && self.strange * 5 <= self.pages)
     }
 }
 
@@ -251,7 +251,29 @@ impl Follow for Pdf {
         Step::End
     }
 
-    fn judge(&self, _ended: bool, _between: bool, tail: &[u8]) -> Structure {
-        sound_if(tail.windows(5).any(|five| five == b"%%EOF"))
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.tail.windows(5).any(|five| five == b"%%EOF"))
+    }
+}
+
+/// Gzip: what is inside is looked at elsewhere; here, the length that it tells at its end.
+#[derive(Default)]
+pub(super) struct Gzip;
+
+/// Nothing is compressed to a smaller share than this.
+const RATIO_MAX: u64 = 1032;
+
+impl Follow for Gzip {
+    fn first(&self) -> usize {
+        3
+    }
+
+    fn look(&mut self, _bytes: &[u8]) -> Step {
+        Step::End
+    }
+
+    fn judge(&self, end: &End<'_>) -> Structure {
+        let Some(told) = end.tail.last_chunk::<4>() else { return Structure::Broken };
+        sound_if(little(told) <= (end.length + 1024) * RATIO_MAX)
     }
 }

@@ -1,6 +1,6 @@
 //! JPEG: segments with marks; in what is coded, the byte 255 never stands alone.
 
-use super::{Follow, Step, Structure, sound_if};
+use super::{End, Follow, Step, Structure, sound_if};
 
 #[derive(Default)]
 pub(super) struct Jpeg {
@@ -69,8 +69,8 @@ impl Follow for Jpeg {
         (bytes.len(), Step::Scan)
     }
 
-    fn judge(&self, ended: bool, _between: bool, _tail: &[u8]) -> Structure {
-        sound_if(ended)
+    fn judge(&self, end: &End<'_>) -> Structure {
+        sound_if(end.ended)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Zip: members one after the other, then a directory of them, then its end.
 
-use super::{Follow, Step, Structure, sound_if};
+use super::{End, Follow, Step, Structure, sound_if};
 
 /// The part of a member's header behind its mark.
 const HEADER_BYTES: usize = 26;
@@ -51,10 +51,10 @@ impl Follow for Zip {
         }
     }
 
-    fn judge(&self, ended: bool, _between: bool, tail: &[u8]) -> Structure {
-        let end = tail.windows(4).rposition(|four| four == b"PK\x05\x06");
-        let has_end = end.is_some_and(|at| tail.len() - at >= 22);
-        sound_if(has_end && (ended || self.lost))
+    fn judge(&self, end: &End<'_>) -> Structure {
+        let found = end.tail.windows(4).rposition(|four| four == b"PK\x05\x06");
+        let has_end = found.is_some_and(|at| end.tail.len() - at >= 22);
+        sound_if(has_end && (end.ended || self.lost))
     }
 }
 

@@ -21,3 +21,4 @@ mod series;
 mod support;
 mod tokens;
 mod uploads;
+mod wipes;
