@@ -2,6 +2,8 @@
 
 mod account;
 mod app;
+mod database;
+mod incident;
 mod list;
 mod openclaw;
 mod pocketos;
@@ -13,6 +15,7 @@ mod vercel;
 mod watch;
 mod workspace;
 
+use self::database::Wipe;
 use crate::{
     arguments::{Incident, Rehearse},
     context::Context,
@@ -27,5 +30,8 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),
         Incident::Vercel => vercel::run(context, options),
+        Incident::BulkDelete => database::run(context, options, Wipe::BulkDelete),
+        Incident::RowByRow => database::run(context, options, Wipe::RowByRow),
+        Incident::TruncateDrop => database::run(context, options, Wipe::TruncateDrop),
     }
 }

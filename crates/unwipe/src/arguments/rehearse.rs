@@ -37,6 +37,12 @@ pub(crate) enum Incident {
     Openclaw,
     /// An assistant that an employee let do everything walks through a drive, in the hands of whoever stole its tokens
     Vercel,
+    /// One DELETE takes every row of a table; it is stopped before it commits
+    BulkDelete,
+    /// A loop deletes row by row and commits each; it is stopped after some, and all of them come back
+    RowByRow,
+    /// TRUNCATE and DROP TABLE: refused to a guarded role, found at once and undone where nobody refuses
+    TruncateDrop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
