@@ -173,17 +173,7 @@ fn main() {
     let (runs, rows) = (number("--runs", 20), number("--rows", 1_000_000));
     let (rounds, seconds) = (number("--rounds", 3), number("--seconds", 15));
     let fsync = number("--fsync", 1) == 1;
-    let server = TestServer::start(15, |options| {
-        for (name, value) in [
-            ("fsync", if fsync { "on" } else { "off" }),
-            ("autovacuum", "off"),
-            ("max_slot_wal_keep_size", "8GB"),
-            ("max_wal_size", "4GB"),
-            ("shared_buffers", "256MB"),
-        ] {
-            options.settings.set(name, value);
-        }
-    });
+    let server = production(fsync);
     server.sql("create role unwipe login replication; create role agent login; create schema unused");
     fill(&server, rows);
     let policy = Policy {
@@ -213,7 +203,7 @@ fn main() {
         let pulse = Pulse::start(settings(&server, postgres_guard::ROLE), Duration::from_millis(50), clock);
         for run in 0..runs {
             let wipe = |server: &TestServer| {
-                drop(connect(server, "agent").simple_query("delete from bookings where n > 0"))
+                drop(connect(server, "agent").simple_query("delete from bookings where n > 0"));
             };
             let attack = attack(&server, &follower, wipe);
             eprintln!("delete {run}: {attack:?}");
@@ -253,6 +243,20 @@ fn main() {
     println!("{}", serde_json::to_string_pretty(&results).unwrap());
 }
 
+fn production(fsync: bool) -> TestServer {
+    TestServer::start(15, |options| {
+        for (name, value) in [
+            ("fsync", if fsync { "on" } else { "off" }),
+            ("autovacuum", "off"),
+            ("max_slot_wal_keep_size", "8GB"),
+            ("max_wal_size", "4GB"),
+            ("shared_buffers", "256MB"),
+        ] {
+            options.settings.set(name, value);
+        }
+    })
+}
+
 fn fill(server: &TestServer, rows: u64) {
     server.sql("drop table if exists bookings");
     server.sql(&format!(
@@ -286,7 +290,7 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
             taken.push(container.take(action, Moment::from_micros(0)).unwrap());
             match action.kind {
                 watch::containment::ActionKind::EndSession if session_ended_ms == 0.0 => {
-                    session_ended_ms = since()
+                    session_ended_ms = since();
                 }
                 watch::containment::ActionKind::BarLogin => barred_ms = since(),
                 _ => {}
@@ -308,8 +312,7 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
 fn suspect(follower: &Follower) -> (Instant, Suspect) {
     let mut done = 0;
     loop {
-        let (seen, stage, event) =
-            follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
+        let (seen, stage, event) = follower.glimpses.recv_timeout(Duration::from_mins(1)).expect("a glimpse");
         let lost: u64 =
             event.effects.iter().filter(|effect| effect.target == TABLE).map(|effect| effect.count).sum();
         done += if stage == Stage::Done { lost } else { 0 };
@@ -335,7 +338,7 @@ fn alarm(server: &TestServer, follower: &Follower, sql: &str, verb: Verb) -> f64
     connection.simple_query(sql).unwrap();
     let committed = Instant::now();
     loop {
-        let (seen, _, event) = follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
+        let (seen, _, event) = follower.glimpses.recv_timeout(Duration::from_mins(1)).expect("a glimpse");
         if event.effects.iter().any(|effect| effect.verb == verb) {
             return milliseconds(seen.saturating_duration_since(committed));
         }
