@@ -366,23 +366,42 @@ fn overhead(server: &TestServer, policy: &Policy, rounds: u64, seconds: u64) -> 
         let count: f64 = count.trim().parse().unwrap();
         Rate { per_second, server_processor_us_each: (processor_us(server) - before) / count }
     };
-    (0..rounds)
-        .map(|round| {
-            install::remove(&mut connect(server, "postgres")).unwrap();
-            let alone = run();
-            let follower = Follower::start(server);
-            let followed = run();
-            install::install(&mut connect(server, "postgres"), policy, None).unwrap();
-            let clock = Arc::new(SystemClock::new());
-            let pulse =
-                Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
-            let guarded = run();
-            drop((pulse, follower));
-            let throughput = Throughput { alone, followed, guarded };
-            eprintln!("pgbench {round}: {throughput:?}");
-            throughput
-        })
-        .collect()
+    let alone = || {
+        install::remove(&mut connect(server, "postgres")).unwrap();
+        run()
+    };
+    let followed = || {
+        install::remove(&mut connect(server, "postgres")).unwrap();
+        let _follower = Follower::start(server);
+        run()
+    };
+    let guarded = || {
+        let _follower = Follower::start(server);
+        install::install(&mut connect(server, "postgres"), policy, None).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let _pulse = Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
+        run()
+    };
+    let round = |round: u64| {
+        // Each is the first, the second and the last in turn: what else the machine does changes slowly.
+        let (first, second, third) = match round % 3 {
+            0 => (alone(), followed(), guarded()),
+            1 => {
+                let (second, third, first) = (followed(), guarded(), alone());
+                (first, second, third)
+            }
+            _ => {
+                let (third, first, second) = (guarded(), alone(), followed());
+                (first, second, third)
+            }
+        };
+        let throughput = Throughput { alone: first, followed: second, guarded: third };
+        eprintln!("pgbench {round}: {throughput:?}");
+        throughput
+    };
+    // What is made first warms the server.
+    run();
+    (0..rounds).map(round).collect()
 }
 
 /// Returns the processor time that all processes of the server have had, those that ended included.
