@@ -120,6 +120,12 @@ impl ContainmentError {
 
 /// One platform's way of finding out who it is and of stopping them, under an identity that can do nothing else.
 pub trait Container: Send {
+    /// Makes itself ready, so that the first alarm finds everything connected. It is asked again and again while nothing
+    /// happens; what does not succeed is tried again when it is needed.
+    fn prepare(&mut self) -> Result<(), ContainmentError> {
+        Ok(())
+    }
+
     /// Finds out who it is and what would stop them; nothing when nobody can be found. Changes nothing.
     fn propose(&mut self, suspect: &Suspect) -> Result<Option<Proposal>, ContainmentError>;
 

@@ -33,6 +33,9 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(10);
 /// How often what detection remembers is stored.
 const MEMORY_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How often those who stop somebody make themselves ready.
+const PREPARE_INTERVAL: Duration = Duration::from_secs(20);
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// By elapsed time, when an incident was last written.
@@ -68,6 +71,10 @@ pub(super) struct Responder {
     /// By elapsed time, when files were last looked at, and when the memory was last stored.
     looked_at: Option<Duration>,
     remembered_at: Option<Duration>,
+    /// By elapsed time, when those who stop somebody last made themselves ready.
+    prepared_at: Option<Duration>,
+    /// What was said of each source that is not ready.
+    unready: BTreeMap<SourceName, String>,
     notices: u64,
 }
 
@@ -111,6 +118,8 @@ impl Responder {
             written: BTreeMap::new(),
             looked_at: None,
             remembered_at: None,
+            prepared_at: None,
+            unready: BTreeMap::new(),
             notices: 0,
         })
     }
@@ -139,6 +148,10 @@ impl Responder {
             self.look_at_files();
             self.end_what_is_over();
         }
+        if self.prepared_at.is_none_or(|at| elapsed.saturating_sub(at) >= PREPARE_INTERVAL) {
+            self.prepared_at = Some(elapsed);
+            self.prepare();
+        }
         if self.remembered_at.is_none_or(|at| elapsed.saturating_sub(at) >= MEMORY_INTERVAL) {
             self.remembered_at = Some(elapsed);
             self.remember();
@@ -150,6 +163,22 @@ impl Responder {
     pub(super) fn end(mut self) {
         self.write(true);
         self.remember();
+    }
+
+    /// Lets everybody who could stop somebody make themselves ready; says so once when one is not.
+    fn prepare(&mut self) {
+        for (source, container) in &mut self.containers {
+            match container.prepare() {
+                Ok(()) => drop(self.unready.remove(source)),
+                Err(error) => {
+                    let why = error.to_string();
+                    if self.unready.get(source) != Some(&why) {
+                        (self.tell)(format!("{source}: nobody could be stopped now: {why}"));
+                        self.unready.insert(source.clone(), why);
+                    }
+                }
+            }
+        }
     }
 
     /// Stores what detection remembers of the last days; without it slow wipes are found later after a restart.

@@ -133,6 +133,10 @@ impl ClusterContainer {
 }
 
 impl Container for ClusterContainer {
+    fn prepare(&mut self) -> Result<(), ContainmentError> {
+        self.warm("")
+    }
+
     fn propose(&mut self, suspect: &Suspect) -> Result<Option<Proposal>, ContainmentError> {
         let database = self.sessions.database_for(&suspect.scope);
         let verdict = self.look(suspect, &database).map_err(|error| failed(error, &suspect.scope))?;

@@ -7,9 +7,9 @@ pub(crate) struct Rehearse {
     /// The incident; without it, all of them are listed
     #[arg(value_enum)]
     pub(crate) incident: Option<Incident>,
-    /// Rows in the largest table
-    #[arg(long, default_value_t = 200_000, value_name = "COUNT")]
-    pub(crate) rows: u64,
+    /// Rows in the largest table; 200,000, or a million where one statement takes them all
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) rows: Option<u64>,
     /// Messages in each mailbox
     #[arg(long, default_value_t = 1_200, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(300..=100_000))]
     pub(crate) messages: u32,
@@ -25,6 +25,14 @@ pub(crate) struct Rehearse {
     /// Keep the folder of the rehearsal
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+impl Rehearse {
+    /// Returns the number of rows in the largest table.
+    pub(crate) fn rows(&self) -> u64 {
+        let usual = if self.incident == Some(Incident::BulkDelete) { 1_000_000 } else { 200_000 };
+        self.rows.unwrap_or(usual)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

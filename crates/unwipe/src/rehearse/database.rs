@@ -99,7 +99,7 @@ struct Attempt {
 pub(super) fn run(outer: &Context, options: &Rehearse, wipe: Wipe) -> Result<Exit, Failure> {
     let stage = Stage::build(outer, options.keep, DATABASE)?;
     let mut admin = stage.superuser(DATABASE)?;
-    admin.simple_query(&setup(options.rows)).map_err(refused)?;
+    admin.simple_query(&setup(options.rows())).map_err(refused)?;
     stage.protect()?;
     guard(&stage, &mut admin, wipe)?;
     outer.output.say("copying a base into the vault, then following the write-ahead log");
@@ -107,7 +107,7 @@ pub(super) fn run(outer: &Context, options: &Rehearse, wipe: Wipe) -> Result<Exi
 
     let before = content(&mut admin)?;
     outer.output.say("an agent takes the shop apart");
-    let (attempts, begun) = attack(&stage, wipe, options.rows)?;
+    let (attempts, begun) = attack(&stage, wipe, options.rows())?;
     let alarms = await_alarms(&stage, &capturing, wipe, begun)?;
     let after_wipe = content(&mut admin)?;
     outer.output.say("people go on working with what is left");

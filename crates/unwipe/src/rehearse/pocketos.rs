@@ -71,7 +71,7 @@ struct Account {
 
 pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> {
     let stage = Stage::build(outer, options.keep, SOURCE)?;
-    let rental = Rental::new(options.rows, options.seed);
+    let rental = Rental::new(options.rows(), options.seed);
     let database_bytes = load(&stage, rental)?;
     stage.protect()?;
     outer.output.say("copying a base into the vault, then following the write-ahead log");
@@ -110,7 +110,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
         incident: "pocketos",
         simulated: ["the Railway API", "the coding agent"],
         server_major: stage.major,
-        bookings: options.rows,
+        bookings: options.rows(),
         database_bytes,
         agent: rampage.steps,
         volume_destroyed,
