@@ -167,7 +167,7 @@ impl Workspace {
         let folder = self.context.home.join("plans").join(name);
         files::create_folder(&folder)?;
         let folder = PlanFolder::new(folder);
-        let plan = plan_account(&self.context, &domain, &domain.stored, back, &folder)?;
+        let plan = plan_account(&self.context, &domain, &domain.stored, &back, &folder)?;
         folder.write(&plan)?;
         Ok((plan, folder))
     }

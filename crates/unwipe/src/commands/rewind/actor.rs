@@ -48,7 +48,7 @@ pub(crate) struct Parts<'c> {
     pub(crate) options: &'c Rewind,
     folder: PlanFolder,
     title: String,
-    parts: Vec<BundlePart>,
+    planned: Vec<BundlePart>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, installation: &Installation, options: &Rewi
         options,
         folder,
         title: wanted.title.clone(),
-        parts: Vec::new(),
+        planned: Vec::new(),
         notes: Vec::new(),
     };
     for (name, source) in &sources {
@@ -229,7 +229,7 @@ impl Parts<'_> {
 
     /// Returns a folder for the next part.
     pub(crate) fn next_folder(&self, name: &SourceName) -> (PlanFolder, String) {
-        let place = format!("{}-{name}", self.parts.len() + 1);
+        let place = format!("{}-{name}", self.planned.len() + 1);
         let folder = self.folder.part(&place);
         (folder, place)
     }
@@ -238,18 +238,15 @@ impl Parts<'_> {
     pub(crate) fn add(&mut self, place: &str, folder: &PlanFolder, plan: &Plan) -> Result<(), Failure> {
         if plan.is_empty() && plan.conflicts.is_empty() && plan.losses.is_empty() {
             self.notes.push(format!("{}: in {} nothing is to be undone", plan.source, plan.destination));
-            if folder.path().exists() {
-                std::fs::remove_dir_all(folder.path())?;
-            }
             return Ok(());
         }
         folder.write(plan)?;
-        self.parts.push(BundlePart::of(place, plan)?);
+        self.planned.push(BundlePart::of(place, plan)?);
         Ok(())
     }
 
     fn finish(self) -> Result<Exit, Failure> {
-        let Self { context, folder, title, parts, notes, .. } = self;
+        let Self { context, folder, title, planned: parts, notes, .. } = self;
         let output = context.output;
         if parts.is_empty() {
             for note in &notes {
