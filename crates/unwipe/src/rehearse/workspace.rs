@@ -150,7 +150,7 @@ impl Workspace {
         let clock = self.context.clock();
         let begun = clock.elapsed();
         let back = Back { account, span, destination: Destination::InPlace, selection: Selection::default() };
-        let (plan, folder) = self.plan(back, name)?;
+        let (plan, folder) = self.plan(&back, name)?;
         let planned = clock.elapsed();
         let report = self.restore(&plan, &folder)?;
         let applied = clock.elapsed();
@@ -162,12 +162,12 @@ impl Workspace {
         })
     }
 
-    fn plan(&self, back: Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
+    fn plan(&self, back: &Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
         let domain = self.stored()?;
         let folder = self.context.home.join("plans").join(name);
         files::create_folder(&folder)?;
         let folder = PlanFolder::new(folder);
-        let plan = plan_account(&self.context, &domain, &domain.stored, &back, &folder)?;
+        let plan = plan_account(&self.context, &domain, &domain.stored, back, &folder)?;
         folder.write(&plan)?;
         Ok((plan, folder))
     }
