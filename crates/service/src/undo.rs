@@ -240,8 +240,8 @@ pub struct Touched {
 
 /// Sorts what was done by where it was done; `place` tells the place of an event, or that it is none of the wanted, and
 /// `key` the item that an effect's target names.
-pub fn touched<'e>(
-    choice: &Choice<'e>,
+pub fn touched(
+    choice: &Choice<'_>,
     place: impl Fn(&Event) -> Option<String>,
     key: impl Fn(&str) -> Option<String>,
 ) -> BTreeMap<String, Touched> {

@@ -33,7 +33,7 @@ pub struct Policy {
     pub subjects: Vec<String>,
     /// Against whom nothing is ever done: patterns. They go before everything else.
     pub never: Vec<String>,
-    /// So many actions it takes by itself within an hour.
+    /// So often it stops somebody by itself within an hour, in however many steps.
     pub actions_per_hour_max: u32,
     /// For so many minutes what a person is asked stays open, and what was done by itself holds until a person is asked.
     pub expires_minutes: u32,
@@ -111,7 +111,7 @@ impl Policy {
         }
         let lately = taken.iter().filter(|at| now.micros_since(**at) < HOUR).count();
         if lately >= self.actions_per_hour_max as usize {
-            return ask(format!("{lately} actions were taken within the hour"));
+            return ask(format!("somebody was stopped {lately} times within the hour"));
         }
         Decision::Take
     }

@@ -92,9 +92,10 @@ impl Responder {
         let incidents = store.incidents()?;
         let automatic = incidents
             .iter()
-            .flat_map(|incident| &incident.actions)
-            .filter(|note| note.automatic)
-            .filter_map(|note| note.taken.as_ref().map(|taken| taken.at))
+            .filter_map(|incident| {
+                let taken = incident.actions.iter().filter(|note| note.automatic);
+                taken.filter_map(|note| note.taken.as_ref().map(|taken| taken.at)).max()
+            })
             .collect();
         let mut watcher = Watcher::new(config.rules(installation)?, config.actors.clone(), incidents);
         if let Some(memory) = store.memory()? {
@@ -250,13 +251,26 @@ impl Responder {
             Err(error) => return self.say(format!("incident {id}: nobody was stopped: {error}")),
         };
         let kind = self.watcher.kind_of(&proposal.actor);
+        self.amend(
+            id,
+            Amendment::Identified {
+                source: suspect.source.clone(),
+                scope: suspect.scope.clone(),
+                actor: proposal.actor.clone(),
+                kind,
+                attribution: proposal.attribution,
+            },
+        );
+        let mut acted = false;
         for action in &proposal.actions {
-            let decision = self.decide(id, action, &proposal, kind);
+            if self.stands(id, action) {
+                continue;
+            }
             let at = self.clock.now();
-            match decision {
+            match self.decide(id, action, &proposal, kind) {
+                // What went wrong is in the incident.
                 Decision::Take => {
-                    // What went wrong is in the incident.
-                    self.take(id, action, true, "policy lets it be taken".to_owned()).ok();
+                    acted |= self.take(id, action, true, "policy lets it be taken".to_owned()).is_ok();
                 }
                 Decision::AskPerson { why } => {
                     self.amend(id, Amendment::Proposed { action: action.clone(), at, why });
@@ -266,6 +280,20 @@ impl Responder {
                 }
             }
         }
+        // However many steps it took, somebody was stopped once.
+        if acted {
+            self.automatic.push(self.clock.now());
+        }
+    }
+
+    /// Returns whether what an action does was done and still holds.
+    fn stands(&self, id: u64, action: &Action) -> bool {
+        let holds = |note: &ActionNote| {
+            note.status == ActionStatus::Taken
+                && note.taken.as_ref().is_some_and(|taken| taken.can_be_taken_back)
+                && (note.action.kind, &note.action.subject) == (action.kind, &action.subject)
+        };
+        self.watcher.incident(id).is_some_and(|incident| incident.actions.iter().any(holds))
     }
 
     fn decide(&self, id: u64, action: &Action, proposal: &Proposal, kind: ActorKind) -> Decision {
@@ -284,9 +312,6 @@ impl Responder {
         };
         match container.take(action, now) {
             Ok(taken) => {
-                if automatic {
-                    self.automatic.push(now);
-                }
                 self.say(format!("incident {id}: {}", action.title));
                 self.amend(id, Amendment::Taken { taken, automatic, why });
                 Ok(())

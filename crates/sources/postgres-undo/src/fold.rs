@@ -74,7 +74,7 @@ pub(crate) fn fold(pieces: &[Piece], live: Option<&LiveRow>, owners: &Owners) ->
     for piece in earlier.iter().rev() {
         match &piece.after {
             None => {
-                told.push("somebody else made the row anew after it was deleted: theirs stays".to_owned())
+                told.push("somebody else made the row anew after it was deleted: theirs stays".to_owned());
             }
             Some(after) => match without(piece, after, &target) {
                 Some(earlier) => target = earlier,

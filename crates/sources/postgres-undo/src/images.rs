@@ -166,8 +166,7 @@ pub(crate) fn plain(field: &str) -> Option<String> {
             ('\\', Some('r')) => value.push('\r'),
             ('\\', Some('t')) => value.push('\t'),
             ('\\', Some('v')) => value.push('\u{b}'),
-            ('\\', Some(other)) => value.push(other),
-            (other, _) => value.push(other),
+            ('\\', Some(other)) | (other, _) => value.push(other),
         }
     }
     Some(value)

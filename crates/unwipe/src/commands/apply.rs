@@ -147,7 +147,7 @@ fn apply_plan(
     let (name, source) = installation.config().source(&plan.source)?;
     match GoogleConfig::of(&name, source)? {
         Some(google) => {
-            crate::commands::google::apply(context, installation, &name, &google, options, folder, plan, mode)
+            crate::commands::google::apply(context, installation, &google, options, folder, plan, mode)
         }
         None => apply_to_cluster(context, installation, options, folder, plan, mode),
     }

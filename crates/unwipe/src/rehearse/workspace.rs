@@ -151,7 +151,7 @@ impl Workspace {
         let clock = self.context.clock();
         let begun = clock.elapsed();
         let back = Back { account, span, destination: Destination::InPlace, selection: Selection::default() };
-        let (plan, folder) = self.plan(back, name)?;
+        let (plan, folder) = self.plan(&back, name)?;
         let planned = clock.elapsed();
         let report = self.restore(&plan, &folder)?;
         let applied = clock.elapsed();
@@ -163,7 +163,7 @@ impl Workspace {
         })
     }
 
-    fn plan(&self, back: Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
+    fn plan(&self, back: &Back, name: &str) -> Result<(Plan, PlanFolder), Failure> {
         let domain = self.stored()?;
         let folder = self.context.home.join("plans").join(name);
         files::create_folder(&folder)?;

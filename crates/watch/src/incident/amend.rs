@@ -1,15 +1,31 @@
 //! What people and the caller add to an incident, and which states may follow which.
 
-use model::{Moment, SourceName};
+use model::{Actor, Attribution, Moment, SourceName};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionNote, ActionStatus, Hold, Incident, IncidentState, Note, Plan};
-use crate::containment::{Action, Taken};
+use super::{ActionNote, ActionStatus, Hold, Incident, IncidentState, Note, Plan, SuspectNote};
+use crate::{
+    ActorKind,
+    containment::{Action, Taken},
+};
 
 /// Something that was done about an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Amendment {
+    /// It was found out who it is, by looking where it happens.
+    Identified {
+        /// Where.
+        source: SourceName,
+        /// The database, mailbox or site.
+        scope: String,
+        /// Who.
+        actor: Actor,
+        /// What they are.
+        kind: ActorKind,
+        /// How that is known.
+        attribution: Attribution,
+    },
     /// A person is asked whether an action is taken.
     Proposed {
         /// The action.
@@ -137,6 +153,9 @@ impl Incident {
             return Err(AmendError::Closed { id: self.id });
         }
         match amendment {
+            Amendment::Identified { source, scope, actor, kind, attribution } => {
+                self.identify((&source, &scope), &actor, kind, attribution);
+            }
             Amendment::Proposed { action, at, why } => {
                 self.note_action(action, ActionStatus::Proposed, at, why);
             }
@@ -176,6 +195,24 @@ impl Incident {
             }
         }
         Ok(())
+    }
+
+    /// Gives the suspect of a place a name, where nothing better is known.
+    fn identify(
+        &mut self,
+        (source, scope): (&SourceName, &str),
+        actor: &Actor,
+        kind: ActorKind,
+        attribution: Attribution,
+    ) {
+        let nameless = |suspect: &&mut SuspectNote| {
+            suspect.fired && suspect.actor.is_none() && suspect.source == *source && suspect.scope == scope
+        };
+        if let Some(suspect) = self.suspects.iter_mut().find(nameless) {
+            suspect.actor = Some(actor.clone());
+            (suspect.kind, suspect.attribution) = (kind, attribution);
+            suspect.guessed_before = true;
+        }
     }
 
     fn note_action(&mut self, action: Action, status: ActionStatus, at: Moment, why: String) {

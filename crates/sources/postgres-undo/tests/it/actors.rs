@@ -107,7 +107,7 @@ impl History {
         let role =
             if bad { "mallory" } else { ["anna", "ben"][usize::try_from(self.random.below(2)).unwrap()] };
         let mut sql = format!("BEGIN; SET LOCAL ROLE {role};");
-        for _ in 0..1 + self.random.below(4) {
+        for _ in 0..=self.random.below(4) {
             sql.push_str(&self.model.act(&self.random, &self.table, bad));
             sql.push(';');
         }
@@ -222,7 +222,9 @@ fn undoing_an_actor_is_the_history_without_it() {
         histories.push(history);
     }
     for step in 0..STEPS {
-        histories.iter_mut().for_each(|history| history.step(&mut production, step == 0));
+        for history in &mut histories {
+            history.step(&mut production, step == 0);
+        }
     }
     for history in &histories {
         let found = history.read(&mut production);

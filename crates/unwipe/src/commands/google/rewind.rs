@@ -8,7 +8,7 @@ use connect::{
 use google_recovery::{
     Destination, GoogleWriter, Heading, Planner, PlanningError, Request, Selection, Window, known_organizer,
 };
-use model::{Moment, SourceName};
+use model::Moment;
 use service::{Installation, Secrets, StoredSource};
 use source_google::Part;
 
@@ -48,7 +48,7 @@ pub(crate) fn rewind(
         },
         selection: Selection { keys: options.google.item.clone(), ..Selection::default() },
     };
-    let plan = plan_account(context, domain, &stored, back, &folder)?;
+    let plan = plan_account(context, domain, &stored, &back, &folder)?;
     crate::commands::rewind::finish(context, &plan, &folder, "--credential KEY-FILE")
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn plan_account(
     context: &Context,
     domain: &StoredDomain,
     stored: &StoredSource,
-    back: Back,
+    back: &Back,
     folder: &PlanFolder,
 ) -> Result<Plan, Failure> {
     let part = back.account.part;
@@ -191,13 +191,13 @@ fn time_of(catalog: &Catalog, sequence: u64) -> Result<Moment, Failure> {
 pub(crate) fn apply(
     context: &Context,
     installation: &Installation,
-    name: &SourceName,
     config: &GoogleConfig,
     options: &Apply,
     folder: &PlanFolder,
     plan: &Plan,
     mode: ApplyMode,
 ) -> Result<crate::commands::apply::Done, Failure> {
+    let (name, _) = installation.config().source(&plan.source)?;
     let credential = for_source(&options.credential, name.as_str()).ok_or_else(|| {
         Failure::new(Exit::Usage, "applying needs a service account that may write").hint(
             "give --credential KEY-FILE; its scopes are those of the plan, and never the capturing account's",
@@ -206,7 +206,7 @@ pub(crate) fn apply(
     let secrets = Secrets::new(installation.home(), &environment);
     let stop = crate::context::stop_on_signals()?;
     let api = config.writer(context, &secrets, &key_reference(credential)?, &stop)?;
-    let stored = context.stored(installation, name, &options.reading)?;
+    let stored = context.stored(installation, &name, &options.reading)?;
     let journal = folder.path().join("applied.jsonl");
     let mut writer = GoogleWriter::new(&api, &stored, journal, config.threads);
     crate::commands::apply::apply_and_verify(&mut writer, plan, folder, mode, &*context.progress())

@@ -7,7 +7,7 @@ use std::{
 
 use catalog::EventFilter;
 use connect::plan::{Bundle, BundlePart, Plan, PlanFolder, PlanHash};
-use model::{Actor, Event, Moment, Severity, SourceName};
+use model::{Actor, Event, Moment, Severity, SourceName, Verb};
 use serde::Serialize;
 use service::{
     Installation,
@@ -50,6 +50,8 @@ struct Wanted {
     /// Where and when, source by source, when an incident says so.
     spans: Option<BTreeMap<SourceName, Span>>,
     incident: Option<u64>,
+    /// What the alarm of an incident was about.
+    verbs: BTreeSet<Verb>,
 }
 
 /// The bundle in the making.
@@ -59,7 +61,7 @@ pub(crate) struct Parts<'c> {
     pub(crate) options: &'c Rewind,
     folder: PlanFolder,
     title: String,
-    parts: Vec<BundlePart>,
+    planned: Vec<BundlePart>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn plan(
     let folder = plan_folder(context, options, &name)?;
     let title = wanted.title.clone();
     let mut parts =
-        Parts { context, installation, options, folder, title, parts: Vec::new(), notes: Vec::new() };
+        Parts { context, installation, options, folder, title, planned: Vec::new(), notes: Vec::new() };
     for (name, source) in &sources {
         parts.take_source(&wanted, name, source)?;
     }
@@ -158,7 +160,8 @@ fn wanted_by_incident(
     }
     let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
     let actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
-    let nobody = fired().any(|suspect| suspect.actor.is_none());
+    // The log may have kept no name for what was done by somebody who was found out otherwise.
+    let nobody = fired().any(|suspect| suspect.actor.is_none() || suspect.guessed_before);
     let spans = incident.touched.iter().map(|(source, touched)| {
         let span = Span {
             source: source.clone(),
@@ -179,6 +182,7 @@ fn wanted_by_incident(
         until: None,
         title: format!("incident {id}: {}", incident.summary()),
         incident: Some(id),
+        verbs: incident.verbs.clone(),
     })
 }
 
@@ -202,7 +206,7 @@ fn wanted(options: &Rewind) -> Result<Wanted, Failure> {
     }
     let doubts = Doubts { inferred: culprit.inferred, unattributed: culprit.unattributed };
     let culprit = undo::Culprit::Named(Pattern::new(name));
-    Ok(Wanted { culprit, doubts, from, until, title, spans: None, incident: None })
+    Ok(Wanted { culprit, doubts, from, until, title, spans: None, incident: None, verbs: BTreeSet::new() })
 }
 
 /// Returns the sources that are meant: the named one, or all.
@@ -275,9 +279,12 @@ impl Parts<'_> {
         // A feed tells when it was looked at, a log when it happened: whoever is named is looked for a little around.
         let (from, until) = (span.from.plus_micros(-SLACK_MICROS), span.until.plus_micros(SLACK_MICROS));
         let mut events = catalog.events(filter(Some(from), Some(until)))?;
+        // Of what nobody is known to have done, what the alarm was about is meant, where and when it was raised.
+        let is_meant = |event: &Event| event.effects.iter().any(|effect| wanted.verbs.contains(&effect.verb));
         let within = |event: &Event| {
             let here = span.scopes.is_empty() || span.scopes.contains(&event.scope);
-            event.actor.is_some() || (here && (span.from..=span.until).contains(&event.at))
+            event.actor.is_some()
+                || (here && is_meant(event) && (span.from..=span.until).contains(&event.at))
         };
         events.retain(within);
         Ok(events)
@@ -343,7 +350,7 @@ impl Parts<'_> {
 
     /// Returns a folder for the next part.
     pub(crate) fn next_folder(&self, name: &SourceName) -> (PlanFolder, String) {
-        let place = format!("{}-{name}", self.parts.len() + 1);
+        let place = format!("{}-{name}", self.planned.len() + 1);
         let folder = self.folder.part(&place);
         (folder, place)
     }
@@ -352,18 +359,15 @@ impl Parts<'_> {
     pub(crate) fn add(&mut self, place: &str, folder: &PlanFolder, plan: &Plan) -> Result<(), Failure> {
         if plan.is_empty() && plan.conflicts.is_empty() && plan.losses.is_empty() {
             self.notes.push(format!("{}: in {} nothing is to be undone", plan.source, plan.destination));
-            if folder.path().exists() {
-                std::fs::remove_dir_all(folder.path())?;
-            }
             return Ok(());
         }
         folder.write(plan)?;
-        self.parts.push(BundlePart::of(place, plan)?);
+        self.planned.push(BundlePart::of(place, plan)?);
         Ok(())
     }
 
     fn finish(self) -> Result<PlannedBundle, Failure> {
-        let Self { context, folder, title, parts, notes, .. } = self;
+        let Self { context, folder, title, planned: parts, notes, .. } = self;
         if parts.is_empty() {
             for note in &notes {
                 context.output.say(note);
