@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connect::plan::{Plan, Subject};
 use model::Moment;
-use postgres_wal::{Lsn, RelationLocator, RowVersion, Strand, TransactionSummary};
+use postgres_wal::{Lsn, RelationLocator, RowChange, RowVersion, Strand, TransactionSummary};
 use postgres_wire::Connection;
 
 use crate::{
@@ -68,7 +68,7 @@ pub fn plan_transactions(
     planning.plan_tables()?;
     let dropped = std::mem::take(&mut planning.dropped);
     if !dropped.is_empty() || summary.catalog.rows.deleted > 0 {
-        dropped::plan(&mut planning, &dropped, &[])?;
+        dropped::plan(&mut planning, &dropped, &removed_rows(joint))?;
     }
     let subject = Subject {
         title: subject.to_owned(),
@@ -76,6 +76,16 @@ pub fn plan_transactions(
         at: Some(Moment::from_micros(summary.commit_time_unix_microseconds)),
     };
     planning.finish(heading, subject)
+}
+
+/// Returns the rows that are gone and that scratch still has; those of the catalogs say which objects were dropped.
+fn removed_rows(joint: &Joint<'_>) -> Vec<RowChange> {
+    let removed = |strand: &Strand| {
+        let before = strand.before.filter(|before| before.is_seen_before(joint.stand))?;
+        let row = RowChange::Deleted { relation: strand.relation, tuple: before.tuple, moved: false };
+        strand.after.is_none().then_some(row)
+    };
+    joint.strands.iter().filter_map(removed).collect()
 }
 
 impl Planning<'_> {

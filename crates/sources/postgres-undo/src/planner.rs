@@ -479,7 +479,10 @@ impl Planning<'_> {
     }
 }
 
-/// Returns the tables that have these files now.
+/// What unwipe keeps in a database for itself is never undone: who is barred, what an undo removed.
+const OWN_SCHEMAS: &str = "'unwipe_guard', 'unwipe_quarantine'";
+
+/// Returns the tables that have these files now, but for unwipe's own.
 pub(crate) fn tables_of_files<'l>(
     session: &mut Session<'_>,
     default_tablespace: u32,
@@ -494,7 +497,8 @@ pub(crate) fn tables_of_files<'l>(
     let sql = format!(
         "SELECT c.oid, coalesce(nullif(c.reltablespace, 0), {default_tablespace}::oid), f.number \
          FROM pg_class c CROSS JOIN LATERAL (SELECT pg_relation_filenode(c.oid) AS number) f \
-         WHERE f.number = ANY ({numbers}) AND c.relkind IN ('r', 'm')"
+         WHERE f.number = ANY ({numbers}) AND c.relkind IN ('r', 'm') AND c.relnamespace <> ALL (ARRAY( \
+             SELECT oid FROM pg_namespace WHERE nspname IN ({OWN_SCHEMAS})))"
     );
     let rows = session.rows("finding the tables of the files", &sql)?;
     let found = rows.iter().filter_map(|row| {

@@ -5,8 +5,19 @@ BEGIN
     IF session_user LIKE ANY (@refused@::text[]) OR current_user LIKE ANY (@refused@::text[]) THEN
         RAISE EXCEPTION USING ERRCODE = '42501',
             MESSAGE = format('unwipe guard: role %s may not empty %I.%I', session_user, tg_table_schema, tg_table_name),
-            HINT = 'if it is meant to happen, an administrator lets it through: unwipe expect';
+            HINT = 'if it is meant to happen, an administrator does it, or installs the guard anew without this role';
     END IF;
+    -- Whoever is let through is named inside the transaction: emptying takes too little time to be seen from outside.
+    BEGIN
+        PERFORM pg_logical_emit_message(true, 'unwipe', json_build_object(
+            'op', tg_op, 'user', session_user, 'role', current_user,
+            'app', current_setting('application_name', true), 'addr', host(inet_client_addr()),
+            'q', left(current_query(), 2000), 'count', 1,
+            'objects', json_build_array(json_build_object('type', 'table',
+                'id', format('%I.%I', tg_table_schema, tg_table_name))))::text);
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'unwipe_guard could not witness %: %', tg_op, sqlerrm;
+    END;
     RETURN NULL;
 END
 $body$;
@@ -31,7 +42,7 @@ BEGIN
     IF dropped IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42501',
             MESSAGE = format('unwipe guard: role %s may not drop %s', session_user, dropped),
-            HINT = 'if it is meant to happen, an administrator lets it through: unwipe expect';
+            HINT = 'if it is meant to happen, an administrator does it, or installs the guard anew without this role';
     END IF;
 END
 $body$;
@@ -78,7 +89,7 @@ BEGIN
     IF disarmed IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = '42501',
             MESSAGE = format('unwipe guard: role %s may not disarm the guard of %s', session_user, disarmed),
-            HINT = 'if it is meant to happen, an administrator lets it through: unwipe expect';
+            HINT = 'if it is meant to happen, an administrator does it, or installs the guard anew without this role';
     END IF;
 END
 $body$;

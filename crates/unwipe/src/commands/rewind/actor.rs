@@ -161,7 +161,8 @@ fn wanted_by_incident(
     let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
     let actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
     // The log may have kept no name for what was done by somebody who was found out otherwise.
-    let nobody = fired().any(|suspect| suspect.actor.is_none() || suspect.guessed_before);
+    let nobody = fired()
+        .any(|suspect| suspect.actor.is_none() || suspect.guessed_before || !suspect.assumed.is_empty());
     let spans = incident.touched.iter().map(|(source, touched)| {
         let span = Span {
             source: source.clone(),
@@ -259,11 +260,7 @@ impl Parts<'_> {
         if choice.taken.is_empty() {
             return Ok(());
         }
-        self.notes.push(format!(
-            "{name}: {} acts of {}",
-            count(choice.taken.len() as u64),
-            who(&choice.actors())
-        ));
+        self.tell_taken(name, &choice);
         match google {
             Some(_) => crate::commands::google::undo_actor(self, name, &choice),
             None => self.take_cluster(name, &choice),
@@ -283,11 +280,26 @@ impl Parts<'_> {
         let is_meant = |event: &Event| event.effects.iter().any(|effect| wanted.verbs.contains(&effect.verb));
         let within = |event: &Event| {
             let here = span.scopes.is_empty() || span.scopes.contains(&event.scope);
-            event.actor.is_some()
-                || (here && is_meant(event) && (span.from..=span.until).contains(&event.at))
+            event.actor.is_some() || (here && is_meant(event) && (span.from..=span.until).contains(&event.at))
         };
         events.retain(within);
         Ok(events)
+    }
+
+    /// Says whose acts are undone.
+    fn tell_taken(&mut self, name: &SourceName, choice: &Choice<'_>) {
+        let nameless = choice.taken.iter().filter(|event| event.actor.is_none()).count();
+        let named = choice.taken.len() - nameless;
+        if named > 0 {
+            let who = who(&choice.actors());
+            self.notes.push(format!("{name}: {} acts of {who} are undone", count(named as u64)));
+        }
+        if nameless > 0 {
+            self.notes.push(format!(
+                "{name}: {} acts are undone of which nobody knows who did them",
+                count(nameless as u64)
+            ));
+        }
     }
 
     /// Says what might be the actor's and is left.
