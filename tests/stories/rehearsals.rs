@@ -65,3 +65,48 @@ fn an_assistant_that_may_do_everything_walks_through_a_drive_and_exactly_that_is
         assert!(account[done].as_u64().unwrap() > 0, "{account}");
     }
 }
+
+/// Returns what the first incident of a rehearsal says.
+fn first_alarm(account: &serde_json::Value) -> serde_json::Value {
+    account["alarms"].as_array().and_then(|alarms| alarms.first()).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_delete_of_everything_is_stopped_before_it_commits() {
+    let account = Unwipe::nowhere().json(&["rehearse", "bulk-delete"]);
+    assert_eq!(account["rows_lost_before_undo"], 0, "{account}");
+    assert_eq!(account["rows_wrong"], 0, "{account}");
+    let alarm = first_alarm(&account);
+    assert!(alarm["stopped_after_ms"].is_number(), "{account}");
+    assert!(alarm["who"][0].as_str().unwrap().contains("agent-at-work"), "{account}");
+}
+
+#[test]
+fn a_loop_that_deletes_row_by_row_is_stopped_and_what_it_took_is_back() {
+    let account = Unwipe::nowhere().json(&["rehearse", "row-by-row", "--rows", "50000"]);
+    let lost = account["rows_lost_before_undo"].as_u64().unwrap();
+    assert!(lost > 0 && lost < 50_000, "{account}");
+    assert!(first_alarm(&account)["stopped_after_ms"].is_number(), "{account}");
+    assert_eq!(account["undone"][0]["counts"]["inserted"], lost, "{account}");
+    assert_eq!(account["rows_wrong"], 0, "{account}");
+}
+
+#[test]
+fn whole_tables_are_refused_to_a_guarded_role_and_brought_back_after_another() {
+    let account = Unwipe::nowhere().json(&["rehearse", "truncate-drop", "--rows", "20000"]);
+    let attempts = account["attempts"].as_array().unwrap();
+    assert!(attempts[0]["ended_by"].is_string() && attempts[0]["calls"] == 0, "{account}");
+    assert_eq!(account["rows_lost_before_undo"], account["rows_before"], "{account}");
+    assert!(!account["undone"].as_array().unwrap().is_empty(), "{account}");
+    assert_eq!(account["rows_wrong"], 0, "{account}");
+}
+
+#[test]
+fn incidents_that_cannot_be_replayed_yet_are_listed_with_why() {
+    let known = Unwipe::nowhere().json(&["rehearse"]);
+    let known = known.as_array().unwrap();
+    assert_eq!(known.len(), 20);
+    let (can, cannot): (Vec<_>, Vec<_>) = known.iter().partition(|known| known["rehearsal"].is_string());
+    assert!(can.len() >= 11 && !cannot.is_empty());
+    assert!(known.iter().all(|known| !known["remark"].as_str().unwrap().is_empty()));
+}

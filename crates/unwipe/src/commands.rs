@@ -15,6 +15,7 @@ pub(crate) mod head;
 pub(crate) mod incidents;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod lanes;
 pub(crate) mod log;
 pub(crate) mod mirror;
 pub(crate) mod protect;

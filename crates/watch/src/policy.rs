@@ -10,6 +10,9 @@ use crate::{
     memory::{HOUR, SECOND},
 };
 
+/// Why a person is asked where nobody saw who it was.
+pub const GUESS: &str = "who it was is a guess";
+
 /// How far unwipe goes by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -98,7 +101,7 @@ impl Policy {
             Mode::Automatic => {}
         }
         if matches!(attribution, Attribution::Inferred | Attribution::Unknown) {
-            return ask("who it was is a guess".to_owned());
+            return ask(GUESS.to_owned());
         }
         if !glob::any(&self.subjects, subject) {
             return ask(format!("the policy does not name {subject}"));

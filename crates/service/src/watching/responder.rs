@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use model::{Moment, SourceName};
+use model::{Attribution, Moment, SourceName};
 use notify::{Message as Notice, Urgency};
 use ports::Clock;
 use watch::{
     ActionNote, ActionStatus, ActorKind, Amendment, Expectation, Incident, News, Observation, Watcher,
     containment::{Action, Container, Proposal, Suspect},
     ocsf,
-    policy::{Decision, Policy},
+    policy::{Decision, GUESS, Policy},
 };
 
 use super::{
@@ -261,6 +261,7 @@ impl Responder {
                 attribution: proposal.attribution,
             },
         );
+        self.withdraw_guesses(id, &proposal);
         let mut acted = false;
         for action in &proposal.actions {
             if self.stands(id, action) {
@@ -283,6 +284,30 @@ impl Responder {
         // However many steps it took, somebody was stopped once.
         if acted {
             self.automatic.push(self.clock.now());
+        }
+    }
+
+    /// Takes back what was proposed against somebody on a guess, now that somebody else is known.
+    fn withdraw_guesses(&mut self, id: u64, proposal: &Proposal) {
+        if matches!(proposal.attribution, Attribution::Inferred | Attribution::Unknown) {
+            return;
+        }
+        let is_wrong = |note: &&ActionNote| {
+            let subjects = proposal.actions.iter().map(|action| &action.subject);
+            note.status == ActionStatus::Proposed
+                && note.why == GUESS
+                && subjects.into_iter().all(|subject| *subject != note.action.subject)
+        };
+        let wrong: Vec<Action> = self
+            .watcher
+            .incident(id)
+            .map(|incident| {
+                incident.actions.iter().filter(is_wrong).map(|note| note.action.clone()).collect()
+            })
+            .unwrap_or_default();
+        for action in wrong {
+            let why = format!("it was {}", proposal.actor.identity);
+            self.amend(id, Amendment::Refused { action, at: self.clock.now(), why });
         }
     }
 

@@ -4,8 +4,12 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Timeline {
-    /// The source
-    pub(crate) source: String,
+    /// The source; with --lanes several, all of them if none is named, or incident:7
+    #[arg(required_unless_present = "lanes")]
+    pub(crate) source: Vec<String>,
+    /// Draw who did how much when: a lane for each actor
+    #[arg(long, conflicts_with_all = ["by_time", "limit"])]
+    pub(crate) lanes: bool,
     /// No earlier than this moment (RFC 3339)
     #[arg(long, value_name = "MOMENT")]
     pub(crate) from: Option<String>,

@@ -155,8 +155,27 @@ mod tests {
                 "anna".to_owned(),
                 WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
             )]),
-            watch: service::watching::WatchConfig::default(),
+            watch: full_watch(),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
+        }
+    }
+
+    fn full_watch() -> service::watching::WatchConfig {
+        service::watching::WatchConfig {
+            rules: Some("rules.toml".into()),
+            actors: watch::ActorKinds {
+                patterns: vec![watch::ActorPattern {
+                    identity: Some("agent*".to_owned()),
+                    application: None,
+                    client: None,
+                    kind: watch::ActorKind::Agent,
+                }],
+            },
+            containment: watch::policy::Policy::default(),
+            notify: vec![service::watching::ChannelConfig {
+                from: notify::Urgency::Alarm,
+                to: service::watching::Way::File { path: "findings.jsonl".into() },
+            }],
         }
     }
 

@@ -1,16 +1,24 @@
 //! `unwipe timeline`
 
+use catalog::EventFilter;
 use model::{Actor, Attribution, Event, Moment, Severity};
-use service::history::{self, TimelineRequest};
+use service::{
+    Installation,
+    history::{self, TimelineRequest},
+    watching::WatchStore,
+};
 
 use crate::{
     arguments::Timeline,
+    commands::lanes::{Picture, columns},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
     output::{Output, Style, count, printable},
 };
 
+/// What is drawn before and after an incident.
+const AROUND_MICROS: i64 = 60_000_000;
 /// How much of a statement is shown.
 const STATEMENT_CHARACTERS: usize = 90;
 /// How many effects of one event are shown.
@@ -18,20 +26,18 @@ const EFFECTS_SHOWN: usize = 6;
 
 pub(crate) fn run(context: &Context, options: &Timeline) -> Result<Exit, Failure> {
     let installation = context.installation()?;
-    let (name, _) = installation.config().source(&options.source)?;
-    let moment = |text: &Option<String>| {
-        text.as_deref()
-            .map(str::parse::<Moment>)
-            .transpose()
-            .map_err(|error| Failure::because(Exit::Usage, "the moment cannot be understood", error))
+    let span = (moment(options.from.as_deref())?, moment(options.to.as_deref())?);
+    if options.lanes {
+        return draw(context, &installation, options, span);
+    }
+    let [source] = options.source.as_slice() else {
+        return Err(Failure::new(Exit::Usage, "a timeline is of one source")
+            .hint("unwipe timeline --lanes draws several"));
     };
-    let request = TimelineRequest {
-        from: moment(&options.from)?,
-        until: moment(&options.to)?,
-        routine: options.all,
-        by_time: options.by_time,
-        limit: options.limit,
-    };
+    let (name, _) = installation.config().source(source)?;
+    let (from, until) = span;
+    let request =
+        TimelineRequest { from, until, routine: options.all, by_time: options.by_time, limit: options.limit };
     let catalog = installation.catalog_up_to_date(&name, &environment, &*context.progress())?;
     let timeline = history::timeline(&catalog, &name, request)?;
     if timeline.events.is_empty() {
@@ -46,6 +52,55 @@ pub(crate) fn run(context: &Context, options: &Timeline) -> Result<Exit, Failure
     output.result(&timeline, || {
         timeline.events.iter().map(|event| event_text(output, event)).collect::<Vec<_>>().join("\n")
     })?;
+    Ok(Exit::Done)
+}
+
+fn moment(text: Option<&str>) -> Result<Option<Moment>, Failure> {
+    text.map(str::parse::<Moment>)
+        .transpose()
+        .map_err(|error| Failure::because(Exit::Usage, "the moment cannot be understood", error))
+}
+
+/// Draws what happened in some sources, or around an incident.
+fn draw(
+    context: &Context,
+    installation: &Installation,
+    options: &Timeline,
+    mut span: (Option<Moment>, Option<Moment>),
+) -> Result<Exit, Failure> {
+    let mut names = Vec::new();
+    for what in &options.source {
+        let Some(number) = what.strip_prefix("incident:") else {
+            names.push(installation.config().source(what)?.0);
+            continue;
+        };
+        let unknown = || Failure::new(Exit::Usage, format!("{number:?} is no number of an incident"));
+        let incident =
+            WatchStore::of(installation.home()).incident(number.parse().map_err(|_| unknown())?)?;
+        let times = || incident.touched.values().flat_map(|touched| [touched.from, touched.until]);
+        // A minute before and after shows what else went on.
+        span.0 = span.0.or_else(|| times().min().map(|at| at.plus_micros(-AROUND_MICROS)));
+        span.1 = span.1.or_else(|| times().max().map(|at| at.plus_micros(AROUND_MICROS)));
+        names.extend(incident.touched.into_keys());
+    }
+    if names.is_empty() {
+        names.extend(installation.config().sources.keys().cloned());
+    }
+    let mut events = Vec::new();
+    for name in &names {
+        let catalog = installation.catalog_up_to_date(name, &environment, &*context.progress())?;
+        let filter =
+            EventFilter { from: span.0, until: span.1, severity: Severity::Routine, limit: u32::MAX };
+        events.extend(catalog.events(filter)?);
+    }
+    // Remarks of the log about itself are nobody's.
+    events.retain(|event| !event.effects.is_empty());
+    let kinds = &installation.config().watch.actors;
+    let picture = Picture::of(names, &events, kinds, span, columns()).filter(|_| !events.is_empty());
+    let Some(picture) = picture else {
+        return Err(Failure::new(Exit::Nothing, "nothing happened then").hint("unwipe timeline --lanes"));
+    };
+    context.output.result(&picture, || picture.text(context.output))?;
     Ok(Exit::Done)
 }
 
