@@ -208,7 +208,7 @@ impl Observer for Eye {
 impl Watch {
     /// Begins to watch. What fails later is told through `tell`, a line each.
     pub fn start(
-        installation: Installation,
+        installation: &Installation,
         environment: Environment<'static>,
         mut watched: Watched,
         tell: Arc<dyn Fn(String) + Send + Sync>,
@@ -220,14 +220,14 @@ impl Watch {
         let urges = watched.urges.clone();
         let company = std::mem::take(&mut watched.company);
         let aftermath = Aftermath::start(
-            &installation,
+            installation,
             environment,
             urges,
             sender.clone(),
             Arc::clone(&tell),
             counted.clone(),
         )?;
-        let mut responder = Responder::new(&installation, watched, counted, Some(aftermath), tell)?;
+        let mut responder = Responder::new(installation, watched, counted, Some(aftermath), tell)?;
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
             .spawn(move || {

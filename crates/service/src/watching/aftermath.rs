@@ -12,11 +12,11 @@ use std::{
 
 use connect::Urge;
 use model::SourceName;
-use notify::{Channel, Message as Notice, Urgency};
+use notify::Message as Notice;
 use ports::Clock;
 use watch::{Amendment, Incident};
 
-use super::{Message, WatchError, reach::Counted};
+use super::{Message, WatchError, reach::Counted, settings::Listener};
 use crate::{
     Installation, Secrets,
     operations::{self, Kind},
@@ -117,7 +117,7 @@ struct Work {
     installation: Installation,
     environment: Environment<'static>,
     urges: BTreeMap<SourceName, Urge>,
-    channels: Vec<(Urgency, Box<dyn Channel>)>,
+    channels: Vec<Listener>,
     answers: Sender<Message>,
     tell: Arc<dyn Fn(String) + Send + Sync>,
     clock: Arc<dyn Clock>,
@@ -219,8 +219,8 @@ impl Work {
 
     fn tell_all(&mut self, incident: Option<u64>, notice: &Notice) {
         let due = self.clock.elapsed();
-        for (channel, (from, _)) in self.channels.iter().enumerate() {
-            if notice.urgency >= *from {
+        for (channel, listener) in self.channels.iter().enumerate() {
+            if notice.urgency >= listener.from {
                 let notice = Box::new(notice.clone());
                 self.unsent.push_back(Unsent { channel, incident, notice, attempts: 0, due });
             }
@@ -234,7 +234,7 @@ impl Work {
                 self.unsent.push_back(unsent);
                 continue;
             }
-            let (_, channel) = &self.channels[unsent.channel];
+            let channel = &self.channels[unsent.channel].to;
             unsent.attempts += 1;
             let result = channel.send(&unsent.notice);
             let goes_on =

@@ -98,7 +98,7 @@ impl Responder {
             })
             .collect();
         let mut watcher = Watcher::new(config.rules(installation)?, config.actors.clone(), incidents);
-        if let Some(memory) = store.memory()? {
+        if let Some(memory) = store.memory() {
             watcher.remember(memory);
         }
         for (source, kind) in &watched.kinds {

@@ -102,6 +102,14 @@ const fn submission_port() -> u16 {
     587
 }
 
+/// Somebody who is told, and of what.
+pub struct Listener {
+    /// What is less urgent is not sent.
+    pub from: Urgency,
+    /// The way.
+    pub to: Box<dyn Channel>,
+}
+
 impl WatchConfig {
     /// Returns the rules in force.
     pub fn rules(&self, installation: &Installation) -> Result<Rules, WatchError> {
@@ -119,7 +127,7 @@ impl WatchConfig {
         &self,
         installation: &Installation,
         secrets: &Secrets<'_>,
-    ) -> Result<Vec<(Urgency, Box<dyn Channel>)>, WatchError> {
+    ) -> Result<Vec<Listener>, WatchError> {
         let transport: Arc<dyn Transport> =
             Arc::new(HttpTransport::new(HttpSettings::default()).map_err(|error| {
                 WatchError::Channel(NotifyError::Settings {
@@ -128,7 +136,8 @@ impl WatchConfig {
                 })
             })?);
         let make = |channel: &ChannelConfig| {
-            Ok((channel.from, channel.to.channel(installation, secrets, &transport)?))
+            let to = channel.to.channel(installation, secrets, &transport)?;
+            Ok(Listener { from: channel.from, to })
         };
         self.notify.iter().map(make).collect()
     }

@@ -65,13 +65,9 @@ impl WatchStore {
     }
 
     /// Returns what detection remembers of the last days.
-    pub(super) fn memory(&self) -> Result<Option<Memory>, WatchError> {
-        let path = self.folder.join(MEMORY);
-        if !path.exists() {
-            return Ok(None);
-        }
+    pub(super) fn memory(&self) -> Option<Memory> {
         // It is a cache: what cannot be read, another version's perhaps, is gathered again.
-        Ok(read(&path).ok())
+        read(&self.folder.join(MEMORY)).ok()
     }
 
     /// Stores what detection remembers.

@@ -113,7 +113,7 @@ impl Home {
     }
 
     fn watch(&self) -> Watch {
-        Watch::start(self.installation(), NOWHERE, self.watched(), Arc::new(|_| {})).unwrap()
+        Watch::start(&self.installation(), NOWHERE, self.watched(), Arc::new(|_| {})).unwrap()
     }
 
     fn store(&self) -> WatchStore {
@@ -282,7 +282,7 @@ fn a_watch_goes_on_where_the_last_one_ended_and_there_is_only_one() {
     let watch = home.watch();
     watch.observer().observe(&shop(), Stage::Done, &truncation(&home, 7));
     home.wait_for(|incident| incident.id == 1);
-    let second = Watch::start(home.installation(), NOWHERE, home.watched(), Arc::new(|_| {}));
+    let second = Watch::start(&home.installation(), NOWHERE, home.watched(), Arc::new(|_| {}));
     assert!(matches!(second, Err(WatchError::Busy)));
     drop(watch);
     let watch = home.watch();

@@ -28,7 +28,7 @@ pub(crate) fn while_watched<T>(
     watched.urges = urges.clone();
     let output = context.output;
     let tell = Arc::new(move |line: String| output.say(format!("watch: {line}")));
-    match Watch::start(installation.again()?, &environment, watched, tell) {
+    match Watch::start(&installation, &environment, watched, tell) {
         Ok(watch) => {
             let installation = installation.observed_by(watch.observer());
             let result = body(&installation, &urges);

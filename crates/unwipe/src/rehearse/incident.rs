@@ -30,7 +30,7 @@ pub(super) struct Alarm {
     rules: Vec<String>,
     /// Who, and how that is known.
     who: Vec<String>,
-    pub(super) alarm_after_ms: u64,
+    pub(super) raised_after_ms: u64,
     /// Until the first action was taken.
     pub(super) stopped_after_ms: Option<u64>,
     actions: Vec<String>,
@@ -53,7 +53,7 @@ impl Alarm {
                 .filter(|suspect| suspect.fired)
                 .map(|suspect| who_text(suspect.actor.as_ref(), suspect.attribution))
                 .collect(),
-            alarm_after_ms: after(incident.opened_at),
+            raised_after_ms: after(incident.opened_at),
             stopped_after_ms: taken()
                 .filter_map(|note| note.taken.as_ref())
                 .map(|taken| after(taken.at))
@@ -69,7 +69,7 @@ impl Alarm {
         let shown = |ms: u64| duration(std::time::Duration::from_millis(ms));
         page.judged(
             "alarm",
-            &format!("{} after the first destructive call", shown(self.alarm_after_ms)),
+            &format!("{} after the first destructive call", shown(self.raised_after_ms)),
             true,
         );
         for rule in &self.rules {

@@ -236,16 +236,16 @@ impl Incident {
     }
 
     fn take(&mut self, taken: Taken, automatic: bool, why: String) {
-        let at = taken.at;
-        let is_theirs = |note: &&mut ActionNote| note.action == taken.action;
+        let (at, action) = (taken.at, taken.action.clone());
+        let is_theirs = |note: &&mut ActionNote| note.action == action;
         let known = self.actions.iter_mut().rev().find(is_theirs).map(|note| note.status);
-        self.note_action(taken.action.clone(), ActionStatus::Taken, at, why);
-        let title = taken.action.title.clone();
+        self.note_action(action.clone(), ActionStatus::Taken, at, why);
+        let title = action.title.clone();
         // What was there before the first time counts, unless it was put back meanwhile.
         if known != Some(ActionStatus::Taken)
             && let Some(note) = self.actions.iter_mut().rev().find(is_theirs)
         {
-            (note.taken, note.automatic, note.kept) = (Some(taken.clone()), automatic, false);
+            (note.taken, note.automatic, note.kept) = (Some(taken), automatic, false);
         }
         if self.state == IncidentState::Open {
             self.change_state(IncidentState::Contained, at, title);
