@@ -20,7 +20,7 @@ use crate::{
 };
 
 const NOWHERE: Environment<'static> = &|_| None;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 
 /// What was done to a role, in order.
