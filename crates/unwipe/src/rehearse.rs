@@ -1,9 +1,13 @@
 //! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL or a simulated domain, and undone.
 
 mod account;
+mod alarm;
 mod app;
+mod domain;
+mod letters;
 mod list;
 mod openclaw;
+mod papers;
 mod pocketos;
 mod replit;
 mod restore;
@@ -27,5 +31,9 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),
         Incident::Vercel => vercel::run(context, options),
+        Incident::Antigravity | Incident::HardDelete | Incident::Ransomware | Incident::LowAndSlow => {
+            domain::run(context, options, incident)
+        }
+        Incident::CleanUp => domain::clean_up(context, options),
     }
 }

@@ -103,7 +103,7 @@ fn record<T: Serialize>(
 
 /// Applies the parts of a bundle one after the other. All must be the ones that the bundle names before the first is
 /// applied; what was done before a kill is not done again.
-fn apply_bundle(
+pub(crate) fn apply_bundle(
     context: &Context,
     installation: &Installation,
     options: &Apply,

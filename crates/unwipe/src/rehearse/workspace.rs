@@ -2,26 +2,33 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use clap::Parser as _;
 use connect::{
     Stop,
-    plan::{AppliedReport, Plan, PlanFolder},
+    plan::{AppliedReport, ApplyMode, Counts, PartOutcome, Plan, PlanFolder, PlanHash, Verification},
 };
 use google_recovery::{Destination, GoogleWriter, Selection};
-use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size};
+use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size, scopes};
 use model::SourceName;
-use ports::files;
+use ports::{Clock, files};
 use serde::de::DeserializeOwned;
+use service::watching::{Request, WatchConfig};
 use source_google::Part;
 
 use super::{
-    restore::approve_and_apply,
+    restore::{approve, approve_and_apply},
     stage::{Capturing, install, make_folder},
 };
 use crate::{
-    arguments::Reading,
-    commands::google::{Back, Span, StoredAccount, plan_account},
+    arguments::{Apply, Reading, Rewind},
+    commands::{
+        apply::apply_bundle,
+        google::{Back, Span, StoredAccount, plan_account},
+        rewind::actor::{self, PlannedBundle},
+    },
     connectors::google::{
-        self, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, default_threads,
+        self, ContainmentConfig, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h,
+        default_threads,
     },
     context::{Context, environment},
     exit::Exit,
@@ -37,12 +44,50 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const AUDIT_LAG: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
 
+/// The service account that stops programs, the third of the domain.
+const CONTAINER: &str = "unwipe-containment";
+/// How long tokens are good where the clock runs fast: renewing them is not what is rehearsed.
+const LONG: Duration = Duration::from_hours(24 * 90);
+
+/// What a domain is made of, and how it is watched.
+pub(crate) struct Setup<'s> {
+    pub(crate) size: Size,
+    pub(crate) seed: u64,
+    pub(crate) parts: &'s [Part],
+    /// How many times as fast as this machine's the clock of the domain, and of all that lives by it, runs.
+    pub(crate) speed: u32,
+    /// How its capture is watched, and whether there is somebody who stops programs.
+    pub(crate) watch: Option<WatchConfig>,
+}
+
 /// What was undone, and how long that took.
 pub(crate) struct Undone {
     pub(crate) plan: Plan,
     pub(crate) report: AppliedReport,
     pub(crate) planned_ms: u64,
     pub(crate) applied_ms: u64,
+}
+
+/// What the undo of an incident came to.
+pub(crate) struct Rewound {
+    pub(crate) hash: PlanHash,
+    pub(crate) counts: Counts,
+    /// How many things the plan listed and left alone.
+    pub(crate) listed: u64,
+    pub(crate) notes: Vec<String>,
+    pub(crate) planned_ms: u64,
+    pub(crate) applied_ms: u64,
+}
+
+/// The options of a command, read from words as a person writes them.
+#[derive(clap::Parser)]
+struct Line<O: clap::Args> {
+    #[command(flatten)]
+    options: O,
+}
+
+fn unread(error: clap::Error) -> Failure {
+    Failure::because(Exit::Failed, "the rehearsal's own command is not understood", error)
 }
 
 /// The place of a rehearsal in a domain. Dropping it stops the simulator and removes the folder, unless it is to be kept.
@@ -52,6 +97,8 @@ pub(crate) struct Workspace {
     pub(crate) context: Context,
     pub(crate) source: SourceName,
     pub(crate) running: Running,
+    /// This machine's own clock, for whoever waits.
+    patience: Arc<dyn Clock>,
     keep: bool,
 }
 
@@ -64,14 +111,23 @@ impl Workspace {
         seed: u64,
         parts: &[Part],
     ) -> Result<Self, Failure> {
+        Self::set_up(outer, keep, Setup { size, seed, parts, speed: 1, watch: None })
+    }
+
+    /// Does the same; where it is said how to watch, a third service account may take consents from programs.
+    pub(crate) fn set_up(outer: &Context, keep: bool, setup: Setup<'_>) -> Result<Self, Failure> {
         let folder = make_folder(outer)?;
+        let Setup { size, seed, speed, .. } = setup;
         // In truth it takes minutes to hours.
         let audit = AuditSettings {
             lags: std::collections::BTreeMap::new(),
-            lag: AUDIT_LAG,
+            lag: AUDIT_LAG * speed,
             ..AuditSettings::default()
         };
-        let settings = Settings { seed, size, audit, ..Settings::default() };
+        let mut settings = Settings { seed, size, audit, clock_speed: speed, ..Settings::default() };
+        if speed > 1 {
+            settings.token_lifetime = LONG;
+        }
         let running = GoogleTenant::start(settings, outer.clock(), Arc::clone(&outer.ports.random))
             .map_err(|error| Failure::because(Exit::Failed, "the simulated domain did not start", error))?;
         outer.output.say(format!(
@@ -79,26 +135,33 @@ impl Workspace {
             size.users,
             running.url()
         ));
+        let mut context = outer.elsewhere(folder.join("unwipe"));
+        if speed > 1 {
+            context.ports.clock = running.clock();
+        }
         let workspace = Self {
-            context: outer.elsewhere(folder.join("unwipe")),
+            context,
             source: SourceName::new(SOURCE)
                 .map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
             folder,
             running,
+            patience: outer.clock(),
             keep,
         };
-        workspace.protect(parts)?;
+        workspace.protect(&setup)?;
         Ok(workspace)
     }
 
-    fn protect(&self, parts: &[Part]) -> Result<(), Failure> {
+    fn protect(&self, setup: &Setup<'_>) -> Result<(), Failure> {
         install(&self.context)?;
+        let admin = self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned());
+        let containment = setup.watch.as_ref().map(|_| self.containment(&admin)).transpose()?;
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
-            admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            parts: parts.to_vec(),
+            admin: admin.clone(),
+            parts: setup.parts.to_vec(),
             users: Vec::new(),
-            every_s: 1,
+            every_s: u64::from(setup.speed),
             audit_days: default_audit_days(),
             audit_overlap_h: default_audit_overlap_h(),
             threads: default_threads(),
@@ -109,7 +172,7 @@ impl Workspace {
                 .flat_map(|service| ["user", "project"].map(|pool| (format!("{}/{pool}", service.name()), 0)))
                 .collect(),
             units: std::collections::BTreeMap::new(),
-            containment: None,
+            containment,
         };
         let secrets = service::Secrets::new(&self.context.home, &environment);
         let findings = config.reader(&self.context, &secrets, true)?.check();
@@ -118,11 +181,27 @@ impl Workspace {
         }
         let mut installation = self.context.installation()?;
         let source = config.to_source()?;
-        installation.reconfigure(|all| all.add_source(self.source.clone(), source))?;
+        installation.reconfigure(|all| {
+            if let Some(watch) = &setup.watch {
+                all.watch = watch.clone();
+            }
+            all.add_source(self.source.clone(), source)
+        })?;
         Ok(())
     }
 
-    /// Writes the key of a service account of the domain into a file: of the one that reads (0), or that restores (1).
+    /// Makes a service account that may do what containment does, and nothing else.
+    fn containment(&self, admin: &str) -> Result<ContainmentConfig, Failure> {
+        self.running.with_tenant(|tenant| {
+            let account = tenant.add_service_account(CONTAINER);
+            tenant.delegate(&account.client_id, [scopes::USER, scopes::USER_SECURITY]);
+        });
+        let credential = format!("file:{}", self.key_file(2)?.display());
+        Ok(ContainmentConfig { credential, admin: admin.to_owned(), machines: Vec::new() })
+    }
+
+    /// Writes the key of a service account of the domain into a file: of the one that reads (0), that
+    /// restores (1), or that contains (2).
     pub(crate) fn key_file(&self, account: usize) -> Result<PathBuf, Failure> {
         let key = self.running.with_tenant(|tenant| {
             let email = tenant.service_accounts().nth(account)?.email.clone();
@@ -132,6 +211,11 @@ impl Workspace {
         let path = self.folder.join(format!("service-account-{account}.json"));
         files::replace(&path, key.as_bytes())?;
         Ok(path)
+    }
+
+    /// Returns the clock by which the machine itself lives, however fast the domain does.
+    pub(crate) fn patience(&self) -> &dyn Clock {
+        &*self.patience
     }
 
     /// Returns an ordinary person of the domain.
@@ -190,6 +274,39 @@ impl Workspace {
             .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))
     }
 
+    /// Undoes an incident as its owner does: plans it, approves the bundle, and has it applied by the account that may
+    /// write.
+    pub(crate) fn rewind(&self, incident: u64) -> Result<Rewound, Failure> {
+        let clock = &self.patience;
+        let begun = clock.elapsed();
+        let installation = self.context.installation()?;
+        let what = format!("incident:{incident}");
+        let line = Line::<Rewind>::try_parse_from(["rewind", &what]);
+        let PlannedBundle { folder, bundle, hash } =
+            actor::plan(&self.context, &installation, &line.map_err(unread)?.options)?;
+        let planned = clock.elapsed();
+        approve(&self.context, &self.folder, hash, &folder)?;
+        let (place, key) = (folder.path().to_owned(), self.key_file(1)?);
+        let words = ["apply".into(), place.into_os_string(), "--credential".into(), key.into_os_string()];
+        let line = Line::<Apply>::try_parse_from(words).map_err(unread)?;
+        let parts =
+            apply_bundle(&self.context, &installation, &line.options, &folder, &bundle, ApplyMode::Lasting)?;
+        let is_good = |part: &PartOutcome| part.verification.as_ref().is_some_and(Verification::is_good);
+        if !parts.iter().all(is_good) {
+            return Err(Failure::new(Exit::Failed, "what was applied does not verify"));
+        }
+        let undone = Request::Undone { incident, plan: hash.to_string() };
+        actor::note_in_incident(&self.context, &installation, &undone);
+        Ok(Rewound {
+            counts: parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts)),
+            listed: bundle.parts.iter().map(|part| part.counts.conflicts).sum(),
+            notes: bundle.notes,
+            hash,
+            planned_ms: planned.saturating_sub(begun).as_millis() as u64,
+            applied_ms: clock.elapsed().saturating_sub(planned).as_millis() as u64,
+        })
+    }
+
     /// Returns how far units are in the vault whose names begin with a prefix.
     pub(crate) fn positions<P: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<P>, Failure> {
         let stream = connect::units::positions_stream()
@@ -217,7 +334,7 @@ impl Workspace {
         capturing: &Capturing,
         mut is_done: impl FnMut() -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let clock = self.context.clock();
+        let clock = &self.patience;
         let until = clock.elapsed() + PATIENCE;
         while !is_done()? {
             if capturing.has_ended() || clock.elapsed() > until {

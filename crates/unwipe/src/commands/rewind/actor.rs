@@ -70,7 +70,35 @@ struct Planned<'p> {
     bundle: &'p Bundle,
 }
 
+/// A bundle that was planned, in its folder.
+pub(crate) struct PlannedBundle {
+    pub(crate) folder: PlanFolder,
+    pub(crate) bundle: Bundle,
+    pub(crate) hash: PlanHash,
+}
+
 pub(super) fn run(context: &Context, installation: &Installation, options: &Rewind) -> Result<Exit, Failure> {
+    let PlannedBundle { folder, bundle, hash } = plan(context, installation, options)?;
+    let output = context.output;
+    let planned = Planned { folder: folder.path().display().to_string(), hash, bundle: &bundle };
+    output.result(&planned, || {
+        format!("{}\nplan      {}\n", bundle_text(output, &bundle, hash), planned.folder)
+    })?;
+    let sources: BTreeSet<&str> = bundle.parts.iter().map(|part| part.source.as_str()).collect();
+    let with = if sources.len() == 1 { "" } else { "SOURCE=" };
+    output.say(format!(
+        "next: unwipe approve {0} && unwipe apply {0} --url {with}URL, or --credential {with}KEY-FILE",
+        planned.folder
+    ));
+    Ok(Exit::Done)
+}
+
+/// Plans the undo of what somebody did, and says so in the incident where it is one.
+pub(crate) fn plan(
+    context: &Context,
+    installation: &Installation,
+    options: &Rewind,
+) -> Result<PlannedBundle, Failure> {
     let wanted = match options.what().strip_prefix(INCIDENT) {
         Some(number) => wanted_by_incident(installation, number, options)?,
         None => wanted(options)?,
@@ -90,12 +118,12 @@ pub(super) fn run(context: &Context, installation: &Installation, options: &Rewi
     for (name, source) in &sources {
         parts.take_source(&wanted, name, source)?;
     }
-    let (exit, hash) = parts.finish()?;
+    let planned = parts.finish()?;
     if let Some(incident) = wanted.incident {
-        let plan = hash.to_string();
+        let plan = planned.hash.to_string();
         note_in_incident(context, installation, &Request::Planned { incident, plan });
     }
-    Ok(exit)
+    Ok(planned)
 }
 
 /// Says in an incident what became of it; the plan is good without that.
@@ -340,12 +368,11 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(Exit, PlanHash), Failure> {
+    fn finish(self) -> Result<PlannedBundle, Failure> {
         let Self { context, folder, title, parts, notes, .. } = self;
-        let output = context.output;
         if parts.is_empty() {
             for note in &notes {
-                output.say(note);
+                context.output.say(note);
             }
             return Err(Failure::new(Exit::Nothing, format!("{title}: nothing is to be undone"))
                 .hint("unwipe timeline SOURCE --all shows who did what"));
@@ -353,16 +380,6 @@ impl Parts<'_> {
         let id = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bundle = Bundle::new(id, title, context.clock().now(), parts, notes);
         let hash = folder.write_bundle(&bundle)?;
-        let planned = Planned { folder: folder.path().display().to_string(), hash, bundle: &bundle };
-        output.result(&planned, || {
-            format!("{}\nplan      {}\n", bundle_text(output, &bundle, hash), planned.folder)
-        })?;
-        let sources: BTreeSet<&str> = bundle.parts.iter().map(|part| part.source.as_str()).collect();
-        let with = if sources.len() == 1 { "" } else { "SOURCE=" };
-        output.say(format!(
-            "next: unwipe approve {0} && unwipe apply {0} --url {with}URL, or --credential {with}KEY-FILE",
-            planned.folder
-        ));
-        Ok((Exit::Done, hash))
+        Ok(PlannedBundle { folder, bundle, hash })
     }
 }
