@@ -139,3 +139,33 @@ fn a_part_that_was_exchanged_is_refused_and_somebody_who_did_nothing_has_no_plan
     shop.apply().expect(exit::DONE);
     assert_eq!(shop.production.sql("select count(*) from orders"), "300");
 }
+
+#[test]
+fn two_thousand_transactions_are_one_plan() {
+    let shop = Shop::open(3000);
+    let production = &shop.production;
+    let before = production.content(&["orders"]);
+    let number = || production.sql("select pg_current_xact_id()::xid::text").parse::<u32>().unwrap();
+    let first = number() + 1;
+    production.sql(
+        "do $$ begin for i in 1..2000 loop update orders set note = 'bad' where id = i; commit; end loop; end $$",
+    );
+    let all: Vec<String> = (first..number()).map(|number| number.to_string()).collect();
+    assert!(all.len() >= 2000);
+    shop.unwipe.capture_once();
+    let (url, folder) = (production.owner_url(), shop.folder());
+    let planned = shop.unwipe.json(&[
+        "rewind",
+        "shop",
+        "--undo",
+        &all[..2000].join(","),
+        "--url",
+        &url,
+        "--plan",
+        &folder,
+    ]);
+    assert_eq!(planned["plan"]["counts"]["reverted"], 2000, "{}", planned["plan"]["counts"]);
+    shop.unwipe.json(&["approve", &folder, "--yes"]);
+    shop.apply().expect(exit::DONE);
+    assert_eq!(production.content(&["orders"]), before);
+}

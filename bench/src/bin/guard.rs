@@ -173,17 +173,7 @@ fn main() {
     let (runs, rows) = (number("--runs", 20), number("--rows", 1_000_000));
     let (rounds, seconds) = (number("--rounds", 3), number("--seconds", 15));
     let fsync = number("--fsync", 1) == 1;
-    let server = TestServer::start(15, |options| {
-        for (name, value) in [
-            ("fsync", if fsync { "on" } else { "off" }),
-            ("autovacuum", "off"),
-            ("max_slot_wal_keep_size", "8GB"),
-            ("max_wal_size", "4GB"),
-            ("shared_buffers", "256MB"),
-        ] {
-            options.settings.set(name, value);
-        }
-    });
+    let server = production(fsync);
     server.sql("create role unwipe login replication; create role agent login; create schema unused");
     fill(&server, rows);
     let policy = Policy {
@@ -213,7 +203,7 @@ fn main() {
         let pulse = Pulse::start(settings(&server, postgres_guard::ROLE), Duration::from_millis(50), clock);
         for run in 0..runs {
             let wipe = |server: &TestServer| {
-                drop(connect(server, "agent").simple_query("delete from bookings where n > 0"))
+                drop(connect(server, "agent").simple_query("delete from bookings where n > 0"));
             };
             let attack = attack(&server, &follower, wipe);
             eprintln!("delete {run}: {attack:?}");
@@ -253,6 +243,20 @@ fn main() {
     println!("{}", serde_json::to_string_pretty(&results).unwrap());
 }
 
+fn production(fsync: bool) -> TestServer {
+    TestServer::start(15, |options| {
+        for (name, value) in [
+            ("fsync", if fsync { "on" } else { "off" }),
+            ("autovacuum", "off"),
+            ("max_slot_wal_keep_size", "8GB"),
+            ("max_wal_size", "4GB"),
+            ("shared_buffers", "256MB"),
+        ] {
+            options.settings.set(name, value);
+        }
+    })
+}
+
 fn fill(server: &TestServer, rows: u64) {
     server.sql("drop table if exists bookings");
     server.sql(&format!(
@@ -286,7 +290,7 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
             taken.push(container.take(action, Moment::from_micros(0)).unwrap());
             match action.kind {
                 watch::containment::ActionKind::EndSession if session_ended_ms == 0.0 => {
-                    session_ended_ms = since()
+                    session_ended_ms = since();
                 }
                 watch::containment::ActionKind::BarLogin => barred_ms = since(),
                 _ => {}
@@ -308,8 +312,7 @@ fn attack(server: &TestServer, follower: &Follower, wipe: impl FnOnce(&TestServe
 fn suspect(follower: &Follower) -> (Instant, Suspect) {
     let mut done = 0;
     loop {
-        let (seen, stage, event) =
-            follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
+        let (seen, stage, event) = follower.glimpses.recv_timeout(Duration::from_mins(1)).expect("a glimpse");
         let lost: u64 =
             event.effects.iter().filter(|effect| effect.target == TABLE).map(|effect| effect.count).sum();
         done += if stage == Stage::Done { lost } else { 0 };
@@ -335,7 +338,7 @@ fn alarm(server: &TestServer, follower: &Follower, sql: &str, verb: Verb) -> f64
     connection.simple_query(sql).unwrap();
     let committed = Instant::now();
     loop {
-        let (seen, _, event) = follower.glimpses.recv_timeout(Duration::from_secs(60)).expect("a glimpse");
+        let (seen, _, event) = follower.glimpses.recv_timeout(Duration::from_mins(1)).expect("a glimpse");
         if event.effects.iter().any(|effect| effect.verb == verb) {
             return milliseconds(seen.saturating_duration_since(committed));
         }
@@ -363,23 +366,42 @@ fn overhead(server: &TestServer, policy: &Policy, rounds: u64, seconds: u64) -> 
         let count: f64 = count.trim().parse().unwrap();
         Rate { per_second, server_processor_us_each: (processor_us(server) - before) / count }
     };
-    (0..rounds)
-        .map(|round| {
-            install::remove(&mut connect(server, "postgres")).unwrap();
-            let alone = run();
-            let follower = Follower::start(server);
-            let followed = run();
-            install::install(&mut connect(server, "postgres"), policy, None).unwrap();
-            let clock = Arc::new(SystemClock::new());
-            let pulse =
-                Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
-            let guarded = run();
-            drop((pulse, follower));
-            let throughput = Throughput { alone, followed, guarded };
-            eprintln!("pgbench {round}: {throughput:?}");
-            throughput
-        })
-        .collect()
+    let alone = || {
+        install::remove(&mut connect(server, "postgres")).unwrap();
+        run()
+    };
+    let followed = || {
+        install::remove(&mut connect(server, "postgres")).unwrap();
+        let _follower = Follower::start(server);
+        run()
+    };
+    let guarded = || {
+        let _follower = Follower::start(server);
+        install::install(&mut connect(server, "postgres"), policy, None).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let _pulse = Pulse::start(settings(server, postgres_guard::ROLE), Duration::from_millis(50), clock);
+        run()
+    };
+    let round = |round: u64| {
+        // Each is the first, the second and the last in turn: what else the machine does changes slowly.
+        let (first, second, third) = match round % 3 {
+            0 => (alone(), followed(), guarded()),
+            1 => {
+                let (second, third, first) = (followed(), guarded(), alone());
+                (first, second, third)
+            }
+            _ => {
+                let (third, first, second) = (guarded(), alone(), followed());
+                (first, second, third)
+            }
+        };
+        let throughput = Throughput { alone: first, followed: second, guarded: third };
+        eprintln!("pgbench {round}: {throughput:?}");
+        throughput
+    };
+    // What is made first warms the server.
+    run();
+    (0..rounds).map(round).collect()
 }
 
 /// Returns the processor time that all processes of the server have had, those that ended included.

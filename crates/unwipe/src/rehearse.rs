@@ -1,9 +1,10 @@
 //! `unwipe rehearse`: an incident replayed on this machine, with a real PostgreSQL or a simulated domain, and undone.
 
 mod account;
-mod alarm;
 mod app;
+mod database;
 mod domain;
+mod incident;
 mod letters;
 mod list;
 mod openclaw;
@@ -17,6 +18,7 @@ mod vercel;
 mod watch;
 mod workspace;
 
+use self::database::Wipe;
 use crate::{
     arguments::{Incident, Rehearse},
     context::Context,
@@ -35,5 +37,8 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
             domain::run(context, options, incident)
         }
         Incident::CleanUp => domain::clean_up(context, options),
+        Incident::BulkDelete => database::run(context, options, Wipe::BulkDelete),
+        Incident::RowByRow => database::run(context, options, Wipe::RowByRow),
+        Incident::TruncateDrop => database::run(context, options, Wipe::TruncateDrop),
     }
 }

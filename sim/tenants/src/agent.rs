@@ -4,7 +4,7 @@
 pub mod antigravity;
 pub mod attack;
 pub mod cleanup;
-mod deeds;
+pub mod deeds;
 pub mod hard_delete;
 pub mod low_and_slow;
 pub mod openclaw;

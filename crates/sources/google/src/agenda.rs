@@ -36,6 +36,8 @@ const AUDIT_ROUND: Duration = Duration::from_secs(15);
 const SLOW_ROUND: Duration = Duration::from_mins(1);
 /// Mail and files that are being destroyed are looked at again after so long.
 const URGENT_ROUND: Duration = Duration::from_millis(500);
+/// But not more often than so many times where it is looked at once in peace.
+const URGENT_PART: u32 = 20;
 /// The same of what has small quotas.
 const URGENT_SLOW_ROUND: Duration = Duration::from_secs(5);
 /// Asking what changed may take so much of the units of a day; the rest is for fetching it.
@@ -162,7 +164,8 @@ impl Agenda {
     /// Returns how often each of so many feeds is asked: they share the units of a day.
     fn feed(&self, method: &Method, count: usize) -> Pace {
         let every = self.pause(method, count, POLLING_PERCENT).max(self.parts.every);
-        Pace { every, urgent: URGENT_ROUND }
+        // Where many share the units of a day, haste is expensive as well.
+        Pace { every, urgent: URGENT_ROUND.max(every / URGENT_PART) }
     }
 
     fn pause(&self, method: &Method, count: usize, percent: u64) -> Duration {

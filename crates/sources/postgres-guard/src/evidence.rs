@@ -76,6 +76,11 @@ impl Evidence {
         }
     }
 
+    /// Returns whether nobody was seen who may be it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.traces.is_empty()
+    }
+
     /// Returns who it certainly is; none while looking on may help.
     pub(crate) fn certain(&self) -> Option<Verdict> {
         if let Some(trace) = self.traces.values().find(|trace| trace.has_number) {

@@ -80,27 +80,30 @@ impl Sessions {
         tables: &[String],
     ) -> Result<Vec<Writer>, WireError> {
         let numbers = array(numbers.iter().map(ToString::to_string));
-        let tables = array(
-            tables.iter().map(|table| format!("\"{}\"", table.replace('\\', "\\\\").replace('"', "\\\""))),
-        );
+        let tables = quoted(tables);
         let sql = "SELECT * FROM unwipe_guard.writers($1::bigint[], $2::text[])";
         let answer = self.query(database, sql, &[Some(&numbers), Some(&tables)])?;
         Ok(answer.rows.iter().filter_map(|row| writer(row)).collect())
     }
 
-    /// Looks for a while, and returns each transaction that was seen open.
-    pub(crate) fn sample(
+    /// Returns who writes now, and each statement that is seen to destroy within a while: in one answer, because on a
+    /// busy server each question waits for its turn.
+    pub(crate) fn look_on(
         &mut self,
         database: &str,
-        milliseconds: u32,
         numbers: &[u32],
+        tables: &[String],
+        milliseconds: u32,
     ) -> Result<Vec<Writer>, WireError> {
-        let sql = "SELECT pid, began, role, application, address, number, false, false, statement, started \
-            FROM unwipe_guard.sample($1)";
-        let answer = self.query(database, sql, &[Some(&milliseconds.to_string())])?;
+        let (asked, tables) = (array(numbers.iter().map(ToString::to_string)), quoted(tables));
+        let sql = "SELECT * FROM unwipe_guard.writers($1::bigint[], $2::text[]) UNION ALL \
+            SELECT pid, began, role, application, address, number, false, false, statement, started \
+            FROM unwipe_guard.sample($3)";
+        let params = [asked, tables, milliseconds.to_string()];
+        let answer = self.query(database, sql, &params.each_ref().map(|text| Some(text.as_str())))?;
         let mut writers: Vec<Writer> = answer.rows.iter().filter_map(|row| writer(row)).collect();
         for writer in &mut writers {
-            writer.by_number = writer.number.is_some_and(|number| numbers.contains(&number));
+            writer.by_number |= writer.number.is_some_and(|number| numbers.contains(&number));
         }
         Ok(writers)
     }
@@ -154,6 +157,11 @@ impl Sessions {
 /// Whether the connection rather than the statement was refused.
 fn is_lost(error: &WireError, connection: &Connection) -> bool {
     !connection.is_usable() || matches!(error, WireError::Unavailable { .. } | WireError::Closed { .. })
+}
+
+/// Writes names of tables, which are quoted as SQL reads them, as an array.
+fn quoted(tables: &[String]) -> String {
+    array(tables.iter().map(|table| format!("\"{}\"", table.replace('\\', "\\\\").replace('"', "\\\""))))
 }
 
 fn array(items: impl Iterator<Item = String>) -> String {

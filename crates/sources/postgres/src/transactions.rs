@@ -23,7 +23,7 @@ pub fn write(numbers: impl IntoIterator<Item = u32>) -> String {
     text
 }
 
-/// Reads what [`write`] wrote, or a single number; none for what names no transactions.
+/// Reads what [`write()`] wrote, or a single number; none for what names no transactions.
 pub fn read(text: &str) -> Option<Vec<RangeInclusive<u32>>> {
     text.split(',').map(range).collect()
 }

@@ -47,6 +47,12 @@ pub(crate) enum Incident {
     LowAndSlow,
     /// A person tidies up thousands of their own files, as announced: nobody must be stopped
     CleanUp,
+    /// One DELETE takes every row of a table; it is stopped before it commits
+    BulkDelete,
+    /// A loop deletes row by row and commits each; it is stopped after some, and all of them come back
+    RowByRow,
+    /// TRUNCATE and DROP TABLE: refused to a guarded role, found at once and undone where nobody refuses
+    TruncateDrop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

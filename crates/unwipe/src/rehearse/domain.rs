@@ -2,42 +2,44 @@
 
 mod clean_up;
 mod content;
+mod losses;
+mod overseer;
 mod report;
 mod story;
 
 use std::time::Duration;
 
-use service::watching::{Request, WatchConfig, request};
+use model::Moment;
+use service::watching::WatchConfig;
 use tenants::agent::ransomware::NOTE;
 use watch::ActionStatus;
 
 pub(super) use self::clean_up::run as clean_up;
 use self::{
     content::Content,
+    losses::Losses,
+    overseer::Overseer,
     report::{Account, text},
     story::{ANTIGRAVITY, HARD_DELETE, LOW_AND_SLOW, RANSOMWARE, Story},
 };
 use super::{
-    alarm::{Alarm, Losses, Stopped, incidents},
     app::Access,
+    incident::{Alarm, incidents},
     stage::Capturing,
     watch::Attributed,
     workspace::{Setup, Workspace},
 };
 use crate::{
     arguments::{Incident, Rehearse},
-    connectors::containment::watched,
-    context::{Context, environment},
+    context::Context,
     exit::Exit,
     failure::Failure,
 };
 
 /// The file in the rehearsal's folder that takes what people would be told.
 const NOTICES: &str = "notices.jsonl";
-/// How long the owner waits, once they were asked, whether the audit log makes the question needless.
-const CONSIDERS: Duration = Duration::from_secs(20);
-/// How long the process that watches may take to carry out what the owner asks for.
-const ANSWER: Duration = Duration::from_secs(30);
+/// What is done to an item so shortly after the program's last act is taken for the program's.
+const SETTLES: Duration = Duration::from_secs(31);
 
 /// Replays one of the incidents of a domain.
 pub(super) fn run(outer: &Context, options: &Rehearse, incident: Incident) -> Result<Exit, Failure> {
@@ -85,15 +87,19 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
     outer.output.say(format!("{owner} lets {program} in: {}", story.who));
     let access = Access::grant_as(&workspace, &owner, program, client_id, &[story.scope])?;
     workspace.context.clock().sleep(story.waits);
-    let deeds = (story.play)(&workspace, &access, &before);
+    let overseer = Overseer::new(&workspace, story.considers);
+    let deeds = (story.play)(&workspace, &access, &before, &|| overseer.glance());
     let losses = Losses::of(&deeds, story.destroying);
     outer.output.say(format!("{} {} are gone", losses.all(), place.things()));
-    let approved = await_stopped(&workspace, &capturing)?;
+    workspace.wait("the program to be stopped", &capturing, || overseer.look())?;
     let refused = access.get(place.look()).err().map(|refused| refused.to_string());
     let attributed = Attributed::wait(&workspace, &capturing, client_id, &(story.acts)(&deeds))?;
     await_captured("the program's work to be captured")?;
     let after = place.read(&workspace, &owner);
 
+    let (begun, ended) =
+        losses.span().ok_or_else(|| Failure::new(Exit::Failed, "the program destroyed nothing"))?;
+    settle(&workspace, &capturing, ended)?;
     outer.output.say("its owner goes on working");
     let later_work_kept = place.work_on(&workspace, &owner)?;
     await_captured("the owner's work to be captured")?;
@@ -102,9 +108,13 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
 
     outer.output.say("planning the undo of the incident, and of nothing else");
     let incidents = incidents(&workspace.context)?;
-    let first = incidents.iter().find(|incident| incident.merged_into.is_none());
-    let first = first.ok_or_else(|| Failure::new(Exit::Failed, "no alarm was raised"))?;
-    let rewound = workspace.rewind(first.id)?;
+    let first = incidents.first().ok_or_else(|| Failure::new(Exit::Failed, "no alarm was raised"))?;
+    let stop = first.actions.iter().find(|note| note.status == ActionStatus::Taken);
+    let stopped_at = stop.and_then(|note| Some(note.taken.as_ref()?.at));
+    let mut undone = workspace.rewind(first.id)?;
+    // That is measured by the clock of the domain.
+    undone.planned_ms /= u64::from(story.speed);
+    undone.applied_ms /= u64::from(story.speed);
     let mut now = place.read(&workspace, &owner);
     expected.without(NOTE);
     now.without(NOTE);
@@ -119,54 +129,32 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
         calls: deeds.deeds.len(),
         destroyed: losses.all(),
         ended_by: deeds.ended_by,
-        alarm: Alarm::of(first, &losses),
-        incidents: incidents.iter().filter(|incident| incident.merged_into.is_none()).count(),
-        stopped: Stopped::of(first, &losses),
-        approved_by_owner: approved,
+        alarm: Alarm::of(first, begun),
+        destroyed_until_alarm: losses.until(first.opened_at),
+        incidents: incidents.len(),
+        stopped_by: stop.map(|note| if note.automatic { "policy" } else { "the owner, who was asked" }),
+        destroyed_until_stopped: stopped_at.map(|at| losses.until(at)),
         refused_afterwards: refused,
         attributed,
-        plan: rewound.hash.to_string(),
-        put_in_again: rewound.counts.inserted,
-        set_back: rewound.counts.reverted,
-        taken_away: rewound.counts.removed,
-        left_alone: rewound.counts.conflicts + rewound.listed,
-        notes: rewound.notes,
-        planned_ms: rewound.planned_ms,
-        applied_ms: rewound.applied_ms,
+        undone,
         later_work_kept,
         things_wrong: wrong.len(),
         first_wrong: wrong.into_iter().take(10).collect(),
     })
 }
 
-/// Waits until the program is stopped. Where policy does not do it, the owner was asked, and approves what was proposed;
-/// returns whether that was so.
-fn await_stopped(workspace: &Workspace, capturing: &Capturing) -> Result<bool, Failure> {
-    let context = &workspace.context;
-    let mut asked_at = None;
-    let mut approved = false;
-    workspace.wait("the program to be stopped", capturing, || {
-        let incidents = incidents(context)?;
-        let has = |status| {
-            let mut all = incidents
-                .iter()
-                .flat_map(|incident| incident.actions.iter().map(move |action| (incident.id, action.status)));
-            all.find(|(_, its)| *its == status).map(|(id, _)| id)
-        };
-        if has(ActionStatus::Taken).is_some() {
-            return Ok(true);
-        }
-        let Some(incident) = has(ActionStatus::Proposed) else { return Ok(false) };
-        let now = workspace.patience().elapsed();
-        if now.saturating_sub(*asked_at.get_or_insert(now)) < CONSIDERS || approved {
-            return Ok(false);
-        }
-        approved = true;
-        let installation = context.installation()?;
-        let ask = Request::Contain { incident, by: "owner".to_owned() };
-        let watched = watched(context, &installation)?;
-        request(&installation, &environment, watched, &context.random_text::<8>(), &ask, ANSWER)?;
-        Ok(false)
-    })?;
-    Ok(approved)
+/// Waits until what the program did is told apart from what comes later: half a minute, and somebody else's work in the
+/// vault.
+fn settle(workspace: &Workspace, capturing: &Capturing, ended: Moment) -> Result<(), Failure> {
+    let clock = workspace.context.clock();
+    let passed = u64::try_from(clock.now().micros_since(ended)).unwrap_or(0);
+    clock.sleep(SETTLES.saturating_sub(Duration::from_micros(passed)));
+    let known = workspace.newest()?;
+    workspace.running.with_tenant(|tenant| {
+        let Some(colleague) = tenant.administrator().map(str::to_owned) else { return };
+        let text = b"From: partner@example.org\r\nSubject: Minutes\r\n\r\nOf last week.\r\n";
+        tenant.deliver(&colleague, text);
+        tenant.add_drive_bytes(&colleague, "Minutes.txt", "text/plain", b"Of last week.\n");
+    });
+    workspace.wait("a colleague's work to be captured", capturing, || Ok(workspace.newest()? > known))
 }

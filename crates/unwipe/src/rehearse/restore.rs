@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, PlanHash, SourceWriter};
+use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter};
 use service::{approval::Approval, signature::SigningKey};
 
 use crate::{commands::apply, context::Context, exit::Exit, failure::Failure};
@@ -15,25 +15,15 @@ pub(crate) fn approve_and_apply(
     folder: &PlanFolder,
     writer: &mut dyn SourceWriter,
 ) -> Result<AppliedReport, Failure> {
-    approve(context, rehearsal, plan.hash()?, folder)?;
+    let key = SigningKey::read_or_create(&rehearsal.join("owner.key"), &*context.ports.random)?;
+    let approvers = BTreeMap::from([("owner".to_owned(), key.public())]);
+    let hash = plan.hash()?;
+    Approval::sign(&key, hash, context.clock().now()).write(folder.path())?;
+    service::approval::approvers_of(hash, folder.path(), &approvers)?;
     let done = apply::apply_and_verify(writer, plan, folder, ApplyMode::Lasting, &connect::Silent)?;
     if done.verification.is_some_and(|verification| verification.is_good()) {
         Ok(done.applied)
     } else {
         Err(Failure::new(Exit::Failed, "what was applied does not verify"))
     }
-}
-
-/// Approves a plan or a bundle with the owner's key.
-pub(crate) fn approve(
-    context: &Context,
-    rehearsal: &Path,
-    hash: PlanHash,
-    folder: &PlanFolder,
-) -> Result<(), Failure> {
-    let key = SigningKey::read_or_create(&rehearsal.join("owner.key"), &*context.ports.random)?;
-    let approvers = BTreeMap::from([("owner".to_owned(), key.public())]);
-    Approval::sign(&key, hash, context.clock().now()).write(folder.path())?;
-    service::approval::approvers_of(hash, folder.path(), &approvers)?;
-    Ok(())
 }

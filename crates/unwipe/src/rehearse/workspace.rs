@@ -2,30 +2,26 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use clap::Parser as _;
 use connect::{
     Stop,
-    plan::{AppliedReport, ApplyMode, Counts, PartOutcome, Plan, PlanFolder, PlanHash, Verification},
+    plan::{AppliedReport, Plan, PlanFolder},
 };
 use google_recovery::{Destination, GoogleWriter, Selection};
 use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size, scopes};
 use model::SourceName;
 use ports::{Clock, files};
 use serde::de::DeserializeOwned;
-use service::watching::{Request, WatchConfig};
+use service::watching::WatchConfig;
 use source_google::Part;
 
 use super::{
-    restore::{approve, approve_and_apply},
+    incident::{UndoneIncident, undo},
+    restore::approve_and_apply,
     stage::{Capturing, install, make_folder},
 };
 use crate::{
-    arguments::{Apply, Reading, Rewind},
-    commands::{
-        apply::apply_bundle,
-        google::{Back, Span, StoredAccount, plan_account},
-        rewind::actor::{self, PlannedBundle},
-    },
+    arguments::Reading,
+    commands::google::{Back, Span, StoredAccount, plan_account},
     connectors::google::{
         self, ContainmentConfig, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h,
         default_threads,
@@ -68,28 +64,6 @@ pub(crate) struct Undone {
     pub(crate) applied_ms: u64,
 }
 
-/// What the undo of an incident came to.
-pub(crate) struct Rewound {
-    pub(crate) hash: PlanHash,
-    pub(crate) counts: Counts,
-    /// How many things the plan listed and left alone.
-    pub(crate) listed: u64,
-    pub(crate) notes: Vec<String>,
-    pub(crate) planned_ms: u64,
-    pub(crate) applied_ms: u64,
-}
-
-/// The options of a command, read from words as a person writes them.
-#[derive(clap::Parser)]
-struct Line<O: clap::Args> {
-    #[command(flatten)]
-    options: O,
-}
-
-fn unread(error: clap::Error) -> Failure {
-    Failure::because(Exit::Failed, "the rehearsal's own command is not understood", error)
-}
-
 /// The place of a rehearsal in a domain. Dropping it stops the simulator and removes the folder, unless it is to be kept.
 pub(crate) struct Workspace {
     pub(crate) folder: PathBuf,
@@ -99,6 +73,7 @@ pub(crate) struct Workspace {
     pub(crate) running: Running,
     /// This machine's own clock, for whoever waits.
     patience: Arc<dyn Clock>,
+    speed: u32,
     keep: bool,
 }
 
@@ -146,6 +121,7 @@ impl Workspace {
             folder,
             running,
             patience: outer.clock(),
+            speed,
             keep,
         };
         workspace.protect(&setup)?;
@@ -218,6 +194,11 @@ impl Workspace {
         &*self.patience
     }
 
+    /// Returns how many times as fast as that clock the domain's runs.
+    pub(crate) const fn speed(&self) -> u32 {
+        self.speed
+    }
+
     /// Returns an ordinary person of the domain.
     pub(crate) fn person(&self) -> Result<String, Failure> {
         self.running
@@ -274,37 +255,10 @@ impl Workspace {
             .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))
     }
 
-    /// Undoes an incident as its owner does: plans it, approves the bundle, and has it applied by the account that may
-    /// write.
-    pub(crate) fn rewind(&self, incident: u64) -> Result<Rewound, Failure> {
-        let clock = &self.patience;
-        let begun = clock.elapsed();
-        let installation = self.context.installation()?;
-        let what = format!("incident:{incident}");
-        let line = Line::<Rewind>::try_parse_from(["rewind", &what]);
-        let PlannedBundle { folder, bundle, hash } =
-            actor::plan(&self.context, &installation, &line.map_err(unread)?.options)?;
-        let planned = clock.elapsed();
-        approve(&self.context, &self.folder, hash, &folder)?;
-        let (place, key) = (folder.path().to_owned(), self.key_file(1)?);
-        let words = ["apply".into(), place.into_os_string(), "--credential".into(), key.into_os_string()];
-        let line = Line::<Apply>::try_parse_from(words).map_err(unread)?;
-        let parts =
-            apply_bundle(&self.context, &installation, &line.options, &folder, &bundle, ApplyMode::Lasting)?;
-        let is_good = |part: &PartOutcome| part.verification.as_ref().is_some_and(Verification::is_good);
-        if !parts.iter().all(is_good) {
-            return Err(Failure::new(Exit::Failed, "what was applied does not verify"));
-        }
-        let undone = Request::Undone { incident, plan: hash.to_string() };
-        actor::note_in_incident(&self.context, &installation, &undone);
-        Ok(Rewound {
-            counts: parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts)),
-            listed: bundle.parts.iter().map(|part| part.counts.conflicts).sum(),
-            notes: bundle.notes,
-            hash,
-            planned_ms: planned.saturating_sub(begun).as_millis() as u64,
-            applied_ms: clock.elapsed().saturating_sub(planned).as_millis() as u64,
-        })
+    /// Undoes an incident as its owner does, with the account that may write.
+    pub(super) fn rewind(&self, incident: u64) -> Result<UndoneIncident, Failure> {
+        let key = self.key_file(1)?;
+        undo(&self.context, &self.folder, incident, &["--credential", &key.to_string_lossy()])
     }
 
     /// Returns how far units are in the vault whose names begin with a prefix.

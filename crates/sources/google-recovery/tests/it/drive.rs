@@ -1,5 +1,6 @@
 //! Drives: an agent's work is undone, and everybody else's stays.
 
+mod actor;
 mod places;
 mod random;
 mod sharing;

@@ -126,7 +126,7 @@ fn who_deletes_row_by_row_is_told_of_at_once_with_every_transaction() {
     assert_eq!(done, 3001);
     let theirs = first + 1..=last - 1;
     let mut named = 0;
-    for (_, event) in inner.glimpses.iter() {
+    for (_, event) in &inner.glimpses {
         for range in transactions::read(&event.transaction).unwrap() {
             named += range.clone().filter(|number| theirs.contains(number)).count();
         }

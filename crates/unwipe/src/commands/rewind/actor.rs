@@ -93,7 +93,7 @@ pub(super) fn run(context: &Context, installation: &Installation, options: &Rewi
     Ok(Exit::Done)
 }
 
-/// Plans the undo of what somebody did, and says so in the incident where it is one.
+/// Plans the undo of what somebody did, or of an incident, in one bundle.
 pub(crate) fn plan(
     context: &Context,
     installation: &Installation,
@@ -106,15 +106,9 @@ pub(crate) fn plan(
     let sources = sources(installation, options, &wanted)?;
     let name = wanted.incident.map_or_else(|| "actor".to_owned(), |id| format!("incident-{id}"));
     let folder = plan_folder(context, options, &name)?;
-    let mut parts = Parts {
-        context,
-        installation,
-        options,
-        folder,
-        title: wanted.title.clone(),
-        parts: Vec::new(),
-        notes: Vec::new(),
-    };
+    let title = wanted.title.clone();
+    let mut parts =
+        Parts { context, installation, options, folder, title, parts: Vec::new(), notes: Vec::new() };
     for (name, source) in &sources {
         parts.take_source(&wanted, name, source)?;
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use google_tenant::scopes;
+use google_tenant::{Size, scopes};
 use model::Verb;
 use serde::Serialize;
 use service::{
@@ -21,8 +21,8 @@ use crate::{
     output::count,
     rehearse::{
         account::Page,
-        alarm::incidents,
         app::Access,
+        incident::incidents,
         watch::Attributed,
         workspace::{Setup, Workspace},
     },
@@ -57,7 +57,7 @@ struct Account {
 pub(in crate::rehearse) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> {
     let (program, client_id) = PROGRAM;
     let setup = Setup {
-        size: story::drive(options.files.max(FILES as u32 * 13 / 10)),
+        size: Size { users: 2, messages: 1, files: options.files, events: 1, contacts: 1 },
         seed: options.seed,
         parts: &story::ANTIGRAVITY.parts(),
         speed: 1,
@@ -65,6 +65,12 @@ pub(in crate::rehearse) fn run(outer: &Context, options: &Rehearse) -> Result<Ex
     };
     let workspace = Workspace::set_up(outer, options.keep, setup)?;
     let owner = workspace.person()?;
+    workspace.running.with_tenant(|tenant| {
+        for number in 0..FILES {
+            let text = format!("Draft {number} of a project that is over.\n");
+            tenant.add_drive_bytes(&owner, &format!("Draft {number}.txt"), "text/plain", text.as_bytes());
+        }
+    });
     outer.output.say("capturing everybody's files, then following and watching them");
     let capturing = workspace.start_capture()?;
     let access = Access::grant_as(&workspace, &owner, program, client_id, &[scopes::DRIVE])?;

@@ -7,7 +7,7 @@ use crate::{
     output::count,
     rehearse::{
         account::Page,
-        alarm::{Alarm, Stopped},
+        incident::{Alarm, UndoneIncident},
         watch::Attributed,
     },
 };
@@ -25,19 +25,13 @@ pub(super) struct Account {
     pub(super) destroyed: u64,
     pub(super) ended_by: Option<String>,
     pub(super) alarm: Alarm,
+    pub(super) destroyed_until_alarm: u64,
     pub(super) incidents: usize,
-    pub(super) stopped: Option<Stopped>,
-    pub(super) approved_by_owner: bool,
+    pub(super) stopped_by: Option<&'static str>,
+    pub(super) destroyed_until_stopped: Option<u64>,
     pub(super) refused_afterwards: Option<String>,
     pub(super) attributed: Attributed,
-    pub(super) plan: String,
-    pub(super) put_in_again: u64,
-    pub(super) set_back: u64,
-    pub(super) taken_away: u64,
-    pub(super) left_alone: u64,
-    pub(super) notes: Vec<String>,
-    pub(super) planned_ms: u64,
-    pub(super) applied_ms: u64,
+    pub(super) undone: UndoneIncident,
     pub(super) later_work_kept: usize,
     pub(super) things_wrong: usize,
     pub(super) first_wrong: Vec<String>,
@@ -48,7 +42,7 @@ impl Account {
     pub(super) fn is_good(&self) -> bool {
         self.things_wrong == 0
             && self.destroyed > 0
-            && self.stopped.is_some()
+            && self.stopped_by.is_some()
             && self.refused_afterwards.is_some()
     }
 }
@@ -68,9 +62,13 @@ pub(super) fn text(context: &Context, account: &Account) -> String {
     }
     page.section("What the watch did");
     account.alarm.show(&mut page);
-    match &account.stopped {
-        Some(stopped) => stopped.show(&mut page),
-        None => page.judged("stopped", "no", false),
+    let gone = |items: u64| format!("{} {things}", count(items));
+    page.fact("gone at the alarm", &gone(account.destroyed_until_alarm));
+    match (account.stopped_by, account.destroyed_until_stopped) {
+        (Some(by), Some(items)) => {
+            page.fact("gone when it was stopped", &format!("{}, by {by}", gone(items)))
+        }
+        _ => page.judged("stopped", "no", false),
     }
     match &account.refused_afterwards {
         Some(answer) => page.judged("what it tried afterwards", &format!("refused: {answer}"), true),
@@ -79,12 +77,7 @@ pub(super) fn text(context: &Context, account: &Account) -> String {
     page.section("What the audit log says");
     account.attributed.show(&mut page);
     page.section("What was undone");
-    page.fact("plan", "one bundle for the incident, approved by the owner's key");
-    page.fact("put in again or made anew", &count(account.put_in_again));
-    page.fact("set back to what they were", &count(account.set_back));
-    page.fact("taken away", &count(account.taken_away));
-    page.fact("left alone", &count(account.left_alone));
-    page.times(account.planned_ms, account.applied_ms);
+    account.undone.show(&mut page);
     page.section(&format!("Compared, all {things}"));
     page.fact("the owner's later work", &format!("{} {things}, kept", account.later_work_kept));
     let wrong = account.things_wrong;

@@ -29,6 +29,9 @@ const VICTIMS: usize = 60;
 /// How many times as fast as this machine's the clock runs in which somebody takes their time.
 const FAST: u32 = 1800;
 
+/// Longer than the audit log of the domain takes.
+const LONG: Duration = Duration::from_mins(1);
+
 /// One incident.
 pub(super) struct Story {
     /// What its rehearsal is called.
@@ -42,11 +45,13 @@ pub(super) struct Story {
     pub(super) place: Place,
     /// How fast the domain's clock runs.
     pub(super) speed: u32,
+    /// How long the owner considers whom to stop; long where the log names somebody, and policy stops them.
+    pub(super) considers: Duration,
     /// How long the program waits once it is let in.
     pub(super) waits: Duration,
     pub(super) size: fn(&Rehearse) -> Size,
-    /// Plays the script with what there is.
-    pub(super) play: fn(&Workspace, &Access<'_>, &Content) -> Deeds,
+    /// Plays the script with what there is; the last argument is called before each call.
+    pub(super) play: fn(&Workspace, &Access<'_>, &Content, &dyn Fn()) -> Deeds,
     /// The calls that destroy.
     pub(super) destroying: &'static [&'static str],
     /// What the audit log must have told in the end.
@@ -60,11 +65,13 @@ pub(super) const ANTIGRAVITY: Story = Story {
     scope: scopes::DRIVE,
     place: Place::Drive,
     speed: 1,
+    considers: LONG,
     waits: Duration::ZERO,
     size: |options| drive(options.files.max(730)),
-    play: |workspace, access, content| {
+    play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
         antigravity::play(&*clock, antigravity::FILES_PER_SECOND, &content.ids(), |call| {
+            look();
             on_drive(access, call)
         })
     },
@@ -79,11 +86,15 @@ pub(super) const HARD_DELETE: Story = Story {
     scope: scopes::MAIL,
     place: Place::Mailbox,
     speed: 1,
+    considers: LONG,
     waits: Duration::ZERO,
     size: |options| Size { users: 4, messages: options.messages, files: 1, events: 1, contacts: 1 },
-    play: |workspace, access, content| {
+    play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
-        hard_delete::play(&*clock, Duration::from_millis(50), &content.ids(), |call| on_mail(access, call))
+        hard_delete::play(&*clock, Duration::from_millis(50), &content.ids(), |call| {
+            look();
+            on_mail(access, call)
+        })
     },
     destroying: &["messages.batchDelete"],
     // The log has a row for each call.
@@ -97,9 +108,10 @@ pub(super) const RANSOMWARE: Story = Story {
     scope: scopes::DRIVE,
     place: Place::Drive,
     speed: 1,
+    considers: Duration::from_secs(8),
     waits: Duration::ZERO,
     size: |options| drive(options.files.max(260)),
-    play: |workspace, access, content| {
+    play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
         let victims: Vec<Victim> = content
             .uploads(workspace)
@@ -109,6 +121,7 @@ pub(super) const RANSOMWARE: Story = Story {
             .collect();
         let options = RansomwareOptions::default();
         ransomware::play(&*clock, &*workspace.context.ports.random, &options, &victims, |call| {
+            look();
             locking(access, call)
         })
     },
@@ -126,11 +139,15 @@ pub(super) const LOW_AND_SLOW: Story = Story {
     scope: scopes::DRIVE,
     place: Place::Drive,
     speed: FAST,
+    considers: LONG,
     waits: Duration::from_hours(25),
     size: |options| drive(options.files.max(1_000)),
-    play: |workspace, access, content| {
+    play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
-        low_and_slow::play(&*clock, low_and_slow::PAUSE, &content.ids(), |call| on_drive(access, call))
+        low_and_slow::play(&*clock, low_and_slow::PAUSE, &content.ids(), |call| {
+            look();
+            on_drive(access, call)
+        })
     },
     destroying: &["files.delete"],
     acts: |deeds| BTreeMap::from([(Verb::Delete, deeds.count("files.delete"))]),
