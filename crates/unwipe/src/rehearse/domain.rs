@@ -77,6 +77,7 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
     let place = story.place;
     let workspace = Workspace::set_up(outer, options.keep, setup)?;
     let owner = workspace.person()?;
+    story::upload_drafts(&workspace, &owner, story.drafts);
     outer.output.say("capturing everybody's things, then following and watching them");
     let capturing = workspace.start_capture()?;
     let witness = Access::grant(&workspace, &owner, "Witness", &[place.reading()])?;

@@ -31,7 +31,7 @@ use crate::{
 /// What the person tidies up with.
 const PROGRAM: (&str, &str) = ("Drive Organizer", "800900100200-driveorganizer.apps.googleusercontent.com");
 /// How fast somebody tidies up who has marked everything.
-const FILES_PER_SECOND: f64 = 50.0;
+const FILES_PER_SECOND: f64 = 100.0;
 /// How long the watch is given to find something in it after all.
 const LOOKS_ON: Duration = Duration::from_secs(5);
 
@@ -65,12 +65,7 @@ pub(in crate::rehearse) fn run(outer: &Context, options: &Rehearse) -> Result<Ex
     };
     let workspace = Workspace::set_up(outer, options.keep, setup)?;
     let owner = workspace.person()?;
-    workspace.running.with_tenant(|tenant| {
-        for number in 0..FILES {
-            let text = format!("Draft {number} of a project that is over.\n");
-            tenant.add_drive_bytes(&owner, &format!("Draft {number}.txt"), "text/plain", text.as_bytes());
-        }
-    });
+    story::upload_drafts(&workspace, &owner, FILES);
     outer.output.say("capturing everybody's files, then following and watching them");
     let capturing = workspace.start_capture()?;
     let access = Access::grant_as(&workspace, &owner, program, client_id, &[scopes::DRIVE])?;

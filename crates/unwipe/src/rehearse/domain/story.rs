@@ -32,6 +32,9 @@ const FAST: u32 = 1800;
 /// Longer than the audit log of the domain takes.
 const LONG: Duration = Duration::from_mins(1);
 
+/// A program's call on a drive is in the drive's log and in that of tokens.
+const LOGS: u64 = 2;
+
 /// One incident.
 pub(super) struct Story {
     /// What its rehearsal is called.
@@ -50,6 +53,8 @@ pub(super) struct Story {
     /// How long the program waits once it is let in.
     pub(super) waits: Duration,
     pub(super) size: fn(&Rehearse) -> Size,
+    /// How many small texts the owner has uploaded beside that.
+    pub(super) drafts: usize,
     /// Plays the script with what there is; the last argument is called before each call.
     pub(super) play: fn(&Workspace, &Access<'_>, &Content, &dyn Fn()) -> Deeds,
     /// The calls that destroy.
@@ -68,6 +73,7 @@ pub(super) const ANTIGRAVITY: Story = Story {
     considers: LONG,
     waits: Duration::ZERO,
     size: |options| drive(options.files.max(730)),
+    drafts: 0,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
         antigravity::play(&*clock, antigravity::FILES_PER_SECOND, &content.ids(), |call| {
@@ -89,6 +95,7 @@ pub(super) const HARD_DELETE: Story = Story {
     considers: LONG,
     waits: Duration::ZERO,
     size: |options| Size { users: 4, messages: options.messages, files: 1, events: 1, contacts: 1 },
+    drafts: 0,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
         hard_delete::play(&*clock, Duration::from_millis(50), &content.ids(), |call| {
@@ -111,6 +118,7 @@ pub(super) const RANSOMWARE: Story = Story {
     considers: Duration::from_secs(8),
     waits: Duration::ZERO,
     size: |options| drive(options.files.max(260)),
+    drafts: 0,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
         let victims: Vec<Victim> = content
@@ -128,7 +136,10 @@ pub(super) const RANSOMWARE: Story = Story {
     destroying: &["files.update, its content"],
     acts: |deeds| {
         let writes = deeds.count("files.update, its content") + deeds.count("files.update, its name");
-        BTreeMap::from([(Verb::Read, deeds.count("files.get, its content")), (Verb::Update, writes)])
+        BTreeMap::from([
+            (Verb::Read, LOGS * deeds.count("files.get, its content")),
+            (Verb::Update, LOGS * writes),
+        ])
     },
 };
 
@@ -141,17 +152,30 @@ pub(super) const LOW_AND_SLOW: Story = Story {
     speed: FAST,
     considers: LONG,
     waits: Duration::from_hours(25),
-    size: |options| drive(options.files.max(1_000)),
+    size: |options| drive(options.files),
+    drafts: 400,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
-        low_and_slow::play(&*clock, low_and_slow::PAUSE, &content.ids(), |call| {
+        // Documents of the editors come back as what they were exported to; these come back bit by bit.
+        let files: Vec<String> = content.uploads(workspace).into_iter().map(|(id, _)| id).collect();
+        low_and_slow::play(&*clock, low_and_slow::PAUSE, &files, |call| {
             look();
             on_drive(access, call)
         })
     },
     destroying: &["files.delete"],
-    acts: |deeds| BTreeMap::from([(Verb::Delete, deeds.count("files.delete"))]),
+    acts: |deeds| BTreeMap::from([(Verb::Delete, LOGS * deeds.count("files.delete"))]),
 };
+
+/// Uploads so many small texts into somebody's drive.
+pub(super) fn upload_drafts(workspace: &Workspace, owner: &str, drafts: usize) {
+    workspace.running.with_tenant(|tenant| {
+        for number in 0..drafts {
+            let text = format!("Draft {number} of a project that is over.\n");
+            tenant.add_drive_bytes(owner, &format!("Draft {number}.txt"), "text/plain", text.as_bytes());
+        }
+    });
+}
 
 impl Story {
     pub(super) fn parts(&self) -> [Part; 3] {
