@@ -110,3 +110,58 @@ fn incidents_that_cannot_be_replayed_yet_are_listed_with_why() {
     assert!(can.len() >= 11 && !cannot.is_empty());
     assert!(known.iter().all(|known| !known["remark"].as_str().unwrap().is_empty()));
 }
+
+/// Replays an incident of a domain, and looks at what all of them must show.
+fn domain(arguments: &[&str]) -> serde_json::Value {
+    let account = Unwipe::nowhere().json(&[&["rehearse"], arguments].concat());
+    assert!(account["destroyed"].as_u64().unwrap() > 0, "{account}");
+    assert_eq!(account["incidents"], 1, "{account}");
+    assert!(account["alarm"]["actions"].as_array().unwrap().len() == 1, "{account}");
+    assert!(account["alarm"]["notices"].as_u64().unwrap() > 0, "{account}");
+    assert!(account["refused_afterwards"].as_str().unwrap().contains("401"), "{account}");
+    assert!(account["later_work_kept"].as_u64().unwrap() > 0, "{account}");
+    assert_eq!(account["things_wrong"], 0, "{account}");
+    account
+}
+
+#[test]
+fn a_drive_that_follows_an_emptied_folder_is_put_back_file_by_file() {
+    let account = domain(&["antigravity"]);
+    assert_eq!(account["stopped_by"], "policy", "{account}");
+    assert!(account["destroyed_until_alarm"].as_u64() < account["destroyed"].as_u64(), "{account}");
+    assert!(account["attributed"]["actor"].as_str().unwrap().contains("Folder Sync"), "{account}");
+    assert!(account["undone"]["counts"]["reverted"].as_u64().unwrap() > 400, "{account}");
+}
+
+#[test]
+fn a_mailbox_that_was_deleted_past_the_trash_is_put_in_again() {
+    let account = domain(&["hard-delete", "--messages", "1100"]);
+    assert_eq!(account["stopped_by"], "policy", "{account}");
+    assert_eq!(account["undone"]["counts"]["inserted"], account["destroyed"], "{account}");
+}
+
+#[test]
+fn files_that_turn_into_ciphertext_raise_an_alarm_and_have_their_contents_and_names_again() {
+    let account = domain(&["ransomware"]);
+    // Who changed a file last is a guess: a person is asked.
+    assert!(account["stopped_by"].as_str().unwrap().contains("owner"), "{account}");
+    assert!(account["ended_by"].as_str().unwrap().contains("401"), "{account}");
+    assert!(account["destroyed_until_alarm"].as_u64().unwrap() < 20, "{account}");
+}
+
+#[test]
+fn thirty_deletions_an_hour_raise_an_alarm_within_a_day() {
+    let account = domain(&["low-and-slow", "--files", "60"]);
+    assert_eq!(account["stopped_by"], "policy", "{account}");
+    assert!(account["ended_by"].as_str().unwrap().contains("401"), "{account}");
+    assert!(account["alarm"]["raised_after_ms"].as_u64().unwrap() < 24 * 3_600_000, "{account}");
+}
+
+#[test]
+fn a_tidying_that_was_announced_wakes_and_stops_nobody() {
+    let account = Unwipe::nowhere().json(&["rehearse", "clean-up", "--files", "60"]);
+    assert_eq!(account["trashed"], 3000, "{account}");
+    assert_eq!(account["incidents"], 0, "{account}");
+    assert!(account["notices"].as_u64().unwrap() <= 1, "{account}");
+    assert_eq!(account["still_let_in"], true, "{account}");
+}

@@ -291,8 +291,10 @@ impl Session {
 
     /// Compares what was looked at with the version before; what looks encrypted is told like anything that somebody did.
     fn judge(&mut self, look: Option<Look>) {
-        if let Some((sketches, look)) = self.sketches.as_mut().zip(look) {
-            self.current.events.extend(sketches.judge(look, self.writer.now()));
+        let Some((sketches, look)) = self.sketches.as_mut().zip(look) else { return };
+        if let Some(event) = sketches.judge(look, self.writer.now()) {
+            self.observe(Stage::Told, &event);
+            self.current.events.push(event);
         }
     }
 

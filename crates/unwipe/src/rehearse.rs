@@ -3,9 +3,12 @@
 mod account;
 mod app;
 mod database;
+mod domain;
 mod incident;
+mod letters;
 mod list;
 mod openclaw;
+mod papers;
 mod pocketos;
 mod replit;
 mod restore;
@@ -30,6 +33,10 @@ pub(crate) fn run(context: &Context, options: &Rehearse) -> Result<Exit, Failure
         Incident::Replit => replit::run(context, options),
         Incident::Openclaw => openclaw::run(context, options),
         Incident::Vercel => vercel::run(context, options),
+        Incident::Antigravity | Incident::HardDelete | Incident::Ransomware | Incident::LowAndSlow => {
+            domain::run(context, options, incident)
+        }
+        Incident::CleanUp => domain::clean_up(context, options),
         Incident::BulkDelete => database::run(context, options, Wipe::BulkDelete),
         Incident::RowByRow => database::run(context, options, Wipe::RowByRow),
         Incident::TruncateDrop => database::run(context, options, Wipe::TruncateDrop),

@@ -92,8 +92,8 @@ impl DomainContainer {
     }
 
     /// Proposes something where nobody told who it is: of the programs that the user let in exactly one can destroy.
-    fn inferred(&self, suspect: &Suspect) -> Result<Option<Proposal>, ContainmentError> {
-        let Some(user) = account_of(&suspect.scope) else { return Ok(None) };
+    fn inferred(&self, suspect: &Suspect, whose: Option<&str>) -> Result<Option<Proposal>, ContainmentError> {
+        let Some(user) = whose.or_else(|| account_of(&suspect.scope)) else { return Ok(None) };
         let tokens = consents::of_user(&self.api, &self.settings.admin, user)?;
         let mut able = tokens.iter().filter(|token| token.is_destructive());
         let (Some(token), None) = (able.next(), able.next()) else { return Ok(None) };
@@ -182,8 +182,10 @@ impl DomainContainer {
 impl Container for DomainContainer {
     fn propose(&mut self, suspect: &Suspect) -> Result<Option<Proposal>, ContainmentError> {
         match &suspect.actor {
+            // Who changed a file last names the person, and not what acted in their name.
+            Some(actor) if is_guess(suspect, actor) => self.inferred(suspect, Some(&actor.identity)),
             Some(actor) => self.against(suspect, actor),
-            None => self.inferred(suspect),
+            None => self.inferred(suspect, None),
         }
     }
 
@@ -221,6 +223,12 @@ impl Container for DomainContainer {
             }
         }
     }
+}
+
+/// Tells whether it is only guessed who it was, and nothing is known of a program.
+fn is_guess(suspect: &Suspect, actor: &Actor) -> bool {
+    let guessed = matches!(suspect.attribution, Attribution::Inferred | Attribution::Unknown);
+    guessed && actor.client.is_none() && !actor.impersonated && actor.identity.contains('@')
 }
 
 fn has(addresses: &BTreeSet<String>, address: &str) -> bool {

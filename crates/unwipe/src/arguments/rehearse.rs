@@ -45,6 +45,16 @@ pub(crate) enum Incident {
     Openclaw,
     /// An assistant that an employee let do everything walks through a drive, in the hands of whoever stole its tokens
     Vercel,
+    /// An agent empties a folder, and the client that keeps a drive like it puts file after file into the trash
+    Antigravity,
+    /// A program deletes a mailbox past the trash, a thousand messages with each call
+    HardDelete,
+    /// Files of a drive are read, encrypted, written back and renamed
+    Ransomware,
+    /// A program deletes a file every two minutes, so that nobody who counts by the minute notices
+    LowAndSlow,
+    /// A person tidies up thousands of their own files, as announced: nobody must be stopped
+    CleanUp,
     /// One DELETE takes every row of a table; it is stopped before it commits
     BulkDelete,
     /// A loop deletes row by row and commits each; it is stopped after some, and all of them come back

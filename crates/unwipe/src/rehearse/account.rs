@@ -166,5 +166,10 @@ fn kind_of_object(name: &str) -> String {
 /// Writes a duration for people.
 pub(crate) fn duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    if millis < 1000 { format!("{millis} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
+    match duration.as_secs() {
+        0 => format!("{millis} ms"),
+        1..7200 => format!("{:.1} s", duration.as_secs_f64()),
+        // Where the clock runs fast.
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
 }

@@ -104,8 +104,8 @@ pub(super) struct UndoneIncident {
     pub(super) counts: Counts,
     conflicts: u64,
     notes: Vec<String>,
-    planned_ms: u64,
-    applied_ms: u64,
+    pub(super) planned_ms: u64,
+    pub(super) applied_ms: u64,
 }
 
 /// Undoes incidents as an owner does: `unwipe rewind incident:1`, a signature, `unwipe apply`.

@@ -1,7 +1,7 @@
 //! The incident of February 2026: an agent that was told not to act empties an inbox, and does not hear that it should stop.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,10 +12,7 @@ use google_tenant::{Size, scopes};
 use model::{Severity, Verb};
 use serde::Serialize;
 use serde_json::json;
-use source_google::{
-    Part,
-    gmail::{MailboxPosition, TRASH, mailbox_stream, mailbox_unit},
-};
+use source_google::{Part, gmail::mailbox_stream};
 use tenants::agent::{
     Step,
     openclaw::{self as script, Cleaning, MailCall, OpenClawOptions},
@@ -24,7 +21,7 @@ use tenants::agent::{
 use super::{
     account::Page,
     app::{Access, Refused},
-    stage::Capturing,
+    letters::{self, Letters, differences, expected, letters, path, work_on},
     watch::{Attributed, Found, Watch, show_found},
     workspace::{Undone, Workspace},
 };
@@ -38,16 +35,6 @@ use crate::{
 };
 
 const INBOX: &str = "INBOX";
-
-/// A message as it really is: the names of its labels, and its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Letter {
-    labels: BTreeSet<String>,
-    text: Vec<u8>,
-}
-
-/// Every message of a mailbox, by its id.
-type Letters = BTreeMap<String, Letter>;
 
 /// The result, as `--json` prints it.
 #[derive(Serialize)]
@@ -86,7 +73,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
     outer.output.say("capturing everybody's mail, then following it");
     let capturing = workspace.start_capture()?;
     let witness = Access::grant(&workspace, &mailbox, "Witness", &[scopes::MAIL])?;
-    let await_captured = |what| await_captured(&workspace, &capturing, &witness, &mailbox, what);
+    let await_captured = |what| letters::await_captured(&workspace, &capturing, &witness, &mailbox, what);
     await_captured("the first capture")?;
     let before = letters(&workspace, &mailbox);
     let calm = workspace.newest()?;
@@ -158,10 +145,6 @@ fn carry_out(access: &Access<'_>, call: &MailCall) -> Result<(), Refused> {
     .map(drop)
 }
 
-fn path(of_mailbox: &str) -> String {
-    format!("gmail/v1/users/me/{of_mailbox}")
-}
-
 /// Lets the agent loose on the inbox.
 fn unleash(workspace: &Workspace, agent: &Access<'_>, mailbox: &str, done: &AtomicUsize) -> Cleaning {
     let mut inbox = Vec::new();
@@ -191,117 +174,8 @@ fn unleash(workspace: &Workspace, agent: &Access<'_>, mailbox: &str, done: &Atom
     })
 }
 
-/// Waits until everything that happened in the mailbox is in the vault; nothing else may happen meanwhile.
-fn await_captured(
-    workspace: &Workspace,
-    capturing: &Capturing,
-    witness: &Access<'_>,
-    mailbox: &str,
-    what: &str,
-) -> Result<(), Failure> {
-    let profile = witness.get(&path("profile"))?;
-    workspace.wait(what, capturing, || {
-        let known = known_history(workspace, mailbox)?;
-        Ok(known.is_some() && known.as_deref() == profile["historyId"].as_str())
-    })
-}
-
-/// Returns the id in the mailbox's history up to which it is in the vault.
-fn known_history(workspace: &Workspace, email: &str) -> Result<Option<String>, Failure> {
-    let positions = workspace.positions::<MailboxPosition>(&mailbox_unit(""))?;
-    let mut known = positions.into_iter().filter(|position| position.mailbox == email && position.listed);
-    Ok(known.next().map(|position| position.history))
-}
-
-/// The owner's own work after the agent; all of it must stay. Returns how many messages it concerns.
-fn work_on(workspace: &Workspace, mailbox: &str) -> Result<usize, Failure> {
-    let access = Access::grant(workspace, mailbox, "Owner", &[scopes::MAIL])?;
-    let (mut trash, mut others) = (Vec::new(), Vec::new());
-    workspace.running.with_tenant(|tenant| {
-        for number in 0..5 {
-            let text = format!("From: partner@example.org\r\nSubject: Later {number}\r\n\r\nLater work.\r\n");
-            tenant.deliver(mailbox, text.as_bytes());
-        }
-        tenant.each_letter(mailbox, |letter| {
-            let in_trash = letter.labels.iter().any(|label| &**label == TRASH);
-            if in_trash { trash.push(letter.id) } else { others.push(letter.id) }
-        });
-    });
-    // Some of what the agent trashed is put back by hand, some is starred where it lies; a few others go for good.
-    let (by_hand, starred) = (trash.len().min(3), trash.len().min(7));
-    for id in &trash[..by_hand] {
-        access.post(&path(&format!("messages/{id}/untrash")), &json!({}))?;
-    }
-    let ids = &trash[by_hand..starred];
-    access.post(&path("messages/batchModify"), &json!({ "ids": ids, "addLabelIds": ["STARRED"] }))?;
-    let purged = &others[others.len().saturating_sub(2)..];
-    access.post(&path("messages/batchDelete"), &json!({ "ids": purged }))?;
-    Ok(5 + starred + purged.len())
-}
-
-/// Reads a whole mailbox behind the API's back.
-fn letters(workspace: &Workspace, mailbox: &str) -> Letters {
-    let mut letters = Letters::new();
-    workspace.running.with_tenant(|tenant| {
-        tenant.each_letter(mailbox, |letter| {
-            let labels = letter.labels.into_iter().collect();
-            letters.insert(letter.id, Letter { labels, text: letter.raw.to_vec() });
-        });
-    });
-    letters
-}
-
 fn in_inbox(letters: &Letters) -> usize {
     letters.values().filter(|letter| letter.labels.contains(INBOX)).count()
-}
-
-/// What the mailbox must hold in the end: what it held before the agent, and what its owner did after it.
-fn expected(before: &Letters, after_agent: &Letters, after_owner: &Letters) -> Letters {
-    let mut expected = after_owner.clone();
-    for (id, was) in before {
-        match (after_agent.get(id), after_owner.get(id)) {
-            (None, _) => drop(expected.insert(id.clone(), was.clone())),
-            (Some(agent), Some(owner)) => {
-                let all = was.labels.iter().chain(&agent.labels).chain(&owner.labels);
-                let has = |letter: &Letter, label: &String| letter.labels.contains(label);
-                let stays = |label: &&String| {
-                    let (agents, owners) = (has(agent, label), has(owner, label));
-                    if owners == agents { has(was, label) } else { owners }
-                };
-                let labels = all.filter(stays).cloned().collect();
-                expected.insert(id.clone(), Letter { labels, text: was.text.clone() });
-            }
-            (Some(_), None) => {}
-        }
-    }
-    expected
-}
-
-/// Compares two mailboxes: by ids where these are the same, and by texts where messages were put in again.
-fn differences(expected: &Letters, found: &Letters) -> Vec<String> {
-    let mut anew: BTreeMap<&[u8], Vec<&Letter>> = BTreeMap::new();
-    for letter in found.iter().filter(|(id, _)| !expected.contains_key(*id)).map(|(_, letter)| letter) {
-        anew.entry(&letter.text).or_default().push(letter);
-    }
-    let mut wrong = Vec::new();
-    for (id, letter) in expected {
-        let other = match found.get(id) {
-            Some(found) => Some(found),
-            None => anew.get_mut(&letter.text[..]).and_then(Vec::pop),
-        };
-        match other {
-            None => wrong.push(format!("{id} is missing")),
-            Some(other) if other != letter => {
-                wrong.push(format!("{id} has the labels {:?}, not {:?}", other.labels, letter.labels));
-            }
-            Some(_) => {}
-        }
-    }
-    let more: usize = anew.values().map(Vec::len).sum();
-    if more > 0 {
-        wrong.push(format!("{more} messages must not be there"));
-    }
-    wrong
 }
 
 fn text(context: &Context, account: &Account) -> String {

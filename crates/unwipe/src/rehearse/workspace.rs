@@ -7,13 +7,15 @@ use connect::{
     plan::{AppliedReport, Plan, PlanFolder},
 };
 use google_recovery::{Destination, GoogleWriter, Selection};
-use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size};
+use google_tenant::{AuditSettings, GoogleTenant, Running, Settings, Size, scopes};
 use model::SourceName;
-use ports::files;
+use ports::{Clock, files};
 use serde::de::DeserializeOwned;
+use service::watching::WatchConfig;
 use source_google::Part;
 
 use super::{
+    incident::{UndoneIncident, undo},
     restore::approve_and_apply,
     stage::{Capturing, install, make_folder},
 };
@@ -21,7 +23,8 @@ use crate::{
     arguments::Reading,
     commands::google::{Back, Span, StoredAccount, plan_account},
     connectors::google::{
-        self, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h, default_threads,
+        self, ContainmentConfig, GoogleConfig, StoredDomain, default_audit_days, default_audit_overlap_h,
+        default_threads,
     },
     context::{Context, environment},
     exit::Exit,
@@ -36,6 +39,22 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// How long after it happened something appears in the simulated domain's audit log.
 const AUDIT_LAG: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
+
+/// The service account that stops programs, the third of the domain.
+const CONTAINER: &str = "unwipe-containment";
+/// How long tokens are good where the clock runs fast: renewing them is not what is rehearsed.
+const LONG: Duration = Duration::from_hours(24 * 90);
+
+/// What a domain is made of, and how it is watched.
+pub(crate) struct Setup<'s> {
+    pub(crate) size: Size,
+    pub(crate) seed: u64,
+    pub(crate) parts: &'s [Part],
+    /// How many times as fast as this machine's the clock of the domain, and of all that lives by it, runs.
+    pub(crate) speed: u32,
+    /// How its capture is watched, and whether there is somebody who stops programs.
+    pub(crate) watch: Option<WatchConfig>,
+}
 
 /// What was undone, and how long that took.
 pub(crate) struct Undone {
@@ -52,6 +71,9 @@ pub(crate) struct Workspace {
     pub(crate) context: Context,
     pub(crate) source: SourceName,
     pub(crate) running: Running,
+    /// This machine's own clock, for whoever waits.
+    patience: Arc<dyn Clock>,
+    speed: u32,
     keep: bool,
 }
 
@@ -64,14 +86,23 @@ impl Workspace {
         seed: u64,
         parts: &[Part],
     ) -> Result<Self, Failure> {
+        Self::set_up(outer, keep, Setup { size, seed, parts, speed: 1, watch: None })
+    }
+
+    /// Does the same; where it is said how to watch, a third service account may take consents from programs.
+    pub(crate) fn set_up(outer: &Context, keep: bool, setup: Setup<'_>) -> Result<Self, Failure> {
         let folder = make_folder(outer)?;
+        let Setup { size, seed, speed, .. } = setup;
         // In truth it takes minutes to hours.
         let audit = AuditSettings {
             lags: std::collections::BTreeMap::new(),
-            lag: AUDIT_LAG,
+            lag: AUDIT_LAG * speed,
             ..AuditSettings::default()
         };
-        let settings = Settings { seed, size, audit, ..Settings::default() };
+        let mut settings = Settings { seed, size, audit, clock_speed: speed, ..Settings::default() };
+        if speed > 1 {
+            settings.token_lifetime = LONG;
+        }
         let running = GoogleTenant::start(settings, outer.clock(), Arc::clone(&outer.ports.random))
             .map_err(|error| Failure::because(Exit::Failed, "the simulated domain did not start", error))?;
         outer.output.say(format!(
@@ -79,26 +110,34 @@ impl Workspace {
             size.users,
             running.url()
         ));
+        let mut context = outer.elsewhere(folder.join("unwipe"));
+        if speed > 1 {
+            context.ports.clock = running.clock();
+        }
         let workspace = Self {
-            context: outer.elsewhere(folder.join("unwipe")),
+            context,
             source: SourceName::new(SOURCE)
                 .map_err(|error| Failure::because(Exit::Failed, "bad name", error))?,
             folder,
             running,
+            patience: outer.clock(),
+            speed,
             keep,
         };
-        workspace.protect(parts)?;
+        workspace.protect(&setup)?;
         Ok(workspace)
     }
 
-    fn protect(&self, parts: &[Part]) -> Result<(), Failure> {
+    fn protect(&self, setup: &Setup<'_>) -> Result<(), Failure> {
         install(&self.context)?;
+        let admin = self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned());
+        let containment = setup.watch.as_ref().map(|_| self.containment(&admin)).transpose()?;
         let config = GoogleConfig {
             key: format!("file:{}", self.key_file(0)?.display()),
-            admin: self.running.with_tenant(|t| t.administrator().unwrap_or_default().to_owned()),
-            parts: parts.to_vec(),
+            admin: admin.clone(),
+            parts: setup.parts.to_vec(),
             users: Vec::new(),
-            every_s: 1,
+            every_s: u64::from(setup.speed),
             audit_days: default_audit_days(),
             audit_overlap_h: default_audit_overlap_h(),
             threads: default_threads(),
@@ -109,7 +148,7 @@ impl Workspace {
                 .flat_map(|service| ["user", "project"].map(|pool| (format!("{}/{pool}", service.name()), 0)))
                 .collect(),
             units: std::collections::BTreeMap::new(),
-            containment: None,
+            containment,
         };
         let secrets = service::Secrets::new(&self.context.home, &environment);
         let findings = config.reader(&self.context, &secrets, true)?.check();
@@ -118,11 +157,27 @@ impl Workspace {
         }
         let mut installation = self.context.installation()?;
         let source = config.to_source()?;
-        installation.reconfigure(|all| all.add_source(self.source.clone(), source))?;
+        installation.reconfigure(|all| {
+            if let Some(watch) = &setup.watch {
+                all.watch = watch.clone();
+            }
+            all.add_source(self.source.clone(), source)
+        })?;
         Ok(())
     }
 
-    /// Writes the key of a service account of the domain into a file: of the one that reads (0), or that restores (1).
+    /// Makes a service account that may do what containment does, and nothing else.
+    fn containment(&self, admin: &str) -> Result<ContainmentConfig, Failure> {
+        self.running.with_tenant(|tenant| {
+            let account = tenant.add_service_account(CONTAINER);
+            tenant.delegate(&account.client_id, [scopes::USER, scopes::USER_SECURITY]);
+        });
+        let credential = format!("file:{}", self.key_file(2)?.display());
+        Ok(ContainmentConfig { credential, admin: admin.to_owned(), machines: Vec::new() })
+    }
+
+    /// Writes the key of a service account of the domain into a file: of the one that reads (0), that
+    /// restores (1), or that contains (2).
     pub(crate) fn key_file(&self, account: usize) -> Result<PathBuf, Failure> {
         let key = self.running.with_tenant(|tenant| {
             let email = tenant.service_accounts().nth(account)?.email.clone();
@@ -132,6 +187,16 @@ impl Workspace {
         let path = self.folder.join(format!("service-account-{account}.json"));
         files::replace(&path, key.as_bytes())?;
         Ok(path)
+    }
+
+    /// Returns the clock by which the machine itself lives, however fast the domain does.
+    pub(crate) fn patience(&self) -> &dyn Clock {
+        &*self.patience
+    }
+
+    /// Returns how many times as fast as that clock the domain's runs.
+    pub(crate) const fn speed(&self) -> u32 {
+        self.speed
     }
 
     /// Returns an ordinary person of the domain.
@@ -190,6 +255,12 @@ impl Workspace {
             .ok_or_else(|| Failure::new(Exit::Failed, "the rehearsal's source is no domain"))
     }
 
+    /// Undoes an incident as its owner does, with the account that may write.
+    pub(super) fn rewind(&self, incident: u64) -> Result<UndoneIncident, Failure> {
+        let key = self.key_file(1)?;
+        undo(&self.context, &self.folder, incident, &["--credential", &key.to_string_lossy()])
+    }
+
     /// Returns how far units are in the vault whose names begin with a prefix.
     pub(crate) fn positions<P: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<P>, Failure> {
         let stream = connect::units::positions_stream()
@@ -217,7 +288,7 @@ impl Workspace {
         capturing: &Capturing,
         mut is_done: impl FnMut() -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let clock = self.context.clock();
+        let clock = &self.patience;
         let until = clock.elapsed() + PATIENCE;
         while !is_done()? {
             if capturing.has_ended() || clock.elapsed() > until {

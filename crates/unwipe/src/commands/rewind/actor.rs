@@ -7,6 +7,7 @@ use std::{
 
 use catalog::EventFilter;
 use connect::plan::{Bundle, BundlePart, Plan, PlanFolder, PlanHash};
+use google_containment::ProgramConsents;
 use model::{Actor, Event, Moment, Severity, SourceName, Verb};
 use serde::Serialize;
 use service::{
@@ -15,6 +16,7 @@ use service::{
     undo::{self, Choice, Doubts, Numbers, Pattern, Span},
     watching::{self, Answer, Request, WatchStore, Watched},
 };
+use watch::{ActionStatus, Incident, containment::ActionKind};
 
 use super::{joint::JointUndo, plan_folder};
 use crate::{
@@ -159,7 +161,8 @@ fn wanted_by_incident(
         .hint(format!("unwipe rewind incident:{other}")));
     }
     let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
-    let actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
+    let mut actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
+    actors.extend(stopped(&incident));
     // The log may have kept no name for what was done by somebody who was found out otherwise.
     let nobody = fired()
         .any(|suspect| suspect.actor.is_none() || suspect.guessed_before || !suspect.assumed.is_empty());
@@ -185,6 +188,25 @@ fn wanted_by_incident(
         incident: Some(id),
         verbs: incident.verbs.clone(),
     })
+}
+
+/// Returns the programs that were stopped. Where it was a guess who it was, such as by whom a file was last changed, that is
+/// what is known of it now.
+fn stopped(incident: &Incident) -> Vec<Actor> {
+    let taken = incident.actions.iter().filter(|note| note.status == ActionStatus::Taken);
+    let consents = taken.filter(|note| note.action.kind == ActionKind::RevokeConsent);
+    let programs = consents
+        .filter_map(|note| serde_json::from_value::<ProgramConsents>(note.action.details.clone()).ok());
+    programs
+        .flat_map(|program| {
+            program.consents.into_iter().map(move |consent| Actor {
+                identity: consent.user,
+                application: Some(program.name.clone()),
+                client: Some(program.client.clone()),
+                ..Actor::default()
+            })
+        })
+        .collect()
 }
 
 fn wanted(options: &Rewind) -> Result<Wanted, Failure> {
