@@ -25,7 +25,13 @@ mod corpus;
 use corpus::{Sample, machine, made};
 
 fn judge(previous: &[u8], present: &[u8]) -> Verdict {
-    compare(&sketch(previous), &sketch(present), Names { previous: "a", present: "a" })
+    let mut sketcher = Sketcher::new();
+    sketcher.push(previous);
+    let (first, none) = sketcher.judge(None);
+    assert_eq!(none, None);
+    sketcher.push(present);
+    let (_, verdict) = sketcher.judge(Some((&first, Names { previous: "a", present: "a" })));
+    verdict.unwrap()
 }
 
 /// The ways in which a file is encrypted, by name; noise stands for ciphertext, which looks the same.
