@@ -132,3 +132,16 @@ fn a_new_extension_is_told() {
     let (one, other) = (sketch(b"one"), sketch(b"another"));
     assert_eq!(compare(&one, &other, names).new_extension.as_deref(), Some("locked"));
 }
+
+#[test]
+fn one_sketcher_makes_of_each_file_what_a_new_one_makes() {
+    let mut sketcher = Sketcher::new();
+    for sample in made() {
+        for bytes in [sample.content.as_slice(), &noise(3000, 4), b""] {
+            sketcher.push(bytes);
+            assert_eq!(sketcher.finish(), sketch(bytes), "{}", sample.name);
+        }
+        sketcher.push(&sample.content);
+        sketcher.clear();
+    }
+}
