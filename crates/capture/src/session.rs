@@ -9,7 +9,7 @@ use catalog::{Catalog, CatalogError};
 use connect::{ChangeSink, KnownItem, LogTail, Observer, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 use model::{Event, Item, Layout, SourceName, Stage, StreamName, UnreadableReason};
 use vault::{
-    CaptureKey, CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError,
+    CaptureKey, CommitReceipt, CommitWriter, Content, Cursor, VaultWriter, WriteError,
     journal::{JournalError, JournalOptions},
 };
 
@@ -34,7 +34,7 @@ pub enum CaptureError {
     #[error("the journal failed")]
     Journal(#[from] JournalError),
     /// A thread could not be started.
-    #[error("the committing thread cannot be started")]
+    #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
     /// The vault's log holds a cursor that is not text.
     #[error("the newest commit of this source has no readable cursor")]
@@ -218,7 +218,11 @@ impl Session {
         let cursor = self.cursor()?;
         let vault = self.writer.vault().manifest().vault;
         let path = self.state_folder.join("sketches.sqlite");
-        self.sketches = reader.files().map(|file_of| Sketches::open(&path, vault, file_of));
+        self.sketches = reader
+            .files()
+            .map(|file_of| Sketches::open(&path, vault, file_of))
+            .transpose()
+            .map_err(CaptureError::Thread)?;
         let read = reader.changes(cursor.as_ref(), &mut self, stop);
         // Whatever the reader says, what it already checkpointed is finished first.
         let finished = self.drain(true);
@@ -289,13 +293,26 @@ impl Session {
         self.sketches.as_ref()?.look(item)
     }
 
-    /// Compares what was looked at with the version before; what looks encrypted is told like anything that somebody did.
+    /// Has what was looked at compared with the version before; what looks encrypted is told like anything that somebody
+    /// did.
     fn judge(&mut self, look: Option<Look>) {
-        let Some((sketches, look)) = self.sketches.as_mut().zip(look) else { return };
-        if let Some(event) = sketches.judge(look, self.writer.now()) {
-            self.observe(Stage::Told, &event);
-            self.current.events.push(event);
+        if let Some((sketches, look)) = self.sketches.as_mut().zip(look) {
+            sketches.judge(look, self.writer.now());
         }
+    }
+
+    /// Stores a content that is seen while it is read.
+    fn store_seen(&mut self, layout: Layout, body: &mut dyn Read) -> Result<Content, WriteError> {
+        let Some(mut sketches) = self.sketches.take() else {
+            return self.commit_writer().store(layout.into(), body);
+        };
+        let tee = &mut Tee { body, sketches: &mut sketches };
+        let stored = self.commit_writer().store(layout.into(), tee);
+        if stored.is_err() {
+            sketches.abandon();
+        }
+        self.sketches = Some(sketches);
+        stored
     }
 
     /// Takes results of finished commits in; their bytes may then leave the journal.
@@ -344,28 +361,30 @@ impl ChangeSink for Session {
     }
 
     fn upsert(&mut self, item: Item, layout: Layout, body: &mut dyn Read) -> Result<(), SinkError> {
-        let mut look = self.look(&item);
-        let writer = self.commit_writer();
-        let stored = match &mut look {
-            Some(look) => writer.store(layout.into(), &mut Tee { body, look }),
-            None => writer.store(layout.into(), body),
+        let look = self.look(&item);
+        let stored = match look {
+            Some(_) => self.store_seen(layout, body),
+            None => self.commit_writer().store(layout.into(), body),
         };
         let content = stored.map_err(|error| match error {
             WriteError::Source(source) => SinkError::Body { key: item.key.clone(), source },
             other => sink_error(other),
         })?;
-        writer.upsert(item, content).map_err(sink_error)?;
-        self.judge(look);
-        Ok(())
+        let added = self.commit_writer().upsert(item, content).map_err(sink_error);
+        match (&added, &mut self.sketches) {
+            (Err(_), Some(sketches)) => sketches.abandon(),
+            _ => self.judge(look),
+        }
+        added
     }
 
     fn upsert_bytes(&mut self, item: Item, layout: Layout, bytes: &[u8]) -> Result<(), SinkError> {
-        let mut look = self.look(&item);
+        let look = self.look(&item);
         let writer = self.commit_writer();
         let content = writer.store_bytes(layout.into(), bytes).map_err(sink_error)?;
         writer.upsert(item, content).map_err(sink_error)?;
-        if let Some(look) = &mut look {
-            look.see(bytes);
+        if let Some((sketches, _)) = self.sketches.as_mut().zip(look.as_ref()) {
+            sketches.see(bytes);
         }
         self.judge(look);
         Ok(())
@@ -465,7 +484,7 @@ impl ChangeSink for Session {
     fn checkpoint(&mut self, cursor: &connect::Cursor) -> Result<(), SinkError> {
         self.journal.sync().map_err(journal_error)?;
         self.commit_writer();
-        let Current { writer, chunks, logs, events, .. } = std::mem::take(&mut self.current);
+        let Current { writer, chunks, logs, mut events, .. } = std::mem::take(&mut self.current);
         let Some(mut writer) = writer else { return Ok(()) };
         if logs.is_empty() {
             // Nothing more comes into its pack, which need not wait in memory while earlier commits are finished.
@@ -473,7 +492,9 @@ impl ChangeSink for Session {
         }
         self.batches += 1;
         if let Some(sketches) = &mut self.sketches {
-            sketches.end_batch(self.batches);
+            let found = sketches.end_batch(self.batches).map_err(sink_error)?;
+            found.iter().for_each(|event| self.observe(Stage::Told, event));
+            events.extend(found);
         }
         self.journal_marks.push_back((self.batches, self.ends.clone()));
         let batch = Batch {

@@ -2,261 +2,203 @@
 //!
 //! A capturing host cannot read what it stored. A kilobyte of each file beside the journal is enough to tell an edit from
 //! encryption. It is a cache: whoever deletes it loses one comparison of each file, and nothing else.
+//!
+//! A second thread compares, so that storing does not wait for it. It is handed copies of the contents in portions, in
+//! the order in which they pass by; a commit waits until it has seen all that the commit holds.
+
+mod comparer;
 
 use std::{
-    collections::HashMap,
     io::{self, Read},
     path::Path,
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    thread::JoinHandle,
 };
 
 use connect::{FileItem, FileOf};
-use model::{Attribution, Effect, Event, Item, Moment, Severity, Verb};
-use ports::files;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use vault::VaultId;
-use watch::ransomware::{Alarm, AlarmCause, Campaign, Changed, Names, Sketch, Sketcher, Verdict, compare};
+use model::{Event, Item, Moment};
+use vault::{VaultId, WriteError};
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS vault (id BLOB NOT NULL) STRICT;
-    CREATE TABLE IF NOT EXISTS sketches (
-        stream TEXT NOT NULL,
-        key    TEXT NOT NULL,
-        name   TEXT NOT NULL,
-        sketch BLOB NOT NULL,
-        PRIMARY KEY (stream, key)
-    ) STRICT, WITHOUT ROWID;";
+use comparer::{Comparer, Place};
 
-/// Where an item is.
-type Place = (String, String);
+/// A portion is handed over once it has so many bytes, or so many marks.
+const PORTION_BYTES: usize = 256 << 10;
+const PORTION_MARKS: usize = 1 << 10;
+/// So many wait at most: whoever stores faster than is compared is held back.
+const PORTIONS_MAX: usize = 4;
 
-/// What one batch brings.
+/// Contents of files, one after the other, and what is to be done between them.
 #[derive(Default)]
-struct Batch {
-    known: HashMap<Place, Known>,
-    removed: Vec<Place>,
+struct Portion {
+    bytes: Vec<u8>,
+    /// Each with how many of the bytes come before it.
+    marks: Vec<(usize, Mark)>,
 }
 
-/// What is remembered of one file.
-#[derive(Clone)]
-struct Known {
-    name: String,
-    sketch: Sketch,
+/// What is to be done after the bytes before it.
+enum Mark {
+    /// They were the last of a file, to be compared.
+    File(Box<(Look, Moment)>),
+    /// There will be no more of a file.
+    Abandon,
+    Removed(Place),
+    /// All of a commit was seen: what is to be told with it is awaited.
+    EndBatch(u64),
+    /// The commits up to this one are there.
+    Keep(u64),
 }
 
-/// What is remembered of the files of one source.
+/// The files of one source, compared on a thread of their own.
 pub(crate) struct Sketches {
     file_of: FileOf,
-    /// None when it cannot be used: then files are compared within one run alone.
-    database: Option<Connection>,
-    /// Whether there is anything in it: a first capture need not ask.
-    asks: bool,
-    /// Those of the commit in the making, and of such as are under way, by their numbers.
-    current: Batch,
-    batches: Vec<(u64, Batch)>,
-    campaign: Campaign,
+    filling: Portion,
+    portions: Option<SyncSender<Portion>>,
+    /// Portions that were seen, to be filled again.
+    empty: Receiver<Portion>,
+    events: Receiver<Vec<Event>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// A file whose content passes by.
 pub(crate) struct Look {
     place: Place,
     file: FileItem,
-    sketcher: Sketcher,
 }
 
 /// Reads a content and lets it be seen.
 pub(crate) struct Tee<'a> {
     pub(crate) body: &'a mut dyn Read,
-    pub(crate) look: &'a mut Look,
+    pub(crate) sketches: &'a mut Sketches,
 }
 
 impl Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.body.read(buffer)?;
-        self.look.see(&buffer[..length]);
+        self.sketches.see(&buffer[..length]);
         Ok(length)
     }
 }
 
-impl Look {
-    /// Sees the next bytes.
-    pub(crate) fn see(&mut self, bytes: &[u8]) {
-        self.sketcher.push(bytes);
-    }
-}
-
 impl Sketches {
-    /// Opens the file, or makes it; one that belongs to another vault or is damaged is begun anew.
-    pub(crate) fn open(path: &Path, vault: VaultId, file_of: FileOf) -> Self {
-        let database = open(path, vault).or_else(|_| {
-            if path.is_file() {
-                drop(files::replace(path, b""));
-            }
-            open(path, vault)
-        });
-        let database = database.ok();
-        let count = database.as_ref().map(|database| {
-            database.query_row("SELECT EXISTS (SELECT 1 FROM sketches)", [], |row| row.get::<_, bool>(0))
-        });
-        Self {
+    /// Opens the file of what is remembered, or makes it, and starts the thread; a file that belongs to another vault or
+    /// is damaged is begun anew.
+    pub(crate) fn open(path: &Path, vault: VaultId, file_of: FileOf) -> io::Result<Self> {
+        let comparer = Comparer::open(path, vault);
+        let (portions, queue) = sync_channel(PORTIONS_MAX);
+        let (seen, empty) = channel();
+        let (told, events) = channel();
+        let thread = std::thread::Builder::new()
+            .name("comparer".to_owned())
+            .spawn(move || run(comparer, &queue, &seen, &told))?;
+        Ok(Self {
             file_of,
-            asks: matches!(count, Some(Ok(true))),
-            database,
-            current: Batch::default(),
-            batches: Vec::new(),
-            campaign: Campaign::new(),
-        }
+            filling: Portion::default(),
+            portions: Some(portions),
+            empty,
+            events,
+            thread: Some(thread),
+        })
     }
 
     /// Begins to look at an item, if it is a file.
     pub(crate) fn look(&self, item: &Item) -> Option<Look> {
         let file = (self.file_of)(item)?;
-        let place = (item.stream.as_str().to_owned(), item.key.clone());
-        Some(Look { place, file, sketcher: Sketcher::new() })
+        Some(Look { place: (item.stream.as_str().to_owned(), item.key.clone()), file })
     }
 
-    /// Compares a file with its version before; returns what is to be told, and remembers it.
-    pub(crate) fn judge(&mut self, look: Look, now: Moment) -> Option<Event> {
-        let Look { place, file, sketcher } = look;
-        let sketch = sketcher.finish();
-        let verdict = self.previous(&place).map(|previous| {
-            let names = Names { previous: &previous.name, present: &file.name };
-            compare(&previous.sketch, &sketch, names)
-        });
-        let whose = file.changed_by.as_ref().map_or(&file.scope, |actor| &actor.identity);
-        let alarm = self.campaign.take(Changed {
-            at: now,
-            whose,
-            name: &file.name,
-            flagged: verdict.as_ref().is_some_and(|verdict| verdict.flagged),
-            new_extension: verdict.as_ref().and_then(|verdict| verdict.new_extension.as_deref()),
-        });
-        let told = verdict.filter(|verdict| verdict.flagged);
-        let event = told.map(|verdict| event(&place, &file, &verdict, alarm.as_ref(), now));
-        self.current.known.insert(place, Known { name: file.name, sketch });
-        event
-    }
-
-    /// Finds what is remembered of a file, or of the one that it was made of: some write `a.doc.locked` and remove `a.doc`.
-    fn previous(&mut self, place: &Place) -> Option<Known> {
-        if let Some(known) = self.find(place) {
-            return Some(known);
-        }
-        let (stem, extension) = place.1.rsplit_once('.')?;
-        if extension.contains('/') {
-            return None;
-        }
-        self.find(&(place.0.clone(), stem.to_owned()))
-    }
-
-    fn find(&mut self, place: &Place) -> Option<Known> {
-        let waiting = self.batches.iter().rev().map(|(_, batch)| batch);
-        if let Some(known) =
-            std::iter::once(&self.current).chain(waiting).find_map(|batch| batch.known.get(place))
-        {
-            return Some(known.clone());
-        }
-        if !self.asks {
-            return None;
-        }
-        let found = self.database.as_ref().and_then(|database| read(database, place).transpose())?;
-        match found {
-            Ok((name, bytes)) => Some(Known { name, sketch: Sketch::of_bytes(&bytes).ok()? }),
-            Err(_) => {
-                self.database = None;
-                None
+    /// Sees the next bytes of the file that is looked at.
+    pub(crate) fn see(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = PORTION_BYTES - self.filling.bytes.len();
+            let (now, later) = bytes.split_at(bytes.len().min(room));
+            self.filling.bytes.extend_from_slice(now);
+            bytes = later;
+            if now.len() == room {
+                self.hand_over();
             }
         }
+    }
+
+    /// Has the file compared with its version before, and remembered.
+    pub(crate) fn judge(&mut self, look: Look, now: Moment) {
+        self.mark(Mark::File(Box::new((look, now))));
+    }
+
+    /// Forgets the bytes of a file that could not be stored.
+    pub(crate) fn abandon(&mut self) {
+        self.mark(Mark::Abandon);
     }
 
     /// Forgets a file once the commit is there that says that it is gone; until then it may be found under a new name.
     pub(crate) fn removed(&mut self, stream: &str, key: &str) {
-        self.current.removed.push((stream.to_owned(), key.to_owned()));
+        self.mark(Mark::Removed((stream.to_owned(), key.to_owned())));
     }
 
-    /// Ends the batch of this number.
-    pub(crate) fn end_batch(&mut self, number: u64) {
-        self.batches.push((number, std::mem::take(&mut self.current)));
+    /// Ends the batch of this number; returns what is to be told with it, once everything was compared.
+    pub(crate) fn end_batch(&mut self, number: u64) -> Result<Vec<Event>, WriteError> {
+        self.mark(Mark::EndBatch(number));
+        self.hand_over();
+        self.events.recv().map_err(|_| WriteError::Thread)
     }
 
     /// Remembers what commits hold up to this one. Before that a lost commit would be compared with itself.
     pub(crate) fn keep(&mut self, number: u64) {
-        let (done, rest) = std::mem::take(&mut self.batches).into_iter().partition(|(own, _)| *own <= number);
-        self.batches = rest;
-        for (_, batch) in done {
-            if batch.known.is_empty() && (batch.removed.is_empty() || !self.asks) {
-                continue;
+        self.mark(Mark::Keep(number));
+        self.hand_over();
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.filling.marks.push((self.filling.bytes.len(), mark));
+        if self.filling.marks.len() >= PORTION_MARKS {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let next = self.empty.try_recv().unwrap_or_default();
+        let full = std::mem::replace(&mut self.filling, next);
+        if self.portions.as_ref().is_some_and(|portions| portions.send(full).is_err()) {
+            // The thread died: the end of the batch tells.
+            self.portions = None;
+        }
+    }
+}
+
+impl Drop for Sketches {
+    fn drop(&mut self) {
+        self.portions = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            // The panic was printed by the thread; a batch that was not compared to its end failed with `WriteError::Thread`.
+        }
+    }
+}
+
+fn run(mut comparer: Comparer, queue: &Receiver<Portion>, seen: &Sender<Portion>, told: &Sender<Vec<Event>>) {
+    for mut portion in queue {
+        let mut at = 0;
+        for (end, mark) in portion.marks.drain(..) {
+            comparer.see(&portion.bytes[at..end]);
+            at = end;
+            match mark {
+                Mark::File(file) => {
+                    let (Look { place, file }, now) = *file;
+                    comparer.judge(place, file, now);
+                }
+                Mark::Abandon => comparer.abandon(),
+                Mark::Removed(place) => comparer.removed(place),
+                Mark::EndBatch(number) => {
+                    if told.send(comparer.end_batch(number)).is_err() {
+                        return;
+                    }
+                }
+                Mark::Keep(number) => comparer.keep(number),
             }
-            self.asks = true;
-            if self.database.as_mut().is_some_and(|database| write(database, batch).is_err()) {
-                self.database = None;
-            }
         }
-    }
-}
-
-fn open(path: &Path, vault: VaultId) -> rusqlite::Result<Connection> {
-    let database = Connection::open(path)?;
-    database.pragma_update(None, "journal_mode", "WAL")?;
-    // What a power cut takes is compared one time less.
-    database.pragma_update(None, "synchronous", "OFF")?;
-    database.execute_batch(SCHEMA)?;
-    let known: Option<[u8; 16]> =
-        database.query_row("SELECT id FROM vault", [], |row| row.get(0)).optional()?;
-    if known != Some(vault.0) {
-        database.execute_batch("BEGIN; DELETE FROM sketches; DELETE FROM vault; COMMIT;")?;
-        database.execute("INSERT INTO vault VALUES (?1)", [vault.0])?;
-    }
-    Ok(database)
-}
-
-fn read(database: &Connection, (stream, key): &Place) -> rusqlite::Result<Option<(String, Vec<u8>)>> {
-    database
-        .prepare_cached("SELECT name, sketch FROM sketches WHERE stream = ?1 AND key = ?2")?
-        .query_row([stream, key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-}
-
-fn write(database: &mut Connection, batch: Batch) -> rusqlite::Result<()> {
-    let mut rows: Vec<(Place, Known)> = batch.known.into_iter().collect();
-    // In the order of the table, so that its pages are written once each.
-    rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let mut delete = transaction.prepare_cached("DELETE FROM sketches WHERE stream = ?1 AND key = ?2")?;
-        for (stream, key) in batch.removed {
-            delete.execute([stream, key])?;
-        }
-        let mut insert =
-            transaction.prepare_cached("INSERT OR REPLACE INTO sketches VALUES (?1, ?2, ?3, ?4)")?;
-        for ((stream, key), known) in rows {
-            insert.execute(params![stream, key, known.name, known.sketch.to_bytes()])?;
-        }
-    }
-    transaction.commit()
-}
-
-/// Tells that a file looks encrypted.
-fn event(place: &Place, file: &FileItem, verdict: &Verdict, alarm: Option<&Alarm>, now: Moment) -> Event {
-    let reasons: Vec<String> = verdict.why.iter().map(ToString::to_string).collect();
-    let mut statement = format!("{} ({:.0} % of it is new)", reasons.join(", "), verdict.novelty * 100.0);
-    if let Some(alarm) = alarm {
-        let cause = match &alarm.cause {
-            AlarmCause::Many => "among the last changes".to_owned(),
-            AlarmCause::Extension(extension) => format!("and many now end in .{extension}"),
-            AlarmCause::Note(name) => format!("and there is {name:?}"),
-        };
-        statement =
-            format!("{statement}; {} files look encrypted since {}, {cause}", alarm.flagged, alarm.since);
-    }
-    Event {
-        at: file.changed_at.unwrap_or(now),
-        position: format!("{now} content {}", place.1),
-        transaction: format!("content {} {}", place.1, now.as_micros()),
-        scope: file.scope.clone(),
-        effects: vec![Effect { verb: Verb::Encrypt, target: file.target.clone(), count: 1 }],
-        severity: if alarm.is_some() { Severity::Destructive } else { Severity::Notable },
-        actor: file.changed_by.clone(),
-        attribution: if file.changed_by.is_some() { Attribution::Inferred } else { Attribution::Unknown },
-        statement: Some(statement),
+        comparer.see(&portion.bytes[at..]);
+        portion.bytes.clear();
+        // Who filled it may be gone already.
+        seen.send(portion).ok();
     }
 }

@@ -49,15 +49,16 @@ impl Bench {
         let before = sketch(&plain);
         let names = Names { previous: path, present: path };
         for (class, bytes) in attacks(&plain, path) {
-            let verdict = compare(&before, &sketch(&bytes), names);
+            let verdict = compared(&before, &bytes, names).1;
             self.note(&format!("{class}\t{corpus}"), path, &verdict, true);
         }
         Ok(())
     }
 
     fn edit(&mut self, class: &str, old: &str, new: &str) -> io::Result<()> {
-        let (before, after) = (sketch(&fs::read(old)?), sketch(&fs::read(new)?));
-        let verdict = compare(&before, &after, Names { previous: old, present: new });
+        let before = sketch(&fs::read(old)?);
+        let names = Names { previous: old, present: new };
+        let (after, verdict) = compared(&before, &fs::read(new)?, names);
         let kinds = format!("{old} {new} {:?}/{:?}", before.kind, after.kind);
         self.note(&format!("edit\t{class}"), &kinds, &verdict, false);
         Ok(())
@@ -96,11 +97,23 @@ impl Bench {
     }
 }
 
+/// Sketches a first version.
 fn sketch(bytes: &[u8]) -> Sketch {
+    sketcher(bytes).judge(None).0
+}
+
+/// Sketches a later version, and compares it.
+fn compared(before: &Sketch, bytes: &[u8], names: Names<'_>) -> (Sketch, Verdict) {
+    let (sketch, verdict) = sketcher(bytes).judge(Some((before, names)));
+    let verdict = verdict.unwrap_or_else(|| compare(before, &sketch, names));
+    (sketch, verdict)
+}
+
+fn sketcher(bytes: &[u8]) -> Sketcher {
     let mut sketcher = Sketcher::new();
     // As content comes: in portions.
     bytes.chunks(128 << 10).for_each(|part| sketcher.push(part));
-    sketcher.finish()
+    sketcher
 }
 
 /// What ransomware makes of a file, by the names of the ways.

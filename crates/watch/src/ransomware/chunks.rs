@@ -67,6 +67,18 @@ impl Pieces {
         }
     }
 
+    /// Begins anew; what was allocated stays.
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+        self.position = 0;
+        self.sample.hashes.clear();
+        self.sample.limit = u64::MAX;
+        self.count = 0;
+        self.uniform = 0;
+        self.body = Histogram::new();
+        self.head = Histogram::new();
+    }
+
     pub(super) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(HELD_MAX + BYTES_MAX - self.held.len()));
@@ -85,7 +97,7 @@ impl Pieces {
             self.body.add(&self.head);
         }
         self.sample.settle();
-        std::mem::take(&mut self.sample.hashes)
+        self.sample.hashes.clone()
     }
 
     /// Cuts pieces off as long as at least so many bytes are there.

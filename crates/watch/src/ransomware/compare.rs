@@ -77,6 +77,22 @@ pub fn compare(previous: &Sketch, present: &Sketch, names: Names<'_>) -> Verdict
     }
 }
 
+/// Whether it may make a difference how the present version is put together: looking into it costs more than the rest.
+pub(super) fn hangs_on_structure(previous: &Sketch, present: &Sketch) -> bool {
+    let new = New::of(previous, present);
+    if previous.length == 0 || present.length == 0 || new.share < NOVELTY_MIN {
+        return false;
+    }
+    became_uniform(previous, present, &new) || may_be_broken(previous, present, &new)
+}
+
+/// Whether a version that is broken inside is told, where the one before was sound.
+fn may_be_broken(previous: &Sketch, present: &Sketch, new: &New) -> bool {
+    previous.kind == present.kind
+        && previous.structure == Structure::Sound
+        && (new.uniform_share >= UNIFORM_MIN || is_uniform(present.tail))
+}
+
 /// The pieces that the previous version did not have.
 struct New {
     share: f64,
@@ -147,11 +163,7 @@ fn reasons(previous: &Sketch, present: &Sketch, new: &New, became_uniform: bool)
     if became_uniform && (present.structure != Structure::Sound || is_packed(present.kind)) {
         why.push(Why::BecameUniform);
     }
-    if previous.kind == present.kind
-        && previous.structure == Structure::Sound
-        && present.structure == Structure::Broken
-        && (new.uniform_share >= UNIFORM_MIN || is_uniform(present.tail))
-    {
+    if present.structure == Structure::Broken && may_be_broken(previous, present, new) {
         why.push(Why::StructureBroken);
     }
     if present.armoured && !previous.armoured {

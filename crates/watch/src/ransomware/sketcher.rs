@@ -4,6 +4,7 @@ use std::io;
 
 use super::{
     chunks::Pieces,
+    compare::{Names, Verdict, compare, hangs_on_structure},
     inflated,
     kind::{HEAD_BYTES, Kind},
     sketch::Sketch,
@@ -18,7 +19,8 @@ const END_BYTES: usize = 2 << 10;
 /// The stretches at both ends that are looked at on their own have no fewer bytes, where there are as many.
 const STRETCH_MIN: usize = 256;
 
-/// Takes the content of a file, in any portions, and makes a sketch of it. Needs less than 200 KB of memory.
+/// Takes the content of a file, in any portions, and makes a sketch of it. Needs less than 200 KB of memory, and none
+/// anew for the next file.
 pub struct Sketcher {
     length: u64,
     begin: Vec<u8>,
@@ -75,20 +77,51 @@ impl Sketcher {
         }
     }
 
-    /// Returns the sketch of what was taken.
-    pub fn finish(mut self) -> Sketch {
+    /// Returns the sketch of what was taken, looked into wherever that is possible, and is ready for the next file.
+    pub fn finish(&mut self) -> Sketch {
+        let mut sketch = self.sketch();
+        sketch.structure = self.looked_into(&sketch);
+        self.clear();
+        sketch
+    }
+
+    /// Compares what was taken with the version before, if there is one, and is ready for the next file. What is
+    /// compressed is looked into only where the verdict hangs on it: most versions are the first, or edits.
+    pub fn judge(&mut self, previous: Option<(&Sketch, Names<'_>)>) -> (Sketch, Option<Verdict>) {
+        let mut sketch = self.sketch();
+        let verdict = previous.map(|(previous, names)| {
+            if hangs_on_structure(previous, &sketch) {
+                sketch.structure = self.looked_into(&sketch);
+            }
+            compare(previous, &sketch, names)
+        });
+        self.clear();
+        (sketch, verdict)
+    }
+
+    /// Forgets what was taken.
+    pub fn clear(&mut self) {
+        self.length = 0;
+        self.begin.clear();
+        self.end.clear();
+        self.kind = None;
+        self.walk = None;
+        self.pieces.clear();
+    }
+
+    /// Makes the sketch, whose structure is what was seen while the content passed by.
+    fn sketch(&mut self) -> Sketch {
         if self.kind.is_none() {
             self.decide();
         }
-        let kind = self.kind.unwrap_or(Kind::Unknown);
         let sample = self.pieces.finish();
         let quarter = usize::try_from(self.length / 4).unwrap_or(END_BYTES).clamp(STRETCH_MIN, END_BYTES);
         let head = &self.begin[..quarter.min(self.begin.len())];
         let tail = &self.end[self.end.len() - quarter.min(self.end.len())..];
         Sketch {
             length: self.length,
-            kind,
-            structure: self.structure(kind),
+            kind: self.kind.unwrap_or(Kind::Unknown),
+            structure: self.walk.as_ref().map_or(Structure::Unknown, |walk| walk.finish(&self.end)),
             armoured: self.pieces.body.is_armoured(),
             pieces: self.pieces.count,
             uniform_pieces: self.pieces.uniform,
@@ -99,14 +132,13 @@ impl Sketcher {
         }
     }
 
-    fn structure(&self, kind: Kind) -> Structure {
-        let walked = self.walk.as_ref().map_or(Structure::Unknown, |walk| walk.finish(&self.end));
-        if walked == Structure::Broken {
-            return walked;
+    fn looked_into(&self, sketch: &Sketch) -> Structure {
+        if sketch.structure == Structure::Broken {
+            return Structure::Broken;
         }
         let whole = self.length == self.begin.len() as u64;
-        match inflated::look(kind, &self.begin, whole) {
-            Structure::Unknown => walked,
+        match inflated::look(sketch.kind, &self.begin, whole) {
+            Structure::Unknown => sketch.structure,
             looked => looked,
         }
     }

@@ -25,7 +25,13 @@ mod corpus;
 use corpus::{Sample, machine, made};
 
 fn judge(previous: &[u8], present: &[u8]) -> Verdict {
-    compare(&sketch(previous), &sketch(present), Names { previous: "a", present: "a" })
+    let mut sketcher = Sketcher::new();
+    sketcher.push(previous);
+    let (first, none) = sketcher.judge(None);
+    assert_eq!(none, None);
+    sketcher.push(present);
+    let (_, verdict) = sketcher.judge(Some((&first, Names { previous: "a", present: "a" })));
+    verdict.unwrap()
 }
 
 /// The ways in which a file is encrypted, by name; noise stands for ciphertext, which looks the same.
@@ -125,4 +131,17 @@ fn a_new_extension_is_told() {
     let names = Names { previous: "a/b.docx", present: "a/b.docx.locked" };
     let (one, other) = (sketch(b"one"), sketch(b"another"));
     assert_eq!(compare(&one, &other, names).new_extension.as_deref(), Some("locked"));
+}
+
+#[test]
+fn one_sketcher_makes_of_each_file_what_a_new_one_makes() {
+    let mut sketcher = Sketcher::new();
+    for sample in made() {
+        for bytes in [sample.content.as_slice(), &noise(3000, 4), b""] {
+            sketcher.push(bytes);
+            assert_eq!(sketcher.finish(), sketch(bytes), "{}", sample.name);
+        }
+        sketcher.push(&sample.content);
+        sketcher.clear();
+    }
 }

@@ -15,23 +15,28 @@ impl Histogram {
         Self([0; 256])
     }
 
-    /// Counts bytes; four tables, so that one count need not wait for the one before.
+    /// Counts bytes; four tables, so that one count need not wait for the one before, and small ones, so that making
+    /// and adding them up is soon done.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let mut tables = [[0_u32; 256]; 4];
-        let mut quads = bytes.chunks_exact(4);
-        for quad in &mut quads {
-            for (table, byte) in tables.iter_mut().zip(quad) {
+        let mut all = Self::new();
+        for part in bytes.chunks(4 * usize::from(u16::MAX)) {
+            let mut tables = [[0_u16; 256]; 4];
+            let (quads, rest) = part.as_chunks::<4>();
+            for quad in quads {
+                for (table, byte) in tables.iter_mut().zip(quad) {
+                    table[usize::from(*byte)] += 1;
+                }
+            }
+            for (table, byte) in tables.iter_mut().zip(rest) {
                 table[usize::from(*byte)] += 1;
             }
+            let [first, second, third, fourth] = &tables;
+            for (index, count) in all.0.iter_mut().enumerate() {
+                *count +=
+                    [first, second, third, fourth].map(|table| u32::from(table[index])).iter().sum::<u32>();
+            }
         }
-        for byte in quads.remainder() {
-            tables[0][usize::from(*byte)] += 1;
-        }
-        let [mut sum, second, third, fourth] = tables;
-        for (index, count) in sum.iter_mut().enumerate() {
-            *count += second[index] + third[index] + fourth[index];
-        }
-        Self(sum)
+        all
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -62,6 +67,11 @@ impl Histogram {
         if self.total() < ARMOUR_BYTES_MIN {
             return false;
         }
+        // Nearly all content has too much that is in none of the alphabets.
+        let strange = |byte: u8| !byte.is_ascii_alphanumeric() && !b"+/-_\n\r=".contains(&byte);
+        if self.share(strange) > 1.0 - ARMOUR_SHARE_MIN {
+            return false;
+        }
         let upper_hex = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         let base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
@@ -79,7 +89,7 @@ impl Histogram {
         let letters: Vec<u32> =
             (0..=255_u8).filter(|byte| alphabet(*byte)).map(|byte| self.0[usize::from(byte)]).collect();
         // A stray quote or label around it changes nothing.
-        if self.share(|byte| alphabet(byte) || ends(byte)) < 0.995 {
+        if self.share(|byte| alphabet(byte) || ends(byte)) < ARMOUR_SHARE_MIN {
             return false;
         }
         let freedom = letters.len() as f64 - 1.0;
@@ -88,12 +98,20 @@ impl Histogram {
 }
 
 const ARMOUR_BYTES_MIN: u64 = 256;
+const ARMOUR_SHARE_MIN: f64 = 0.995;
+/// Squares of so many, 256 times, are no overflow.
+const NARROW_MAX: u64 = 1 << 24;
 
 /// Returns chi-square of counts against all of them being alike, as a whole number.
 fn chi_square(counts: &[u32]) -> u16 {
     let total: u64 = counts.iter().map(|count| u64::from(*count)).sum();
     if total < BYTES_MIN {
         return u16::MAX;
+    }
+    if total <= NARROW_MAX {
+        let squares: u64 = counts.iter().map(|count| u64::from(*count) * u64::from(*count)).sum();
+        let scaled = squares * counts.len() as u64 / total;
+        return u16::try_from(scaled.saturating_sub(total)).unwrap_or(u16::MAX);
     }
     let squares: u128 = counts.iter().map(|count| u128::from(*count) * u128::from(*count)).sum();
     let scaled = squares * counts.len() as u128 / u128::from(total);

@@ -134,3 +134,48 @@ fn what_is_no_file_is_not_looked_at() {
     }
     assert_eq!(world.events(), []);
 }
+
+#[test]
+fn what_could_not_be_read_to_its_end_is_no_part_of_the_next_file() {
+    struct Breaks(usize);
+    impl std::io::Read for Breaks {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(1).ok_or_else(|| std::io::Error::other("gone"))?;
+            buffer.copy_from_slice(&ciphertext(buffer.len(), 8));
+            Ok(buffer.len())
+        }
+    }
+    let world = World::new();
+    capture(&world, &[("b.txt", text(400, 1))], &[]);
+    let edited = [text(400, 1), b"one more line\n".to_vec()].concat();
+    let mut reader = Files(script(|_, sink| {
+        let failed = sink.upsert(item("files", "a.txt"), Layout::Blocks, &mut Breaks(3));
+        assert!(matches!(failed, Err(SinkError::Body { .. })), "{failed:?}");
+        sink.upsert_bytes(item("files", "b.txt"), Layout::Small, &edited)?;
+        sink.checkpoint(&cursor("1"))?;
+        Ok(ReadEnd::UpToDate)
+    }));
+    world.session().run(&mut reader, &Stop::default()).unwrap();
+    assert_eq!(world.events(), []);
+}
+
+#[test]
+fn files_larger_and_many_more_than_are_handed_over_at_once_are_all_compared() {
+    let world = World::new();
+    let names: Vec<String> = (0..1500).map(|number| format!("{number}.txt")).collect();
+    let large = text(20_000, 3);
+    assert!(large.len() > 600_000);
+    let mut plain: Vec<_> =
+        names.iter().enumerate().map(|(n, name)| (name.as_str(), text(8, n + 1))).collect();
+    plain.push(("large.txt", large.clone()));
+    capture(&world, &plain, &[]);
+    let mut locked = plain.clone();
+    for place in [0, 700, 1499, 1500] {
+        locked[place].1 = ciphertext(locked[place].1.len() + place % 2, place as u64 + 1);
+    }
+    capture(&world, &locked, &[]);
+    let mut targets: Vec<String> =
+        world.events().iter().map(|event| event.effects[0].target.clone()).collect();
+    targets.sort_unstable();
+    assert_eq!(targets, ["0.txt", "1499.txt", "700.txt", "large.txt"]);
+}
