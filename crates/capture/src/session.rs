@@ -493,7 +493,9 @@ impl ChangeSink for Session {
         self.batches += 1;
         if let Some(sketches) = &mut self.sketches {
             let found = sketches.end_batch(self.batches).map_err(sink_error)?;
-            found.iter().for_each(|event| self.observe(Stage::Told, event));
+            for event in &found {
+                self.observe(Stage::Told, event);
+            }
             events.extend(found);
         }
         self.journal_marks.push_back((self.batches, self.ends.clone()));
