@@ -143,7 +143,7 @@ impl Incident {
             Amendment::Refused { action, at, why } => {
                 self.note_action(action, ActionStatus::Refused, at, why);
             }
-            Amendment::Taken { taken, automatic, why } => self.take(taken, automatic, why),
+            Amendment::Taken { taken, automatic, why } => self.take(&taken, automatic, why),
             Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, &why),
             Amendment::Kept { by, at } => {
                 for note in self.actions.iter_mut().filter(|note| note.status == ActionStatus::Taken) {
@@ -198,7 +198,7 @@ impl Incident {
         }
     }
 
-    fn take(&mut self, taken: Taken, automatic: bool, why: String) {
+    fn take(&mut self, taken: &Taken, automatic: bool, why: String) {
         let at = taken.at;
         let is_theirs = |note: &&mut ActionNote| note.action == taken.action;
         let known = self.actions.iter_mut().rev().find(is_theirs).map(|note| note.status);

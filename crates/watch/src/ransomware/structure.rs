@@ -106,7 +106,7 @@ impl Walk {
             Kind::Tar => Box::new(blocks::Tar),
             Kind::Sqlite => Box::new(blocks::Sqlite::default()),
             Kind::Pdf => Box::new(blocks::Pdf),
-            Kind::Gzip => Box::new(blocks::Gzip::default()),
+            Kind::Gzip => Box::new(blocks::Gzip),
             _ => return None,
         };
         Some(Self::new(follow))
