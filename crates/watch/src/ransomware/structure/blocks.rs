@@ -257,7 +257,6 @@ impl Follow for Pdf {
 }
 
 /// Gzip: what is inside is looked at elsewhere; here, the length that it tells at its end.
-#[derive(Default)]
 pub(super) struct Gzip;
 
 /// Nothing is compressed to a smaller share than this.
