@@ -276,7 +276,10 @@ impl Parts<'_> {
             self.notes.push(format!("{name} does not tell who did what: nothing of it is undone"));
             return Ok(());
         }
-        let events = self.events(wanted, name)?;
+        // What a feed tells happened since the look before.
+        let look = google.as_ref().map_or(0, |google| i64::try_from(google.every_s).unwrap_or(0));
+        let slack = SLACK_MICROS.saturating_add(look.saturating_mul(2_000_000));
+        let events = self.events(wanted, name, slack)?;
         let choice = Choice::of(&events, &wanted.culprit, wanted.doubts);
         self.tell_doubts(name, &choice);
         if choice.taken.is_empty() {
@@ -289,14 +292,14 @@ impl Parts<'_> {
         }
     }
 
-    fn events(&self, wanted: &Wanted, name: &SourceName) -> Result<Vec<Event>, Failure> {
+    fn events(&self, wanted: &Wanted, name: &SourceName, slack: i64) -> Result<Vec<Event>, Failure> {
         let catalog = self.installation.catalog_up_to_date(name, &environment, &*self.context.progress())?;
         let filter = |from, until| EventFilter { from, until, severity: Severity::Routine, limit: u32::MAX };
         let Some(span) = wanted.spans.as_ref().and_then(|spans| spans.get(name)) else {
             return Ok(catalog.events(filter(wanted.from, wanted.until))?);
         };
         // A feed tells when it was looked at, a log when it happened: whoever is named is looked for a little around.
-        let (from, until) = (span.from.plus_micros(-SLACK_MICROS), span.until.plus_micros(SLACK_MICROS));
+        let (from, until) = (span.from.plus_micros(-slack), span.until.plus_micros(slack));
         let mut events = catalog.events(filter(Some(from), Some(until)))?;
         // Of what nobody is known to have done, what the alarm was about is meant, where and when it was raised.
         let is_meant = |event: &Event| event.effects.iter().any(|effect| wanted.verbs.contains(&effect.verb));

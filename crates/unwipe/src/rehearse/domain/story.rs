@@ -27,7 +27,7 @@ use crate::{
 /// How many files ransomware gets to before it would be done.
 const VICTIMS: usize = 60;
 /// How many times as fast as this machine's the clock runs in which somebody takes their time.
-const FAST: u32 = 1800;
+const FAST: u32 = 2400;
 
 /// Longer than the audit log of the domain takes.
 const LONG: Duration = Duration::from_mins(1);
@@ -152,7 +152,7 @@ pub(super) const LOW_AND_SLOW: Story = Story {
     speed: FAST,
     considers: LONG,
     waits: Duration::from_hours(25),
-    size: |options| drive(options.files),
+    size: |options| Size { users: 2, ..drive(options.files) },
     drafts: 400,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
