@@ -162,7 +162,7 @@ impl Incident {
             Amendment::Refused { action, at, why } => {
                 self.note_action(action, ActionStatus::Refused, at, why);
             }
-            Amendment::Taken { taken, automatic, why } => self.take(&taken, automatic, why),
+            Amendment::Taken { taken, automatic, why } => self.take(taken, automatic, why),
             Amendment::TakenBack { action, at, why } => return self.take_back(&action, at, &why),
             Amendment::Kept { by, at } => {
                 for note in self.actions.iter_mut().filter(|note| note.status == ActionStatus::Taken) {
