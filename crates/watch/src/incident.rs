@@ -86,6 +86,18 @@ pub struct Asked {
     pub attribution: Attribution,
 }
 
+/// Who somebody is, as it was found out by looking where it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identified {
+    /// Who.
+    pub actor: Actor,
+    /// What they are.
+    pub kind: ActorKind,
+    /// How that is known.
+    pub attribution: Attribution,
+}
+
 /// Somebody who took part, or may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +110,9 @@ pub struct SuspectNote {
     pub kind: ActorKind,
     /// How that is known; the best of all that was told.
     pub attribution: Attribution,
+    /// Who it was found to be where neither source nor log named anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identified: Option<Identified>,
     /// Whether it was a guess, or nothing at all, before it was known.
     pub guessed_before: bool,
     /// Where they were first seen.
@@ -354,6 +369,14 @@ impl Incident {
 }
 
 impl SuspectNote {
+    /// Returns who it was, by whatever way that is known, and how.
+    pub fn who(&self) -> (Option<&Actor>, Attribution) {
+        match (&self.actor, &self.identified) {
+            (None, Some(identified)) => (Some(&identified.actor), identified.attribution),
+            (actor, _) => (actor.as_ref(), self.attribution),
+        }
+    }
+
     /// Returns how many things they destroyed; where only an audit log tells of it, as the log counts.
     pub fn destroyed(&self) -> u64 {
         self.effects.destroyed().max(self.recorded.destroyed())

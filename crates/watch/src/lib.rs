@@ -22,8 +22,8 @@ mod watcher;
 
 pub use expectation::Expectation;
 pub use incident::{
-    ActionNote, ActionStatus, AmendError, Amendment, Asked, Deed, Firing, Hold, Incident, IncidentSeverity,
-    IncidentState, Note, Plan, StateChange, Suppression, SuspectNote, Touched,
+    ActionNote, ActionStatus, AmendError, Amendment, Asked, Deed, Firing, Hold, Identified, Incident,
+    IncidentSeverity, IncidentState, Note, Plan, StateChange, Suppression, SuspectNote, Touched,
 };
 pub use kinds::{ActorKind, ActorKinds, ActorPattern};
 pub use memory::Memory;

@@ -302,7 +302,10 @@ impl<'a, 'u> Storing<'a, 'u> {
 
     fn end(&mut self, unit: usize, ended: Result<(), UnitError>, begun: Duration) -> Result<(), ReadError> {
         let name = self.entries[unit].name().to_owned();
-        self.progress.advance(1);
+        // Whoever looks at the progress waits for the first look at everything.
+        if self.entries[unit].outcome.is_none() {
+            self.progress.advance(1);
+        }
         let outcome = match ended {
             Ok(()) => {
                 self.balance(unit)?;

@@ -69,7 +69,7 @@ fn state_text(output: Output, state: IncidentState) -> String {
 }
 
 fn short_name(suspect: &SuspectNote) -> String {
-    match &suspect.actor {
+    match suspect.who().0 {
         None => "unknown".to_owned(),
         Some(actor) => {
             printable(actor.agent.as_ref().or(actor.application.as_ref()).unwrap_or(&actor.identity))
@@ -134,7 +134,9 @@ pub(crate) fn incident_text(output: Output, incident: &Incident) -> String {
 }
 
 fn suspect_text(output: Output, suspect: &SuspectNote) -> String {
-    let who = who_text(suspect.actor.as_ref(), suspect.attribution);
+    let (actor, attribution) = suspect.who();
+    let who = who_text(actor, attribution);
+    let kind = suspect.identified.as_ref().map_or(suspect.kind, |identified| identified.kind);
     let fired = if suspect.fired { "" } else { "  (was there; no rule fired on them)" };
     let effects: Vec<String> = suspect
         .effects
@@ -142,7 +144,7 @@ fn suspect_text(output: Output, suspect: &SuspectNote) -> String {
         .take(4)
         .map(|e| format!("{} {} in {}", e.verb, count(e.count), printable(&e.target)))
         .collect();
-    let mut text = format!("  {}  [{}]{fired}\n", output.paint(Style::Strong, &who), suspect.kind);
+    let mut text = format!("  {}  [{}]{fired}\n", output.paint(Style::Strong, &who), kind);
     if !effects.is_empty() {
         text.push_str(&format!("    {}\n", effects.join(", ")));
     }

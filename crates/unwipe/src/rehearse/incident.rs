@@ -51,7 +51,10 @@ impl Alarm {
                 .suspects
                 .iter()
                 .filter(|suspect| suspect.fired)
-                .map(|suspect| who_text(suspect.actor.as_ref(), suspect.attribution))
+                .map(|suspect| {
+                    let (actor, attribution) = suspect.who();
+                    who_text(actor, attribution)
+                })
                 .collect(),
             raised_after_ms: after(incident.opened_at),
             stopped_after_ms: taken()

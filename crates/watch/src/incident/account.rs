@@ -81,6 +81,7 @@ impl Incident {
             actor: new.actor.cloned(),
             kind: new.kind,
             attribution: new.attribution,
+            identified: None,
             guessed_before: false,
             source: deed.source.clone(),
             scope: deed.scope.clone(),

@@ -3,7 +3,7 @@
 use model::{Actor, Attribution, Moment, SourceName};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionNote, ActionStatus, Hold, Incident, IncidentState, Note, Plan, SuspectNote};
+use super::{ActionNote, ActionStatus, Hold, Identified, Incident, IncidentState, Note, Plan, SuspectNote};
 use crate::{
     ActorKind,
     containment::{Action, Taken},
@@ -208,10 +208,8 @@ impl Incident {
         let nameless = |suspect: &&mut SuspectNote| {
             suspect.fired && suspect.actor.is_none() && suspect.source == *source && suspect.scope == scope
         };
-        if let Some(suspect) = self.suspects.iter_mut().find(nameless) {
-            suspect.actor = Some(actor.clone());
-            (suspect.kind, suspect.attribution) = (kind, attribution);
-            suspect.guessed_before = true;
+        for suspect in self.suspects.iter_mut().filter(nameless) {
+            suspect.identified = Some(Identified { actor: actor.clone(), kind, attribution });
         }
     }
 

@@ -161,7 +161,7 @@ fn wanted_by_incident(
         .hint(format!("unwipe rewind incident:{other}")));
     }
     let fired = || incident.suspects.iter().filter(|suspect| suspect.fired);
-    let mut actors: Vec<Actor> = fired().filter_map(|suspect| suspect.actor.clone()).collect();
+    let mut actors: Vec<Actor> = fired().filter_map(|suspect| suspect.who().0.cloned()).collect();
     actors.extend(stopped(&incident));
     // The log may have kept no name for what was done by somebody who was found out otherwise.
     let nobody = fired()
