@@ -75,7 +75,7 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
         watch: Some(watching(client_id)?),
     };
     let place = story.place;
-    let workspace = Workspace::set_up(outer, options.keep, setup)?;
+    let workspace = Workspace::set_up(outer, options.keep, &setup)?;
     let known = story.known.then(|| Access::known(&workspace, program)).transpose()?;
     let owner = match &known {
         Some((_, owner)) => owner.clone(),
@@ -130,7 +130,7 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
         incident: story.name,
         simulated: ["Google Workspace", story.who],
         things: place.things(),
-        account: owner,
+        owner,
         clock_speed: story.speed,
         things_before: before.len(),
         calls: deeds.deeds.len(),
