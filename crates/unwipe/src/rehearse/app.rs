@@ -62,6 +62,34 @@ impl<'w> Access<'w> {
         Ok(Self { workspace, transport, token: Redacted::new(token), client_id: app.client_id })
     }
 
+    /// Returns the access of a program that somebody, who is no administrator, let in long ago, and who that is.
+    pub(crate) fn known(workspace: &'w Workspace, name: &str) -> Result<(Self, String), Failure> {
+        let found = workspace.running.with_tenant(|tenant| {
+            let users: Vec<_> = tenant
+                .users()
+                .iter()
+                .filter(|user| {
+                    user.has_mailbox && !user.is_admin && !user.suspended && user.deleted.is_none()
+                })
+                .map(|user| (user.id.clone(), user.primary_email.clone()))
+                .collect();
+            let grants: Vec<_> =
+                tenant.grants().iter().filter(|grant| grant.app.display_text == name).cloned().collect();
+            let known = |grant: &google_tenant::Grant| {
+                let user = users.iter().find(|(id, _)| **id == *grant.user)?;
+                Some((user.1.clone(), grant.clone()))
+            };
+            let (user, grant) = grants.iter().find_map(known)?;
+            Some((tenant.access_token(&grant)?, grant.app.client_id, user))
+        });
+        let (token, client_id, user) =
+            found.ok_or_else(|| Failure::new(Exit::Failed, format!("nobody has let {name} in")))?;
+        let transport = HttpTransport::new(HttpSettings::default()).map_err(|error| {
+            Failure::because(Exit::Failed, "the simulated domain cannot be spoken to", error)
+        })?;
+        Ok((Self { workspace, transport, token: Redacted::new(token), client_id }, user))
+    }
+
     /// Returns an address of the domain.
     pub(crate) fn request(&self, verb: Verb, path: &str) -> Request {
         Request::new(verb, format!("{}/{path}", self.workspace.running.url()))

@@ -75,8 +75,12 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
         watch: Some(watching(client_id)?),
     };
     let place = story.place;
-    let workspace = Workspace::set_up(outer, options.keep, setup)?;
-    let owner = workspace.person()?;
+    let workspace = Workspace::set_up(outer, options.keep, &setup)?;
+    let known = story.known.then(|| Access::known(&workspace, program)).transpose()?;
+    let owner = match &known {
+        Some((_, owner)) => owner.clone(),
+        None => workspace.person()?,
+    };
     story::upload_drafts(&workspace, &owner, story.drafts);
     outer.output.say("capturing everybody's things, then following and watching them");
     let capturing = workspace.start_capture()?;
@@ -85,9 +89,11 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
     await_captured("the first capture")?;
     let before = place.read(&workspace, &owner);
 
-    outer.output.say(format!("{owner} lets {program} in: {}", story.who));
-    let access = Access::grant_as(&workspace, &owner, program, client_id, &[story.scope])?;
-    workspace.context.clock().sleep(story.waits);
+    let access = match known {
+        Some((access, _)) => access,
+        None => Access::grant_as(&workspace, &owner, program, client_id, &[story.scope])?,
+    };
+    outer.output.say(format!("{owner} has let {program} in: {}", story.who));
     let overseer = Overseer::new(&workspace, story.considers);
     let deeds = (story.play)(&workspace, &access, &before, &|| overseer.glance());
     let losses = Losses::of(&deeds, story.destroying);
@@ -124,7 +130,7 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
         incident: story.name,
         simulated: ["Google Workspace", story.who],
         things: place.things(),
-        account: owner,
+        owner,
         clock_speed: story.speed,
         things_before: before.len(),
         calls: deeds.deeds.len(),

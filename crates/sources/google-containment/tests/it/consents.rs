@@ -109,8 +109,18 @@ fn somebody_who_is_not_named_is_inferred_where_only_one_program_can_destroy() {
     let proposal = container.propose(&unknown).unwrap().unwrap();
     assert_eq!(proposal.attribution, Attribution::Inferred);
     assert_eq!((proposal.actor.client.as_deref(), proposal.actions.len()), (Some(CLAW), 1));
+    // Whoever changed a file last is a person, in whose name the program acted.
+    let person = Actor { identity: people[0].clone(), ..Actor::default() };
+    let guess = Suspect {
+        attribution: Attribution::Inferred,
+        ..suspect("shared-drive/0AbC", Some(person.clone()))
+    };
+    assert_eq!(container.propose(&guess).unwrap(), Some(proposal));
+    let named = suspect(&people[0], Some(person));
+    assert_eq!(container.propose(&named).unwrap(), None, "a person who is known to have done it");
     domain.let_in(&people[0], CALENDLY, "Meet", &[scopes::DRIVE]);
     assert_eq!(container.propose(&unknown).unwrap(), None, "it may be either of them");
+    assert_eq!(container.propose(&guess).unwrap(), None);
     assert_eq!(container.propose(&suspect("shared-drive/0AbC", None)).unwrap(), None);
 }
 

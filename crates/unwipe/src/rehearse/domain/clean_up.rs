@@ -63,7 +63,7 @@ pub(in crate::rehearse) fn run(outer: &Context, options: &Rehearse) -> Result<Ex
         speed: 1,
         watch: Some(watching(client_id)?),
     };
-    let workspace = Workspace::set_up(outer, options.keep, setup)?;
+    let workspace = Workspace::set_up(outer, options.keep, &setup)?;
     let owner = workspace.person()?;
     story::upload_drafts(&workspace, &owner, FILES);
     outer.output.say("capturing everybody's files, then following and watching them");

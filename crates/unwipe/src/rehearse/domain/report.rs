@@ -18,7 +18,7 @@ pub(super) struct Account {
     pub(super) incident: &'static str,
     pub(super) simulated: [&'static str; 2],
     pub(super) things: &'static str,
-    pub(super) account: String,
+    pub(super) owner: String,
     pub(super) clock_speed: u32,
     pub(super) things_before: usize,
     pub(super) calls: usize,
@@ -66,7 +66,7 @@ pub(super) fn text(context: &Context, account: &Account) -> String {
     page.fact("gone at the alarm", &gone(account.destroyed_until_alarm));
     match (account.stopped_by, account.destroyed_until_stopped) {
         (Some(by), Some(items)) => {
-            page.fact("gone when it was stopped", &format!("{}, by {by}", gone(items)))
+            page.fact("gone when it was stopped", &format!("{}, by {by}", gone(items)));
         }
         _ => page.judged("stopped", "no", false),
     }

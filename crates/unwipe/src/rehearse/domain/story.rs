@@ -27,7 +27,7 @@ use crate::{
 /// How many files ransomware gets to before it would be done.
 const VICTIMS: usize = 60;
 /// How many times as fast as this machine's the clock runs in which somebody takes their time.
-const FAST: u32 = 2400;
+const FAST: u32 = 600;
 
 /// Longer than the audit log of the domain takes.
 const LONG: Duration = Duration::from_mins(1);
@@ -50,8 +50,8 @@ pub(super) struct Story {
     pub(super) speed: u32,
     /// How long the owner considers whom to stop; long where the log names somebody, and policy stops them.
     pub(super) considers: Duration,
-    /// How long the program waits once it is let in.
-    pub(super) waits: Duration,
+    /// Whether it was let in long ago: what is done at once after that is found by that.
+    pub(super) known: bool,
     pub(super) size: fn(&Rehearse) -> Size,
     /// How many small texts the owner has uploaded beside that.
     pub(super) drafts: usize,
@@ -71,7 +71,7 @@ pub(super) const ANTIGRAVITY: Story = Story {
     place: Place::Drive,
     speed: 1,
     considers: LONG,
-    waits: Duration::ZERO,
+    known: false,
     size: |options| drive(options.files.max(730)),
     drafts: 0,
     play: |workspace, access, content, look| {
@@ -93,7 +93,7 @@ pub(super) const HARD_DELETE: Story = Story {
     place: Place::Mailbox,
     speed: 1,
     considers: LONG,
-    waits: Duration::ZERO,
+    known: false,
     size: |options| Size { users: 4, messages: options.messages, files: 1, events: 1, contacts: 1 },
     drafts: 0,
     play: |workspace, access, content, look| {
@@ -116,7 +116,7 @@ pub(super) const RANSOMWARE: Story = Story {
     place: Place::Drive,
     speed: 1,
     considers: Duration::from_secs(8),
-    waits: Duration::ZERO,
+    known: false,
     size: |options| drive(options.files.max(260)),
     drafts: 0,
     play: |workspace, access, content, look| {
@@ -145,14 +145,14 @@ pub(super) const RANSOMWARE: Story = Story {
 
 pub(super) const LOW_AND_SLOW: Story = Story {
     name: "low-and-slow",
-    who: "a program that deletes a file every two minutes",
-    program: ("Storage Saver", "700800900100-storagesaver.apps.googleusercontent.com"),
+    who: "a program, let in long ago, that deletes a file every two minutes",
+    program: ("Desk Assistant", "410000000004-desk.apps.googleusercontent.com"),
     scope: scopes::DRIVE,
     place: Place::Drive,
     speed: FAST,
     considers: LONG,
-    waits: Duration::from_hours(25),
-    size: |options| Size { users: 2, ..drive(options.files) },
+    known: true,
+    size: |_| Size { users: 8, ..drive(20) },
     drafts: 400,
     play: |workspace, access, content, look| {
         let clock = workspace.context.clock();
