@@ -1,10 +1,13 @@
 //! Who ran a transaction, as far as sampling `pg_stat_activity` saw it.
 //!
 //! Sampling costs production nothing and misses short transactions; destruction at scale is long enough to be seen.
+//! Where the server's own log can be read, what it says goes first.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use model::{Actor, Moment};
+use model::{Actor, Attribution, Effect, Moment};
+
+use crate::server_log::{Line, Records};
 
 mod sampler;
 #[cfg(test)]
@@ -56,6 +59,8 @@ pub struct Known<'s> {
     pub actor: &'s Actor,
     /// The statement that was seen.
     pub statement: Option<&'s str>,
+    /// How it is known.
+    pub attribution: Attribution,
 }
 
 /// The sightings of the last transactions, by transaction number, and of the last finished statements.
@@ -65,6 +70,7 @@ pub struct Sightings {
     order: BTreeMap<u64, u32>,
     next: u64,
     finished: VecDeque<Finished>,
+    log: Records,
 }
 
 impl Sightings {
@@ -105,9 +111,29 @@ impl Sightings {
 
     /// Returns who runs a transaction that is still open at `at`.
     pub fn of_open(&self, transaction: u32, at: Moment) -> Option<Known<'_>> {
+        if let Some((actor, statement)) = self.log.of(transaction, at) {
+            return Some(Known { actor, statement, attribution: Attribution::Recorded });
+        }
         let (_, sighting) = self.by_transaction.get(&transaction)?;
         let recent = at.micros_since(sighting.seen_at).abs() <= SIGHTING_AGE_MAX_MICROS;
-        recent.then_some(Known { actor: &sighting.actor, statement: sighting.statement.as_deref() })
+        let mut statement = sighting.statement.as_deref();
+        // A look sees one statement of many; the log may have the one that matters.
+        if !destroys(statement) {
+            statement = self.log.statement_of(sighting.process, at).or(statement);
+        }
+        recent.then_some(Known { actor: &sighting.actor, statement, attribution: Attribution::Sampled })
+    }
+
+    /// Returns the only session whose statement on one of the tables, by the server's log, ran when a transaction
+    /// committed at `at` in the database `scope`.
+    pub(crate) fn guess(&self, scope: &str, effects: &[Effect], at: Moment) -> Option<Known<'_>> {
+        let (actor, statement) = self.log.guess(scope, effects, at)?;
+        Some(Known { actor, statement, attribution: Attribution::Inferred })
+    }
+
+    /// Takes a line of the server's log that was read at `read_at`.
+    pub(crate) fn take_line(&mut self, line: Line, read_at: Moment) {
+        self.log.take(line, read_at);
     }
 
     /// Returns who ran a transaction that committed at `at`.
@@ -122,7 +148,8 @@ impl Sightings {
         let mut spanning = self.finished.iter().filter(spans);
         let first = spanning.next()?;
         let unambiguous = spanning.all(|other| other.process == first.process);
-        unambiguous.then_some(Known { actor: &first.actor, statement: first.statement.as_deref() })
+        let (actor, statement) = (&first.actor, first.statement.as_deref());
+        unambiguous.then_some(Known { actor, statement, attribution: Attribution::Sampled })
     }
 }
 
@@ -140,7 +167,7 @@ fn merged(earlier: Sighting, later: Sighting) -> Sighting {
 }
 
 /// Whether a statement may have committed a change; one that only reads is not taken for the one that did.
-fn may_write(statement: Option<&str>) -> bool {
+pub(crate) fn may_write(statement: Option<&str>) -> bool {
     let reads =
         ["select", "show", "explain", "values", "table", "fetch", "begin", "start", "rollback", "set"];
     let first: String =
@@ -148,7 +175,8 @@ fn may_write(statement: Option<&str>) -> bool {
     !reads.contains(&first.to_ascii_lowercase().as_str())
 }
 
-fn destroys(statement: Option<&str>) -> bool {
+/// Whether a statement takes something away.
+pub(crate) fn destroys(statement: Option<&str>) -> bool {
     let words = ["delete", "drop", "truncate", "update", "alter"];
     let lower = statement.unwrap_or_default().to_ascii_lowercase();
     lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.contains(&word))

@@ -18,6 +18,7 @@ use crate::{
     layout::{self, Relation},
     names::{NameMap, NameReader},
     scan::Commit,
+    server_log::ServerLog,
     settings::ClusterSettings,
 };
 
@@ -34,6 +35,9 @@ pub(crate) struct Chronicle {
     names: NameMap,
     reader: NameReader,
     sightings: Arc<Mutex<Sightings>>,
+    log: Option<ServerLog>,
+    /// How far the log was read.
+    lsn: u64,
     pending: Vec<Commit>,
     routine: Routine,
     told: Vec<Event>,
@@ -51,11 +55,15 @@ impl Chronicle {
         let mut reader = NameReader::start(settings.clone(), Arc::clone(&clock));
         reader.request();
         let names_asked_at = clock.elapsed();
+        let log = settings.log_folder.as_deref();
+        let log = log.map(|folder| ServerLog::start(folder, Arc::clone(&clock), Arc::clone(&sightings)));
         Self {
             clock,
             names: NameMap::default(),
             reader,
             sightings,
+            log,
+            lsn: 0,
             pending: Vec::new(),
             routine: Routine::default(),
             told: Vec::new(),
@@ -72,6 +80,7 @@ impl Chronicle {
 
     /// Takes a committed transaction.
     pub(crate) fn take(&mut self, commit: Commit) {
+        self.lsn = commit.summary.commit_lsn.0;
         if events::is_routine(&commit) {
             self.routine.add(&commit);
             return;
@@ -105,6 +114,7 @@ impl Chronicle {
         lsn: u64,
         sink: &mut dyn ChangeSink,
     ) -> Result<(), SinkError> {
+        self.lsn = lsn;
         let sightings = self.sightings.lock().unwrap_or_else(PoisonError::into_inner);
         let light = Light { clock: self.clock.as_ref(), names: &self.names, sightings: &sightings, lsn };
         let underway = self.glimpses.underway(index, &light);
@@ -145,6 +155,10 @@ impl Chronicle {
         if self.clock.elapsed().saturating_sub(self.names_asked_at) >= NAMES_INTERVAL {
             self.ask_for_names();
         }
+        // A remark has its place in the order of what happened.
+        let remarks = self.log.as_ref().filter(|_| self.lsn > 0).map(ServerLog::remarks).unwrap_or_default();
+        let (lsn, at) = (self.lsn, self.clock.now());
+        self.told.extend(remarks.into_iter().map(|text| remark(lsn, at, text)));
     }
 
     /// Returns whether the names are as new as the commits that wait for them.
@@ -196,6 +210,9 @@ impl Chronicle {
 
     fn tell(&mut self) {
         let pending = std::mem::take(&mut self.pending);
+        if let Some(log) = self.log.as_ref().filter(|_| !pending.is_empty()) {
+            log.catch_up();
+        }
         let told = events::tell(&pending, &self.names, &self.sightings());
         self.told.extend(told);
     }

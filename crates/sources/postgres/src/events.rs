@@ -6,7 +6,7 @@ use model::{Actor, Attribution, Effect, Event, Moment, Severity, Verb};
 use postgres_wal::{Losing, RelationLocator, RelationRows, RowCounts, TransactionSummary};
 
 use crate::{
-    activity::Sightings,
+    activity::{Known, Sightings},
     glimpse::{self, Light},
     layout::lsn_key,
     names::{NameMap, Target},
@@ -68,12 +68,12 @@ pub(crate) fn loses(commit: &Commit) -> bool {
 
 /// Returns the events of transactions, each on its own while they are few.
 pub(crate) fn tell(commits: &[Commit], names: &NameMap, sightings: &Sightings) -> Vec<Event> {
-    gather(commits, names, sightings, NOTABLE_EVENTS_MAX)
+    gather(commits, names, sightings, true)
 }
 
 /// Returns the events of those transactions that took something away, all but the destructive ones in sums.
 pub(crate) fn glimpsed(commits: &[Commit], names: &NameMap, sightings: &Sightings) -> Vec<Event> {
-    gather(commits.iter().filter(|commit| loses(commit)), names, sightings, 0)
+    gather(commits.iter().filter(|commit| loses(commit)), names, sightings, false)
 }
 
 /// Returns the event of a transaction that is still open; nothing when all that it touched is internal.
@@ -83,10 +83,7 @@ pub(crate) fn underway(losing: &Losing, light: &Light<'_>) -> Option<Event> {
         return None;
     }
     let at = light.clock.now();
-    let (actor, attribution, statement) = match light.sightings.of_open(losing.transaction.0, at) {
-        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.map(str::to_owned)),
-        None => (None, Attribution::Unknown, None),
-    };
+    let (actor, attribution, statement) = named(light.sightings.of_open(losing.transaction.0, at));
     let database = losing.relations.first().map(|rows| rows.relation.database);
     Some(Event {
         at,
@@ -105,13 +102,14 @@ fn gather<'c>(
     commits: impl IntoIterator<Item = &'c Commit>,
     names: &NameMap,
     sightings: &Sightings,
-    singles_max: usize,
+    settled: bool,
 ) -> Vec<Event> {
+    let singles_max = if settled { NOTABLE_EVENTS_MAX } else { 0 };
     let mut told = Vec::new();
     let mut notable: BTreeMap<String, usize> = BTreeMap::new();
     let mut sums: Vec<Sum> = Vec::new();
     for commit in commits {
-        let Some(event) = event(commit, names, sightings) else { continue };
+        let Some(event) = event(commit, names, sightings, settled) else { continue };
         if event.severity == Severity::Destructive {
             told.push(event);
             continue;
@@ -169,7 +167,10 @@ fn merge(sums: &mut Vec<Sum>, mut event: Event, transaction: u32) {
 }
 
 /// Returns a transaction's event; nothing when all that it touched is internal.
-fn event(commit: &Commit, names: &NameMap, sightings: &Sightings) -> Option<Event> {
+///
+/// Where nobody saw who it was, a guess is made once everything is settled, not before: what is told at once may lead
+/// to somebody being stopped.
+fn event(commit: &Commit, names: &NameMap, sightings: &Sightings, settled: bool) -> Option<Event> {
     let summary = &commit.summary;
     let (effects, severity) = effects(commit, names);
     let messages = witness_messages(summary);
@@ -177,16 +178,23 @@ fn event(commit: &Commit, names: &NameMap, sightings: &Sightings) -> Option<Even
         return None;
     }
     let at = Moment::from_micros(summary.commit_time_unix_microseconds);
-    let (actor, attribution, statement) = who(summary, &messages, sightings, at);
     // A removed database is gone with the record that removed it, before the commit.
     let lsn = commit.databases_dropped.iter().map(|&(_, lsn)| lsn).min().unwrap_or(summary.commit_lsn.0);
     let dropped = commit.databases_dropped.first().map(|&(oid, _)| oid);
     let database = dropped.or_else(|| summary.databases.first().copied());
+    let scope = database.map_or_else(String::new, |oid| names.database(oid));
+    let (actor, attribution, statement) = witness::testimony(&messages).map_or_else(
+        || {
+            let seen = sightings.of(summary.transaction.0, at);
+            named(seen.or_else(|| sightings.guess(&scope, &effects, at).filter(|_| settled)))
+        },
+        |(actor, statement)| (Some(actor), Attribution::Witnessed, statement),
+    );
     Some(Event {
         at,
         position: lsn_key(lsn),
         transaction: summary.transaction.to_string(),
-        scope: database.map_or_else(String::new, |oid| names.database(oid)),
+        scope,
         effects,
         severity,
         actor,
@@ -195,19 +203,11 @@ fn event(commit: &Commit, names: &NameMap, sightings: &Sightings) -> Option<Even
     })
 }
 
-fn who(
-    summary: &TransactionSummary,
-    messages: &[WitnessMessage],
-    sightings: &Sightings,
-    at: Moment,
-) -> (Option<Actor>, Attribution, Option<String>) {
-    if let Some((actor, statement)) = witness::testimony(messages) {
-        return (Some(actor), Attribution::Witnessed, statement);
-    }
-    match sightings.of(summary.transaction.0, at) {
-        Some(seen) => (Some(seen.actor.clone()), Attribution::Sampled, seen.statement.map(str::to_owned)),
-        None => (None, Attribution::Unknown, None),
-    }
+/// Returns the actor, how it is known, and the statement.
+fn named(known: Option<Known<'_>>) -> (Option<Actor>, Attribution, Option<String>) {
+    known.map_or((None, Attribution::Unknown, None), |known| {
+        (Some(known.actor.clone()), known.attribution, known.statement.map(str::to_owned))
+    })
 }
 
 fn our_messages(summary: &TransactionSummary) -> impl Iterator<Item = &postgres_wal::MessageSummary> {

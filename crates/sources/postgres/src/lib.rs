@@ -2,7 +2,7 @@
 //!
 //! [`ClusterReader`] copies the cluster once (`BASE_BACKUP`), then follows its log over a physical slot. What
 //! arrives is durable in the sink before it is acknowledged, and parsed after that: commits become events that name
-//! tables, counts and, where a [`witness`] or [`activity`] sampling saw it, the actor.
+//! tables, counts and, where a [`witness`], the server's own log or [`activity`] sampling tells it, the actor.
 
 pub mod activity;
 mod archive;
@@ -20,6 +20,7 @@ mod names;
 mod path;
 mod reader;
 mod scan;
+mod server_log;
 pub mod settings;
 pub mod slot;
 pub mod succession;

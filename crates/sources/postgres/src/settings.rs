@@ -1,6 +1,6 @@
 //! What a person decides about the protection of one cluster.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use model::SourceName;
 use postgres_wire::{ConnectionSettings, SettingsError};
@@ -24,6 +24,8 @@ pub struct ClusterSettings {
     pub replication: ConnectionSettings,
     /// The role that may see everybody's activity (`pg_monitor`), where one was given.
     pub monitor: Option<ConnectionSettings>,
+    /// The folder with the server's own log, where its owner lets us read it.
+    pub log_folder: Option<PathBuf>,
     /// The replication slot that keeps WAL for us; also the application name, so that
     /// `synchronous_standby_names` can name it.
     pub slot: String,
@@ -47,6 +49,7 @@ impl ClusterSettings {
         Ok(Self {
             replication: ConnectionSettings::from_url(replication_url)?,
             monitor: None,
+            log_folder: None,
             slot: default_slot(source),
             synchronous: false,
             standby_allowed: false,

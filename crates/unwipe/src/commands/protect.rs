@@ -76,6 +76,7 @@ fn config_of(options: ProtectPostgres) -> PostgresConfig {
         password: options.password,
         monitor_url: options.monitor_url,
         monitor_password: options.monitor_password,
+        log_folder: None,
         slot: options.slot,
         synchronous: options.synchronous,
         standby: options.standby,

@@ -127,6 +127,7 @@ mod tests {
             password: some("file:p"),
             monitor_url: some("postgresql://unwipe_monitor@db/postgres"),
             monitor_password: some("file:m"),
+            log_folder: Some("/var/log/postgresql".into()),
             slot: some("unwipe_shop"),
             standby: true,
             synchronous: true,

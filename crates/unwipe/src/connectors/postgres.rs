@@ -1,6 +1,6 @@
 //! PostgreSQL: settings from the configuration, connections with their secrets.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use connect::Progress;
 use model::{Redacted, SourceName};
@@ -34,6 +34,9 @@ pub(crate) struct PostgresConfig {
     /// That role's password, by reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) monitor_password: Option<String>,
+    /// The folder with the server's own log, csvlog or jsonlog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_folder: Option<PathBuf>,
     /// The replication slot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) slot: Option<String>,
@@ -102,6 +105,7 @@ impl PostgresConfig {
         if let Some(url) = &self.monitor_url {
             settings.monitor = Some(connection(url, self.monitor_password.as_deref(), secrets)?);
         }
+        settings.log_folder.clone_from(&self.log_folder);
         if let Some(slot) = &self.slot {
             settings = settings
                 .with_slot(slot)

@@ -127,6 +127,7 @@ impl Stage {
             password: Some("file:unwipe.password".to_owned()),
             monitor_url: Some(self.url("unwipe_monitor", "postgres")),
             monitor_password: Some("file:unwipe_monitor.password".to_owned()),
+            log_folder: None,
             slot: None,
             synchronous: false,
             standby: false,

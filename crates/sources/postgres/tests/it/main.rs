@@ -12,6 +12,7 @@ mod faults;
 mod follow;
 mod glimpse;
 mod majors;
+mod server_log;
 mod sink;
 mod witness;
 mod world;
