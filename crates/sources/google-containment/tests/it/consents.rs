@@ -3,7 +3,7 @@
 use google_containment::ProgramConsents;
 use google_tenant::scopes;
 use model::{Actor, Attribution};
-use watch::containment::{ActionKind, Container, ContainmentError};
+use watch::containment::{ActionKind, Container, ContainmentError, Suspect};
 
 use crate::domain::{Breaking, CALENDLY, CLAW, Domain, NOW, actor, suspect};
 
@@ -111,10 +111,8 @@ fn somebody_who_is_not_named_is_inferred_where_only_one_program_can_destroy() {
     assert_eq!((proposal.actor.client.as_deref(), proposal.actions.len()), (Some(CLAW), 1));
     // Whoever changed a file last is a person, in whose name the program acted.
     let person = Actor { identity: people[0].clone(), ..Actor::default() };
-    let guess = Suspect {
-        attribution: Attribution::Inferred,
-        ..suspect("shared-drive/0AbC", Some(person.clone()))
-    };
+    let guess =
+        Suspect { attribution: Attribution::Inferred, ..suspect("shared-drive/0AbC", Some(person.clone())) };
     assert_eq!(container.propose(&guess).unwrap(), Some(proposal));
     let named = suspect(&people[0], Some(person));
     assert_eq!(container.propose(&named).unwrap(), None, "a person who is known to have done it");
