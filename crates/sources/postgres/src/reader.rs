@@ -18,6 +18,7 @@ use crate::{
     failure,
     follow::{Follower, store_history},
     layout::{self, Base, Hole, Position, Relation},
+    server_log,
     settings::ClusterSettings,
     slot,
 };
@@ -101,6 +102,7 @@ impl ClusterReader {
             Err(error) => return vec![check::unreachable(&self.settings, &error)],
         };
         findings.push(check::monitor(&self.settings, &self.clock));
+        findings.extend(self.settings.log_folder.as_deref().map(server_log::check));
         findings
     }
 

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use connect::Stop;
+use connect::{Finding, Stop};
 use ports::Clock;
 
 use crate::activity::Sightings;
@@ -42,6 +42,20 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const NAP: Duration = Duration::from_millis(20);
 /// How long somebody who asks waits; a thread that reads a long log or hangs is not waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Checks that the logs in a folder can be read.
+pub(crate) fn check(folder: &Path) -> Finding {
+    let subject = "the server's own log can be read";
+    match Files::new(folder).look() {
+        Ok(path) => Finding::good(subject, format!("the newest is {}", path.display())),
+        Err(trouble) => Finding::advice(
+            subject,
+            trouble.to_string(),
+            "ALTER SYSTEM SET log_destination = 'csvlog'; ALTER SYSTEM SET log_file_mode = '0640'; \
+             then let this account read the folder",
+        ),
+    }
+}
 
 /// What the thread and its owner share.
 #[derive(Debug, Default)]

@@ -155,13 +155,13 @@ pub(crate) fn who_text(actor: Option<&Actor>, attribution: Attribution) -> Strin
         Attribution::Sampled => "seen while it ran",
         Attribution::Inferred => "inferred from what ran before and after",
         Attribution::Unknown => {
-            return "an unknown actor: neither a witness nor the monitor role saw one".to_owned();
+            return "an unknown actor: no witness, no log and no monitor role saw one".to_owned();
         }
     };
     let Some(actor) = actor else { return format!("an unknown actor ({how})") };
     let mut text = printable(&actor.identity);
     // The log of a service tells which program it was; what a client of a database calls itself is its own word.
-    let word = if attribution == Attribution::Recorded { "through" } else { "as" };
+    let word = if actor.client.is_some() { "through" } else { "as" };
     let application = actor.application.as_ref().filter(|name| !name.is_empty());
     match (application, &actor.client) {
         (Some(application), Some(client)) => {
@@ -233,6 +233,9 @@ mod tests {
         let actor = Actor { application: Some("psql".to_owned()), ..anna() };
         let told = actor_text(&event(Attribution::Sampled, Some(actor)));
         assert_eq!(told, "anna@acme.test as psql (seen while it ran)");
+        let actor = Actor { application: Some("psql".to_owned()), ..anna() };
+        let told = actor_text(&event(Attribution::Recorded, Some(actor)));
+        assert_eq!(told, "anna@acme.test as psql (named in the source's audit log)");
         assert!(actor_text(&event(Attribution::Unknown, None)).starts_with("an unknown actor"));
     }
 }

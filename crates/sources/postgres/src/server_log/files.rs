@@ -75,6 +75,16 @@ impl Files {
         Self { folder: folder.to_owned(), followed: HashMap::new(), reader: LineReader::default() }
     }
 
+    /// Returns the newest file, if all that would be followed can be opened.
+    pub(super) fn look(&self) -> Result<PathBuf, Trouble> {
+        let folder = || self.folder.clone();
+        let mut paths = newest(&self.folder).map_err(|source| Trouble::Folder { path: folder(), source })?;
+        for path in &paths {
+            File::open(path).map_err(|source| Trouble::File { path: path.clone(), source })?;
+        }
+        paths.pop().ok_or_else(|| Trouble::Empty { path: folder() })
+    }
+
     /// Reads what was added since the last pass.
     pub(super) fn pass(&mut self, stop: &Stop, take: &mut dyn FnMut(Line)) -> Result<(), Vec<Trouble>> {
         let mut troubles = Vec::new();

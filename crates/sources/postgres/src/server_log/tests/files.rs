@@ -79,8 +79,11 @@ fn what_cannot_be_read_is_said() {
     };
     assert!(matches!(trouble(&folder.path().join("none")).0, Trouble::Folder { .. }));
     assert!(matches!(trouble(folder.path()).0, Trouble::Empty { .. }));
+    let advised = super::super::check(folder.path());
+    assert_eq!(advised.standing, connect::Standing::Advice, "{advised:?}");
     write(&folder.path().join("list.csv"), &format!("id,name\n1,anna\n{LOG}"));
     let (lines, count) = trouble(folder.path());
     assert!(matches!(lines, Trouble::Lines { .. }), "{lines}");
     assert_eq!(count, 3);
+    assert_eq!(super::super::check(folder.path()).standing, connect::Standing::Good);
 }

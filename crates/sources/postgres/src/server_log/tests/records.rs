@@ -1,4 +1,7 @@
+use model::Attribution;
+
 use super::*;
+use crate::activity::{Sighting, Sightings};
 
 const NOON: i64 = 1_795_608_000_000_000;
 
@@ -111,4 +114,24 @@ fn memory_is_bounded() {
     }
     assert!(records.of(1, moment(0)).is_none());
     assert!(records.of(39_999, moment(0)).is_some());
+}
+
+#[test]
+fn a_record_is_believed_before_a_look_and_mends_the_statement_of_one() {
+    let mut sightings = Sightings::default();
+    for transaction in [700, 701] {
+        let actor = Actor { identity: "seen".into(), ..Actor::default() };
+        let statement = Some("COMMIT".to_owned());
+        sightings.record(Sighting { transaction, process: 7, actor, statement, seen_at: moment(5) });
+    }
+    sightings.take_line(line(7, 1, 0, 0, "statement: delete from bookings"), moment(5));
+    sightings.take_line(line(8, 1, 701, 0, "execute s: truncate rooms"), moment(5));
+    let told = |transaction| {
+        let known = sightings.of(transaction, moment(6)).unwrap();
+        (known.actor.identity.as_str(), known.attribution, known.statement.unwrap())
+    };
+    assert_eq!(told(700), ("seen", Attribution::Sampled, "delete from bookings"));
+    assert_eq!(told(701), ("role 8", Attribution::Recorded, "truncate rooms"));
+    let guess = sightings.guess("shop", &bookings(), moment(6)).unwrap();
+    assert_eq!((guess.actor.identity.as_str(), guess.attribution), ("role 7", Attribution::Inferred));
 }
