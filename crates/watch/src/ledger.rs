@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use model::{Actor, Attribution, Event, Moment, Severity, SourceName, Stage, Verb};
 
-use crate::{ActorKind, Deed, Incident, Observation, Sums, memory::key, sums::is_one_shot};
+use crate::{ActorKind, Deed, Incident, Observation, SourceKind, Sums, memory::key, sums::is_one_shot};
 
 /// So many transactions and calls are remembered one by one.
 pub(crate) const ENTRIES_MAX: usize = 10_000;
@@ -40,6 +40,8 @@ pub(crate) struct Entry {
 pub(crate) struct Doer {
     pub(crate) kind: ActorKind,
     pub(crate) subject: u64,
+    /// What the source counts.
+    pub(crate) unit: SourceKind,
 }
 
 /// What an observation adds to what is known.
@@ -168,7 +170,10 @@ impl Ledger {
                 at: event.at.min(*seen_at),
                 effects,
                 suspect: 0,
-                recorded: event.attribution == Attribution::Recorded && !glimpses,
+                // Rows of a database are told once, whoever names their actor; a service has its feeds and its log.
+                recorded: event.attribution == Attribution::Recorded
+                    && !glimpses
+                    && doer.unit == SourceKind::Items,
                 assumed: false,
                 given_up: false,
             },

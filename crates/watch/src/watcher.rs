@@ -155,6 +155,7 @@ impl Watcher {
         Doer {
             kind: actor.map_or(ActorKind::Unknown, |actor| self.kinds.of(actor)),
             subject: self.subject(actor, &observation.source, &event.scope),
+            unit: self.unit(&observation.source),
         }
     }
 

@@ -155,7 +155,8 @@ fn replay(outer: &Context, options: &Rehearse, story: &Story) -> Result<Account,
 fn settle(workspace: &Workspace, capturing: &Capturing, ended: Moment) -> Result<(), Failure> {
     let clock = workspace.context.clock();
     let passed = u64::try_from(clock.now().micros_since(ended)).unwrap_or(0);
-    clock.sleep(SETTLES.saturating_sub(Duration::from_micros(passed)));
+    let looks = Duration::from_secs(2) * workspace.speed();
+    clock.sleep((SETTLES + looks).saturating_sub(Duration::from_micros(passed)));
     let known = workspace.newest()?;
     workspace.running.with_tenant(|tenant| {
         let Some(colleague) = tenant.administrator().map(str::to_owned) else { return };

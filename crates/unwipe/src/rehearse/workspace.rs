@@ -207,8 +207,9 @@ impl Workspace {
                     user.has_mailbox && !user.is_admin && !user.suspended && user.deleted.is_none()
                 };
                 // Where nobody else's program has been let in, it can be guessed whose deed it was.
-                let alone =
-                    |user: &&google_tenant::User| !tenant.grants().iter().any(|grant| *grant.user == *user.id);
+                let alone = |user: &&google_tenant::User| {
+                    !tenant.grants().iter().any(|grant| *grant.user == *user.id)
+                };
                 let people = || tenant.users().iter().filter(ordinary);
                 people().find(alone).or_else(|| people().next()).map(|user| user.primary_email.clone())
             })

@@ -91,7 +91,7 @@ fn undo_in(
         parts.notes.push(format!("{stream}: nothing is stored from before the first act"));
         return Ok(());
     };
-    let span = Span { before, after: settled_after(&stored, domain.name.as_str(), touched.last)? };
+    let span = Span { before, after: settled_after(&stored, domain, touched.last)? };
     let keys: Vec<String> = touched.keys.iter().cloned().collect();
     let contested: Vec<String> = touched.contested.iter().cloned().collect();
     let by_time = touched.unnamed > 0 && account.part != Part::Drive;
@@ -137,10 +137,12 @@ fn account_of(stream: &str) -> Result<StoredAccount, Failure> {
         .ok_or_else(strange)
 }
 
-/// Returns the first commit that surely knows what had happened at a time; the newest where none does.
-fn settled_after(stored: &StoredSource, source: &str, at: Moment) -> Result<u64, Failure> {
-    let latest = commit_of(stored, source, "latest")?;
-    let settled = at.as_micros().saturating_add(SETTLED_MICROS);
+/// Returns the first commit that surely knows what had happened at a time, two looks of the capture later; the newest
+/// where none does.
+fn settled_after(stored: &StoredSource, domain: &StoredDomain, at: Moment) -> Result<u64, Failure> {
+    let latest = commit_of(stored, domain.name.as_str(), "latest")?;
+    let looks = i64::try_from(domain.config.every_s.saturating_mul(2_000_000)).unwrap_or(i64::MAX);
+    let settled = at.as_micros().saturating_add(SETTLED_MICROS).saturating_add(looks);
     let commits = stored.catalog().commits(u32::MAX)?;
     let after = commits.iter().filter(|commit| commit.vault_time.as_micros() >= settled);
     Ok(after.map(|commit| commit.sequence).min().unwrap_or(latest))
