@@ -16,6 +16,7 @@ mod damage;
 mod disk;
 mod folders;
 mod heads;
+mod incidents;
 mod keys;
 mod kills;
 mod mirrors;

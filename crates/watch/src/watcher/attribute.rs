@@ -1,7 +1,11 @@
 //! What follows when it is known better who it was.
 
+use model::Stage;
+
 use super::{Context, Watcher};
-use crate::{Incident, IncidentState, News, SuspectNote, incident::rank, ledger::Entry, sums::is_one_shot};
+use crate::{
+    Incident, IncidentState, News, SourceKind, SuspectNote, incident::rank, ledger::Entry, sums::is_one_shot,
+};
 
 impl Watcher {
     /// Takes in that an entry of the ledger is told again, with better names or a better known actor.
@@ -10,7 +14,7 @@ impl Watcher {
         let Some(entry) = self.ledger.get(key).cloned() else { return };
         let known_better = rank(entry.attribution) > rank(before.attribution);
         let Some(id) = entry.incident else {
-            if known_better && !entry.deed.given_up {
+            if (known_better || self.stays_unknown(&entry)) && !entry.deed.given_up {
                 self.somebody(key, before, &entry, context, news);
             }
             return;
@@ -35,6 +39,16 @@ impl Watcher {
         news.extend(self.stop(id, suspect, key));
     }
 
+    /// Tells whether something that was taken for announced is settled, and still nobody is known who did it. A feed of a
+    /// service knows nobody: there its audit log has the last word.
+    fn stays_unknown(&self, entry: &Entry) -> bool {
+        let deed = &entry.deed;
+        entry.suppressed.is_some()
+            && entry.actor.is_none()
+            && deed.stage == Stage::Told
+            && self.unit(&deed.source) == SourceKind::Rows
+    }
+
     /// What nobody was known to have done, or was taken for announced, was done by somebody: it is looked at again.
     fn somebody(
         &mut self,
@@ -46,11 +60,15 @@ impl Watcher {
     ) {
         let effects = entry.deed.effects.clone();
         if entry.suppressed.is_some() {
+            // Whoever announced a stroke is named by then, or it was somebody else.
+            let nobodys = self.stays_unknown(entry);
             let covers = |effect: &model::Effect| {
                 context.expectations.iter().any(|expectation| {
                     let deed = &entry.deed;
                     let what = (effect.verb, effect.target.as_str());
-                    expectation.covers(&deed.source, deed.at, entry.actor.as_ref(), &deed.scope, what)
+                    let theirs = !(nobodys && expectation.actor.is_some() && is_one_shot(effect.verb));
+                    theirs
+                        && expectation.covers(&deed.source, deed.at, entry.actor.as_ref(), &deed.scope, what)
                 })
             };
             if effects.iter().any(covers) {

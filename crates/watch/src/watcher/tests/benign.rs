@@ -90,6 +90,21 @@ fn what_was_taken_for_announced_is_an_alarm_once_it_was_somebody_else() {
     assert_eq!(watcher.incident(1).unwrap().destroyed(), 5000);
 }
 
+#[test]
+fn a_stroke_of_which_nobody_is_known_in_the_end_is_not_what_somebody_announced() {
+    let announced = [expectation(Some("dba"), &[Verb::Truncate, Verb::Delete], None)];
+    let alarms = |verb, settle: fn(Seen) -> Seen| {
+        let mut watcher = watcher();
+        let done = rows(0, verb, 5000).named("7");
+        assert_eq!(opened(&watcher.observe(&done.0, &Holds(None), &announced)), 0, "it may be the dba");
+        let told = settle(done.stage(Stage::Told).late(SECOND));
+        opened(&watcher.observe(&told.0, &Holds(None), &announced))
+    };
+    assert_eq!(alarms(Verb::Truncate, |told| told), 1);
+    assert_eq!(alarms(Verb::Truncate, |told| told.by("dba", Attribution::Witnessed)), 0);
+    assert_eq!(alarms(Verb::Delete, |told| told), 0, "small work is often nobody's");
+}
+
 fn night(watcher: &mut Watcher, night: i64, announced: &[Expectation], who: Option<&str>) -> Vec<News> {
     night_of(watcher, night, announced, who, 20_000_000)
 }
