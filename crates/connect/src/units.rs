@@ -75,12 +75,14 @@ pub struct Planned<'u> {
     /// After it told of something destructive it is read again after so short a rest, for a minute; absent: when it is
     /// due.
     pub urgent: Option<Duration>,
+    /// Whether it says who did what: when somebody asks for haste, it is read again and again soon, for a minute.
+    pub names_actors: bool,
 }
 
 impl<'u> Planned<'u> {
     /// Plans a unit that is read once.
     pub fn once(unit: Arc<dyn Unit + 'u>) -> Self {
-        Self { unit, every: Duration::ZERO, first: Duration::ZERO, urgent: None }
+        Self { unit, every: Duration::ZERO, first: Duration::ZERO, urgent: None, names_actors: false }
     }
 }
 

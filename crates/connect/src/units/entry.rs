@@ -76,6 +76,13 @@ impl<'u> Entry<'u> {
         }
     }
 
+    /// Takes the news that somebody asks for haste.
+    pub(super) const fn alarm(&mut self, now: Duration) {
+        if self.planned.names_actors {
+            self.hurry(now);
+        }
+    }
+
     /// Says when it is to be read again after a read that began at some time and has just ended.
     pub(super) fn next(&mut self, begun: Duration, now: Duration) -> (Turn, Duration) {
         let Planned { every, first, urgent, .. } = self.planned;
@@ -115,7 +122,7 @@ mod tests {
 
     fn entry(urgent: Option<Duration>) -> Entry<'static> {
         let unit = Arc::new(Nothing);
-        Entry::new(Planned { unit, every: seconds(60), first: seconds(7), urgent })
+        Entry::new(Planned { unit, every: seconds(60), first: seconds(7), urgent, names_actors: false })
     }
 
     #[test]
@@ -135,6 +142,16 @@ mod tests {
         assert_eq!(entry.next(seconds(70), seconds(71)), (Turn::Again, seconds(130)));
         entry.hurry(seconds(130));
         assert_eq!(entry.next(seconds(130), seconds(131)), (Turn::Urgent, seconds(132)));
+    }
+
+    #[test]
+    fn an_alarm_hurries_what_says_who_it_was() {
+        let mut entry = entry(Some(seconds(1)));
+        entry.alarm(seconds(10));
+        assert_eq!(entry.next(seconds(10), seconds(11)), (Turn::Again, seconds(17)));
+        entry.planned.names_actors = true;
+        entry.alarm(seconds(20));
+        assert_eq!(entry.next(seconds(20), seconds(21)), (Turn::Urgent, seconds(22)));
     }
 
     #[test]

@@ -172,6 +172,8 @@ impl<'a, 'u> Storing<'a, 'u> {
                 self.commit()?;
             }
             if urged {
+                let now = self.settings.clock.elapsed();
+                self.entries.iter_mut().for_each(|entry| entry.alarm(now));
                 self.queue.hasten();
             }
         }

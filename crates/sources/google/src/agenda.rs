@@ -40,6 +40,8 @@ const URGENT_ROUND: Duration = Duration::from_millis(500);
 const URGENT_PART: u32 = 20;
 /// The same of what has small quotas.
 const URGENT_SLOW_ROUND: Duration = Duration::from_secs(5);
+/// The same of the log that says who it was, once there is an alarm.
+const URGENT_AUDIT_ROUND: Duration = Duration::from_secs(2);
 /// Asking what changed may take so much of the units of a day; the rest is for fetching it.
 const POLLING_PERCENT: u64 = 50;
 /// Asking who is in shared drives may take so much.
@@ -77,17 +79,20 @@ struct Domain {
 struct Pace {
     every: Duration,
     urgent: Duration,
+    /// Whether it says who did what.
+    names_actors: bool,
 }
 
 impl Pace {
-    const SLOW: Self = Self { every: SLOW_ROUND, urgent: URGENT_SLOW_ROUND };
-    const AUDIT: Self = Self { every: AUDIT_ROUND, urgent: URGENT_SLOW_ROUND };
-    const DIRECTORY: Self = Self { every: DIRECTORY_ROUND, urgent: DIRECTORY_ROUND };
+    const SLOW: Self = Self { every: SLOW_ROUND, urgent: URGENT_SLOW_ROUND, names_actors: false };
+    const AUDIT: Self = Self { every: AUDIT_ROUND, urgent: URGENT_AUDIT_ROUND, names_actors: true };
+    const DIRECTORY: Self = Self { every: DIRECTORY_ROUND, urgent: DIRECTORY_ROUND, names_actors: false };
 
     /// Plans a unit whose second look comes at a time that follows from its name: not all are looked at together.
     fn of(self, unit: Arc<dyn Unit>) -> Planned<'static> {
         let first = self.every.mul_f64(part_of_period(unit.name()));
-        Planned { unit, every: self.every, first, urgent: Some(self.urgent) }
+        let Self { every, urgent, names_actors } = self;
+        Planned { unit, every, first, urgent: Some(urgent), names_actors }
     }
 }
 
@@ -109,8 +114,8 @@ impl Agenda {
 
     fn directory(self: &Arc<Self>) -> Planned<'static> {
         let unit = Arc::new(UserList { agenda: Arc::clone(self) });
-        let Pace { every, urgent } = Pace::DIRECTORY;
-        Planned { unit, every, first: every, urgent: Some(urgent) }
+        let Pace { every, urgent, names_actors } = Pace::DIRECTORY;
+        Planned { unit, every, first: every, urgent: Some(urgent), names_actors }
     }
 
     fn has(&self, part: Part) -> bool {
@@ -165,7 +170,7 @@ impl Agenda {
     fn feed(&self, method: &Method, count: usize) -> Pace {
         let every = self.pause(method, count, POLLING_PERCENT).max(self.parts.every);
         // Where many share the units of a day, haste is expensive as well.
-        Pace { every, urgent: URGENT_ROUND.max(every / URGENT_PART) }
+        Pace { every, urgent: URGENT_ROUND.max(every / URGENT_PART), names_actors: false }
     }
 
     fn pause(&self, method: &Method, count: usize, percent: u64) -> Duration {

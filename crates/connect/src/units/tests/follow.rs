@@ -86,7 +86,7 @@ impl Stage {
     ) -> Planned<'static> {
         let (clock, shared) = (self.clock(), Arc::clone(&self.shared));
         let unit = Scripted { name: name.to_owned(), clock, shared, act: Box::new(act) };
-        Planned { unit: Arc::new(unit), every, first: every, urgent: None }
+        Planned { unit: Arc::new(unit), every, first: every, urgent: None, names_actors: false }
     }
 
     fn follow(&mut self, threads: usize, plan: Vec<Planned<'static>>, sink: &mut MemorySink) -> UnitsReport {
@@ -211,6 +211,33 @@ fn where_much_is_destroyed_it_is_looked_again_at_once() {
     let reads = stage.shared.reads.lock().unwrap();
     assert_eq!((reads["struck"].len(), reads["other"].len()), (10, 1));
     assert!(reads["struck"][9] < Duration::from_mins(1), "{reads:?}");
+}
+
+#[test]
+fn in_haste_what_says_who_it_was_is_looked_at_again_and_again() {
+    let mut stage = Stage::default();
+    let (hour, urge) = (Duration::from_hours(1), Urge::default());
+    let asking = urge.clone();
+    let feed = stage.unit("feed", hour, move |shared, before, _, _| {
+        shared.wait("log", 1);
+        if before == 0 {
+            asking.request();
+        }
+        Ok(())
+    });
+    let log = stage.unit("log", hour, |shared, before, _, _| {
+        if before == 9 {
+            shared.stop.request();
+        }
+        Ok(())
+    });
+    let log = Planned { urgent: Some(Duration::from_secs(1)), names_actors: true, ..log };
+    let settings = UnitSettings { threads: 2, urge, ..UnitSettings::new(stage.clock() as _) };
+    let stop = stage.shared.stop.clone();
+    Units::new(settings).follow(vec![feed, log], &mut MemorySink::new(), &stop, &Silent).unwrap();
+    let reads = stage.shared.reads.lock().unwrap();
+    assert_eq!(reads["log"].len(), 10);
+    assert!(reads["log"][9] < Duration::from_mins(1), "{reads:?}");
 }
 
 #[test]
