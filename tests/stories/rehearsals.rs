@@ -1,5 +1,7 @@
 //! The incidents, replayed: nothing that was acknowledged is lost.
 
+use serde_json::json;
+
 use crate::unwipe::{Unwipe, exit};
 
 #[test]
@@ -115,7 +117,7 @@ fn incidents_that_cannot_be_replayed_yet_are_listed_with_why() {
 fn domain(arguments: &[&str]) -> serde_json::Value {
     let account = Unwipe::nowhere().json(&[&["rehearse"], arguments].concat());
     assert!(account["destroyed"].as_u64().unwrap() > 0, "{account}");
-    assert_eq!(account["incidents"], 1, "{account}");
+    assert!(account["incidents"].as_u64().unwrap() > 0, "{account}");
     assert!(account["alarm"]["actions"].as_array().unwrap().len() == 1, "{account}");
     assert!(account["alarm"]["notices"].as_u64().unwrap() > 0, "{account}");
     assert!(account["refused_afterwards"].as_str().unwrap().contains("401"), "{account}");
@@ -127,7 +129,7 @@ fn domain(arguments: &[&str]) -> serde_json::Value {
 #[test]
 fn a_drive_that_follows_an_emptied_folder_is_put_back_file_by_file() {
     let account = domain(&["antigravity"]);
-    assert_eq!(account["stopped_by"], "policy", "{account}");
+    assert_eq!((&account["stopped_by"], &account["incidents"]), (&json!("policy"), &json!(1)), "{account}");
     assert!(account["destroyed_until_alarm"].as_u64() < account["destroyed"].as_u64(), "{account}");
     assert!(account["attributed"]["actor"].as_str().unwrap().contains("Folder Sync"), "{account}");
     assert!(account["undone"]["counts"]["reverted"].as_u64().unwrap() > 400, "{account}");

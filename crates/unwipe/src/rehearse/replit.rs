@@ -7,6 +7,7 @@ use connect::plan::{AppliedReport, Plan, PlanFolder};
 use model::{Event, Severity, Verb};
 use postgres_wire::{Connection, ConnectionSettings};
 use serde::Serialize;
+use serde_json::Value;
 use tenants::{
     agent::{
         Step,
@@ -42,8 +43,8 @@ const LATER_WORK: [&str; 2] = [
     "UPDATE public.executives SET title = 'Chair' WHERE executive_id % 40 = 0 AND executive_id <= 400",
 ];
 
-/// Every row of the three tables as text, by table and key.
-type Content = BTreeMap<(String, String), String>;
+/// Every row of the three tables, by table and key.
+type Content = BTreeMap<(String, String), Value>;
 
 /// The result, as `--json` prints it.
 #[derive(Serialize)]
@@ -154,9 +155,17 @@ fn unleash(stage: &Stage, admin: &mut Connection, options: &Rehearse) -> Result<
 /// What the tables must hold in the end: what they held before the agent, and what people did after it.
 fn expected(before: &Content, after_agent: &Content, after_people: &Content) -> Content {
     let mut expected = before.clone();
-    for (key, text) in after_people {
-        if after_agent.get(key) != Some(text) {
-            expected.insert(key.clone(), text.clone());
+    for (key, row) in after_people {
+        match (expected.get_mut(key), after_agent.get(key)) {
+            (_, Some(left)) if left == row => {}
+            // Where both changed a row, people's columns stay and the agent's go back.
+            (Some(whole), Some(left)) => {
+                let fields = row.as_object().into_iter().flatten();
+                for (name, value) in fields.filter(|(name, value)| left.get(*name) != Some(*value)) {
+                    whole[name] = value.clone();
+                }
+            }
+            _ => drop(expected.insert(key.clone(), row.clone())),
         }
     }
     expected
@@ -165,11 +174,14 @@ fn expected(before: &Content, after_agent: &Content, after_people: &Content) -> 
 fn content(connection: &mut Connection) -> Result<Content, Failure> {
     let mut content = Content::new();
     for (table, key) in TABLES {
-        let sql = format!("SELECT {key}::text, t::text FROM public.{table} AS t");
+        let sql = format!("SELECT {key}::text, to_jsonb(t)::text FROM public.{table} AS t");
         for row in connection.query_rows(&sql).map_err(refused)? {
             let mut fields = row.into_iter();
             let key = fields.next().flatten().unwrap_or_default();
-            content.insert((table.to_owned(), key), fields.next().flatten().unwrap_or_default());
+            let row = fields.next().flatten().unwrap_or_default();
+            let row = serde_json::from_str(&row)
+                .map_err(|error| Failure::because(Exit::Failed, "a row is no JSON", error))?;
+            content.insert((table.to_owned(), key), row);
         }
     }
     Ok(content)

@@ -33,6 +33,8 @@ use crate::{
 const INCIDENT: &str = "incident:";
 /// So far the times of a feed and of an audit log may be apart.
 const SLACK_MICROS: i64 = 300_000_000;
+/// For so long at most small transactions are summed up before they are seen.
+const TOGETHER_MICROS: i64 = 1_000_000;
 /// How long the process that watches may take to write something down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -303,9 +305,11 @@ impl Parts<'_> {
         let mut events = catalog.events(filter(Some(from), Some(until)))?;
         // Of what nobody is known to have done, what the alarm was about is meant, where and when it was raised.
         let is_meant = |event: &Event| event.effects.iter().any(|effect| wanted.verbs.contains(&effect.verb));
+        // Small transactions are seen together, under the time of the last of them.
+        let begun = span.from.plus_micros(-TOGETHER_MICROS);
         let within = |event: &Event| {
             let here = span.scopes.is_empty() || span.scopes.contains(&event.scope);
-            event.actor.is_some() || (here && is_meant(event) && (span.from..=span.until).contains(&event.at))
+            event.actor.is_some() || (here && is_meant(event) && (begun..=span.until).contains(&event.at))
         };
         events.retain(within);
         Ok(events)
