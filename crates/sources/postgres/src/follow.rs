@@ -28,6 +28,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(200);
 /// A commit is proposed this often, or at each segment if that is sooner.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// How long haste waits for names.
+const URGED_PATIENCE: Duration = Duration::from_secs(2);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
@@ -82,6 +84,8 @@ pub(crate) struct Follower<'r> {
     stop: &'r Stop,
     /// Somebody asks that what was read is committed at once.
     urge: &'r Urge,
+    /// Since when somebody waits for that.
+    urged_at: Option<Duration>,
     sink: &'r mut dyn ChangeSink,
     chronicle: &'r mut Chronicle,
     /// The first position that is in no commit.
@@ -125,6 +129,7 @@ impl<'r> Follower<'r> {
             clock,
             stop,
             urge,
+            urged_at: None,
             sink,
             chronicle,
             timeline: position.timeline,
@@ -275,13 +280,23 @@ impl<'r> Follower<'r> {
         }
     }
 
-    fn checkpoint_is_due(&self) -> bool {
+    fn checkpoint_is_due(&mut self) -> bool {
+        let now = self.clock.elapsed();
+        if self.urge.take() {
+            self.urged_at.get_or_insert(now);
+        }
+        // Haste waits a moment for the names of what just happened: they are stored once.
+        let hastened = self
+            .urged_at
+            .is_some_and(|at| self.chronicle.is_settled() || now.saturating_sub(at) >= URGED_PATIENCE);
         let bytes = self.durable.saturating_sub(self.committed.lsn);
         let waited = self.clock.elapsed().saturating_sub(self.checkpointed_at);
-        let changed = self.has_changed();
-        changed
-            && (bytes >= self.segment.bytes() || waited >= CHECKPOINT_INTERVAL)
-            && (self.chronicle.is_settled() || waited >= 2 * CHECKPOINT_INTERVAL)
+        let is_due = (bytes >= self.segment.bytes() || waited >= CHECKPOINT_INTERVAL)
+            && (self.chronicle.is_settled() || waited >= 2 * CHECKPOINT_INTERVAL);
+        if hastened {
+            self.urged_at = None;
+        }
+        self.has_changed() && (hastened || is_due)
     }
 
     fn has_changed(&self) -> bool {

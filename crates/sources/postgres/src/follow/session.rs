@@ -226,7 +226,7 @@ impl Follower<'_> {
                 _ => self.glimpse_underway()?,
             }
             self.chronicle.poll();
-            if self.urge.take() || self.checkpoint_is_due() {
+            if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
         }
