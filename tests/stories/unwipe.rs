@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// How long a story waits for something that should take a second, on a machine that may be very busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a command may take that replays half a day; one that hangs is found all the same.
+const COMMAND_PATIENCE: Duration = Duration::from_mins(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The exit codes of `docs/reference/exit-codes.md`.
@@ -233,7 +235,7 @@ impl Running {
     /// Waits until it ends by itself.
     pub(crate) fn wait(mut self) -> Outcome {
         let mut status: Option<ExitStatus> = None;
-        wait_until(&format!("`unwipe {}` to end", self.command), || {
+        wait_at_most(COMMAND_PATIENCE, &format!("`unwipe {}` to end", self.command), || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -261,10 +263,14 @@ impl Drop for Running {
 }
 
 /// Waits until something is true.
-pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, is_true: impl FnMut() -> bool) {
+    wait_at_most(PATIENCE, what, is_true);
+}
+
+fn wait_at_most(patience: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_true() {
-        assert!(begun.elapsed() < PATIENCE, "waited for {what} in vain");
+        assert!(begun.elapsed() < patience, "waited for {what} in vain");
         std::thread::sleep(POLL);
     }
 }
