@@ -48,7 +48,7 @@ impl Shop {
     /// Does something as a role.
     fn act(&self, role: &str, statements: &str) -> Result<String, String> {
         let url = self.production.owner_url().replace("postgres@", &format!("{role}@"));
-        postgres_server::testing::psql(&url, statements).map_err(|error| error.to_string())
+        postgres_server::testing::psql(&url, statements)
     }
 
     fn incidents(&self) -> Vec<Value> {
