@@ -34,6 +34,11 @@ impl Urge {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// Returns whether somebody asked since the request was last taken.
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Returns whether somebody asked since the last time, and takes the request.
     pub fn take(&self) -> bool {
         self.0.swap(false, Ordering::SeqCst)

@@ -18,12 +18,10 @@ use super::{
     queue::{Job, Queue, Turn},
     sink::Message,
 };
-use crate::{ChangeSink, Cursor, Progress, ReadError, SinkError, Stop};
+use crate::{ChangeSink, Cursor, Progress, ReadError, SinkError, Stop, pause};
 
 /// How often it is looked whether a commit is due while no unit says anything.
 const COMMIT_CHECK: Duration = Duration::from_millis(50);
-/// How often it is looked whether somebody asks for haste.
-const URGE_CHECK: Duration = Duration::from_millis(250);
 /// The cursor of a source that is read in units: which way of counting their positions follow.
 const CURSOR: &str = "units 1";
 
@@ -183,9 +181,9 @@ impl<'a, 'u> Storing<'a, 'u> {
     fn wait(&self, pause: Duration) {
         let pause = self
             .commit_due()
-            .map_or(pause, |due| pause.min(due.saturating_sub(self.settings.clock.elapsed())))
-            .min(URGE_CHECK);
-        self.stop.wait(&*self.settings.clock, pause);
+            .map_or(pause, |due| pause.min(due.saturating_sub(self.settings.clock.elapsed())));
+        let asked = || self.stop.is_requested() || self.settings.urge.is_requested();
+        pause::pause(&*self.settings.clock, pause, &asked);
         self.queue.wake();
     }
 
@@ -304,10 +302,7 @@ impl<'a, 'u> Storing<'a, 'u> {
 
     fn end(&mut self, unit: usize, ended: Result<(), UnitError>, begun: Duration) -> Result<(), ReadError> {
         let name = self.entries[unit].name().to_owned();
-        // Whoever looks at the progress waits for the first look at everything.
-        if self.entries[unit].outcome.is_none() {
-            self.progress.advance(1);
-        }
+        self.progress.advance(1);
         let outcome = match ended {
             Ok(()) => {
                 self.balance(unit)?;
