@@ -201,8 +201,8 @@ impl Responder {
         for news in others {
             match news {
                 News::Opened { incident } => self.alarm(incident),
-                News::Attributed { incident } => self.mark(incident, true),
-                News::Grew { incident } => self.mark(incident, false),
+                // An audit log may name the actor of hundreds of acts at once: they are written together.
+                News::Attributed { incident } | News::Grew { incident } => self.mark(incident, false),
                 News::Noticed { notice } => self.notice(&notice),
                 News::Suppressed { expectation, source, scope, items, .. } => self.say(format!(
                     "{source}: {items} items in {scope} are as {expectation} says, and raise no alarm"
