@@ -7,7 +7,7 @@ use std::{
 
 use model::Moment;
 use postgres_guard::{Policy, install};
-use postgres_wire::{Connection, ConnectionSettings, WireError, password_verifier, quote_literal};
+use postgres_wire::{Connection, WireError, password_verifier};
 use serde::Serialize;
 use tenants::agent::{
     deeds::Deeds,
@@ -199,7 +199,7 @@ fn guard(stage: &Stage, admin: &mut Connection, wipe: Wipe) -> Result<(), Failur
 fn attack(stage: &Stage, wipe: Wipe, rows: u64) -> Result<(Vec<Attempt>, Moment), Failure> {
     let clock = stage.context.clock();
     let bookings = Table { name: "public.bookings".to_owned(), key: "booking_id".to_owned() };
-    let mut agent = session(stage, AGENT)?;
+    let mut agent = stage.session(AGENT, DATABASE, "agent-at-work")?;
     let begun = clock.now();
     let mut attempts = Vec::new();
     match wipe {
@@ -218,7 +218,7 @@ fn attack(stage: &Stage, wipe: Wipe, rows: u64) -> Result<(Vec<Attempt>, Moment)
             let deeds = script::truncate_drop(&*clock, &bookings, |sql| execute(&mut agent, sql));
             attempts.push(attempt(AGENT, "TRUNCATE, refused by the guard", &deeds));
             let customers = Table { name: "public.customers".to_owned(), key: "customer_id".to_owned() };
-            let mut intern = session(stage, INTERN)?;
+            let mut intern = stage.session(INTERN, DATABASE, "intern-at-work")?;
             // The guard refuses the agent alone: whoever else empties tables is found and undone.
             for table in [&bookings, &customers] {
                 execute(&mut intern, &format!("TRUNCATE {}", table.name)).map_err(refused)?;
@@ -241,18 +241,6 @@ fn attempt(role: &'static str, what: &'static str, deeds: &Deeds) -> Attempt {
 
 fn execute(connection: &mut Connection, sql: &str) -> Result<u64, WireError> {
     connection.simple_query(sql).map(|_| 0)
-}
-
-/// Opens a session of a role, as its program does.
-fn session(stage: &Stage, role: &str) -> Result<Connection, Failure> {
-    let password = stage.secret();
-    let sql = format!("ALTER ROLE {role} LOGIN PASSWORD {}", quote_literal(&password));
-    stage.superuser("postgres")?.simple_query(&sql).map_err(refused)?;
-    let mut settings = ConnectionSettings::from_url(&stage.url(role, DATABASE))
-        .map_err(|error| Failure::because(Exit::Failed, "the role has no address", error))?;
-    settings.password = Some(model::Redacted::new(password));
-    settings.application_name = Some(format!("{role}-at-work"));
-    stage.connect(&settings)
 }
 
 /// Waits for the alarm, and where somebody can be stopped, until that was done.

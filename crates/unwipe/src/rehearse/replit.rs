@@ -88,7 +88,7 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
 
     let before = content(&mut admin)?;
     outer.output.say("the code freeze is on; the agent works all the same");
-    let spree = unleash(&stage, &mut admin, options)?;
+    let spree = unleash(&stage, options)?;
     let after_agent = content(&mut admin)?;
     for sql in LATER_WORK {
         admin.simple_query(sql).map_err(refused)?;
@@ -132,15 +132,8 @@ pub(crate) fn run(outer: &Context, options: &Rehearse) -> Result<Exit, Failure> 
 }
 
 /// Lets the agent loose as the role that the platform gave it.
-fn unleash(stage: &Stage, admin: &mut Connection, options: &Rehearse) -> Result<Vec<Step>, Failure> {
-    let password = stage.secret();
-    let sql = format!("ALTER ROLE agent LOGIN PASSWORD {}", postgres_wire::quote_literal(&password));
-    admin.simple_query(&sql).map_err(refused)?;
-    let mut settings = ConnectionSettings::from_url(&stage.url("agent", DATABASE))
-        .map_err(|error| Failure::because(Exit::Failed, "the agent has no address", error))?;
-    settings.password = Some(model::Redacted::new(password));
-    settings.application_name = Some("coding-agent".to_owned());
-    let mut connection = stage.connect(&settings)?;
+fn unleash(stage: &Stage, options: &Rehearse) -> Result<Vec<Step>, Failure> {
+    let mut connection = stage.session("agent", DATABASE, "coding-agent")?;
     let clock = stage.context.clock();
     let options = ReplitOptions { seed: options.seed, ..ReplitOptions::default() };
     let spree = script::play(&*clock, options, |sql| {

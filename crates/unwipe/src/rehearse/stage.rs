@@ -112,6 +112,23 @@ impl Stage {
         Ok(settings)
     }
 
+    /// Lets a role log in with a random password, and opens a session of it as its program does.
+    pub(crate) fn session(
+        &self,
+        role: &str,
+        database: &str,
+        application: &str,
+    ) -> Result<Connection, Failure> {
+        let password = self.secret();
+        let sql = format!("ALTER ROLE {role} LOGIN PASSWORD {}", quote_literal(&password));
+        self.superuser("postgres")?.simple_query(&sql).map_err(refused)?;
+        let mut settings = ConnectionSettings::from_url(&self.url(role, database))
+            .map_err(|error| Failure::because(Exit::Failed, "the role has no address", error))?;
+        settings.password = Some(model::Redacted::new(password));
+        settings.application_name = Some(application.to_owned());
+        self.connect(&settings)
+    }
+
     /// Returns a fresh random text.
     pub(crate) fn secret(&self) -> String {
         self.context.random_text::<SECRET_BYTES>()
