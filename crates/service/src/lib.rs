@@ -19,6 +19,7 @@ mod stored_history;
 mod stored_items;
 pub mod undo;
 pub mod watching;
+pub mod workshop;
 
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};
