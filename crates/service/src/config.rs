@@ -107,6 +107,9 @@ pub struct Config {
     /// What is watched for, who may be stopped, who is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub watch: WatchConfig,
+    /// Where the pages and the API answer.
+    #[serde(default, skip_serializing_if = "is_default_server")]
+    pub server: ServerConfig,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
@@ -114,6 +117,10 @@ pub struct Config {
 
 fn is_default(watch: &WatchConfig) -> bool {
     *watch == WatchConfig::default()
+}
+
+fn is_default_server(server: &ServerConfig) -> bool {
+    *server == ServerConfig::default()
 }
 
 /// Where the vault is.
@@ -137,6 +144,53 @@ pub struct RestoreConfig {
     pub server_folders: Vec<PathBuf>,
     /// Where shadows and scratch copies live; relative to the configuration.
     pub scratch: Option<PathBuf>,
+    /// How production is reached for planning and applying, by source; never with the capturing identity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<SourceName, DestinationConfig>,
+}
+
+/// How one production system is reached for planning and applying.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationConfig {
+    /// PostgreSQL: where it is, without a password.
+    pub url: Option<String>,
+    /// PostgreSQL: the role's password, by reference; `exec:` can fetch one that lives for minutes.
+    pub password: Option<String>,
+    /// Google: the key of a service account that may write, by reference.
+    pub credential: Option<String>,
+}
+
+/// Where the pages and the API answer, and under which name people know them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// The address to listen on. Any but a loopback one needs `tls`.
+    pub listen: String,
+    /// What people type: `https://unwipe.example.org`. Passkeys belong to it.
+    pub origin: String,
+    /// A certificate; without one, answers are in the clear and on loopback only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+}
+
+/// A certificate for the pages and the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The chain, in PEM; relative to the configuration.
+    pub certificate: PathBuf,
+    /// Its key, in PEM; relative to the configuration.
+    pub key: PathBuf,
+    /// Only clients with a certificate of these authorities are answered, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8787".to_owned(), origin: "http://localhost:8787".to_owned(), tls: None }
+    }
 }
 
 /// A machine that cosigns tree heads.
@@ -227,6 +281,7 @@ mod tests {
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
+            server: ServerConfig::default(),
             sources: BTreeMap::new(),
         }
     }

@@ -3,7 +3,10 @@
 //! The binary, which alone knows the sources, provides it. Command line, pages, API and agents' tools ask for the same
 //! things here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use connect::{
     Finding, Progress,
@@ -20,25 +23,25 @@ use crate::{
 /// Does what takes connectors. Everything may block for long.
 pub trait Workshop: Send + Sync {
     /// Plans a restore. Nothing is changed anywhere.
-    fn plan(&self, wish: &RestoreWish, progress: &dyn Progress) -> Result<PlannedRestore, WorkError>;
+    fn plan(&self, wish: &RestoreWish, progress: &Arc<dyn Progress>) -> Result<PlannedRestore, WorkError>;
 
     /// Applies a plan whose approvals count, and reads the source again. What was begun before is gone on with.
-    fn apply(&self, plan_folder: &Path, progress: &dyn Progress) -> Result<AppliedRestore, WorkError>;
+    fn apply(&self, plan_folder: &Path, progress: &Arc<dyn Progress>) -> Result<AppliedRestore, WorkError>;
 
     /// Holds a drill, and signs and records its certificate.
-    fn drill(&self, wish: &DrillWish, progress: &dyn Progress) -> Result<Certificate, WorkError>;
+    fn drill(&self, wish: &DrillWish, progress: &Arc<dyn Progress>) -> Result<Certificate, WorkError>;
 
     /// Examines the installation and its sources.
-    fn examine(&self, progress: &dyn Progress) -> Result<Vec<Examined>, WorkError>;
+    fn examine(&self, progress: &Arc<dyn Progress>) -> Result<Vec<Examined>, WorkError>;
 
     /// Asks a moment of a database, read-only, in a scratch copy.
-    fn query(&self, question: &Question, progress: &dyn Progress) -> Result<Table, WorkError>;
+    fn query(&self, question: &Question, progress: &Arc<dyn Progress>) -> Result<Table, WorkError>;
 
     /// Carries out what somebody asks of the watch.
     fn contain(&self, request: &Request) -> Result<Answer, WorkError>;
 
     /// Has a source captured up to now; returns the newest commit.
-    fn capture(&self, source: &SourceName, progress: &dyn Progress) -> Result<u64, WorkError>;
+    fn capture(&self, source: &SourceName, progress: &Arc<dyn Progress>) -> Result<u64, WorkError>;
 }
 
 /// What is to be brought back.
