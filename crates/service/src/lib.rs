@@ -7,6 +7,7 @@ pub mod enrolment;
 pub mod heads;
 pub mod history;
 pub mod installation;
+pub mod jobs;
 pub mod keys;
 pub mod mirrors;
 pub mod operations;
