@@ -99,6 +99,54 @@ pub enum RestoreWish {
     },
 }
 
+impl RestoreWish {
+    /// Returns the words of the command that makes the same plan, after `unwipe`. No word of a value can be taken for an
+    /// option.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec!["rewind".to_owned()];
+        let what = match self {
+            Self::Incident { incident } => Some(format!("incident:{incident}")),
+            Self::Actor { actor, source, from } => {
+                words.push(format!("--actor={actor}"));
+                words.extend(from.as_ref().map(|from| format!("--from={from}")));
+                source.as_ref().map(SourceName::to_string)
+            }
+            Self::Transactions { source, transactions } => {
+                words.extend(transactions.iter().map(|transaction| format!("--undo={transaction}")));
+                Some(source.to_string())
+            }
+            Self::Rows { source, moment, tables, predicate, changed } => {
+                words.extend(tables.iter().map(|table| format!("--table={table}")));
+                words.extend(predicate.as_ref().map(|predicate| format!("--where={predicate}")));
+                words.extend(changed.then(|| "--changed".to_owned()));
+                Some(format!("{source}@{moment}"))
+            }
+            Self::Items { source, stream, moment, keys } => {
+                words.extend(keys.iter().map(|key| format!("--item={key}")));
+                Some(format!("{source}/{stream}@{moment}"))
+            }
+        };
+        words.extend(what);
+        words
+    }
+
+    /// Returns the command that makes the same plan, as a person would type it.
+    pub fn command(&self) -> String {
+        let words: Vec<String> = self.words().iter().map(|word| shell_word(word)).collect();
+        format!("unwipe {}", words.join(" "))
+    }
+}
+
+/// Quotes a word for a shell where that is needed.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// A plan that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRestore {
@@ -219,4 +267,26 @@ pub struct WorkError {
     pub causes: Vec<String>,
     /// A command or a setting that would help.
     pub hint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_a_command_and_hostile_names_are_quoted() {
+        let acme = SourceName::new("acme").unwrap();
+        let wish = RestoreWish::Items {
+            source: acme.clone(),
+            stream: "gmail/anna@example.org".to_owned(),
+            moment: "2026-04-25T14:00:08Z".to_owned(),
+            keys: vec!["--plan=/etc; rm -rf '/'".to_owned()],
+        };
+        assert_eq!(
+            wish.command(),
+            r"unwipe rewind '--item=--plan=/etc; rm -rf '\''/'\''' acme/gmail/anna@example.org@2026-04-25T14:00:08Z"
+        );
+        let wish = RestoreWish::Actor { actor: "agent*".to_owned(), source: Some(acme), from: None };
+        assert_eq!(wish.command(), "unwipe rewind '--actor=agent*' acme");
+    }
 }

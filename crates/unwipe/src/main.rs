@@ -9,6 +9,7 @@ mod failure;
 mod output;
 mod progress;
 mod rehearse;
+mod workshop;
 
 use std::process::ExitCode;
 

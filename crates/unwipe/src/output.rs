@@ -13,6 +13,8 @@ pub(crate) enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// Nowhere: what was done is looked up afterwards, by pages for example.
+    Silent,
 }
 
 /// Where a command's results and remarks go.
@@ -30,6 +32,11 @@ impl Output {
         Self { format, colour: !no_colour && !json && io::stdout().is_terminal(), quiet }
     }
 
+    /// Makes an output that prints nothing.
+    pub(crate) const fn silent() -> Self {
+        Self { format: Format::Silent, colour: false, quiet: true }
+    }
+
     /// Prints a result: the JSON document, or the text that `text` makes.
     pub(crate) fn result<T: Serialize>(
         self,
@@ -39,6 +46,7 @@ impl Output {
         let rendered = match self.format {
             Format::Json => serde_json::to_string_pretty(value).map_err(io::Error::from)?,
             Format::Text => text(),
+            Format::Silent => return Ok(()),
         };
         let mut stdout = io::stdout().lock();
         match stdout
