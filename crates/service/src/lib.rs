@@ -11,7 +11,9 @@ pub mod jobs;
 pub mod keys;
 pub mod mirrors;
 pub mod operations;
+pub mod overview;
 pub mod place;
+pub mod posture;
 pub mod retention;
 pub mod secret;
 pub mod signature;
@@ -20,6 +22,7 @@ mod stored_history;
 mod stored_items;
 pub mod undo;
 pub mod watching;
+pub mod words;
 pub mod workshop;
 
 pub use config::{Config, ConfigError};
