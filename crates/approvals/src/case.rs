@@ -17,6 +17,13 @@ pub struct CaseIdError {
     text: String,
 }
 
+impl CaseIdError {
+    /// Returns the text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl CaseId {
     /// Reads the name of a case.
     pub fn new(text: &str) -> Result<Self, CaseIdError> {
@@ -47,7 +54,7 @@ impl<'de> Deserialize<'de> for CaseId {
 
 /// How many must agree, and how long things wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// So many people must approve; 0 counts as 1.
     pub needed: u32,

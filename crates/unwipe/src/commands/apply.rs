@@ -10,13 +10,15 @@ use connect::{
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
 use service::{
-    Installation, approval, operations,
+    Installation, approval,
+    cases::Application,
+    operations,
     watching::{Request, WatchStore},
 };
 
 use crate::{
     arguments::Apply,
-    commands::rewind::actor::note_in_incident,
+    commands::{cases, rewind::actor::note_in_incident},
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -49,7 +51,16 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     let mode = if options.dry_run { ApplyMode::Rehearsal } else { ApplyMode::Lasting };
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
-        ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
+        ApplyMode::Lasting => {
+            let passkeys = cases::passkeys();
+            let quorum = approval::Quorum::of(&installation, &*passkeys, hash)?;
+            approval::approvers_of(hash, &options.plan, &quorum)?
+        }
+    };
+    // What waits in a case begins only as the case allows; if this ends before its time, it can be gone on with.
+    let application = match mode {
+        ApplyMode::Rehearsal => None,
+        ApplyMode::Lasting => cases::begin(&installation, hash)?,
     };
     let output = context.output;
     match document {
@@ -59,6 +70,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = Outcome { approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
+            finish(application, exit)?;
             output
                 .result(&outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?;
             Ok(exit)
@@ -69,10 +81,19 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
+            finish(application, exit)?;
             output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
             Ok(exit)
         }
     }
+}
+
+/// Ends the case in which the plan was approved, if there is one.
+fn finish(application: Option<Application>, exit: Exit) -> Result<(), Failure> {
+    if let Some(application) = application {
+        application.finish(exit != Exit::Failed)?;
+    }
+    Ok(())
 }
 
 /// Writes what was done to the operation log, and to the incident that it undoes; a rehearsal did nothing.
