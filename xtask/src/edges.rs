@@ -11,6 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // A witness runs on another machine: it knows trees and notes, and nothing of sources.
     ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
+    // What people must agree to is decided by a pure function: it knows plans by their hash, and no files or clocks.
+    ("approvals", &["model", "connect"]),
     ("catalog", &["model", "ports", "vault"]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
@@ -36,6 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
+            "approvals",
             "model",
             "ports",
             "blobs",
