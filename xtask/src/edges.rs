@@ -12,6 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
+    // Stored bytes as something to read: pure, and safe on whatever it is given.
+    ("render", &[]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
@@ -45,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-http",
             "capture",
             "notify",
+            "render",
             "watch",
             "witness",
         ],
@@ -81,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres-server",
             "postgres-recovery",
             "postgres-guard",
+            "render",
             "source-google",
             "source-postgres",
         ],
