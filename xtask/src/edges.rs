@@ -14,6 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // What people must agree to is decided by a pure function: it knows plans by their hash, and no files or clocks.
     ("approvals", &["model", "connect"]),
     ("catalog", &["model", "ports", "vault"]),
+    // Stored bytes as something to read: pure, and safe on whatever it is given.
+    ("render", &[]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
@@ -48,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-http",
             "capture",
             "notify",
+            "render",
             "watch",
             "witness",
         ],
@@ -84,6 +87,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres-server",
             "postgres-recovery",
             "postgres-guard",
+            "render",
             "source-google",
             "source-postgres",
         ],
