@@ -55,6 +55,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "witness",
         ],
     ),
+    // Pages and API: thin, and without any source.
+    ("server", &["access", "approvals", "connect", "model", "ports", "render", "service", "watch"]),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),

@@ -190,7 +190,9 @@ impl Catalog {
         // From the newest on: vault time hardly ever goes back, so that the first one that is met is the newest.
         let newest: Option<i64> = self
             .database
-            .prepare_cached("SELECT sequence FROM commits WHERE vault_time <= ?1 ORDER BY sequence DESC LIMIT 1")?
+            .prepare_cached(
+                "SELECT sequence FROM commits WHERE vault_time <= ?1 ORDER BY sequence DESC LIMIT 1",
+            )?
             .query_row([moment.as_micros()], |row| row.get(0))
             .optional()?;
         Ok(newest.map(|sequence| sequence as u64))
