@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ports", &["model"]),
+    // Accounts know nothing of what they give access to.
+    ("access", &["model", "ports"]),
     ("blobs", &["model", "ports"]),
     ("vault", &["model", "ports"]),
     // A witness runs on another machine: it knows trees and notes, and nothing of sources.
