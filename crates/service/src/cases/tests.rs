@@ -7,7 +7,7 @@ use std::{
 };
 
 use approvals::Weakening;
-use connect::plan::Bundle;
+use connect::{Stored, plan::Bundle};
 use model::Moment;
 use ports::{ManualClock, SeededRandom, files};
 
