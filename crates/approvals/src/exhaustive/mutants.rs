@@ -116,7 +116,14 @@ fn that_fewer_people_suffice_is_found() {
 
 #[test]
 fn that_a_weakening_does_not_wait_is_found() {
-    let broken = with_policy(|policy| policy.weakening_delay_s = 0);
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Moment| {
+        let (mut hasty, mut policy) = (case.clone(), *policy);
+        if let (Act::Begin { .. }, State::Approved { at, not_before, .. }) = (act, &mut hasty.state) {
+            *not_before = *at;
+            policy.weakening_delay_s = 0;
+        }
+        step(&hasty, &policy, act, now)
+    };
     assert!(found(&weakening(), &anna(), 1, &broken).contains("something began that may not"));
     explore_one(&restore(), &anna(), 1, &ALL, &broken).expect("a restore waits for nothing");
 }
