@@ -12,6 +12,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
     ("catalog", &["model", "ports", "vault"]),
+    // What a restore test is and how long it counts: pure, without clock, vault or source.
+    ("drill", &["model", "connect"]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
@@ -44,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect",
             "connect-http",
             "capture",
+            "drill",
             "notify",
             "watch",
             "witness",
