@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use drill::DrillsConfig;
 use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,9 @@ pub struct Config {
     /// What is watched for, who may be stopped, who is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub watch: WatchConfig,
+    /// When restores are tested, and how long that counts.
+    #[serde(default, skip_serializing_if = "has_no_drills")]
+    pub drills: DrillsConfig,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
@@ -114,6 +118,10 @@ pub struct Config {
 
 fn is_default(watch: &WatchConfig) -> bool {
     *watch == WatchConfig::default()
+}
+
+fn has_no_drills(drills: &DrillsConfig) -> bool {
+    *drills == DrillsConfig::default()
 }
 
 /// Where the vault is.
@@ -227,6 +235,7 @@ mod tests {
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
+            drills: DrillsConfig::default(),
             sources: BTreeMap::new(),
         }
     }

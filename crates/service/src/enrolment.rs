@@ -173,6 +173,7 @@ impl Installation {
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
+            drills: drill::DrillsConfig::default(),
             sources: BTreeMap::new(),
         };
         config.write(home)?;

@@ -225,6 +225,7 @@ impl Installation {
             mirrors: std::collections::BTreeMap::new(),
             witnesses: std::collections::BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
+            drills: drill::DrillsConfig::default(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod mirrors;
 pub mod operations;
 pub mod place;
+pub mod proof;
 pub mod retention;
 pub mod secret;
 pub mod signature;
