@@ -24,7 +24,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("source-postgres", &["model", "ports", "connect", "postgres-wire", "postgres-wal"]),
     (
         "postgres-recovery",
-        &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
+        &[
+            "model",
+            "ports",
+            "connect",
+            "drill",
+            "postgres-wire",
+            "postgres-wal",
+            "postgres-server",
+            "source-postgres",
+        ],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
     // What stands in front of a vault on another host, and what guards its files: each a process of its own.
