@@ -66,6 +66,7 @@ fn serve(context: &Context, installation: &Installation, urges: &Urges, retry: D
             .collect();
         scope.spawn(move || keep_renewing(context, installation, stop));
         scope.spawn(move || keep_mirroring(context, installation, stop));
+        scope.spawn(move || crate::commands::drill::schedule::keep_drilling(context, installation, stop));
         threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
     })
 }
