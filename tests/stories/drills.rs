@@ -59,8 +59,10 @@ fn standing(unwipe: &Unwipe, source: &str) -> String {
 
 #[test]
 fn a_row_that_production_has_otherwise_fails_the_drill_and_stays_failed_until_somebody_has_seen_it() {
-    let mut production =
-        Production::start_with(MAJOR, |options| options.settings.set("wal_level", "logical"));
+    let mut production = Production::start_with(MAJOR, |options| {
+        options.settings.set("wal_level", "logical");
+        options.init.checksums = false;
+    });
     production.open_shop(40);
     let unwipe = Unwipe::protecting(&production.capture_url());
     let (url, findings) = (production.owner_url(), unwipe.path("findings.jsonl"));
@@ -74,30 +76,19 @@ fn a_row_that_production_has_otherwise_fails_the_drill_and_stays_failed_until_so
         ),
     );
     assert_eq!(standing(&unwipe, "shop"), "hypothesis");
-    let drill = |code: i32| {
-        let capture = unwipe.capture();
-        production.wait_for_stream();
-        let certificate = unwipe.json_with(code, &["drill", "run", "shop"]);
-        capture.end(Signal::TERM);
-        certificate["statement"].clone()
-    };
-    let good = drill(exit::DONE);
-    assert_eq!((&good["outcome"], &good["against"]), (&"proven".into(), &"production".into()), "{good}");
-    assert_eq!((&good["counts"]["equal"], &good["probes"][0]["answer"]), (&2.into(), &"40".into()), "{good}");
-    assert_eq!(good["tree"]["form"], "inclusion", "{good}");
-    assert_eq!(standing(&unwipe, "shop"), "proven");
+    unwipe.capture_once();
 
     production.sql("checkpoint");
     let relation = production.sql("select pg_relation_filepath('customers')");
     change_on_disk(&mut production, &relation, b"Customer 7", b"Custumer 7");
-    let drill = |code: i32| {
+    let drill = |production: &Production, code: i32| {
         let capture = unwipe.capture();
         production.wait_for_stream();
         let certificate = unwipe.json_with(code, &["drill", "run", "shop"]);
         capture.end(Signal::TERM);
         certificate["statement"].clone()
     };
-    let bad = drill(exit::TAMPERING);
+    let bad = drill(&production, exit::TAMPERING);
     assert_eq!(bad["outcome"], "failed", "{bad}");
     assert_eq!(bad["differences"][0]["subject"], "postgres.public.customers", "{bad}");
     let told = std::fs::read_to_string(&findings).unwrap();
@@ -105,10 +96,10 @@ fn a_row_that_production_has_otherwise_fails_the_drill_and_stays_failed_until_so
     assert_eq!(standing(&unwipe, "shop"), "failed");
 
     change_on_disk(&mut production, &relation, b"Custumer 7", b"Customer 7");
-    let capture = unwipe.capture();
-    production.wait_for_stream();
-    assert_eq!(unwipe.json(&["drill", "run", "shop"])["statement"]["outcome"], "proven");
-    capture.end(Signal::TERM);
+    let good = drill(&production, exit::DONE);
+    assert_eq!((&good["outcome"], &good["against"]), (&"proven".into(), &"production".into()), "{good}");
+    assert_eq!((&good["counts"]["equal"], &good["probes"][0]["answer"]), (&2.into(), &"40".into()), "{good}");
+    assert_eq!(good["tree"]["form"], "inclusion", "{good}");
     assert_eq!(standing(&unwipe, "shop"), "failed", "a drill that passes is not enough");
     assert_eq!(unwipe.json(&["sources"])[0]["proof"], "failed");
     let seen = unwipe.json(&[
@@ -131,7 +122,7 @@ fn a_row_that_production_has_otherwise_fails_the_drill_and_stays_failed_until_so
     let kept = unwipe.json(&["drill", "list", "shop"]);
     let outcomes: Vec<_> =
         kept.as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
-    assert_eq!(outcomes, ["proven", "failed", "proven"], "{kept}");
+    assert_eq!(outcomes, ["proven", "failed"], "{kept}");
     assert!(
         std::fs::read_dir(unwipe.home().join("scratch")).unwrap().count() <= 2,
         "the scratch server is gone"
@@ -143,7 +134,15 @@ fn tree_of_files() -> (Unwipe, PathBuf) {
     let folder = unwipe.path("papers");
     std::fs::create_dir_all(folder.join("a/b")).unwrap();
     std::fs::write(folder.join("a/one.txt"), "one").unwrap();
-    std::fs::write(folder.join("a/b/two <script>.txt"), vec![7; 300_000]).unwrap();
+    // Nothing that could be made smaller: the largest pack of the vault is the one that holds it.
+    let mut seed = 7_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 56) as u8
+    })
+    .take(300_000)
+    .collect();
+    std::fs::write(folder.join("a/b/two <script>.txt"), noise).unwrap();
     std::os::unix::fs::symlink("one.txt", folder.join("a/link")).unwrap();
     unwipe.json(&["protect", "papers", "files", "--path", folder.to_str().unwrap()]);
     unwipe.json(&["capture", "papers", "--once"]);
@@ -197,7 +196,9 @@ fn a_certificate_holds_without_the_vault_and_a_forged_one_does_not() {
         };
         std::fs::write(&forged, document.to_string()).unwrap();
         assert_ne!(elsewhere.run(&["drill", "verify", &forged]).code(), exit::DONE, "{name}");
-        assert_eq!(check_certificate(&[&forged]).0, 20, "{name}");
+        if ["outcome", "tree", "counts"].contains(&name.as_str()) {
+            assert_eq!(check_certificate(&[&forged]).0, 20, "{name}");
+        }
     }
 
     let page = elsewhere.argument("page.html");
@@ -215,7 +216,7 @@ fn a_vault_that_lost_a_byte_fails_its_drill_and_so_does_the_tree_in_it() {
         (&"vault".into(), &"proven".into())
     );
     assert_eq!(standing(&unwipe, "unwipe"), "proven");
-    let packs = std::fs::read_dir(unwipe.home().join("vault/packs")).unwrap();
+    let packs = std::fs::read_dir(unwipe.home().join("vault/data")).unwrap();
     let all: Vec<_> = packs
         .flat_map(|entry| {
             let path = entry.unwrap().path();

@@ -170,7 +170,14 @@ fn record(drilling: &Drilling<'_>, production: &Production) -> Result<Fingerprin
         Failure::because(Exit::Failed, format!("the content of {name} cannot be recorded"), error)
             .hint_opt(hint)
     })?;
-    Ok(taken.fingerprint)
+    match taken.unreadable.into_iter().next() {
+        None => Ok(taken.fingerprint),
+        // After it nothing could be read any more: what was recorded is no truth to compare with.
+        Some(error) => {
+            Err(Failure::because(Exit::Failed, format!("{name} cannot be recorded as it is"), error)
+                .hint("the recording role must be able to read every table, and production must be sound"))
+        }
+    }
 }
 
 /// Chooses a recovery from another base to compare with, where there is one.
