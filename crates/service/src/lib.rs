@@ -16,6 +16,7 @@ pub mod operations;
 pub mod overview;
 pub mod place;
 pub mod posture;
+pub mod proof;
 pub mod retention;
 pub mod secret;
 pub mod signature;
