@@ -8,7 +8,7 @@ use connect::Finding;
 
 pub use self::{
     credentials::{Bucket, bucket_key, identity, looked, not_tried, other_secrets, same_account, server_key},
-    identities::{capture_role, capture_scopes, login},
+    identities::{ServerReach, capture_role, capture_scopes, login},
     shared::{KeyUse, Person, folder_user, host, identity_provider, key_service, volume},
 };
 

@@ -122,15 +122,23 @@ fn attempts(source: &str, trials: &[Trial]) -> Finding {
     Finding::good(subject, format!("in transactions that were rolled back: {}", some(&summary.refused)))
 }
 
+/// What lies between a database server's own user and a vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerReach {
+    /// The vault is not on the server's machine; the evidence.
+    Apart(String),
+    /// It is, and these are the ways in which the server's user could destroy it.
+    Ways(Vec<String>),
+    /// Nobody knows; why.
+    Unknown(String),
+}
+
 /// Judges a login of production: what it is, and whether it gets at a vault that lies on the server's own machine.
-///
-/// `ways` are the ways in which the server's user could destroy such a vault; `None` where none lies there, with the
-/// evidence.
 pub fn login(
     credential: &Credential,
     seen: &Result<RoleSeen, String>,
     is_capture: Option<&str>,
-    ways: &Result<Vec<String>, String>,
+    reach: &ServerReach,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(source) = is_capture {
@@ -152,17 +160,21 @@ pub fn login(
     let attributes =
         if seen.attributes.is_empty() { "no attributes".to_owned() } else { seen.attributes.join(", ") };
     let is = format!("the server let it in as {}, with {attributes}", seen.name);
-    findings.push(match (seen.commands_server(), ways) {
-        (_, Err(apart)) => Finding::good(subject, format!("{is}; {apart}")),
-        (None, Ok(_)) => Finding::good(
+    findings.push(match (seen.commands_server(), reach) {
+        (_, ServerReach::Apart(apart)) => Finding::good(subject, format!("{is}; {apart}")),
+        (None, _) => {
+            Finding::good(subject, format!("{is}; it runs no programs on the server's machine and writes no files"))
+        }
+        (Some(by), ServerReach::Unknown(why)) => not_made(
             subject,
-            format!("{is}; the vault is on this server's machine, and the role runs no programs there"),
+            format!("{is}; by {by} it runs programs as the server's user, and {why}"),
+            "run doctor on the vault's host, as a user who may look at the vault's folder",
         ),
-        (Some(by), Ok(ways)) if ways.is_empty() => Finding::good(
+        (Some(by), ServerReach::Ways(ways)) if ways.is_empty() => Finding::good(
             subject,
             format!("{is}; by {by} it runs programs as the server's user, who may not change the vault's files"),
         ),
-        (Some(by), Ok(ways)) => Finding::bad(
+        (Some(by), ServerReach::Ways(ways)) => Finding::bad(
             subject,
             format!("{is}; by {by} it runs programs as the server's user, who may {}", some(ways)),
             "keep the vault on another host (docs/guide/vault-on-another-host.md), or under a user of its own",

@@ -127,16 +127,19 @@ fn a_role_that_captures_is_proven_not_to_write() {
 
 #[test]
 fn a_login_reaches_a_vault_only_through_its_server() {
-    let login_of = |attributes: &[&str], ways: Result<Vec<String>, String>| {
+    let login_of = |attributes: &[&str], reach: ServerReach| {
         let mut seen = role();
         seen.attributes = attributes.iter().map(|a| (*a).to_owned()).collect();
         let kind = Kind::Database { url: Redacted::new("postgresql://app@db/x".to_owned()) };
         let credential = Credential { kind, found: ".env".to_owned(), holder: None };
-        login(&credential, &Ok(seen), None, &ways)[0].standing
+        login(&credential, &Ok(seen), None, &reach)[0].standing
     };
-    let way = || Ok(vec!["remove what is in /vault: its owner".to_owned()]);
-    assert_eq!(login_of(&["SUPERUSER"], Err("the vault is elsewhere".to_owned())), Standing::Good);
-    assert_eq!(login_of(&["SUPERUSER"], Ok(Vec::new())), Standing::Good);
+    let way = || ServerReach::Ways(vec!["remove what is in /vault: its owner".to_owned()]);
+    let apart = ServerReach::Apart("the vault is elsewhere".to_owned());
+    assert_eq!(login_of(&["SUPERUSER"], apart), Standing::Good);
+    assert_eq!(login_of(&["SUPERUSER"], ServerReach::Ways(Vec::new())), Standing::Good);
+    assert_eq!(login_of(&["SUPERUSER"], ServerReach::Unknown("x".to_owned())), Standing::Advice);
+    assert_eq!(login_of(&["REPLICATION"], ServerReach::Unknown("x".to_owned())), Standing::Good);
     assert_eq!(login_of(&["SUPERUSER"], way()), Standing::Bad);
     assert_eq!(login_of(&[], way()), Standing::Good);
 }
