@@ -14,6 +14,7 @@ mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod doctor;
 mod folders;
 mod heads;
 mod incidents;
