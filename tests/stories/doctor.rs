@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     production::{Production, newest_major},
+    push::serve,
     unwipe::{Outcome, Unwipe, exit},
 };
 
@@ -117,7 +118,11 @@ fn what_production_logs_in_with_is_tried_and_a_vault_of_the_same_user_is_told_ho
 
     let examined = Examined::of(&unwipe, exit::DONE, &[&folder], &secrets);
     assert_eq!(examined.bad(), Vec::<&str>::new());
-    examined.assert("good", &["production holds no secret of the vault's"], "2 credentials");
+    examined.assert(
+        "good",
+        &["production holds no secret of the vault's"],
+        "credentials found: 2, places looked at: 1",
+    );
     examined.assert("good", &["PostgreSQL login app at"], "the server let it in as app, with no attributes");
     examined.assert("advice", &["passwords and tokens of other services"], "secret STRIPE_SECRET …ghij");
     examined.assert("advice", &["everything that was named"], "no regular file");
@@ -127,6 +132,8 @@ fn what_production_logs_in_with_is_tried_and_a_vault_of_the_same_user_is_told_ho
     examined.assert("good", &["tries to write is refused"], "delete from postgres.public.customers");
     // One machine, one user: that is said, and what would be better.
     examined.assert("advice", &["the vault and source shop are on different hosts"], "on this machine");
+    // The server's folder is beside the vault's: the server does not tell this role, the machine does.
+    examined.assert("advice", &["the vault and source shop lie on different volumes"], "both are on device");
     let own = rustix::process::geteuid();
     let mine = format!("({})", own.as_raw());
     examined.assert(
@@ -273,6 +280,59 @@ fn each_access_key_is_tried_against_the_bucket() {
     assert_eq!(held.count(), 1, "{}", examined.outcome);
 }
 
+/// Makes a host with a vault, its server, and an enrolment for the source `shop`.
+fn host_with_server() -> (Unwipe, crate::unwipe::Running, String) {
+    let host = Unwipe::initialised();
+    host.json(&["vault", "authority", "init"]);
+    host.json(&["vault", "authority", "issue", "server", "--name", "127.0.0.1"]);
+    let (server, url) = serve(&host);
+    let enrolment = host.argument("shop.enrolment");
+    host.json(&["vault", "enrol", "shop", "--url", &url, "--out", &enrolment]);
+    (host, server, enrolment)
+}
+
+#[test]
+fn what_opens_the_vaults_server_is_found_and_what_is_another_servers_is_refused() {
+    let (_host, _server, enrolment) = host_with_server();
+    let (_other, _other_server, other_enrolment) = host_with_server();
+    let production = Unwipe::nowhere();
+    production.json(&["init", "--enrolment", &enrolment]);
+    let read = |path: &str| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let pair = |enrolment: &Value| {
+        format!("{}{}", enrolment["certificate"].as_str().unwrap(), enrolment["key"].as_str().unwrap())
+    };
+    let (ours, theirs) = (read(&enrolment), read(&other_enrolment));
+    let line = |file: &Value| file["key"].as_str().unwrap().lines().nth(1).unwrap().to_owned();
+    let secrets = [line(&ours), line(&theirs)];
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    std::fs::create_dir(production.path("app")).unwrap();
+    let plant =
+        |name: &str, content: &str| std::fs::write(production.path("app").join(name), content).unwrap();
+
+    // Another server's key and enrolment: shown to the vault's server, and refused there.
+    plant("client.pem", &pair(&theirs));
+    plant("other.enrolment", &theirs.to_string());
+    let folder = format!("folder:{}", production.argument("app"));
+    let examined = Examined::of(&production, exit::DONE, &[&folder], &secrets);
+    examined.assert("good", &["private key", "client.pem", "does not reach the vault"], "does not let it in");
+    examined.assert("good", &["enrolment for", "other.enrolment"], "which is another server");
+
+    // The enrolment that was carried over and never deleted, and a key pair taken out of it.
+    plant("client.pem", &pair(&ours));
+    plant("left.enrolment", &ours.to_string());
+    let examined = Examined::of(&production, exit::FAILED, &[&folder], &secrets);
+    examined.assert(
+        "bad",
+        &["private key", "client.pem", "does not reach the vault"],
+        "lets it in: as capture/shop",
+    );
+    examined.assert("bad", &["enrolment for", "left.enrolment"], "for this very server");
+    let held = examined.findings().filter(|finding| {
+        finding["evidence"].as_str().unwrap().starts_with("the key for the server of the vault is in")
+    });
+    assert_eq!(held.count(), 2, "{}", examined.outcome);
+}
+
 struct Domain {
     running: Running,
     unwipe: Unwipe,
@@ -331,7 +391,7 @@ fn the_key_that_captures_a_domain_gets_no_token_that_writes() {
     examined.assert(
         "good",
         &["the key that captures acme gets no token that writes"],
-        "14 scopes asked for, each refused: mail.google.com: unauthorized_client",
+        "21 scopes asked for, each refused: mail.google.com: unauthorized_client",
     );
     let examined = Examined::of(&domain.unwipe, exit::FAILED, &[&file], &[private]);
     examined.assert("advice", &["production does not share the capture's credentials"], "capture.json");

@@ -142,6 +142,28 @@ pub fn users_at_port(port: u16) -> BTreeSet<u32> {
     all.iter().flatten().filter(|listener| listener.port == port).map(|listener| listener.uid).collect()
 }
 
+/// Returns the folder of a PostgreSQL server of this machine that listens on a port, where processes may be looked at:
+/// a server works in it, and its file says the port.
+pub fn server_folder(port: u16) -> Option<PathBuf> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let folder_of = |process: std::fs::DirEntry| {
+        let process = process.path();
+        let program = std::fs::read_to_string(process.join("comm")).ok()?;
+        if program.trim() != "postgres" {
+            return None;
+        }
+        let folder = std::fs::read_link(process.join("cwd")).ok()?;
+        let state = std::fs::read_to_string(folder.join("postmaster.pid")).ok()?;
+        (port_of(&state) == Some(port)).then_some(folder)
+    };
+    processes.filter_map(folder_of).next()
+}
+
+/// Reads the port out of `postmaster.pid`: its fourth line.
+fn port_of(state: &str) -> Option<u16> {
+    state.lines().nth(3)?.trim().parse().ok()
+}
+
 /// What a path lies on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
@@ -218,6 +240,12 @@ mod tests {
             0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000    70        0 1 1\n\
             1: 0100007F:1539 0100007F:A000 01 00000000:00000000 00:00000000 00000000    71        0 1 1\n";
         assert_eq!(listeners(tcp), [Listener { port: 5432, uid: 70 }]);
+    }
+
+    #[test]
+    fn the_port_of_a_server_is_in_its_file() {
+        assert_eq!(port_of("17\n/var/lib/pg\n1700000000\n5433\n/run\n"), Some(5433));
+        assert_eq!(port_of("17\n/var/lib/pg\n"), None);
     }
 
     #[test]

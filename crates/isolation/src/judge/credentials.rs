@@ -19,7 +19,7 @@ pub fn looked(looked: &Looked, owned: &Owned) -> Vec<Finding> {
     let mut findings = Vec::new();
     let subject = "production holds no secret of the vault's";
     let seen = format!(
-        "{} credentials in {} places, compared with {} secrets of the vault and its capture",
+        "credentials found: {}, places looked at: {}; compared with {} secrets of the vault and its capture",
         looked.credentials.len(),
         looked.places,
         owned.len()
@@ -66,7 +66,7 @@ pub fn looked(looked: &Looked, owned: &Owned) -> Vec<Finding> {
             looked.skipped.iter().map(|skipped| format!("{}: {}", skipped.path, skipped.why)).collect();
         findings.push(Finding::advice(
             "everything that was named could be looked at",
-            format!("{} were not: {}", texts.len(), some(&texts)),
+            format!("not looked at, {}: {}", texts.len(), some(&texts)),
             "look at these yourself, or name them with --credentials as a user who may read them",
         ));
     }
@@ -88,7 +88,7 @@ pub fn other_secrets(credentials: &[Credential]) -> Option<Finding> {
     Some(not_made(
         "passwords and tokens of other services do not reach the vault",
         format!(
-            "{} are none of the vault's secrets; what they open was not tried: {}",
+            "none of {} is a secret of the vault's; what they open was not tried: {}",
             names.len(),
             some(&names)
         ),

@@ -26,9 +26,16 @@ use crate::{
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "google";
 
-/// The scopes that write, as far as restores and containment know them, and the one that deletes mail for good.
-const WRITING: [&str; 14] = [
+/// The scopes that write: those of restores and containment, the one that deletes mail for good, and their neighbours.
+const WRITING: [&str; 21] = [
     "https://mail.google.com/",
+    "https://www.googleapis.com/auth/gmail.send",
+    "https://www.googleapis.com/auth/gmail.compose",
+    "https://www.googleapis.com/auth/gmail.settings.basic",
+    "https://www.googleapis.com/auth/gmail.settings.sharing",
+    "https://www.googleapis.com/auth/calendar",
+    "https://www.googleapis.com/auth/admin.directory.orgunit",
+    "https://www.googleapis.com/auth/admin.directory.rolemanagement",
     restore_scope::GMAIL_MODIFY,
     restore_scope::GMAIL_INSERT,
     restore_scope::GMAIL_LABELS,

@@ -12,7 +12,7 @@ use isolation::{
     hosts::Machine,
     judge::{self, Person, ServerReach},
     scan::Looked,
-    system::{Users, Volume, users_at_port},
+    system::{Users, Volume, server_folder, users_at_port},
 };
 use postgres_wire::{ConnectionSettings, Host};
 use service::{Installation, Secrets};
@@ -150,10 +150,13 @@ pub(super) fn examine(
                     persons.add(uid, format!("it runs the server of {label}"), false);
                 }
                 let asked = settings.monitor.as_ref().unwrap_or(&settings.replication);
-                let volume = database::data_folder(asked, &context.clock())
+                let told = database::data_folder(asked, &context.clock()).map(PathBuf::from);
+                let seen = || server_folder(settings.replication.port);
+                let volume = told
+                    .or_else(|error| seen().ok_or(error))
                     .map_err(|error| format!("the server's folder is not known: {error}"))
                     .and_then(|folder| {
-                        Volume::of(Path::new(&folder)).map_err(|error| format!("{folder}: {error}"))
+                        Volume::of(&folder).map_err(|error| format!("{}: {error}", folder.display()))
                     });
                 findings.extend(on_volumes(folders, &label, &volume));
             }
