@@ -15,6 +15,7 @@ mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod doctor;
 mod drills;
 mod folders;
 mod heads;

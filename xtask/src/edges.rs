@@ -79,6 +79,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),
     // HTTP for connectors, and one vendor's way of speaking it; the reader gets no verb that writes.
     ("connect-http", &["model", "ports", "connect"]),
+    // The negative proof is a pure judge over what was found and answered; what asks anybody is the binary's.
+    ("isolation", &["model", "connect"]),
     // What every connector must do, for the tests of each.
     ("connect-conformance", &["model", "ports", "connect", "connect-http"]),
     ("google-api", &["model", "ports", "connect", "connect-http"]),

@@ -2,6 +2,7 @@
 
 mod capture;
 mod cases;
+mod doctor;
 mod drill;
 mod files;
 mod google;
@@ -23,8 +24,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, cases::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*,
-    rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*,
+    recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -120,8 +121,8 @@ pub(crate) enum Verb {
     Vault(Vault),
     /// Say who can open the vault and who can add to it, and prove it
     Keys(Keys),
-    /// Check this installation and its sources
-    Doctor,
+    /// Check this installation and its sources, and prove that nothing of production's reaches the vault
+    Doctor(Doctor),
     /// Attack this vault with everything at hand, harmlessly, and show what held
     Siege(Siege),
     /// Show what was committed to the vault

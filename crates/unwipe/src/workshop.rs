@@ -21,7 +21,7 @@ use service::{
 };
 
 use crate::{
-    arguments::{Apply, Arguments, Capture, Production, Reading, Rewind, Verb},
+    arguments::{Apply, Arguments, Capture, Doctor, Production, Reading, Rewind, Verb},
     commands::{self, apply::Outcomes, watching::Urges},
     connectors::containment::watched,
     context::{Context, environment},
@@ -67,7 +67,11 @@ impl Workshop for HomeWorkshop {
     }
 
     fn examine(&self, progress: &Arc<dyn Progress>) -> Result<Vec<Examined>, WorkError> {
-        commands::doctor::examine(&self.context.metered_by(progress)).map_err(work_error)
+        let context = self.context.metered_by(progress);
+        // What was found is not tried from here: a page must not log in anywhere with what lies about on this host.
+        let options = Doctor { credentials: Vec::new(), no_defaults: false, network: false };
+        let examine = || commands::doctor::examine(&context, &context.installation()?, &options, &**progress);
+        examine().map_err(work_error)
     }
 
     fn query(&self, question: &Question, progress: &Arc<dyn Progress>) -> Result<Table, WorkError> {
