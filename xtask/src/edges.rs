@@ -6,11 +6,15 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("ports", &["model"]),
+    // Accounts know nothing of what they give access to.
+    ("access", &["model", "ports"]),
     ("blobs", &["model", "ports"]),
     ("vault", &["model", "ports"]),
     // A witness runs on another machine: it knows trees and notes, and nothing of sources.
     ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
+    // What people must agree to is decided by a pure function: it knows plans by their hash, and no files or clocks.
+    ("approvals", &["model", "connect"]),
     ("catalog", &["model", "ports", "vault"]),
     // Stored bytes as something to read: pure, and safe on whatever it is given.
     ("render", &[]),
@@ -38,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
+            "approvals",
             "model",
             "ports",
             "blobs",
@@ -52,6 +57,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "witness",
         ],
     ),
+    // Pages and API: thin, and without any source.
+    ("server", &["access", "approvals", "connect", "model", "ports", "render", "service", "watch"]),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),

@@ -127,7 +127,9 @@ impl Catalog {
     ///
     /// It may hold fewer items than there are, and none, although there is a next one: see [`Page::next`].
     pub fn page(&self, stream: &StreamName, request: PageRequest<'_>) -> Result<Page, CatalogError> {
-        let Some(id) = self.stream_id(stream.as_str())? else { return Ok(Page { rows: Vec::new(), next: None }) };
+        let Some(id) = self.stream_id(stream.as_str())? else {
+            return Ok(Page { rows: Vec::new(), next: None });
+        };
         let mut span = Span::below(request.prefix);
         if let Some(from) = request.from {
             span.behind(from, request.direction);
@@ -201,7 +203,8 @@ impl Catalog {
     pub(crate) fn live_of(&self, entries: &[Entry], at: u64) -> Result<Option<Row>, CatalogError> {
         // Versions of one key follow each other: the one that was live ends first of those that end later, or not at all.
         let at_sequence = sequence(at);
-        let next_end = entries.iter().filter_map(|entry| entry.until).filter(|until| *until > at_sequence).min();
+        let next_end =
+            entries.iter().filter_map(|entry| entry.until).filter(|until| *until > at_sequence).min();
         for entry in entries.iter().filter(|entry| entry.until.is_none() || entry.until == next_end) {
             let row = self.row_by_id(entry.id)?;
             if let Some(row) = row.filter(|row| row.from <= at) {

@@ -90,7 +90,8 @@ impl Catalog {
         if behind.is_none() {
             let mut live = self.database.prepare_cached(crate::browse::NEWEST)?;
             ids.extend(
-                live.query_map(params![id, key], |row| row.get::<_, i64>(0))?.collect::<Result<Vec<_>, _>>()?,
+                live.query_map(params![id, key], |row| row.get::<_, i64>(0))?
+                    .collect::<Result<Vec<_>, _>>()?,
             );
         }
         let (until, row) = match behind {
@@ -122,7 +123,8 @@ impl Catalog {
         behind: Option<RemovalEdge>,
         limit: u32,
     ) -> Result<Vec<Removal>, CatalogError> {
-        let (last, row) = behind.map_or((sequence(until), i64::MAX), |edge| (sequence(edge.sequence), edge.id));
+        let (last, row) =
+            behind.map_or((sequence(until), i64::MAX), |edge| (sequence(edge.sequence), edge.id));
         let mut statement = self.database.prepare_cached(REMOVALS)?;
         let found = statement
             .query_map(params![sequence(after), sequence(until).min(last), last, row, limit], |row| {
@@ -181,9 +183,11 @@ pub(crate) const COUNT: &str =
 pub(crate) const LATER: &str = "SELECT min(id) FROM versions WHERE stream = ?1 AND key = ?2 AND id > ?3";
 pub(crate) const BEHIND: &str =
     "SELECT id, stream, key, attributes FROM versions WHERE id > ?1 ORDER BY id LIMIT ?2";
-pub(crate) const ENDED: &str = "SELECT id FROM versions WHERE stream = ?1 AND key = ?2 AND until_sequence <= ?3
+pub(crate) const ENDED: &str =
+    "SELECT id FROM versions WHERE stream = ?1 AND key = ?2 AND until_sequence <= ?3
      AND (until_sequence, id) < (?3, ?4) ORDER BY until_sequence DESC, id DESC LIMIT ?5";
-pub(crate) const REMOVALS: &str = "SELECT sequence, version FROM removals WHERE sequence > ?1 AND sequence <= ?2
+pub(crate) const REMOVALS: &str =
+    "SELECT sequence, version FROM removals WHERE sequence > ?1 AND sequence <= ?2
      AND (sequence, version) < (?3, ?4) ORDER BY sequence DESC, version DESC LIMIT ?5";
 
 #[cfg(test)]

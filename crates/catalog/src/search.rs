@@ -123,7 +123,8 @@ impl SearchIndex {
         })?;
         if newest > last {
             let mark = mark_of(catalog, newest)?.unwrap_or_default();
-            transaction.execute("INSERT OR REPLACE INTO progress VALUES (0, ?1, ?2)", params![newest, mark])?;
+            transaction
+                .execute("INSERT OR REPLACE INTO progress VALUES (0, ?1, ?2)", params![newest, mark])?;
         }
         transaction.commit()?;
         Ok(Filled { versions, is_up_to_date: versions < u64::from(BATCH) })

@@ -6,8 +6,28 @@ use mail_parser::decoders::html::add_html_token;
 const SILENT: [&str; 7] = ["script", "style", "head", "title", "template", "noscript", "svg"];
 /// Elements that begin a line.
 const BLOCKS: [&str; 22] = [
-    "address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3", "h4",
-    "header", "hr", "li", "ol", "p", "table", "tr", "ul",
+    "address",
+    "article",
+    "blockquote",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "header",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "table",
+    "tr",
+    "ul",
 ];
 /// An entity is no longer than this.
 const ENTITY_BYTES: usize = 32;
@@ -182,7 +202,8 @@ fn attribute(tag: &str, wanted: &str) -> Option<String> {
         from = start + wanted.len();
         let before = tag.as_bytes().get(start.wrapping_sub(1));
         let value = tag[from..].trim_start().strip_prefix('=').map(str::trim_start);
-        let (Some(value), true) = (value, before.is_some_and(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-'))
+        let (Some(value), true) =
+            (value, before.is_some_and(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-'))
         else {
             continue;
         };

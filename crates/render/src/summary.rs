@@ -133,7 +133,10 @@ fn drive(key: &str, attributes: &Value) -> Parts {
             (false, None) => Kind::Record,
         },
         title: some(&attributes["name"]).unwrap_or_else(|| text(&attributes["originalFilename"])),
-        subtitle: attributes["trashed"].as_bool().filter(|trashed| *trashed).map(|_| "in the trash".to_owned()),
+        subtitle: attributes["trashed"]
+            .as_bool()
+            .filter(|trashed| *trashed)
+            .map(|_| "in the trash".to_owned()),
         people,
         folder: id.map(|_| text(&attributes["parents"][0])),
         holds: id.filter(|_| is_folder).map(str::to_owned),
@@ -179,7 +182,8 @@ fn directory(key: &str, attributes: &Value) -> Parts {
     };
     let subtitle = key.starts_with("deleted-user/").then(|| "deleted user".to_owned());
     let name = text(&attributes["name"]);
-    let people = if kind == Kind::Record && !key.starts_with("member/") { Vec::new() } else { vec![name.clone()] };
+    let people =
+        if kind == Kind::Record && !key.starts_with("member/") { Vec::new() } else { vec![name.clone()] };
     Parts { kind, title: name, subtitle, people, ..Parts::default() }
 }
 

@@ -18,11 +18,11 @@ use catalog::{Catalog, CatalogError};
 use model::{Moment, SourceName, StreamName};
 use vault::{VaultError, VaultReader};
 
+use self::pool::{Opened, Pool};
 pub use self::types::{
     At, Compared, Crumb, Deleted, DeletedItem, Entry, Freshness, Hit, ItemView, Listing, PageWish, Past,
     SearchWish, Searched, Stand, StreamEntry, Streams, Versions,
 };
-use self::pool::{Opened, Pool};
 use crate::{Installation, ServiceError};
 
 /// Why something cannot be shown.
@@ -41,7 +41,9 @@ pub enum BrowseError {
         name: SourceName,
     },
     /// The text is no moment.
-    #[error("{text:?} is no moment: give `latest`, a commit's number, or a time such as 2026-04-25T14:00:09Z")]
+    #[error(
+        "{text:?} is no moment: give `latest`, a commit's number, or a time such as 2026-04-25T14:00:09Z"
+    )]
     NoMoment {
         /// The text.
         text: String,

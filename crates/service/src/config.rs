@@ -98,6 +98,9 @@ pub struct Config {
     /// Whose signatures count on plans, by name: 64 hexadecimal digits of an Ed25519 public key each.
     #[serde(default)]
     pub approvers: BTreeMap<String, String>,
+    /// How many people must approve, and how long things wait.
+    #[serde(default, skip_serializing_if = "is_default_policy")]
+    pub approvals: approvals::Policy,
     /// The vault's mirrors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, MirrorConfig>,
@@ -107,6 +110,9 @@ pub struct Config {
     /// What is watched for, who may be stopped, who is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub watch: WatchConfig,
+    /// Where the pages and the API answer.
+    #[serde(default, skip_serializing_if = "is_default_server")]
+    pub server: ServerConfig,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
@@ -114,6 +120,14 @@ pub struct Config {
 
 fn is_default(watch: &WatchConfig) -> bool {
     *watch == WatchConfig::default()
+}
+
+fn is_default_server(server: &ServerConfig) -> bool {
+    *server == ServerConfig::default()
+}
+
+fn is_default_policy(policy: &approvals::Policy) -> bool {
+    *policy == approvals::Policy::default()
 }
 
 /// Where the vault is.
@@ -137,6 +151,53 @@ pub struct RestoreConfig {
     pub server_folders: Vec<PathBuf>,
     /// Where shadows and scratch copies live; relative to the configuration.
     pub scratch: Option<PathBuf>,
+    /// How production is reached for planning and applying, by source; never with the capturing identity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<SourceName, DestinationConfig>,
+}
+
+/// How one production system is reached for planning and applying.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationConfig {
+    /// PostgreSQL: where it is, without a password.
+    pub url: Option<String>,
+    /// PostgreSQL: the role's password, by reference; `exec:` can fetch one that lives for minutes.
+    pub password: Option<String>,
+    /// Google: the key of a service account that may write, by reference.
+    pub credential: Option<String>,
+}
+
+/// Where the pages and the API answer, and under which name people know them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// The address to listen on. Any but a loopback one needs `tls`.
+    pub listen: String,
+    /// What people type: `https://unwipe.example.org`. Passkeys belong to it.
+    pub origin: String,
+    /// A certificate; without one, answers are in the clear and on loopback only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+}
+
+/// A certificate for the pages and the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The chain, in PEM; relative to the configuration.
+    pub certificate: PathBuf,
+    /// Its key, in PEM; relative to the configuration.
+    pub key: PathBuf,
+    /// Only clients with a certificate of these authorities are answered, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8787".to_owned(), origin: "http://localhost:8787".to_owned(), tls: None }
+    }
 }
 
 /// A machine that cosigns tree heads.
@@ -224,9 +285,11 @@ mod tests {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
+            server: ServerConfig::default(),
             sources: BTreeMap::new(),
         }
     }
@@ -250,6 +313,21 @@ mod tests {
         files::create_new(&home.path().join(FILE_NAME), text.as_bytes(), 0o600).unwrap();
         let error = Config::read(home.path()).unwrap_err();
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("paht"));
+    }
+
+    #[test]
+    fn people_are_asked_for_approval_as_the_configuration_says() {
+        let home = tempfile::tempdir().unwrap();
+        let mut config = config();
+        assert_eq!(config.approvals, approvals::Policy::default());
+        config.approvals.needed = 2;
+        config.write(home.path()).unwrap();
+        assert_eq!(Config::read(home.path()).unwrap().approvals.needed, 2);
+        let path = home.path().join(FILE_NAME);
+        let text = files::read_text(&path).unwrap().replace("needed = 2", "needed = 2\nneded = 1");
+        files::replace(&path, text.as_bytes()).unwrap();
+        let error = Config::read(home.path()).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("neded"));
     }
 
     #[test]

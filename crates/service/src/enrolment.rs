@@ -170,9 +170,11 @@ impl Installation {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
+            server: crate::config::ServerConfig::default(),
             sources: BTreeMap::new(),
         };
         config.write(home)?;

@@ -222,9 +222,11 @@ impl Installation {
                 ..RestoreConfig::default()
             },
             approvers: std::collections::BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: std::collections::BTreeMap::new(),
             witnesses: std::collections::BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
+            server: crate::config::ServerConfig::default(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;

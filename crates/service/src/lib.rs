@@ -2,16 +2,20 @@
 
 pub mod approval;
 pub mod browse;
+pub mod cases;
 pub mod certificate;
 pub mod config;
 pub mod enrolment;
 pub mod heads;
 pub mod history;
 pub mod installation;
+pub mod jobs;
 pub mod keys;
 pub mod mirrors;
 pub mod operations;
+pub mod overview;
 pub mod place;
+pub mod posture;
 pub mod retention;
 pub mod secret;
 pub mod signature;
@@ -20,6 +24,7 @@ mod stored_history;
 mod stored_items;
 pub mod undo;
 pub mod watching;
+pub mod words;
 pub mod workshop;
 
 pub use config::{Config, ConfigError};

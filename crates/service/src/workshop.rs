@@ -3,7 +3,10 @@
 //! The binary, which alone knows the sources, provides it. Command line, pages, API and agents' tools ask for the same
 //! things here.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use connect::{
     Finding, Progress,
@@ -20,25 +23,25 @@ use crate::{
 /// Does what takes connectors. Everything may block for long.
 pub trait Workshop: Send + Sync {
     /// Plans a restore. Nothing is changed anywhere.
-    fn plan(&self, wish: &RestoreWish, progress: &dyn Progress) -> Result<PlannedRestore, WorkError>;
+    fn plan(&self, wish: &RestoreWish, progress: &Arc<dyn Progress>) -> Result<PlannedRestore, WorkError>;
 
     /// Applies a plan whose approvals count, and reads the source again. What was begun before is gone on with.
-    fn apply(&self, plan_folder: &Path, progress: &dyn Progress) -> Result<AppliedRestore, WorkError>;
+    fn apply(&self, plan_folder: &Path, progress: &Arc<dyn Progress>) -> Result<AppliedRestore, WorkError>;
 
     /// Holds a drill, and signs and records its certificate.
-    fn drill(&self, wish: &DrillWish, progress: &dyn Progress) -> Result<Certificate, WorkError>;
+    fn drill(&self, wish: &DrillWish, progress: &Arc<dyn Progress>) -> Result<Certificate, WorkError>;
 
     /// Examines the installation and its sources.
-    fn examine(&self, progress: &dyn Progress) -> Result<Vec<Examined>, WorkError>;
+    fn examine(&self, progress: &Arc<dyn Progress>) -> Result<Vec<Examined>, WorkError>;
 
     /// Asks a moment of a database, read-only, in a scratch copy.
-    fn query(&self, question: &Question, progress: &dyn Progress) -> Result<Table, WorkError>;
+    fn query(&self, question: &Question, progress: &Arc<dyn Progress>) -> Result<Table, WorkError>;
 
     /// Carries out what somebody asks of the watch.
     fn contain(&self, request: &Request) -> Result<Answer, WorkError>;
 
     /// Has a source captured up to now; returns the newest commit.
-    fn capture(&self, source: &SourceName, progress: &dyn Progress) -> Result<u64, WorkError>;
+    fn capture(&self, source: &SourceName, progress: &Arc<dyn Progress>) -> Result<u64, WorkError>;
 }
 
 /// What is to be brought back.
@@ -94,6 +97,54 @@ pub enum RestoreWish {
         /// Their keys; all where none is named.
         keys: Vec<String>,
     },
+}
+
+impl RestoreWish {
+    /// Returns the words of the command that makes the same plan, after `unwipe`. No word of a value can be taken for an
+    /// option.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec!["rewind".to_owned()];
+        let what = match self {
+            Self::Incident { incident } => Some(format!("incident:{incident}")),
+            Self::Actor { actor, source, from } => {
+                words.push(format!("--actor={actor}"));
+                words.extend(from.as_ref().map(|from| format!("--from={from}")));
+                source.as_ref().map(SourceName::to_string)
+            }
+            Self::Transactions { source, transactions } => {
+                words.extend(transactions.iter().map(|transaction| format!("--undo={transaction}")));
+                Some(source.to_string())
+            }
+            Self::Rows { source, moment, tables, predicate, changed } => {
+                words.extend(tables.iter().map(|table| format!("--table={table}")));
+                words.extend(predicate.as_ref().map(|predicate| format!("--where={predicate}")));
+                words.extend(changed.then(|| "--changed".to_owned()));
+                Some(format!("{source}@{moment}"))
+            }
+            Self::Items { source, stream, moment, keys } => {
+                words.extend(keys.iter().map(|key| format!("--item={key}")));
+                Some(format!("{source}/{stream}@{moment}"))
+            }
+        };
+        words.extend(what);
+        words
+    }
+
+    /// Returns the command that makes the same plan, as a person would type it.
+    pub fn command(&self) -> String {
+        let words: Vec<String> = self.words().iter().map(|word| shell_word(word)).collect();
+        format!("unwipe {}", words.join(" "))
+    }
+}
+
+/// Quotes a word for a shell where that is needed.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A plan that was made.
@@ -216,4 +267,26 @@ pub struct WorkError {
     pub causes: Vec<String>,
     /// A command or a setting that would help.
     pub hint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_a_command_and_hostile_names_are_quoted() {
+        let acme = SourceName::new("acme").unwrap();
+        let wish = RestoreWish::Items {
+            source: acme.clone(),
+            stream: "gmail/anna@example.org".to_owned(),
+            moment: "2026-04-25T14:00:08Z".to_owned(),
+            keys: vec!["--plan=/etc; rm -rf '/'".to_owned()],
+        };
+        assert_eq!(
+            wish.command(),
+            r"unwipe rewind '--item=--plan=/etc; rm -rf '\''/'\''' acme/gmail/anna@example.org@2026-04-25T14:00:08Z"
+        );
+        let wish = RestoreWish::Actor { actor: "agent*".to_owned(), source: Some(acme), from: None };
+        assert_eq!(wish.command(), "unwipe rewind '--actor=agent*' acme");
+    }
 }

@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use connect::Stop;
+use connect::{Progress, Stop};
 use model::SourceName;
 use ports::{Clock, SystemClock, SystemRandom};
-use service::{Installation, Secrets, StoredSource, installation::Ports};
+use service::{Installation, Secrets, StoredSource, config::DestinationConfig, installation::Ports};
 
 use crate::{
     arguments::{Production, Reading, for_source},
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) ports: Ports,
     /// The mirror that is read in place of the vault.
     mirror: Option<String>,
+    /// Hears of progress in place of the terminal.
+    meter: Option<Arc<dyn Progress>>,
 }
 
 /// Looks a name up in the environment of the process.
@@ -49,12 +51,23 @@ impl Context {
         };
         let home = std::path::absolute(home)?;
         let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
-        Ok(Self { home, output, ports, mirror })
+        Ok(Self { home, output, ports, mirror, meter: None })
     }
 
     /// Makes a context for another home folder, with the same output and ports.
     pub(crate) fn elsewhere(&self, home: PathBuf) -> Self {
-        Self { home, output: self.output, ports: self.ports.clone(), mirror: None }
+        Self { home, output: self.output, ports: self.ports.clone(), mirror: None, meter: None }
+    }
+
+    /// Makes a context for work whose progress somebody else hears of, and which prints nothing.
+    pub(crate) fn metered_by(&self, meter: &Arc<dyn Progress>) -> Self {
+        Self {
+            home: self.home.clone(),
+            output: Output::silent(),
+            ports: self.ports.clone(),
+            mirror: self.mirror.clone(),
+            meter: Some(Arc::clone(meter)),
+        }
     }
 
     /// Opens the installation in the home folder.
@@ -87,9 +100,9 @@ impl Context {
             .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
     }
 
-    /// Makes a display for the progress of one command.
-    pub(crate) fn progress(&self) -> Arc<Display> {
-        Arc::new(Display::new(self.output, self.clock()))
+    /// Returns whoever hears of the progress of one command.
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        self.meter.clone().unwrap_or_else(|| Arc::new(Display::new(self.output, self.clock())))
     }
 
     /// Opens what is stored of a source.
@@ -104,18 +117,31 @@ impl Context {
     }
 }
 
-/// Returns the production connection of a command, with its password.
+/// Returns the production connection of a command, with its password: what the command names, or else the configuration.
 pub(crate) fn production(
     installation: &Installation,
     production: &Production,
     source: &str,
 ) -> Result<postgres_wire::ConnectionSettings, Failure> {
-    let url = for_source(&production.url, source).ok_or_else(|| {
-        Failure::new(Exit::Usage, "planning and applying need a connection to production")
-            .hint("give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE")
+    let configured = destination(installation, source);
+    let url = for_source(&production.url, source).or(configured.url.as_deref()).ok_or_else(|| {
+        Failure::new(Exit::Usage, "planning and applying need a connection to production").hint(format!(
+            "give --url postgresql://RESTORE_ROLE@HOST/postgres and --password REFERENCE, or set restore.destinations.{source}"
+        ))
     })?;
+    // A password goes with the address that it was given for.
+    let password = match for_source(&production.url, source) {
+        Some(_) => for_source(&production.password, source),
+        None => configured.password.as_deref(),
+    };
     let secrets = Secrets::new(installation.home(), &environment);
-    crate::connectors::postgres::connection(url, for_source(&production.password, source), &secrets)
+    crate::connectors::postgres::connection(url, password, &secrets)
+}
+
+/// Returns how a source is reached for planning and applying, as far as the configuration says.
+pub(crate) fn destination(installation: &Installation, source: &str) -> DestinationConfig {
+    let destinations = &installation.config().restore.destinations;
+    SourceName::new(source).ok().and_then(|name| destinations.get(&name).cloned()).unwrap_or_default()
 }
 
 /// Returns a stop that the first interrupt or termination signal requests; a second one ends the process at once.

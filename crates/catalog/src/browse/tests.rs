@@ -44,7 +44,13 @@ fn history(acts: &[Vec<Act>]) -> (Catalog, Vec<BTreeMap<&'static str, u64>>) {
 }
 
 /// Reads all pages, one after the other.
-fn all_pages(catalog: &Catalog, at: u64, prefix: &str, direction: Direction, limit: u32) -> Vec<(String, u64)> {
+fn all_pages(
+    catalog: &Catalog,
+    at: u64,
+    prefix: &str,
+    direction: Direction,
+    limit: u32,
+) -> Vec<(String, u64)> {
     let (mut all, mut from) = (Vec::new(), None::<String>);
     loop {
         let request = PageRequest { at, prefix, from: from.as_deref(), direction, limit };
@@ -140,7 +146,9 @@ proptest! {
 #[test]
 fn a_key_with_very_many_versions_does_not_hide_its_neighbours() {
     let mut catalog = Catalog::in_memory().unwrap();
-    catalog.apply(&applied(1), [upsert_with("files", "a", 1, "{}"), upsert_with("files", "c", 1, "{}")]).unwrap();
+    catalog
+        .apply(&applied(1), [upsert_with("files", "a", 1, "{}"), upsert_with("files", "c", 1, "{}")])
+        .unwrap();
     let many = 3 * CHUNK as u64;
     for sequence in 2..many {
         catalog.apply(&applied(sequence), [upsert_with("files", "b", 1, "{}")]).unwrap();
@@ -214,8 +222,14 @@ fn no_question_of_a_page_reads_a_whole_table() {
         for step in plan {
             // Streams and commits are few; commits are walked from the newest one on and left at the first hit.
             let is_small = step == "SCAN commits" || step.starts_with("SCAN s") && !step.contains("versions");
-            assert!(is_small || !step.starts_with("SCAN versions") && !step.contains("TEMP B-TREE"), "{text}: {step}");
-            assert!(is_small || !step.starts_with("SCAN") || step.starts_with("SCAN (subquery"), "{text}: {step}");
+            assert!(
+                is_small || !step.starts_with("SCAN versions") && !step.contains("TEMP B-TREE"),
+                "{text}: {step}"
+            );
+            assert!(
+                is_small || !step.starts_with("SCAN") || step.starts_with("SCAN (subquery"),
+                "{text}: {step}"
+            );
         }
     }
 }

@@ -46,7 +46,10 @@ fn what_was_removed_within_a_window_is_told() {
     let catalog = catalog();
     let told = |after, until| -> Vec<(String, u64, u64)> {
         let removals = catalog.removed_between(after, until, None, 10).unwrap();
-        removals.into_iter().map(|removal| (removal.row.key, removal.row.size_bytes, removal.sequence)).collect()
+        removals
+            .into_iter()
+            .map(|removal| (removal.row.key, removal.row.size_bytes, removal.sequence))
+            .collect()
     };
     let (a, b, m) = (("a".to_owned(), 6, 3), ("b".to_owned(), 7, 3), ("m".to_owned(), 1, 5));
     assert_eq!(told(0, 9), [m.clone(), a.clone(), b.clone()]);

@@ -53,9 +53,9 @@ impl SearchIndex {
             for entry in entries {
                 looked_at += 1;
                 let row = catalog.row(entry.row)?;
-                inside.rows.extend(
-                    row.filter(|row| row.from <= at && row.until.is_none_or(|until| until > at)),
-                );
+                inside
+                    .rows
+                    .extend(row.filter(|row| row.from <= at && row.until.is_none_or(|until| until > at)));
                 edge = Some(entry);
                 if inside.rows.len() >= limit as usize || looked_at >= LOOKED_AT_MAX {
                     inside.next.clone_from(&edge);
@@ -99,5 +99,6 @@ pub(super) const INSIDE_FORWARD: &str = "SELECT sorted, version FROM inside WHER
      AND (sorted, version) > (?3, ?4) ORDER BY sorted, version LIMIT ?5";
 pub(super) const INSIDE_BACK: &str = "SELECT sorted, version FROM inside WHERE stream = ?1 AND folder = ?2
      AND (sorted, version) < (?3, ?4) ORDER BY sorted DESC, version DESC LIMIT ?5";
-pub(super) const INSIDE_FROM_END: &str = "SELECT sorted, version FROM inside WHERE stream = ?1 AND folder = ?2
+pub(super) const INSIDE_FROM_END: &str =
+    "SELECT sorted, version FROM inside WHERE stream = ?1 AND folder = ?2
      AND ?3 = '' AND ?4 = 0 ORDER BY sorted DESC, version DESC LIMIT ?5";

@@ -112,7 +112,10 @@ fn a_file_that_is_none_is_stale_and_readers_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("search.sqlite");
     assert_eq!(path_beside(&folder.path().join("catalog.sqlite")), path);
-    assert_eq!(path_beside(std::path::Path::new("/a/catalog-usb.sqlite")), std::path::Path::new("/a/search-usb.sqlite"));
+    assert_eq!(
+        path_beside(std::path::Path::new("/a/catalog-usb.sqlite")),
+        std::path::Path::new("/a/search-usb.sqlite")
+    );
     assert!(SearchIndex::open_to_read(&path).is_err());
     drop(SearchIndex::open(&path).unwrap());
     let mut reader = SearchIndex::open_to_read(&path).unwrap();
@@ -125,9 +128,12 @@ fn a_file_that_is_none_is_stale_and_readers_change_nothing() {
 fn folders_by_title_page_in_both_directions() {
     let mut catalog = Catalog::in_memory().unwrap();
     let titles = ["Zebra", "apple", "Äpfel", "banana", "banana"];
-    let items = titles.iter().enumerate().map(|(n, title)| upsert_with("drive/a", &format!("top/{n}"), 1, title));
+    let items =
+        titles.iter().enumerate().map(|(n, title)| upsert_with("drive/a", &format!("top/{n}"), 1, title));
     catalog.apply(&applied(1), items).unwrap();
-    catalog.apply(&applied(2), [upsert_with("drive/a", "top/1", 1, "renamed"), removed("drive/a", "top/3")]).unwrap();
+    catalog
+        .apply(&applied(2), [upsert_with("drive/a", "top/1", 1, "renamed"), removed("drive/a", "top/3")])
+        .unwrap();
     let index = filled(&catalog);
     let all = |at: u64, direction: Direction| -> Vec<String> {
         let (mut all, mut from) = (Vec::new(), None::<InsideEdge>);

@@ -29,12 +29,10 @@ impl Browse {
         };
         let catalog = catalog.map_err(failed)?;
         let mut index = self.open_index(source)?;
-        let mut freshness =
-            Freshness { commit: catalog.last_sequence()?, indexed: 0, is_indexed: false };
+        let mut freshness = Freshness { commit: catalog.last_sequence()?, indexed: 0, is_indexed: false };
         while !freshness.is_indexed && !stop.is_requested() {
-            let filled = index.fill(&catalog, &|stream, key, attributes| {
-                describe(kind, stream, key, attributes)
-            })?;
+            let filled =
+                index.fill(&catalog, &|stream, key, attributes| describe(kind, stream, key, attributes))?;
             freshness.indexed += filled.versions;
             freshness.is_indexed = filled.is_up_to_date;
             progress.advance(filled.versions);

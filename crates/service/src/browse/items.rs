@@ -7,7 +7,9 @@ use connect::Progress;
 use model::{SourceName, StreamName};
 use render::{Limits, Stored};
 
-use super::{At, Browse, BrowseError, Compared, ItemView, Stand, pages, past::VERSIONS_COUNTED, pool::Opened, stand};
+use super::{
+    At, Browse, BrowseError, Compared, ItemView, Stand, pages, past::VERSIONS_COUNTED, pool::Opened, stand,
+};
 
 /// An item's row, and where its content is.
 struct Found {
@@ -49,7 +51,8 @@ impl Browse {
             };
             Ok((side(old)?, side(new)?))
         })?;
-        let digest = |found: &Found| found.version.content.as_ref().map(|content| (content.length, content.digest));
+        let digest =
+            |found: &Found| found.version.content.as_ref().map(|content| (content.length, content.digest));
         let kind = self.kind(source)?;
         let difference = render::difference(
             &self.document(kind, &old, &Limits::COMPARISON)?,

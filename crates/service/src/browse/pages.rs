@@ -43,8 +43,7 @@ impl Browse {
             let stand = stand(&opened.catalog, source, at)?;
             let direction = cursor.as_ref().map_or(Direction::Forward, |cursor| cursor.direction);
             let from = cursor.as_ref().map(|cursor| cursor.place.as_str());
-            let request =
-                PageRequest { at: stand.commit, prefix, from, direction, limit: wish.limit() + 1 };
+            let request = PageRequest { at: stand.commit, prefix, from, direction, limit: wish.limit() + 1 };
             let page = opened.catalog.page(stream, request)?;
             let list = List { rows: page.rows, next: page.next };
             let list = list.cut(wish, direction, |row| row.key.clone());

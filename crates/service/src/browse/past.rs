@@ -19,10 +19,8 @@ impl Browse {
         wish: &PageWish,
     ) -> Result<Versions, BrowseError> {
         let behind = wish.cursor.as_deref().filter(|text| !text.is_empty()).map(cursor::read_pair);
-        let behind = behind.transpose()?.map(|(until, id)| VersionEdge {
-            until: (until > 0).then_some(until),
-            id,
-        });
+        let behind =
+            behind.transpose()?.map(|(until, id)| VersionEdge { until: (until > 0).then_some(until), id });
         self.ask(source, |opened, kind| {
             let catalog = &opened.catalog;
             let total = catalog.count_versions(stream, key, VERSIONS_COUNTED)?;
@@ -58,8 +56,7 @@ impl Browse {
             let limit = wish.limit() as usize;
             let mut deleted = Deleted { after, until, items: Vec::new(), next: None };
             for _ in 0..PAGES_MAX {
-                let found =
-                    catalog.removed_between(after.commit, until.commit, behind, wish.limit() + 1)?;
+                let found = catalog.removed_between(after.commit, until.commit, behind, wish.limit() + 1)?;
                 let is_last = found.len() <= limit;
                 for removal in found {
                     if deleted.items.len() == limit {
@@ -81,9 +78,7 @@ impl Browse {
                         is_back,
                     });
                 }
-                deleted.next = behind
-                    .filter(|_| !is_last)
-                    .map(|edge| cursor::pair(edge.sequence, edge.id));
+                deleted.next = behind.filter(|_| !is_last).map(|edge| cursor::pair(edge.sequence, edge.id));
                 if is_last || deleted.items.len() == limit {
                     break;
                 }

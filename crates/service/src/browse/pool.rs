@@ -61,9 +61,7 @@ impl Pool {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let of_source = idle.entry(source.clone()).or_default();
             // An index that was still being made when it was opened is looked for again.
-            of_source.retain(|opened| {
-                opened.files == files && (opened.index.is_some() || files.1.is_none())
-            });
+            of_source.retain(|opened| opened.files == files && (opened.index.is_some() || files.1.is_none()));
             of_source.pop()
         };
         idle.map_or_else(|| open(source, path, files), Ok)

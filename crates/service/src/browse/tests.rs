@@ -58,17 +58,13 @@ fn source(name: &str) -> SourceName {
 }
 
 fn item(stream: &'static str, key: &str, attributes: &str, content: &[u8]) -> Show {
-    Show::Item {
-        stream,
-        key: key.to_owned(),
-        attributes: attributes.to_owned(),
-        content: content.to_vec(),
-    }
+    Show::Item { stream, key: key.to_owned(), attributes: attributes.to_owned(), content: content.to_vec() }
 }
 
 fn mail(id: &str, subject: &str, labels: &str) -> Show {
-    let attributes =
-        format!(r#"{{"thread":"t","labels":[{labels}],"received_ms":1717171717000,"subject":"{subject}","from":"bob@acme.test"}}"#);
+    let attributes = format!(
+        r#"{{"thread":"t","labels":[{labels}],"received_ms":1717171717000,"subject":"{subject}","from":"bob@acme.test"}}"#
+    );
     let text = format!("From: Bob <bob@acme.test>\r\nSubject: {subject}\r\n\r\nHello {subject}\r\n");
     item(MAIL, &format!("message/{id}"), &attributes, text.as_bytes())
 }
@@ -89,8 +85,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000)));
-        let ports =
-            Ports { clock: Arc::clone(&clock) as _, random: Arc::new(SeededRandom::new(1)) };
+        let ports = Ports { clock: Arc::clone(&clock) as _, random: Arc::new(SeededRandom::new(1)) };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, &|_| None).unwrap();
         let mut installation = Installation::open(folder.path(), ports).unwrap();
@@ -129,10 +124,10 @@ fn a_mailbox_is_looked_at_at_two_moments() {
     let world = World::new();
     let acme = source("acme");
     world.capture("acme", vec![mail("1", "Invoice", "\"INBOX\""), mail("2", "Lunch", "\"INBOX\"")]);
-    let fresh = world.capture("acme", vec![
-        mail("1", "Invoice", "\"TRASH\""),
-        Show::Gone { stream: MAIL, key: "message/2".to_owned() },
-    ]);
+    let fresh = world.capture(
+        "acme",
+        vec![mail("1", "Invoice", "\"TRASH\""), Show::Gone { stream: MAIL, key: "message/2".to_owned() }],
+    );
     assert_eq!((fresh.commit, fresh.is_indexed), (2, true));
 
     let streams = world.browse.streams(&acme, At::Latest).unwrap();
@@ -165,8 +160,7 @@ fn a_mailbox_is_looked_at_at_two_moments() {
     let versions = world.browse.versions(&acme, (&mail, "message/2"), &all()).unwrap();
     let told: Vec<_> = versions.versions.iter().map(|past| (past.until_commit, past.is_removed)).collect();
     assert_eq!((versions.total, told), (1, vec![(Some(2), true)]));
-    let deleted =
-        world.browse.deleted_between(&acme, None, (At::Commit(1), At::Latest), &all()).unwrap();
+    let deleted = world.browse.deleted_between(&acme, None, (At::Commit(1), At::Latest), &all()).unwrap();
     assert_eq!(deleted.items.len(), 1);
     assert_eq!((deleted.items[0].entry.title.as_str(), deleted.items[0].is_back), ("Lunch", false));
 
@@ -182,10 +176,10 @@ fn words_are_found_over_all_sources_page_by_page() {
     world.capture("acme", (0..7).map(|n| mail(&n.to_string(), &format!("Invoice {n}"), "")).collect());
     let plain = r#"{"kind":"file","mode":420,"modified_ns":1,"owner":1,"group":1}"#;
     world.capture("home", (0..5).map(|n| item("files", &format!("a/invoice{n}.txt"), plain, b"x")).collect());
-    world.capture("acme", vec![
-        Show::Gone { stream: MAIL, key: "message/3".to_owned() },
-        mail("9", "Invoice 9", ""),
-    ]);
+    world.capture(
+        "acme",
+        vec![Show::Gone { stream: MAIL, key: "message/3".to_owned() }, mail("9", "Invoice 9", "")],
+    );
     assert_eq!(world.search("invoice*", Some(At::Latest)).len(), 12);
     assert_eq!(world.search("invoice*", None).len(), 13);
     assert_eq!(world.search("bob 3", None), ["Invoice 3"]);
@@ -265,9 +259,8 @@ fn pages_go_forward_and_back_through_a_folder() {
     shows.push(item("files", "a", folder, b""));
     shows.push(item("files", "a/sub/deep", plain, b"x"));
     world.capture("home", shows);
-    let list = |wish: &PageWish| {
-        world.browse.children(&home, &name("files"), ("a/", At::Latest), wish).unwrap()
-    };
+    let list =
+        |wish: &PageWish| world.browse.children(&home, &name("files"), ("a/", At::Latest), wish).unwrap();
     let mut wish = PageWish { cursor: None, limit: 2 };
     let mut pages = Vec::new();
     loop {
@@ -305,14 +298,17 @@ fn what_cannot_be_shown_is_said() {
     let wish = SearchWish { text: "invoice".to_owned(), ..SearchWish::default() };
     assert_eq!(world.browse.search(&wish).unwrap().behind.len(), 2);
 
-    world.capture("acme", vec![
-        mail("1", "Invoice", ""),
-        Show::Closed { stream: MAIL, key: "message/2".to_owned() },
-    ]);
+    world.capture(
+        "acme",
+        vec![mail("1", "Invoice", ""), Show::Closed { stream: MAIL, key: "message/2".to_owned() }],
+    );
     let mailbox = name(MAIL);
     let missing = world.browse.item(&acme, (&mailbox, "message/7"), At::Latest);
     assert!(matches!(missing, Err(BrowseError::NotThere)));
-    assert!(matches!(world.browse.streams(&acme, At::Commit(9)), Err(BrowseError::NothingYet { first: Some(_), .. })));
+    assert!(matches!(
+        world.browse.streams(&acme, At::Commit(9)),
+        Err(BrowseError::NothingYet { first: Some(_), .. })
+    ));
     let before = At::Moment(Moment::from_micros(0));
     assert!(matches!(world.browse.streams(&acme, before), Err(BrowseError::NothingYet { .. })));
     assert!(matches!(At::parse("yesterday"), Err(BrowseError::NoMoment { .. })));

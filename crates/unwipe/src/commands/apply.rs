@@ -10,13 +10,15 @@ use connect::{
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
 use service::{
-    Installation, approval, operations,
+    Installation, approval,
+    cases::Application,
+    operations,
     watching::{Request, WatchStore},
 };
 
 use crate::{
     arguments::Apply,
-    commands::rewind::actor::note_in_incident,
+    commands::{cases, rewind::actor::note_in_incident},
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -24,24 +26,47 @@ use crate::{
     output::{Output, Style, count, printable},
 };
 
+/// What applying a plan came to.
 #[derive(Serialize)]
-struct Outcome {
-    approvers: Vec<String>,
-    applied: AppliedReport,
-    verification: Option<Verification>,
+pub(crate) struct Outcome {
+    pub(crate) approvers: Vec<String>,
+    pub(crate) applied: AppliedReport,
+    pub(crate) verification: Option<Verification>,
 }
 
 /// What applying a bundle came to, part by part.
 #[derive(Serialize)]
-struct BundleOutcome {
-    approvers: Vec<String>,
+pub(crate) struct BundleOutcome {
+    pub(crate) approvers: Vec<String>,
     bundle: PlanHash,
     mode: ApplyMode,
     counts: Counts,
-    parts: Vec<PartOutcome>,
+    pub(crate) parts: Vec<PartOutcome>,
+}
+
+/// What applying a plan or a bundle came to.
+pub(crate) enum Outcomes {
+    /// One plan.
+    Plan(Outcome),
+    /// Several, under one approval.
+    Bundle(Bundle, BundleOutcome),
 }
 
 pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
+    let (outcomes, exit) = carry_out(context, options)?;
+    let output = context.output;
+    match &outcomes {
+        Outcomes::Plan(outcome) => output
+            .result(outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?,
+        Outcomes::Bundle(bundle, outcome) => {
+            output.result(outcome, || bundle_outcome_text(output, bundle, outcome))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Applies an approved plan, or rehearses any plan, and records what was done.
+pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes, Exit), Failure> {
     let installation = context.installation()?;
     let folder = PlanFolder::new(&options.plan);
     let document = folder.read_document(None)?;
@@ -49,9 +74,17 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     let mode = if options.dry_run { ApplyMode::Rehearsal } else { ApplyMode::Lasting };
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
-        ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
+        ApplyMode::Lasting => {
+            let passkeys = cases::passkeys();
+            let quorum = approval::Quorum::of(&installation, &*passkeys, hash)?;
+            approval::approvers_of(hash, &options.plan, &quorum)?
+        }
     };
-    let output = context.output;
+    // What waits in a case begins only as the case allows; if this ends before its time, it can be gone on with.
+    let application = match mode {
+        ApplyMode::Rehearsal => None,
+        ApplyMode::Lasting => cases::begin(&installation, hash)?,
+    };
     match document {
         Document::Plan(plan) => {
             let Done { applied, verification } =
@@ -59,9 +92,8 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = Outcome { approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            output
-                .result(&outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?;
-            Ok(exit)
+            finish(application, exit)?;
+            Ok((Outcomes::Plan(outcome), exit))
         }
         Document::Bundle(bundle) => {
             let parts = apply_bundle(context, &installation, options, &folder, &bundle, mode)?;
@@ -69,10 +101,18 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
-            Ok(exit)
+            finish(application, exit)?;
+            Ok((Outcomes::Bundle(bundle, outcome), exit))
         }
     }
+}
+
+/// Ends the case in which the plan was approved, if there is one.
+fn finish(application: Option<Application>, exit: Exit) -> Result<(), Failure> {
+    if let Some(application) = application {
+        application.finish(exit != Exit::Failed)?;
+    }
+    Ok(())
 }
 
 /// Writes what was done to the operation log, and to the incident that it undoes; a rehearsal did nothing.

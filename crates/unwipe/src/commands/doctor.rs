@@ -1,8 +1,7 @@
 //! `unwipe doctor`
 
 use connect::{Finding, Standing};
-use serde::Serialize;
-use service::{Installation, Secrets, retention::Retention};
+use service::{Installation, Secrets, retention::Retention, workshop::Examined};
 use source_postgres::slot::{self, SlotWal};
 
 use crate::{
@@ -14,16 +13,29 @@ use crate::{
     output::{Style, bytes},
 };
 
-#[derive(Serialize)]
-struct Examined {
-    about: String,
-    findings: Vec<Finding>,
-}
-
 /// A newest moment older than this is worth a look while captures should be running.
 const BEHIND_MICROS_MAX: i64 = 300_000_000;
 
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    let examined = examine(context)?;
+    let bad = examined.iter().flat_map(|e| &e.findings).any(|finding| finding.standing == Standing::Bad);
+    let output = context.output;
+    output.result(&examined, || {
+        let mut text = String::new();
+        for Examined { about, findings } in &examined {
+            text.push_str(&format!(
+                "{}\n{}\n",
+                output.paint(Style::Strong, about),
+                findings_text(output, findings)
+            ));
+        }
+        text
+    })?;
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+/// Examines the installation and its sources.
+pub(crate) fn examine(context: &Context) -> Result<Vec<Examined>, Failure> {
     let installation = context.installation()?;
     let mut examined =
         vec![Examined { about: "the vault".to_owned(), findings: vault(context, &installation)? }];
@@ -49,20 +61,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
         findings.push(freshness(context, name.as_str(), newest));
         examined.push(Examined { about: format!("source {name}"), findings });
     }
-    let bad = examined.iter().flat_map(|e| &e.findings).any(|finding| finding.standing == Standing::Bad);
-    let output = context.output;
-    output.result(&examined, || {
-        let mut text = String::new();
-        for Examined { about, findings } in &examined {
-            text.push_str(&format!(
-                "{}\n{}\n",
-                output.paint(Style::Strong, about),
-                findings_text(output, findings)
-            ));
-        }
-        text
-    })?;
-    Ok(if bad { Exit::Failed } else { Exit::Done })
+    Ok(examined)
 }
 
 fn vault(context: &Context, installation: &Installation) -> Result<Vec<Finding>, Failure> {

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError};
 
-use connect::Progress;
 use model::SourceName;
 use serde::Serialize;
 use service::{

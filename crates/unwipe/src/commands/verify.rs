@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use connect::Progress;
 use model::Moment;
 use serde::Serialize;
 use service::{Installation, ServiceError};

@@ -198,7 +198,9 @@ pub(crate) fn apply(
     mode: ApplyMode,
 ) -> Result<crate::commands::apply::Done, Failure> {
     let (name, _) = installation.config().source(&plan.source)?;
-    let credential = for_source(&options.credential, name.as_str()).ok_or_else(|| {
+    let configured = crate::context::destination(installation, name.as_str()).credential;
+    let credential = for_source(&options.credential, name.as_str()).or(configured.as_deref());
+    let credential = credential.ok_or_else(|| {
         Failure::new(Exit::Usage, "applying needs a service account that may write").hint(
             "give --credential KEY-FILE; its scopes are those of the plan, and never the capturing account's",
         )
