@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod approval;
+pub mod browse;
 pub mod cases;
 pub mod certificate;
 pub mod config;
