@@ -13,7 +13,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // A witness runs on another machine: it knows trees and notes, and nothing of sources.
     ("witness", &["model", "ports", "vault"]),
     ("connect", &["model", "ports"]),
+    // What people must agree to is decided by a pure function: it knows plans by their hash, and no files or clocks.
+    ("approvals", &["model", "connect"]),
     ("catalog", &["model", "ports", "vault"]),
+    // Stored bytes as something to read: pure, and safe on whatever it is given.
+    ("render", &[]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
@@ -38,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
+            "approvals",
             "model",
             "ports",
             "blobs",
@@ -47,10 +52,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-http",
             "capture",
             "notify",
+            "render",
             "watch",
             "witness",
         ],
     ),
+    // Pages and API: thin, and without any source.
+    ("server", &["access", "approvals", "connect", "model", "ports", "render", "service", "watch"]),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),
@@ -83,6 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "postgres-server",
             "postgres-recovery",
             "postgres-guard",
+            "render",
             "source-google",
             "source-postgres",
         ],

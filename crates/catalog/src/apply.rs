@@ -1,5 +1,7 @@
 //! Takes commits in, in order, each as one transaction.
 
+use std::collections::BTreeMap;
+
 use model::{Item, Ledger, Moment, Severity, StreamName};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use vault::{Change, Commit, CommitHash, Content, log::ChangeBlock};
@@ -84,11 +86,16 @@ impl Catalog {
             return Err(CatalogError::Order { last, found: commit.sequence });
         }
         insert_commit(&transaction, commit)?;
-        let mut application =
-            Application { transaction: &transaction, sequence: commit.sequence as i64, last_stream: None };
+        let mut application = Application {
+            transaction: &transaction,
+            sequence: commit.sequence as i64,
+            last_stream: None,
+            growth: BTreeMap::new(),
+        };
         for change in changes {
             application.change(change?)?;
         }
+        application.note_sizes()?;
         transaction.commit()?;
         Ok(())
     }
@@ -130,6 +137,8 @@ struct Application<'a> {
     sequence: i64,
     /// Neighbours are most often of one stream.
     last_stream: Option<(StreamName, i64)>,
+    /// By how many items and bytes each stream grew in this commit.
+    growth: BTreeMap<i64, (i64, i64)>,
 }
 
 impl Application<'_> {
@@ -139,7 +148,7 @@ impl Application<'_> {
                 let encoded = encode(&content)?;
                 self.version(&item, content.length as i64, Some(&encoded), None)
             }
-            Change::Removed { stream, key } => self.close(&stream, &key).map(drop),
+            Change::Removed { stream, key } => self.remove(&stream, &key),
             Change::Unreadable { item, reason } => {
                 let reason = serde_json::to_string(&reason).map_err(damaged("reason"))?;
                 self.version(&item, 0, None, Some(&reason))
@@ -169,7 +178,10 @@ impl Application<'_> {
         content: Option<&[u8]>,
         reason: Option<&str>,
     ) -> Result<(), CatalogError> {
-        let stream = self.close(&item.stream, &item.key)?;
+        let stream = self.stream(&item.stream)?;
+        self.close(stream, &item.key)?;
+        let growth = self.growth.entry(stream).or_default();
+        *growth = (growth.0 + 1, growth.1 + size_bytes);
         self.transaction
             .prepare_cached(
                 "INSERT INTO versions (stream, key, from_sequence, attributes, size_bytes, content, reason)
@@ -187,15 +199,45 @@ impl Application<'_> {
         Ok(())
     }
 
-    /// Ends the live version of an item, if there is one, and returns the stream's id.
-    fn close(&mut self, stream: &StreamName, key: &str) -> Result<i64, CatalogError> {
-        let id = self.stream(stream)?;
-        self.transaction
-            .prepare_cached(
-                "UPDATE versions SET until_sequence = ?3 WHERE stream = ?1 AND key = ?2 AND until_sequence IS NULL",
-            )?
-            .execute(params![id, key, self.sequence])?;
-        Ok(id)
+    fn remove(&mut self, stream: &StreamName, key: &str) -> Result<(), CatalogError> {
+        let stream = self.stream(stream)?;
+        for version in self.close(stream, key)? {
+            self.transaction
+                .prepare_cached("INSERT INTO removals (sequence, version) VALUES (?1, ?2)")?
+                .execute([self.sequence, version])?;
+        }
+        Ok(())
+    }
+
+    /// Ends the live version of an item, if there is one, and returns its row.
+    fn close(&mut self, stream: i64, key: &str) -> Result<Vec<i64>, CatalogError> {
+        let mut statement = self.transaction.prepare_cached(
+            "UPDATE versions SET until_sequence = ?3 WHERE stream = ?1 AND key = ?2 AND until_sequence IS NULL
+             RETURNING id, size_bytes",
+        )?;
+        let ended = statement
+            .query_map(params![stream, key, self.sequence], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?
+            .collect::<Result<Vec<(i64, i64)>, _>>()?;
+        for (_, size_bytes) in &ended {
+            let growth = self.growth.entry(stream).or_default();
+            *growth = (growth.0 - 1, growth.1 - size_bytes);
+        }
+        Ok(ended.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Notes how much each stream holds now.
+    fn note_sizes(&self) -> Result<(), CatalogError> {
+        for (stream, (items, bytes)) in &self.growth {
+            self.transaction
+                .prepare_cached(
+                    "WITH held (items, bytes) AS
+                         (SELECT items, bytes FROM sizes WHERE stream = ?1 ORDER BY sequence DESC LIMIT 1)
+                     INSERT INTO sizes (stream, sequence, items, bytes)
+                     VALUES (?1, ?2, ifnull((SELECT items FROM held), 0) + ?3, ifnull((SELECT bytes FROM held), 0) + ?4)",
+                )?
+                .execute([*stream, self.sequence, *items, *bytes])?;
+        }
+        Ok(())
     }
 
     fn stream(&mut self, stream: &StreamName) -> Result<i64, CatalogError> {

@@ -1,17 +1,26 @@
 //! The index of what a vault holds for one source, in SQLite. A cache: delete it, rebuild it, same answers.
 
 mod apply;
+mod browse;
+mod folder;
+mod past;
 mod query;
+pub mod search;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 pub use apply::Applied;
+pub use browse::{Direction, Page, PageRequest, Row};
+pub use folder::{Child, Children, Place};
+pub use past::{Past, Removal, RemovalEdge, StreamSize, VersionEdge};
 pub use query::{CommitRow, EventFilter, Version};
 
 /// The schema's number; a catalog with another one is rebuilt.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
+/// So long a connection waits for another one's lock.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Why the catalog cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -80,11 +89,23 @@ impl Catalog {
     pub fn open(path: &Path) -> Result<Self, CatalogError> {
         let stale = || CatalogError::Stale { path: path.to_owned() };
         let mut database = Connection::open(path)?;
-        prepare(&mut database).map_err(|error| if error.needs_rebuild() { stale() } else { error })?;
+        prepare(&mut database).map_err(|error| damaged_file(path, error))?;
         match schema(&database)? {
             SCHEMA => Ok(Self { database }),
             _ => Err(stale()),
         }
+    }
+
+    /// Opens a catalog that is there, for questions alone: nothing is made, and nothing can be changed.
+    pub fn open_to_read(path: &Path) -> Result<Self, CatalogError> {
+        let stale = || CatalogError::Stale { path: path.to_owned() };
+        // Not SQLite's own read-only mode: it cannot read a file in WAL mode whose last writer closed it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(path, flags)?;
+        database.busy_timeout(BUSY)?;
+        let found = schema(&database).map_err(|error| damaged_file(path, error))?;
+        database.pragma_update(None, "query_only", true)?;
+        if found == SCHEMA { Ok(Self { database }) } else { Err(stale()) }
     }
 
     /// Makes a catalog that lives in memory.
@@ -97,7 +118,7 @@ impl Catalog {
 
 /// Sets a database up, and makes the tables where there are none yet.
 fn prepare(database: &mut Connection) -> Result<(), CatalogError> {
-    database.busy_timeout(std::time::Duration::from_secs(10))?;
+    database.busy_timeout(BUSY)?;
     // WAL lets readers go on while capture writes. Losing the last commits in a power cut is harmless: it is a cache.
     match database.pragma_update(None, "journal_mode", "WAL") {
         // SQLite does not wait here. Whoever is in the way is setting the same mode, which stays with the file.
@@ -115,6 +136,11 @@ fn prepare(database: &mut Connection) -> Result<(), CatalogError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Says of a file that cannot be used that it must be made anew.
+fn damaged_file(path: &Path, error: CatalogError) -> CatalogError {
+    if error.needs_rebuild() { CatalogError::Stale { path: path.to_owned() } } else { error }
 }
 
 fn schema(database: &Connection) -> Result<i64, CatalogError> {

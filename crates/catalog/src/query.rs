@@ -1,7 +1,7 @@
 //! Questions to the catalog.
 
 use model::{Event, Item, Ledger, Moment, Severity, StreamName};
-use rusqlite::{Params, Row, params};
+use rusqlite::{OptionalExtension, Params, Row, params};
 use vault::Content;
 
 use crate::{
@@ -187,11 +187,14 @@ impl Catalog {
 
     /// Returns the newest commit no later than a moment.
     pub fn commit_at(&self, moment: Moment) -> Result<Option<u64>, CatalogError> {
-        let newest: Option<i64> = self.database.query_row(
-            "SELECT max(sequence) FROM commits WHERE vault_time <= ?1",
-            [moment.as_micros()],
-            |row| row.get(0),
-        )?;
+        // From the newest on: vault time hardly ever goes back, so that the first one that is met is the newest.
+        let newest: Option<i64> = self
+            .database
+            .prepare_cached(
+                "SELECT sequence FROM commits WHERE vault_time <= ?1 ORDER BY sequence DESC LIMIT 1",
+            )?
+            .query_row([moment.as_micros()], |row| row.get(0))
+            .optional()?;
         Ok(newest.map(|sequence| sequence as u64))
     }
 
@@ -215,14 +218,7 @@ impl Catalog {
 
     /// Lists the streams that held anything after commit `at`, in name order, with how many items each held.
     pub fn counts_at(&self, at: u64) -> Result<Vec<(String, u64)>, CatalogError> {
-        let mut statement = self.database.prepare_cached(
-            "SELECT s.name, count(*) FROM versions v JOIN streams s ON s.id = v.stream
-             WHERE v.from_sequence <= ?1 AND (v.until_sequence IS NULL OR v.until_sequence > ?1)
-             GROUP BY s.name ORDER BY s.name",
-        )?;
-        let rows =
-            statement.query_map([sequence(at)], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        Ok(self.sizes_at(at)?.into_iter().map(|size| (size.stream, size.items)).collect())
     }
 
     /// Lists the streams that hold anything, in name order.
@@ -278,7 +274,7 @@ const VERSION_COLUMNS: &str =
 const LIVE_AT: &str = "v.from_sequence <= ?2 AND (v.until_sequence IS NULL OR v.until_sequence > ?2)";
 
 /// A commit's number as SQLite counts.
-fn sequence(number: u64) -> i64 {
+pub(crate) fn sequence(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

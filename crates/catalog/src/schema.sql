@@ -31,6 +31,22 @@ CREATE TABLE versions (
 -- The only index: a second one would cost as much again for each of a million items.
 CREATE INDEX versions_by_key ON versions (stream, key, until_sequence);
 
+-- What ended without a successor: an ending is no row of its own, and no index tells of it.
+CREATE TABLE removals (
+    sequence INTEGER NOT NULL,
+    version  INTEGER NOT NULL REFERENCES versions (id),
+    PRIMARY KEY (sequence, version)
+) STRICT, WITHOUT ROWID;
+
+-- How much a stream held after each commit that changed it: counting millions of versions takes too long for a page.
+CREATE TABLE sizes (
+    stream   INTEGER NOT NULL REFERENCES streams (id),
+    sequence INTEGER NOT NULL,
+    items    INTEGER NOT NULL,
+    bytes    INTEGER NOT NULL,
+    PRIMARY KEY (stream, sequence)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE events (
     id       INTEGER PRIMARY KEY,
     sequence INTEGER NOT NULL,

@@ -1,22 +1,36 @@
-//! Approvals: a person's signature over the hash of a plan.
+//! Approvals: signatures of people over the hash of a plan.
 //!
 //! The plan's hash covers every step and every row, so what was approved is what is applied. A key is made by and stays
-//! with a person; the configuration lists the public halves that count.
+//! with a person; the configuration lists the public halves that count, and accounts have passkeys. So many distinct
+//! people as the configuration asks for must have signed, and never the one who asked for the plan.
+
+mod people;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
+use approvals::{CaseId, Decision, Principal, SubjectHash, Verifier, same_person, statement};
 use connect::plan::PlanHash;
 use model::Moment;
 use ports::files::{self, FileError};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::signature::{self, SigningKey};
+pub use self::people::{Holder, NoPasskeys, Passkeys, People, Proof, ProofError};
+use crate::{
+    Installation,
+    cases::{CaseError, CaseStore},
+    signature::{self, SigningKey},
+};
 
 /// The folder of a plan's approvals, inside the plan's folder.
 const FOLDER: &str = "approvals";
+
+/// Who asked for approval of a plan, inside the plan's folder.
+const REQUEST: &str = "request.json";
 
 /// What these signatures are for.
 const PURPOSE: &str = "unwipe/v1/approval";
@@ -24,13 +38,19 @@ const PURPOSE: &str = "unwipe/v1/approval";
 /// Why an approval cannot be made or does not count.
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalError {
-    /// Nobody whose signature counts has approved this plan.
-    #[error("plan {plan} is not approved")]
+    /// Too few of those whose signatures count have approved this plan.
+    #[error("{}", missing_sentence(*plan, given, *needed, missing))]
     Missing {
         /// The plan's hash.
         plan: PlanHash,
         /// Its folder.
         folder: PathBuf,
+        /// Who approved.
+        given: Vec<String>,
+        /// So many must.
+        needed: usize,
+        /// Who has not approved and may.
+        missing: Vec<String>,
     },
     /// No approver is configured, so no signature can count.
     #[error("no approver is configured")]
@@ -53,9 +73,18 @@ pub enum ApprovalError {
         #[source]
         source: serde_json::Error,
     },
+    /// Who asked for the plan is not known, because cases cannot be read.
+    #[error("it cannot be seen who asked for this plan")]
+    Cases(#[source] Box<CaseError>),
     /// A file cannot be read or written.
     #[error("the approval cannot be read or written")]
     File(#[from] FileError),
+}
+
+fn missing_sentence(plan: PlanHash, given: &[String], needed: usize, missing: &[String]) -> String {
+    let missing = if missing.is_empty() { "nobody else may approve".to_owned() } else { missing.join(", ") };
+    let given = given.len();
+    format!("plan {plan} is not approved: {given} of {needed} approvals; missing: {missing}")
 }
 
 impl ApprovalError {
@@ -65,6 +94,7 @@ impl ApprovalError {
             Self::Missing { folder, .. } | Self::NoApprovers { folder } => {
                 Some(format!("unwipe approve {}", folder.display()))
             }
+            Self::Cases(error) => error.hint(),
             _ => None,
         }
     }
@@ -93,12 +123,7 @@ impl Approval {
 
     /// Writes the approval into the plan's folder.
     pub fn write(&self, plan_folder: &Path) -> Result<(), ApprovalError> {
-        let folder = plan_folder.join(FOLDER);
-        files::create_folder(&folder)?;
-        let path = folder.join(format!("{}.json", &self.approver[..16]));
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| ApprovalError::Unreadable { path: path.clone(), source })?;
-        Ok(files::replace(&path, &text)?)
+        write(plan_folder, &format!("{}.json", &self.approver[..16]), self)
     }
 
     fn holds(&self, plan: PlanHash, public: &str) -> bool {
@@ -106,99 +131,184 @@ impl Approval {
     }
 }
 
-/// Returns the names of the configured approvers whose signatures over this plan hold; none is an error.
+/// One person's word on a case, whose subject is a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaseApproval {
+    /// The case.
+    pub case: CaseId,
+    /// The hash of the plan.
+    pub plan: PlanHash,
+    /// The signature over the approval of the case.
+    pub proof: Proof,
+}
+
+impl CaseApproval {
+    /// Writes the approval of a person into the plan's folder.
+    pub fn write(&self, plan_folder: &Path, person: &str) -> Result<(), ApprovalError> {
+        // The person's name may hold anything; its hash is a file name.
+        let name = blake3::hash(person.to_lowercase().as_bytes()).to_hex();
+        write(plan_folder, &format!("{}-{}.json", self.case, &name[..16]), self)
+    }
+}
+
+/// What lies in the folder of approvals.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Plan(Approval),
+    Case(CaseApproval),
+}
+
+/// Who asked for approval of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The case.
+    pub case: CaseId,
+    /// Who asked.
+    pub requested_by: Principal,
+    /// When.
+    pub requested_at: Moment,
+}
+
+impl Request {
+    /// Writes into a plan's folder who asked for it.
+    pub fn write(&self, plan_folder: &Path) -> Result<(), ApprovalError> {
+        let path = plan_folder.join(REQUEST);
+        Ok(files::replace(&path, &text(&path, self)?)?)
+    }
+
+    /// Reads from a plan's folder who asked for it, if anybody did.
+    pub fn read(plan_folder: &Path) -> Result<Option<Self>, ApprovalError> {
+        let path = plan_folder.join(REQUEST);
+        if path.exists() { Ok(Some(parse(&path)?)) } else { Ok(None) }
+    }
+}
+
+/// Whose signatures are asked for.
+pub struct Quorum<'q> {
+    /// Everybody whose word counts.
+    pub people: People<'q>,
+    /// So many of them must have signed; 0 counts as 1.
+    pub needed: usize,
+    /// Who asked for the plan, beyond what its folder says: their word does not count.
+    pub requesters: Vec<Principal>,
+}
+
+impl<'q> Quorum<'q> {
+    /// One of some people with key files.
+    pub const fn one_of(keys: &'q BTreeMap<String, String>) -> Self {
+        Self { people: People { keys, passkeys: &NoPasskeys }, needed: 1, requesters: Vec::new() }
+    }
+
+    /// What an installation asks for a plan: as its configuration says, and without those who asked for it in a case.
+    pub fn of(
+        installation: &'q Installation,
+        passkeys: &'q dyn Passkeys,
+        plan: PlanHash,
+    ) -> Result<Self, ApprovalError> {
+        let cases = CaseStore::of(installation.home())
+            .of_plan(plan)
+            .map_err(|error| ApprovalError::Cases(Box::new(error)))?;
+        let config = installation.config();
+        Ok(Self {
+            people: People { keys: &config.approvers, passkeys },
+            needed: config.approvals.needed(),
+            requesters: cases.into_iter().map(|case| case.requested_by).collect(),
+        })
+    }
+}
+
+/// Returns the names of the distinct people whose signatures over this plan hold; fewer than are needed are an error.
 pub fn approvers_of(
     plan: PlanHash,
     plan_folder: &Path,
-    approvers: &BTreeMap<String, String>,
+    quorum: &Quorum<'_>,
 ) -> Result<Vec<String>, ApprovalError> {
-    if approvers.is_empty() {
+    let people = &quorum.people;
+    let allowed = people.approvers();
+    if allowed.is_empty() {
         return Err(ApprovalError::NoApprovers { folder: plan_folder.to_owned() });
     }
-    if let Some((name, _)) = approvers.iter().find(|(_, public)| !signature::is_public_key(public)) {
+    if let Some((name, _)) = people.keys.iter().find(|(_, public)| !signature::is_public_key(public)) {
         return Err(ApprovalError::PublicKey { name: name.clone() });
     }
-    let approvals = read_all(&plan_folder.join(FOLDER))?;
-    let approved = |public: &str| approvals.iter().any(|approval| approval.holds(plan, public));
-    let names: Vec<String> =
-        approvers.iter().filter(|(_, public)| approved(public)).map(|(name, _)| name.clone()).collect();
-    if names.is_empty() {
-        return Err(ApprovalError::Missing { plan, folder: plan_folder.to_owned() });
+    let mut requesters = quorum.requesters.clone();
+    requesters.extend(Request::read(plan_folder)?.map(|request| request.requested_by));
+    let is_requester = |person: &str| requesters.iter().any(|requester| requester.may_be(person));
+
+    // Of one key and of one person, only the first signature counts.
+    let mut given: Vec<(String, String)> = Vec::new();
+    for stored in read_all(&plan_folder.join(FOLDER))? {
+        let Some((person, key)) = signer_of(&stored, plan, people) else { continue };
+        let known = |(other, used): &(String, String)| same_person(other, &person) || *used == key;
+        if !is_requester(&person) && !given.iter().any(known) {
+            given.push((person, key));
+        }
     }
-    Ok(names)
+    let mut given: Vec<String> = given.into_iter().map(|(person, _)| person).collect();
+    given.sort();
+    let needed = quorum.needed.max(1);
+    if given.len() >= needed {
+        return Ok(given);
+    }
+    let has_given = |person: &String| given.iter().any(|other| same_person(other, person));
+    let missing = allowed.into_iter().filter(|person| !has_given(person) && !is_requester(person)).collect();
+    Err(ApprovalError::Missing { plan, folder: plan_folder.to_owned(), given, needed, missing })
 }
 
-fn read_all(folder: &Path) -> Result<Vec<Approval>, ApprovalError> {
-    let mut approvals = Vec::new();
+/// Returns whose signature over the plan it is, and with which key, if it holds and the person may approve.
+fn signer_of(stored: &Stored, plan: PlanHash, people: &People<'_>) -> Option<(String, String)> {
+    match stored {
+        Stored::Plan(approval) => {
+            let (name, public) =
+                people.keys.iter().find(|(_, public)| approval.holds(plan, &public.to_ascii_lowercase()))?;
+            Some((name.clone(), format!("ed25519:{}", public.to_ascii_lowercase())))
+        }
+        Stored::Case(approval) if approval.plan == plan => {
+            let said = statement(&approval.case, SubjectHash::of_plan(plan), Decision::Approve);
+            let signer = people.verify(&said, &approval.proof).ok().filter(|signer| signer.approver)?;
+            Some((signer.who.name().to_owned(), signer.key))
+        }
+        Stored::Case(_) => None,
+    }
+}
+
+fn read_all(folder: &Path) -> Result<Vec<Stored>, ApprovalError> {
+    let mut paths = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(approvals),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(FileError::new("list", folder, error).into()),
     };
     for entry in entries {
         let path = entry.map_err(|error| FileError::new("list", folder, error))?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            let approval = serde_json::from_slice(&files::read(&path)?)
-                .map_err(|source| ApprovalError::Unreadable { path, source })?;
-            approvals.push(approval);
+            paths.push(path);
         }
     }
-    Ok(approvals)
+    paths.sort();
+    paths.iter().map(|path| parse(path)).collect()
+}
+
+fn write<T: Serialize>(plan_folder: &Path, name: &str, document: &T) -> Result<(), ApprovalError> {
+    let folder = plan_folder.join(FOLDER);
+    files::create_folder(&folder)?;
+    let path = folder.join(name);
+    Ok(files::replace(&path, &text(&path, document)?)?)
+}
+
+fn text<T: Serialize>(path: &Path, document: &T) -> Result<Vec<u8>, ApprovalError> {
+    serde_json::to_vec_pretty(document)
+        .map_err(|source| ApprovalError::Unreadable { path: path.to_owned(), source })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ApprovalError> {
+    serde_json::from_slice(&files::read(path)?)
+        .map_err(|source| ApprovalError::Unreadable { path: path.to_owned(), source })
 }
 
 fn message(plan: PlanHash, at: Moment) -> Vec<u8> {
     [&plan.0[..], &at.as_micros().to_le_bytes()].concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use ports::SeededRandom;
-
-    use super::*;
-
-    const PLAN: PlanHash = PlanHash([7; 32]);
-    const OTHER: PlanHash = PlanHash([8; 32]);
-
-    fn key(folder: &Path, name: &str, random: &SeededRandom) -> SigningKey {
-        SigningKey::create(&folder.join(name), random).unwrap()
-    }
-
-    #[test]
-    fn only_a_listed_person_s_signature_over_this_very_plan_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let random = SeededRandom::new(1);
-        let anna = key(folder.path(), "anna.key", &random);
-        let eve = key(folder.path(), "eve.key", &random);
-        let listed = BTreeMap::from([("anna".to_owned(), anna.public())]);
-        let asked = |plan| approvers_of(plan, folder.path(), &listed);
-        let sign =
-            |key, plan| Approval::sign(key, plan, Moment::from_micros(1)).write(folder.path()).unwrap();
-
-        assert!(matches!(asked(PLAN), Err(ApprovalError::Missing { .. })));
-        sign(&eve, PLAN);
-        assert!(matches!(asked(PLAN), Err(ApprovalError::Missing { .. })), "a stranger's signature counted");
-        sign(&anna, OTHER);
-        assert!(matches!(asked(PLAN), Err(ApprovalError::Missing { .. })), "another plan's approval counted");
-        sign(&anna, PLAN);
-        assert_eq!(asked(PLAN).unwrap(), ["anna"]);
-        assert!(matches!(asked(OTHER), Err(ApprovalError::Missing { .. })));
-    }
-
-    #[test]
-    fn a_changed_approval_does_not_hold() {
-        let folder = tempfile::tempdir().unwrap();
-        let anna = key(folder.path(), "anna.key", &SeededRandom::new(1));
-        let listed = BTreeMap::from([("anna".to_owned(), anna.public())]);
-        let mut approval = Approval::sign(&anna, PLAN, Moment::from_micros(1));
-        approval.at = Moment::from_micros(2);
-        approval.write(folder.path()).unwrap();
-        assert!(approvers_of(PLAN, folder.path(), &listed).is_err());
-    }
-
-    #[test]
-    fn without_approvers_nothing_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let nobody = BTreeMap::new();
-        assert!(matches!(approvers_of(PLAN, folder.path(), &nobody), Err(ApprovalError::NoApprovers { .. })));
-    }
 }

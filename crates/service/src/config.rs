@@ -98,6 +98,9 @@ pub struct Config {
     /// Whose signatures count on plans, by name: 64 hexadecimal digits of an Ed25519 public key each.
     #[serde(default)]
     pub approvers: BTreeMap<String, String>,
+    /// How many people must approve, and how long things wait.
+    #[serde(default, skip_serializing_if = "is_default_policy")]
+    pub approvals: approvals::Policy,
     /// The vault's mirrors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, MirrorConfig>,
@@ -121,6 +124,10 @@ fn is_default(watch: &WatchConfig) -> bool {
 
 fn is_default_server(server: &ServerConfig) -> bool {
     *server == ServerConfig::default()
+}
+
+fn is_default_policy(policy: &approvals::Policy) -> bool {
+    *policy == approvals::Policy::default()
 }
 
 /// Where the vault is.
@@ -278,6 +285,7 @@ mod tests {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
@@ -305,6 +313,21 @@ mod tests {
         files::create_new(&home.path().join(FILE_NAME), text.as_bytes(), 0o600).unwrap();
         let error = Config::read(home.path()).unwrap_err();
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("paht"));
+    }
+
+    #[test]
+    fn people_are_asked_for_approval_as_the_configuration_says() {
+        let home = tempfile::tempdir().unwrap();
+        let mut config = config();
+        assert_eq!(config.approvals, approvals::Policy::default());
+        config.approvals.needed = 2;
+        config.write(home.path()).unwrap();
+        assert_eq!(Config::read(home.path()).unwrap().approvals.needed, 2);
+        let path = home.path().join(FILE_NAME);
+        let text = files::read_text(&path).unwrap().replace("needed = 2", "needed = 2\nneded = 1");
+        files::replace(&path, text.as_bytes()).unwrap();
+        let error = Config::read(home.path()).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("neded"));
     }
 
     #[test]

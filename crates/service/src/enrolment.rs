@@ -170,6 +170,7 @@ impl Installation {
             },
             restore: RestoreConfig::default(),
             approvers: BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),

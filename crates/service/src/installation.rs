@@ -222,6 +222,7 @@ impl Installation {
                 ..RestoreConfig::default()
             },
             approvers: std::collections::BTreeMap::new(),
+            approvals: approvals::Policy::default(),
             mirrors: std::collections::BTreeMap::new(),
             witnesses: std::collections::BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),

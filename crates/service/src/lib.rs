@@ -1,6 +1,7 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
 pub mod approval;
+pub mod cases;
 pub mod certificate;
 pub mod config;
 pub mod enrolment;
@@ -11,7 +12,9 @@ pub mod jobs;
 pub mod keys;
 pub mod mirrors;
 pub mod operations;
+pub mod overview;
 pub mod place;
+pub mod posture;
 pub mod retention;
 pub mod secret;
 pub mod signature;
@@ -20,6 +23,7 @@ mod stored_history;
 mod stored_items;
 pub mod undo;
 pub mod watching;
+pub mod words;
 pub mod workshop;
 
 pub use config::{Config, ConfigError};

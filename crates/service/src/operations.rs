@@ -26,6 +26,8 @@ pub enum Kind {
     Incident,
     /// Somebody said what is going to happen.
     Expectation,
+    /// Something that waits for people was asked for, decided, begun or ended.
+    Case,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::KeyDrill => "key-drills",
             Self::Incident => "incidents",
             Self::Expectation => "expectations",
+            Self::Case => "cases",
         }
     }
 }

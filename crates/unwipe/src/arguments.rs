@@ -1,6 +1,7 @@
 //! The command line.
 
 mod capture;
+mod cases;
 mod drill;
 mod files;
 mod google;
@@ -22,8 +23,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*, rehearse::*,
-    retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    capture::*, cases::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*,
+    rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -95,6 +96,8 @@ pub(crate) enum Verb {
     Approve(Approve),
     /// Apply an approved plan to production
     Apply(Apply),
+    /// Show what waits for people; ask for it, refuse it, take it back
+    Cases(Cases),
     /// Write what is stored into open formats
     Export(Export),
     /// Keep a copy that rolls forward, so that a scratch copy costs seconds

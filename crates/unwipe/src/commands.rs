@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod capture;
+pub(crate) mod cases;
 pub(crate) mod contain;
 pub(crate) mod doctor;
 pub(crate) mod drill;

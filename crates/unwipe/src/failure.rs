@@ -130,6 +130,25 @@ impl From<service::approval::ApprovalError> for Failure {
     }
 }
 
+impl From<service::cases::CaseError> for Failure {
+    fn from(error: service::cases::CaseError) -> Self {
+        use service::cases::CaseError;
+
+        let exit = match &error {
+            CaseError::NoCase { .. } => Exit::Nothing,
+            CaseError::Refused(_)
+            | CaseError::Proof(_)
+            | CaseError::Unsound { .. }
+            | CaseError::Approval(_)
+            | CaseError::Asked { .. } => Exit::Authentication,
+            CaseError::Config(service::ConfigError::Missing { .. }) => Exit::NoVault,
+            CaseError::Config(_) => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Self { exit, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
 impl From<service::signature::SigningKeyError> for Failure {
     fn from(error: service::signature::SigningKeyError) -> Self {
         Self { exit: Exit::Authentication, hint: None, error: Box::new(error) }

@@ -55,6 +55,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Rewind(options) => commands::rewind::run(&context, &options),
         Verb::Approve(options) => commands::approve::run(&context, &options),
         Verb::Apply(options) => commands::apply::run(&context, &options),
+        Verb::Cases(options) => commands::cases::run(&context, options),
         Verb::Head(options) => commands::head::run(&context, &options),
         Verb::Witness(options) => commands::witness::run(&context, &options),
         Verb::Verify(options) => commands::verify::run(&context, &options),

@@ -21,6 +21,15 @@ pub(crate) struct Serve {
     /// Begin again with a source this many seconds after it failed
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub(crate) retry_s: u64,
+    /// Answer pages and API here (default: server.listen of the configuration); port 0 takes any that is free
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Answer no pages and no API
+    #[arg(long, conflicts_with = "listen")]
+    pub(crate) no_pages: bool,
+    /// Capture nothing: another process does
+    #[arg(long)]
+    pub(crate) no_capture: bool,
 }
 
 #[derive(Debug, Args)]

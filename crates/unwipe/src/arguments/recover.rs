@@ -101,7 +101,8 @@ pub(crate) fn for_source<'v>(values: &'v [String], source: &str) -> Option<&'v s
 
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
-    /// The plan's folder
+    /// The plan's folder, or a case
+    #[arg(value_name = "PLAN|CASE")]
     pub(crate) plan: PathBuf,
     /// Your signing key, by reference; it is created when it does not exist
     #[arg(long, value_name = "REFERENCE")]

@@ -10,13 +10,15 @@ use connect::{
 use postgres_wire::{Connection, Limits, Mode};
 use serde::Serialize;
 use service::{
-    Installation, approval, operations,
+    Installation, approval,
+    cases::Application,
+    operations,
     watching::{Request, WatchStore},
 };
 
 use crate::{
     arguments::Apply,
-    commands::rewind::actor::note_in_incident,
+    commands::{cases, rewind::actor::note_in_incident},
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -72,7 +74,16 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
     let mode = if options.dry_run { ApplyMode::Rehearsal } else { ApplyMode::Lasting };
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
-        ApplyMode::Lasting => approval::approvers_of(hash, &options.plan, &installation.config().approvers)?,
+        ApplyMode::Lasting => {
+            let passkeys = cases::passkeys();
+            let quorum = approval::Quorum::of(&installation, &*passkeys, hash)?;
+            approval::approvers_of(hash, &options.plan, &quorum)?
+        }
+    };
+    // What waits in a case begins only as the case allows; if this ends before its time, it can be gone on with.
+    let application = match mode {
+        ApplyMode::Rehearsal => None,
+        ApplyMode::Lasting => cases::begin(&installation, hash)?,
     };
     match document {
         Document::Plan(plan) => {
@@ -81,6 +92,7 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
             let outcome = Outcome { approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
+            finish(application, exit)?;
             Ok((Outcomes::Plan(outcome), exit))
         }
         Document::Bundle(bundle) => {
@@ -89,9 +101,18 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
+            finish(application, exit)?;
             Ok((Outcomes::Bundle(bundle, outcome), exit))
         }
     }
+}
+
+/// Ends the case in which the plan was approved, if there is one.
+fn finish(application: Option<Application>, exit: Exit) -> Result<(), Failure> {
+    if let Some(application) = application {
+        application.finish(exit != Exit::Failed)?;
+    }
+    Ok(())
 }
 
 /// Writes what was done to the operation log, and to the incident that it undoes; a rehearsal did nothing.

@@ -1,29 +1,38 @@
 //! `unwipe approve`
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{io::IsTerminal, path::Path};
 
-use connect::plan::PlanFolder;
+use approvals::{Case, Decision, Subject};
+use connect::plan::{PlanFolder, PlanHash};
 use serde::Serialize;
 use service::{
     Installation,
-    approval::Approval,
+    approval::{Approval, ApprovalError, Proof, Quorum, approvers_of},
+    cases::CaseStore,
     operations::{self, Kind},
     signature::SigningKey,
 };
 
 use crate::{
     arguments::Approve,
-    commands::show::document_text,
+    commands::{cases, show::document_text},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::Format,
+    output::{Format, printable},
 };
 
 #[derive(Serialize)]
 struct Approved {
     approval: Approval,
+    /// Whether the key is one of those that count.
     counts: bool,
+    /// Whose approvals count by now.
+    approvers: Vec<String>,
+    /// So many must approve.
+    needed: usize,
+    /// Who may approve and has not; empty once there are enough.
+    missing: Vec<String>,
 }
 
 /// The name under which the first approver of an installation is listed.
@@ -31,41 +40,120 @@ const OWNER: &str = "owner";
 
 pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure> {
     let mut installation = context.installation()?;
+    if options.plan.is_dir() {
+        let hash = PlanFolder::new(&options.plan).read_document(None)?.hash()?;
+        return match waiting_case(&installation, hash)? {
+            Some(case) => approve_case(context, &mut installation, options, &case),
+            None => approve_plan(context, &mut installation, options, hash),
+        };
+    }
+    let typed = options.plan.to_string_lossy();
+    let Ok(id) = cases::id(&typed) else {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} is neither a plan's folder nor a case", printable(&typed)),
+        )
+        .hint("unwipe cases list"));
+    };
+    let case = cases::open(&installation)?.get(&id)?;
+    approve_case(context, &mut installation, options, &case)
+}
+
+/// Returns the open case in which a plan waits for approval.
+fn waiting_case(installation: &Installation, plan: PlanHash) -> Result<Option<Case>, Failure> {
+    // Without any case, the vault is not needed to know that.
+    if CaseStore::of(installation.home()).of_plan(plan)?.is_empty() {
+        return Ok(None);
+    }
+    let case = cases::open(installation)?.of_plan(plan)?;
+    Ok(case.filter(|case| !case.state.is_over()))
+}
+
+fn approve_case(
+    context: &Context,
+    installation: &mut Installation,
+    options: &Approve,
+    case: &Case,
+) -> Result<Exit, Failure> {
+    let mut text = cases::text(installation, case);
+    if let Subject::Restore { plan, folder, .. } = &case.subject {
+        // What is shown and what is approved are the same: the folder must hold the plan that the case is about.
+        let folder = PlanFolder::new(folder);
+        let document = folder.read_document(Some(*plan))?;
+        text.push('\n');
+        text.push_str(&document_text(context.output, &folder, &document)?);
+    }
+    if !options.yes {
+        confirm(context, &text)?;
+    }
+    let key = key(context, installation, options)?;
+    let cases = cases::open(installation)?;
+    let proof = Proof::sign(&key, &cases.statement(&case.id, Decision::Approve)?);
+    let step = cases.decide(&case.id, Decision::Approve, "", &proof)?;
+    cases::told(context, installation, &step)?;
+    if let Subject::Restore { folder, .. } = &step.case.subject {
+        context.output.say(format!("next: unwipe apply {} --url URL", printable(folder)));
+    }
+    Ok(Exit::Done)
+}
+
+fn approve_plan(
+    context: &Context,
+    installation: &mut Installation,
+    options: &Approve,
+    hash: PlanHash,
+) -> Result<Exit, Failure> {
     let folder = PlanFolder::new(&options.plan);
-    let document = folder.read_document(None)?;
-    let hash = document.hash()?;
+    let document = folder.read_document(Some(hash))?;
     // Whoever approves a bundle approves its parts: they must be what it says.
     let text = document_text(context.output, &folder, &document)?;
     if !options.yes {
         confirm(context, &text)?;
     }
-    let key = key(context, &mut installation, options)?;
+    let key = key(context, installation, options)?;
     let approval = Approval::sign(&key, hash, context.clock().now());
     approval.write(&options.plan)?;
     let (writer, _) = installation.writer(&environment)?;
     operations::record(&writer, Kind::Approval, &format!("{hash}/{}", approval.approver), &approval)?;
     let counts = installation.config().approvers.values().any(|public| *public == approval.approver);
-    let result = Approved { approval, counts };
+    let (approvers, missing) = standing(installation, hash, &options.plan)?;
+    let needed = installation.config().approvals.needed();
+    let result = Approved { approval, counts, approvers, needed, missing };
     context.output.result(&result, || {
-        if counts {
-            format!("plan {hash} is approved\n")
-        } else {
+        if !counts {
             format!(
                 "plan {hash} is signed, but this key counts only once unwipe.toml lists it:\n\n[approvers]\nNAME = \"{}\"\n",
                 result.approval.approver
             )
+        } else if result.approvers.len() < needed {
+            let given = result.approvers.len();
+            format!("{given} of {needed} approvals; missing: {}\n", printable(&result.missing.join(", ")))
+        } else {
+            format!("plan {hash} is approved\n")
         }
     })?;
     context.output.say(format!("next: unwipe apply {} --url URL", options.plan.display()));
     Ok(if counts { Exit::Done } else { Exit::Authentication })
 }
 
+/// Returns who approved a plan and who may and has not.
+fn standing(
+    installation: &Installation,
+    plan: PlanHash,
+    folder: &Path,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let passkeys = cases::passkeys();
+    match approvers_of(plan, folder, &Quorum::of(installation, &*passkeys, plan)?) {
+        Ok(approvers) => Ok((approvers, Vec::new())),
+        Err(ApprovalError::Missing { given, missing, .. }) => Ok((given, missing)),
+        Err(ApprovalError::NoApprovers { .. }) => Ok((Vec::new(), Vec::new())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Reads the approver's key; the first key of an installation is made here and listed.
 fn key(context: &Context, installation: &mut Installation, options: &Approve) -> Result<SigningKey, Failure> {
-    let path = match options.key.as_deref() {
-        Some(reference) => PathBuf::from(reference.strip_prefix("file:").unwrap_or(reference)),
-        None => installation.home().join("keys/approval.key"),
-    };
+    let path = cases::key_path(installation, options.key.as_deref());
     if path.exists() {
         return Ok(SigningKey::read(&path)?);
     }

@@ -151,6 +151,7 @@ mod tests {
                 scratch: Some("scratch".into()),
             },
             approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
+            approvals: approvals::Policy { needed: 2, ..approvals::Policy::default() },
             mirrors: BTreeMap::from([("second".to_owned(), mirror)]),
             witnesses: BTreeMap::from([(
                 "anna".to_owned(),

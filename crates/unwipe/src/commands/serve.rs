@@ -1,4 +1,6 @@
-//! `unwipe serve`
+//! `unwipe serve`: captures, watch, drills, locks, mirrors, pages and API in one process.
+
+mod site;
 
 use std::time::Duration;
 
@@ -34,25 +36,50 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_hours(1);
 struct Served {
     sources: Vec<SourceName>,
     restarts: u64,
+    /// Where pages and API were.
+    address: Option<String>,
 }
 
-/// Captures every source on a thread of its own; one that fails begins again and does not disturb the others.
+/// Does everything until asked to stop. Each source is captured on a thread of its own; one that fails begins again and
+/// does not disturb the others.
 pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let installation = context.installation()?;
     let names: Vec<SourceName> = installation.config().sources.keys().cloned().collect();
-    if names.is_empty() {
-        return Err(Failure::new(Exit::Nothing, "no source is configured")
-            .hint("unwipe protect NAME postgres --url URL"));
-    }
     let stop = stop_on_signals()?;
-    context.output.say(format!("capturing {} source(s); end with Ctrl-C", names.len()));
     let retry = Duration::from_secs(options.retry_s);
-    let restarts = while_watched(context, installation, |installation, urges| {
-        Ok(while_witnessed(context, installation, || serve(context, installation, urges, retry, &stop)))
+    let (address, restarts) = while_watched(context, installation, |installation, urges| {
+        let server = match options.no_pages {
+            true => None,
+            false => Some(site::start(context, installation, urges, options.listen.as_deref())?),
+        };
+        let address = server.as_ref().map(|server| server.address().to_string());
+        announce(context, installation, options, address.as_deref());
+        let captured = if options.no_capture { &Urges::new() } else { urges };
+        let restarts = while_witnessed(context, installation, || {
+            serve(context, installation, captured, retry, &stop)
+        });
+        if let Some(server) = server {
+            server.stop().map_err(site::failed)?;
+        }
+        Ok((address, restarts))
     })?;
-    let served = Served { sources: names, restarts };
+    let served = Served { sources: names, restarts, address };
     context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;
     Ok(Exit::Done)
+}
+
+fn announce(context: &Context, installation: &Installation, options: &Serve, address: Option<&str>) {
+    let config = installation.config();
+    match (options.no_capture, config.sources.len()) {
+        (true, _) => context.output.say("capturing nothing; end with Ctrl-C"),
+        (false, 0) => context.output.say(
+            "no source is configured yet (unwipe protect NAME postgres --url URL); end with Ctrl-C",
+        ),
+        (false, sources) => context.output.say(format!("capturing {sources} source(s); end with Ctrl-C")),
+    }
+    if let Some(address) = address {
+        context.output.say(format!("pages and API on {address}; people open {}", config.server.origin));
+    }
 }
 
 /// Does everything until asked to stop; returns how often captures had to begin again.

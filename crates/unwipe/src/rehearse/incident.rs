@@ -4,7 +4,11 @@ use clap::Parser;
 use connect::plan::{ApplyMode, Counts};
 use model::Moment;
 use serde::Serialize;
-use service::{approval::Approval, signature::SigningKey, watching::WatchStore};
+use service::{
+    approval::{Approval, Quorum},
+    signature::SigningKey,
+    watching::WatchStore,
+};
 use watch::{ActionStatus, Incident};
 
 use super::account::{Page, duration};
@@ -133,7 +137,7 @@ pub(super) fn undo(
     let key = SigningKey::read_or_create(&rehearsal.join("owner.key"), &*context.ports.random)?;
     let approvers = std::collections::BTreeMap::from([("owner".to_owned(), key.public())]);
     Approval::sign(&key, hash, clock.now()).write(folder.path())?;
-    service::approval::approvers_of(hash, folder.path(), &approvers)?;
+    service::approval::approvers_of(hash, folder.path(), &Quorum::one_of(&approvers))?;
     let path = folder.path().to_string_lossy();
     let mut words = vec!["unwipe", "apply", &path];
     words.extend(reaching);

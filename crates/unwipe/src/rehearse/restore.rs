@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::Path};
 
 use connect::plan::{AppliedReport, ApplyMode, Plan, PlanFolder, SourceWriter};
-use service::{approval::Approval, signature::SigningKey};
+use service::{
+    approval::{Approval, Quorum},
+    signature::SigningKey,
+};
 
 use crate::{commands::apply, context::Context, exit::Exit, failure::Failure};
 
@@ -19,7 +22,7 @@ pub(crate) fn approve_and_apply(
     let approvers = BTreeMap::from([("owner".to_owned(), key.public())]);
     let hash = plan.hash()?;
     Approval::sign(&key, hash, context.clock().now()).write(folder.path())?;
-    service::approval::approvers_of(hash, folder.path(), &approvers)?;
+    service::approval::approvers_of(hash, folder.path(), &Quorum::one_of(&approvers))?;
     let done = apply::apply_and_verify(writer, plan, folder, ApplyMode::Lasting, &connect::Silent)?;
     if done.verification.is_some_and(|verification| verification.is_good()) {
         Ok(done.applied)

@@ -1,0 +1,293 @@
+//! Pages of a stream in key order, as it was at a moment: by key, forward and back, below a prefix.
+
+use model::StreamName;
+use rusqlite::{OptionalExtension, params};
+
+use crate::{Catalog, CatalogError, query::sequence};
+
+/// So many entries of the index are taken at a time.
+pub(crate) const CHUNK: usize = 512;
+/// So many entries of the index one page looks at: where nearly all is deleted, a page may hold little or nothing, and
+/// there is a next one all the same.
+pub(crate) const LOOKED_AT_MAX: usize = 20_000;
+
+/// Which way a page goes from where it begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// To greater keys.
+    #[default]
+    Forward,
+    /// To smaller keys.
+    Back,
+}
+
+/// Which page is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest<'a> {
+    /// The commit after which things are shown.
+    pub at: u64,
+    /// Only keys that begin with this.
+    pub prefix: &'a str,
+    /// Where it begins; the key itself is not on the page. Without one it begins at the first key, or the last one.
+    pub from: Option<&'a str>,
+    /// Which way.
+    pub direction: Direction,
+    /// At most so many items.
+    pub limit: u32,
+}
+
+/// One stored version, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its row; rows are in the order in which versions were stored.
+    pub id: i64,
+    /// The stream.
+    pub stream: String,
+    /// The key.
+    pub key: String,
+    /// The attributes, as JSON.
+    pub attributes: String,
+    /// The commit that brought it.
+    pub from: u64,
+    /// The commit that replaced or removed it.
+    pub until: Option<u64>,
+    /// Bytes of content.
+    pub size_bytes: u64,
+    /// Why there is no content, as JSON.
+    pub reason: Option<String>,
+}
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The items in ascending order of keys, whichever way the page goes.
+    pub rows: Vec<Row>,
+    /// Where the next page in the same direction begins; none at the end.
+    pub next: Option<String>,
+}
+
+/// Keys from `low` on, and before `high`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) low: String,
+    pub(crate) high: String,
+}
+
+/// One entry of the index.
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) until: Option<i64>,
+    pub(crate) id: i64,
+}
+
+impl Span {
+    /// Returns the span of all keys that begin with a prefix.
+    pub(crate) fn below(prefix: &str) -> Self {
+        Self { low: prefix.to_owned(), high: successor(prefix) }
+    }
+
+    /// Leaves what comes behind a key, on the way.
+    pub(crate) fn behind(&mut self, key: &str, direction: Direction) {
+        match direction {
+            Direction::Forward => self.begin(format!("{key}\0")),
+            Direction::Back => self.end(key.to_owned()),
+        }
+    }
+
+    /// Leaves what comes from a key on.
+    pub(crate) fn begin(&mut self, low: String) {
+        if low > self.low {
+            self.low = low;
+        }
+    }
+
+    /// Leaves what comes before a key.
+    pub(crate) fn end(&mut self, high: String) {
+        if high < self.high {
+            self.high = high;
+        }
+    }
+}
+
+/// Returns the least text that is greater than all that begins with a prefix.
+pub(crate) fn successor(prefix: &str) -> String {
+    let mut characters: Vec<char> = prefix.chars().collect();
+    while let Some(last) = characters.pop() {
+        if let Some(next) = (last as u32 + 1..=char::MAX as u32).find_map(char::from_u32) {
+            characters.push(next);
+            return characters.into_iter().collect();
+        }
+    }
+    // Nothing comes behind this: no key is made of it alone.
+    char::MAX.to_string().repeat(64)
+}
+
+impl Catalog {
+    /// Returns a page of a stream's items in key order.
+    ///
+    /// It may hold fewer items than there are, and none, although there is a next one: see [`Page::next`].
+    pub fn page(&self, stream: &StreamName, request: PageRequest<'_>) -> Result<Page, CatalogError> {
+        let Some(id) = self.stream_id(stream.as_str())? else {
+            return Ok(Page { rows: Vec::new(), next: None });
+        };
+        let mut span = Span::below(request.prefix);
+        if let Some(from) = request.from {
+            span.behind(from, request.direction);
+        }
+        let mut page = self.scan(id, span, request, LOOKED_AT_MAX)?;
+        for row in &mut page.rows {
+            stream.as_str().clone_into(&mut row.stream);
+        }
+        if request.direction == Direction::Back {
+            page.rows.reverse();
+        }
+        Ok(page)
+    }
+
+    /// Collects what was live in a span, in the order of the way.
+    pub(crate) fn scan(
+        &self,
+        stream: i64,
+        mut span: Span,
+        request: PageRequest<'_>,
+        looked_at_max: usize,
+    ) -> Result<Page, CatalogError> {
+        let (mut rows, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let entries = self.entries(stream, &span, request.direction)?;
+            let is_last = entries.len() < CHUNK;
+            looked_at += entries.len();
+            let mut groups = entries.chunk_by(|a, b| a.key == b.key).peekable();
+            while let Some(group) = groups.next() {
+                let key = &group[0].key;
+                // Of the last key in a full chunk there may be more.
+                let is_whole = is_last || groups.peek().is_some();
+                let live = if is_whole {
+                    self.live_of(group, request.at)?
+                } else {
+                    self.live_among_many(stream, key, request.at)?
+                };
+                span.behind(key, request.direction);
+                rows.extend(live.map(|row| Row { key: key.clone(), ..row }));
+                if rows.len() >= request.limit as usize {
+                    return Ok(Page { rows, next: Some(key.clone()) });
+                }
+                if !is_whole && looked_at >= looked_at_max {
+                    return Ok(Page { rows, next: Some(key.clone()) });
+                }
+            }
+            if is_last {
+                return Ok(Page { rows, next: None });
+            }
+        }
+    }
+
+    /// Takes the next entries of the index, in the order of the way; those of one key are together.
+    pub(crate) fn entries(
+        &self,
+        stream: i64,
+        span: &Span,
+        direction: Direction,
+    ) -> Result<Vec<Entry>, CatalogError> {
+        let mut statement = self.database.prepare_cached(match direction {
+            Direction::Forward => ENTRIES_FORWARD,
+            Direction::Back => ENTRIES_BACK,
+        })?;
+        let rows = statement.query_map(params![stream, span.low, span.high, CHUNK as i64], |row| {
+            Ok(Entry { key: row.get(0)?, until: row.get(1)?, id: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Finds among the entries of one key the version that was live; its stream and key are left empty.
+    pub(crate) fn live_of(&self, entries: &[Entry], at: u64) -> Result<Option<Row>, CatalogError> {
+        // Versions of one key follow each other: the one that was live ends first of those that end later, or not at all.
+        let at_sequence = sequence(at);
+        let next_end =
+            entries.iter().filter_map(|entry| entry.until).filter(|until| *until > at_sequence).min();
+        for entry in entries.iter().filter(|entry| entry.until.is_none() || entry.until == next_end) {
+            let row = self.row_by_id(entry.id)?;
+            if let Some(row) = row.filter(|row| row.from <= at) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the version of a key that was live, without looking at all versions of it.
+    pub(crate) fn live_among_many(
+        &self,
+        stream: i64,
+        key: &str,
+        at: u64,
+    ) -> Result<Option<Row>, CatalogError> {
+        let mut statement = self.database.prepare_cached(ENDING_NEXT)?;
+        let mut ids = statement
+            .query_map(params![stream, key, sequence(at)], |row| row.get(0))?
+            .collect::<Result<Vec<i64>, _>>()?;
+        let mut newest = self.database.prepare_cached(NEWEST)?;
+        ids.extend(newest.query_row(params![stream, key], |row| row.get::<_, i64>(0)).optional()?);
+        for id in ids {
+            if let Some(row) = self.row_by_id(id)?.filter(|row| row.from <= at) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads one row; its stream and key are left empty.
+    pub(crate) fn row_by_id(&self, id: i64) -> Result<Option<Row>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT from_sequence, until_sequence, attributes, size_bytes, reason FROM versions WHERE id = ?1",
+        )?;
+        let row = statement.query_row([id], |row| {
+            Ok(Row {
+                id,
+                stream: String::new(),
+                key: String::new(),
+                from: row.get::<_, i64>(0)? as u64,
+                until: row.get::<_, Option<i64>>(1)?.map(|until| until as u64),
+                attributes: row.get(2)?,
+                size_bytes: row.get::<_, i64>(3)? as u64,
+                reason: row.get(4)?,
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Returns one row with its stream and key.
+    pub fn row(&self, id: i64) -> Result<Option<Row>, CatalogError> {
+        let mut statement = self.database.prepare_cached(
+            "SELECT s.name, v.key FROM versions v JOIN streams s ON s.id = v.stream WHERE v.id = ?1",
+        )?;
+        let names = statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((stream, key)) = names else { return Ok(None) };
+        Ok(self.row_by_id(id)?.map(|row| Row { stream, key, ..row }))
+    }
+
+    /// Returns the version of an item that was live after commit `at`, however many versions it has.
+    pub fn row_at(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<Row>, CatalogError> {
+        let Some(id) = self.stream_id(stream.as_str())? else { return Ok(None) };
+        let row = self.live_among_many(id, key, at)?;
+        Ok(row.map(|row| Row { stream: stream.as_str().to_owned(), key: key.to_owned(), ..row }))
+    }
+
+    /// Returns the number of a stream.
+    pub(crate) fn stream_id(&self, stream: &str) -> Result<Option<i64>, CatalogError> {
+        let mut statement = self.database.prepare_cached("SELECT id FROM streams WHERE name = ?1")?;
+        Ok(statement.query_row([stream], |row| row.get(0)).optional()?)
+    }
+}
+
+pub(crate) const ENTRIES_FORWARD: &str = "SELECT key, until_sequence, id FROM versions
+     WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key, until_sequence LIMIT ?4";
+pub(crate) const ENTRIES_BACK: &str = "SELECT key, until_sequence, id FROM versions
+     WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC, until_sequence DESC LIMIT ?4";
+/// Several may end in one commit where an item changed twice in it.
+pub(crate) const ENDING_NEXT: &str = "SELECT id FROM versions
+     WHERE stream = ?1 AND key = ?2 AND until_sequence > ?3 ORDER BY until_sequence LIMIT 16";
+pub(crate) const NEWEST: &str =
+    "SELECT id FROM versions WHERE stream = ?1 AND key = ?2 AND until_sequence IS NULL";
+
+#[cfg(test)]
+mod tests;

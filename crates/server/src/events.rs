@@ -1,0 +1,92 @@
+//! What open pages are told while it happens, as server-sent events.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use access::Permission;
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use service::jobs::Job;
+use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
+
+use crate::{
+    pages::{JobPart, OverviewPart},
+    problem::{PageProblem, Problem},
+    site::{Happening, Site},
+    visitor::Member,
+};
+
+/// A browser connects again after so long, and is asked again who it is.
+const CONNECTION_MAX: Duration = Duration::from_mins(5);
+
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new().route("/events/overview", get(overview)).route("/events/jobs/{id}", get(job))
+}
+
+async fn overview(State(site): State<Arc<Site>>, member: Member) -> Result<Response, PageProblem> {
+    member.0.require(Permission::See)?;
+    let happenings = happenings(&site);
+    let events = happenings.filter_map(move |happening| match happening {
+        None | Some(Happening::Overview) => {
+            let part = OverviewPart::of(&site);
+            part.render().ok().map(|html| Event::default().event("overview").data(html))
+        }
+        Some(Happening::Job(_)) => None,
+    });
+    Ok(stream(events))
+}
+
+async fn job(
+    State(site): State<Arc<Site>>,
+    member: Member,
+    Path(id): Path<u64>,
+) -> Result<Response, PageProblem> {
+    member.0.require(Permission::See)?;
+    let first = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
+    let now = move |site: &Site| site.jobs.get(id).map(Arc::new);
+    let from = Arc::clone(&site);
+    let told = happenings(&site).filter_map(move |happening| match happening {
+        Some(Happening::Job(job)) if job.id == id => Some(job),
+        // Whoever was too slow looks again.
+        None => now(&from),
+        Some(_) => None,
+    });
+    // The state now comes first: what happened before the page was open is not told again.
+    let states = tokio_stream::once(Arc::new(first)).chain(told);
+    let mut ended = false;
+    let until_the_end = states.take_while(move |job| {
+        let more = !ended;
+        ended = !job.is_running();
+        more
+    });
+    Ok(stream(until_the_end.map(|job: Arc<Job>| {
+        let name = if job.is_running() { "job" } else { "end" };
+        Event::default().event(name).data(JobPart { job: &job }.render().unwrap_or_default())
+    })))
+}
+
+/// Returns what happens from now on; `None` stands for what a slow reader missed.
+fn happenings(site: &Site) -> impl Stream<Item = Option<Happening>> + Send + 'static {
+    BroadcastStream::new(site.happenings.subscribe()).map(Result::ok)
+}
+
+fn stream(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let ending = tokio_stream::StreamExt::timeout_repeating(events, tokio::time::interval(CONNECTION_MAX));
+    // The first tick comes at once; the second one ends the connection.
+    let mut ticks = 0;
+    let events = ending
+        .take_while(move |event| {
+            ticks += usize::from(event.is_err());
+            ticks < 2
+        })
+        .filter_map(Result::ok)
+        .map(Ok::<_, Infallible>);
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}

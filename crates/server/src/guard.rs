@@ -1,0 +1,156 @@
+//! What holds for every request: who may name this site, how often somebody may ask, what a browser may do with an
+//! answer.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    limits::Purpose,
+    problem::{PageProblem, Problem},
+    site::Site,
+};
+
+/// More than this no form and no call has.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Nothing but our own files is loaded, nothing is run from a page's text, and nobody frames a page.
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                              connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// By which names the site may be asked.
+#[derive(Clone)]
+struct Names {
+    site: Arc<Site>,
+    address: SocketAddr,
+}
+
+/// Puts the guard around a router.
+pub(crate) fn around(router: Router<Arc<Site>>, site: Arc<Site>, address: SocketAddr) -> Router<Arc<Site>> {
+    router
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Names { site, address }, guard))
+}
+
+async fn guard(State(names): State<Names>, request: Request, next: Next) -> Response {
+    let site = Arc::clone(&names.site);
+    let page = !request.uri().path().starts_with("/api/");
+    let begun = site.ports.clock.elapsed();
+    let method = request.method().clone();
+    let mut response = match admit(&names, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) if page => PageProblem::Problem(problem).into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    site.metrics.request(&method, response.status(), site.ports.clock.elapsed().saturating_sub(begun));
+    protect(response.headers_mut());
+    response
+}
+
+fn admit(names: &Names, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // A name of somebody else's that leads here must not make this site answer in that name.
+    let host = text(header::HOST).unwrap_or_default();
+    if !is_own(host, names) {
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "This site is not known by that name.")
+            .hint(Some(format!("It is {}; server.origin says so.", names.site.origin))));
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && !is_from_here(headers, &names.site.origin) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "This was asked for from another site."));
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or_else(|| "unknown".to_owned(), |ConnectInfo(peer)| peer.ip().to_string());
+    names.site.limits.take(Purpose::Request, &peer).map_err(too_often)
+}
+
+/// Says when somebody may ask again.
+pub(crate) fn too_often(wait: std::time::Duration) -> Problem {
+    let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "This was asked too often.");
+    problem.retry_after_s = Some(wait.as_secs() + 1);
+    problem
+}
+
+fn is_own(host: &str, names: &Names) -> bool {
+    let origin = names.site.origin.split_once("://").map_or("", |(_, host)| host.trim_end_matches('/'));
+    if host.eq_ignore_ascii_case(origin) {
+        return true;
+    }
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => (name, port.parse().unwrap_or(0)),
+        _ => (host, 80),
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let loopback = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    loopback && port == names.address.port()
+}
+
+/// A browser says where a request comes from; whatever does not is no browser, and carries no cookie of a person's.
+fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let same_site = text("sec-fetch-site").is_none_or(|from| matches!(from, "same-origin" | "none"));
+    let same_origin = text("origin").is_none_or(|from| from == origin || is_loopback_origin(from, origin));
+    same_site && same_origin
+}
+
+/// While the site is this machine's own, its other name is as good.
+fn is_loopback_origin(from: &str, origin: &str) -> bool {
+    let parts = |text: &str| {
+        let (scheme, host) = text.split_once("://")?;
+        let (name, port) = host.trim_end_matches('/').rsplit_once(':')?;
+        let loopback = name == "localhost"
+            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        loopback.then(|| (scheme.to_owned(), port.to_owned()))
+    };
+    matches!((parts(from), parts(origin)), (Some(one), Some(other)) if one == other)
+}
+
+fn protect(headers: &mut HeaderMap) {
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    headers.insert("permissions-policy", HeaderValue::from_static("camera=(), microphone=(), geolocation=()"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_site_s_request_is_told_apart() {
+        let from = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            is_from_here(&headers, "http://localhost:8787")
+        };
+        assert!(from(&[]));
+        assert!(from(&[("origin", "http://localhost:8787"), ("sec-fetch-site", "same-origin")]));
+        assert!(from(&[("origin", "http://127.0.0.1:8787")]));
+        assert!(!from(&[("origin", "http://localhost:9999")]));
+        assert!(!from(&[("origin", "https://evil.example")]));
+        assert!(!from(&[("origin", "null")]));
+        assert!(!from(&[("sec-fetch-site", "cross-site")]));
+        assert!(!from(&[("sec-fetch-site", "same-site")]));
+    }
+}

@@ -1,0 +1,25 @@
+//! The pages and the API of an installation: what an owner opens every morning, and on the worst day.
+//!
+//! Thin by design. Handlers ask [`service`] for what they show, and [`service::workshop::Workshop`] for what takes
+//! connectors. Nothing here can delete from the vault, and nothing here applies a plan that people have not approved.
+
+mod api;
+mod assets;
+mod events;
+mod fields;
+mod guard;
+mod keeper;
+mod limits;
+mod metrics;
+mod pages;
+mod problem;
+mod proofs;
+
+mod running;
+mod site;
+mod tls;
+mod visitor;
+
+pub use api::document as openapi;
+pub use running::{Server, ServerError};
+pub use site::{Site, SiteParts};

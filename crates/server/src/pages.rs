@@ -1,0 +1,53 @@
+//! The pages.
+
+mod door;
+mod frame;
+mod jobs;
+mod posture;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+
+pub(crate) use self::{jobs::JobPart, posture::OverviewPart};
+use crate::{
+    problem::{PageProblem, Problem},
+    site::Site,
+};
+
+/// What a page's handler returns.
+type Page = Result<Response, PageProblem>;
+
+/// Every page.
+pub(crate) fn router() -> Router<Arc<Site>> {
+    Router::new().merge(door::router()).merge(posture::router()).merge(jobs::router())
+}
+
+/// The answer to an address that leads nowhere.
+pub(crate) async fn missing(uri: axum::http::Uri) -> Response {
+    let problem = Problem::missing("such page");
+    if uri.path().starts_with("/api/") {
+        problem.into_response()
+    } else {
+        PageProblem::Problem(problem).into_response()
+    }
+}
+
+/// Renders a page.
+fn show<T: askama::Template>(template: &T) -> Page {
+    let text = template.render().map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, &error))?;
+    Ok(Html(text).into_response())
+}
+
+/// Does something that waits for files or databases, away from the threads that answer.
+async fn elsewhere<T: Send + 'static>(
+    site: &Arc<Site>,
+    work: impl FnOnce(&Site) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let site = Arc::clone(site);
+    tokio::task::spawn_blocking(move || work(&site)).await?
+}

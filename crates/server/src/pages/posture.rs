@@ -1,0 +1,67 @@
+//! The three questions.
+
+use std::sync::Arc;
+
+use access::Permission;
+use askama::{Template, filters::HtmlSafe};
+use axum::{Router, extract::State, http::HeaderMap, routing::get};
+use service::posture::{Answer, could_an_agent_delete, how_new, when_proven};
+
+use super::{
+    Page,
+    frame::{Frame, Section},
+    show,
+};
+use crate::{site::Site, visitor::Member};
+
+pub(super) fn router() -> Router<Arc<Site>> {
+    Router::new().route("/", get(posture))
+}
+
+#[derive(Template)]
+#[template(path = "posture.html")]
+struct PosturePage {
+    frame: Frame,
+    part: OverviewPart,
+}
+
+/// The answers, as they are told anew to pages that are open.
+#[derive(Template)]
+#[template(path = "part_overview.html")]
+pub(crate) struct OverviewPart {
+    looked: bool,
+    looked_at: String,
+    open_incidents: usize,
+    answers: Vec<Answer>,
+}
+
+impl OverviewPart {
+    /// Answers from what is known now.
+    pub(crate) fn of(site: &Site) -> Self {
+        let now = site.now();
+        let Some(overview) = site.overview() else {
+            return Self { looked: false, looked_at: String::new(), open_incidents: 0, answers: Vec::new() };
+        };
+        let proofs = crate::proofs::of(site, &overview, now);
+        Self {
+            looked: true,
+            looked_at: service::words::moment(overview.at),
+            open_incidents: overview.open_incidents,
+            answers: vec![
+                could_an_agent_delete(&overview.vault),
+                how_new(&overview, now),
+                when_proven(&proofs, now),
+            ],
+        }
+    }
+}
+
+/// It escapes what it shows by itself.
+impl HtmlSafe for OverviewPart {}
+
+async fn posture(State(site): State<Arc<Site>>, member: Member, headers: HeaderMap) -> Page {
+    let Member(visitor, person) = member;
+    visitor.require(Permission::See)?;
+    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Posture, "Posture");
+    show(&PosturePage { frame, part: OverviewPart::of(&site) })
+}

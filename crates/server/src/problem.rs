@@ -1,0 +1,204 @@
+//! What went wrong, for a person or for a program: one sentence, what is behind it, what would help.
+
+use askama::Template;
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use serde::Serialize;
+use service::{
+    ServiceError, WatchError,
+    jobs::JobError,
+    workshop::{WorkError, WorkErrorKind},
+};
+use utoipa::ToSchema;
+
+use crate::assets;
+
+/// Why a request was not answered with what was asked for (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The status code.
+    pub(crate) status: u16,
+    /// One sentence.
+    pub(crate) title: String,
+    /// What is behind it, the nearest cause first.
+    pub(crate) causes: Vec<String>,
+    /// What would help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+    /// After so many seconds it may be asked again.
+    #[serde(skip)]
+    pub(crate) retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    /// Makes a problem out of a status and a sentence.
+    pub(crate) fn new(status: StatusCode, title: impl Into<String>) -> Self {
+        let title = title.into();
+        Self { status: status.as_u16(), title, causes: Vec::new(), hint: None, retry_after_s: None }
+    }
+
+    /// Makes a problem out of an error with its causes.
+    pub(crate) fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+        let mut problem = Self::new(status, error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            problem.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        problem
+    }
+
+    /// Says that there is no such thing.
+    pub(crate) fn missing(what: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("There is no {what}."))
+    }
+
+    /// Says that whoever asks may not.
+    pub(crate) fn forbidden(what: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, format!("You may not {what}."))
+    }
+
+    /// Says that a value cannot be used.
+    pub(crate) fn unusable(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, what)
+    }
+
+    /// Adds what would help.
+    pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = self.hint.or(hint);
+        self
+    }
+
+    fn code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn finish(&self, mut response: Response) -> Response {
+        *response.status_mut() = self.code();
+        if let Some(seconds) = self.retry_after_s
+            && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
+        {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let status = match &error {
+            ServiceError::Config(service::ConfigError::UnknownSource { .. }) => StatusCode::NOT_FOUND,
+            ServiceError::Busy { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<WatchError> for Problem {
+    fn from(error: WatchError) -> Self {
+        let status = match &error {
+            WatchError::NoIncident { .. } => StatusCode::NOT_FOUND,
+            WatchError::Amend { .. } | WatchError::Busy => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        let status = match error.kind {
+            WorkErrorKind::Usage => StatusCode::UNPROCESSABLE_ENTITY,
+            WorkErrorKind::Nothing => StatusCode::NOT_FOUND,
+            WorkErrorKind::Authentication => StatusCode::FORBIDDEN,
+            WorkErrorKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut problem = Self::new(status, error.sentence);
+        problem.causes = error.causes;
+        problem.hint = error.hint;
+        problem
+    }
+}
+
+impl From<access::AccessError> for Problem {
+    fn from(error: access::AccessError) -> Self {
+        let status = if error.is_refusal() { StatusCode::FORBIDDEN } else { StatusCode::INTERNAL_SERVER_ERROR };
+        Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        let (status, retry_after_s) = match &error {
+            JobError::TooMany => (StatusCode::SERVICE_UNAVAILABLE, Some(10)),
+            JobError::Same { .. } => (StatusCode::CONFLICT, None),
+            JobError::File(_) | JobError::Thread(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        };
+        Self { retry_after_s, ..Self::of(status, &error) }
+    }
+}
+
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+}
+
+/// A problem that a program reads.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Json(&self).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        self.finish(response)
+    }
+}
+
+/// A problem that a person reads, or the way to the door.
+#[derive(Debug)]
+pub(crate) enum PageProblem {
+    /// Nobody has logged in.
+    Door {
+        /// Where they wanted to go.
+        next: String,
+    },
+    /// Something else.
+    Problem(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for PageProblem {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'p> {
+    problem: &'p Problem,
+}
+
+impl ProblemPage<'_> {
+    fn asset(&self, name: &str) -> String {
+        assets::address(name)
+    }
+}
+
+impl IntoResponse for PageProblem {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Door { next } => {
+                let next = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+                Redirect::to(&format!("/login?{next}")).into_response()
+            }
+            Self::Problem(problem) => {
+                let text = ProblemPage { problem: &problem }.render();
+                problem.finish(Html(text.unwrap_or_else(|_| problem.title.clone())).into_response())
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What every handler gets.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use access::Access;
+use service::{
+    Installation, ServiceError,
+    installation::Ports,
+    jobs::{Job, JobError, Jobs},
+    overview::Overview,
+    secret::Environment,
+    workshop::Workshop,
+};
+use tokio::sync::broadcast;
+
+use crate::{limits::Limits, metrics::Metrics};
+
+/// So many happenings wait for a reader that is slow; one that is slower looks again as a whole.
+const HAPPENINGS: usize = 256;
+
+/// What a site is made of.
+pub struct SiteParts {
+    /// The home folder.
+    pub home: PathBuf,
+    /// Time and chance.
+    pub ports: Ports,
+    /// Where secrets by reference to the environment come from.
+    pub environment: Environment<'static>,
+    /// The people, their passkeys and sessions, and the tokens of programs.
+    pub access: Access,
+    /// What takes connectors.
+    pub workshop: Arc<dyn Workshop>,
+    /// What people type to reach the site: `https://unwipe.example.org`.
+    pub origin: String,
+}
+
+/// Something that pages which are open want to know.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    /// A job began, got on, or ended.
+    Job(Arc<Job>),
+    /// The overview was made anew.
+    Overview,
+}
+
+/// The pages and the API of one installation.
+pub struct Site {
+    pub(crate) home: PathBuf,
+    pub(crate) ports: Ports,
+    pub(crate) environment: Environment<'static>,
+    pub(crate) access: Access,
+    pub(crate) workshop: Arc<dyn Workshop>,
+    pub(crate) origin: String,
+    pub(crate) jobs: Jobs,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    pub(crate) happenings: broadcast::Sender<Happening>,
+    overview: Mutex<Option<Arc<Overview>>>,
+}
+
+impl Site {
+    /// Makes a site. What jobs a process before was doing is interrupted.
+    pub fn new(parts: SiteParts) -> Result<Arc<Self>, JobError> {
+        let SiteParts { home, ports, environment, access, workshop, origin } = parts;
+        let (happenings, _) = broadcast::channel(HAPPENINGS);
+        let sender = happenings.clone();
+        let listener = Arc::new(move |job: &Job| {
+            // Without a page that is open there is nobody to hear.
+            sender.send(Happening::Job(Arc::new(job.clone()))).ok();
+        });
+        let jobs = Jobs::open(&home, Arc::clone(&ports.clock), listener)?;
+        Ok(Arc::new(Self {
+            limits: Limits::new(Arc::clone(&ports.clock)),
+            metrics: Metrics::new(),
+            home,
+            ports,
+            environment,
+            access,
+            workshop,
+            origin,
+            jobs,
+            happenings,
+            overview: Mutex::new(None),
+        }))
+    }
+
+    /// Opens the installation as its configuration is now.
+    pub(crate) fn installation(&self) -> Result<Installation, ServiceError> {
+        Installation::open(&self.home, self.ports.clone())
+    }
+
+    /// Returns the time.
+    pub(crate) fn now(&self) -> model::Moment {
+        self.ports.clock.now()
+    }
+
+    /// Returns how the installation stood when it was last looked at; nothing before the first look.
+    pub(crate) fn overview(&self) -> Option<Arc<Overview>> {
+        self.overview.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn renew_overview(&self, overview: Overview) {
+        *self.overview.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(overview));
+        self.happenings.send(Happening::Overview).ok();
+    }
+}

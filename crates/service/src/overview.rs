@@ -1,0 +1,166 @@
+//! How an installation stands, as one value: gathered in the background, shown everywhere.
+
+use connect::Finding;
+use model::{Ledger, Moment, SourceName};
+use serde::Serialize;
+
+use crate::{
+    Installation, ServiceError,
+    retention::{FloorStatus, Retention, RetentionStatus},
+    secret::Environment,
+    watching::WatchStore,
+};
+
+/// How an installation stood when it was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Overview {
+    /// When it was looked at.
+    pub at: Moment,
+    /// The vault.
+    pub vault: VaultOverview,
+    /// The sources, in name order.
+    pub sources: Vec<SourceOverview>,
+    /// How many incidents wait for somebody.
+    pub open_incidents: usize,
+}
+
+/// How the vault stood.
+#[derive(Debug, Clone, Serialize)]
+pub struct VaultOverview {
+    /// Where it lies.
+    pub place: String,
+    /// What the place enforces against this process: 0 nothing, to 4, an offline copy.
+    pub tier: u8,
+    /// The same in words.
+    pub statement: String,
+    /// What was tried to find that out.
+    pub findings: Vec<Finding>,
+    /// When that was tried.
+    pub measured_at: Moment,
+    /// For how many days everything stays after it was live.
+    pub lock_days: u32,
+    /// Vault time.
+    pub vault_time: Option<Moment>,
+    /// Why nothing may be released, where that is so.
+    pub frozen: Option<String>,
+    /// What a person should look at.
+    pub alarms: Vec<String>,
+    /// How many copies of the vault there are in other places.
+    pub mirrors: usize,
+    /// How many machines cosign its history.
+    pub witnesses: usize,
+    /// Why retention cannot be told, where that is so.
+    pub retention_unknown: Option<String>,
+}
+
+/// How a source stood.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceOverview {
+    /// Its name.
+    pub name: SourceName,
+    /// Its kind of connector.
+    pub kind: String,
+    /// How many commits there are.
+    pub commits: u64,
+    /// The newest moment that can be restored.
+    pub newest_moment: Option<Moment>,
+    /// The completeness ledger of the newest commit.
+    pub ledger: Option<Ledger>,
+    /// How many items of the newest commits could not be read.
+    pub unreadable: u64,
+    /// Until when the newest commit is locked.
+    pub locked_until: Option<Moment>,
+    /// The least lock over all that its moments need.
+    pub floor: Option<FloorStatus>,
+}
+
+/// So many of the newest commits are asked for what could not be read.
+const LEDGERS_READ: u32 = 50;
+
+impl Overview {
+    /// Looks at an installation. What the vault's place enforces is tried again only when nothing younger than
+    /// `measured_after` is known from before: trying costs calls.
+    pub fn of(
+        installation: &Installation,
+        environment: Environment<'_>,
+        before: Option<&VaultOverview>,
+        measured_after: Moment,
+    ) -> Result<Self, ServiceError> {
+        let now = installation.ports().clock.now();
+        let retention = Retention::open(installation, environment)
+            .and_then(|retention| retention.status(&connect::Silent))
+            .map_err(|error| error.to_string());
+        let vault =
+            vault(installation, environment, before.filter(|known| known.measured_at > measured_after))?;
+        let vault = with_retention(vault, &retention);
+        let floors = retention.map(|status| status.floors).unwrap_or_default();
+        let sources = installation.config().sources.iter().map(|(name, source)| {
+            let head = installation.vault(environment)?.head(name)?;
+            let ledgers = installation
+                .catalog(name)
+                .and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?))
+                .unwrap_or_default();
+            Ok(SourceOverview {
+                name: name.clone(),
+                kind: source.kind.clone(),
+                commits: head.as_ref().map_or(0, |commit| commit.envelope.sequence),
+                newest_moment: head.as_ref().map(|commit| commit.envelope.vault_time),
+                ledger: ledgers.first().map(|row| row.ledger),
+                unreadable: ledgers.iter().map(|row| row.ledger.unreadable).sum(),
+                locked_until: head.map(|commit| commit.envelope.locked_until),
+                floor: floors.get(name).cloned(),
+            })
+        });
+        let sources = sources.collect::<Result<Vec<_>, ServiceError>>()?;
+        // What is known of incidents must not hide how the vault stands.
+        let incidents = WatchStore::of(installation.home()).incidents().unwrap_or_default();
+        let open_incidents = incidents
+            .iter()
+            .filter(|incident| {
+                incident.state != watch::IncidentState::Closed
+                    && incident.state != watch::IncidentState::Undone
+            })
+            .count();
+        Ok(Self { at: now, vault, sources, open_incidents })
+    }
+}
+
+fn vault(
+    installation: &Installation,
+    environment: Environment<'_>,
+    known: Option<&VaultOverview>,
+) -> Result<VaultOverview, ServiceError> {
+    if let Some(known) = known {
+        return Ok(known.clone());
+    }
+    let config = installation.config();
+    let standing = installation.measure(environment)?;
+    Ok(VaultOverview {
+        place: config.vault.place.describe(installation.home()),
+        tier: standing.tier,
+        statement: standing.statement,
+        findings: standing.findings,
+        measured_at: installation.ports().clock.now(),
+        lock_days: 0,
+        vault_time: None,
+        frozen: None,
+        alarms: Vec::new(),
+        mirrors: config.mirrors.len(),
+        witnesses: config.witnesses.len(),
+        retention_unknown: None,
+    })
+}
+
+fn with_retention(vault: VaultOverview, retention: &Result<RetentionStatus, String>) -> VaultOverview {
+    match retention {
+        Ok(status) => VaultOverview {
+            lock_days: status.lock_days,
+            vault_time: Some(status.vault_time),
+            frozen: status.frozen.as_ref().map(|freeze| freeze.reason.clone()),
+            alarms: status.alarms.clone(),
+            retention_unknown: None,
+            ..vault
+        },
+        Err(error) => VaultOverview { retention_unknown: Some(error.clone()), ..vault },
+    }
+}

@@ -1,0 +1,320 @@
+//! The three questions of every morning, answered in words: could an agent delete the backups, how new is the newest
+//! restorable moment, when was restoring last proven.
+
+use connect::{Finding, Standing};
+use model::Moment;
+use serde::Serialize;
+
+use crate::{
+    overview::{Overview, SourceOverview, VaultOverview},
+    words,
+};
+
+/// How good an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// It works, and could be safer.
+    Warning,
+    /// It must be mended.
+    Bad,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        })
+    }
+}
+
+impl From<Standing> for Verdict {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Good => Self::Good,
+            Standing::Advice => Self::Warning,
+            Standing::Bad => Self::Bad,
+        }
+    }
+}
+
+/// An answer: first in one sentence, then why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// What was asked.
+    pub question: &'static str,
+    /// How good it is.
+    pub verdict: Verdict,
+    /// The answer.
+    pub sentence: String,
+    /// What it rests on, each a sentence without a full stop.
+    pub reasons: Vec<String>,
+    /// What would make it better: a command or an address of a page.
+    pub next: Option<String>,
+}
+
+/// What is known about restoring a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Nobody has tried.
+    Hypothesis,
+    /// A drill restored it.
+    Proven,
+    /// A drill found a difference.
+    Failed,
+}
+
+impl std::fmt::Display for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hypothesis => "hypothesis",
+            Self::Proven => "proven",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// A newest moment older than this is worth a look.
+const BEHIND_S_WARNING: u64 = 300;
+/// A newest moment older than this is no backup of today.
+const BEHIND_S_BAD: u64 = 86_400;
+
+/// Answers: could an agent that has production's credentials, and this process's, delete the backups?
+pub fn could_an_agent_delete(vault: &VaultOverview) -> Answer {
+    let (verdict, sentence) = match vault.tier {
+        0 => (Verdict::Bad, "Yes: whoever runs as this user could delete the vault's files.".to_owned()),
+        1 => (
+            Verdict::Warning,
+            "Not as this user: its files are immutable. Root on this host still could.".to_owned(),
+        ),
+        2 => (
+            Verdict::Good,
+            "No: the vault is on another host, behind a server that has no way to delete.".to_owned(),
+        ),
+        3 => (Verdict::Good, "No: the object store refuses to delete anything before its time.".to_owned()),
+        _ => (Verdict::Good, "No: the copy is not connected to anything.".to_owned()),
+    };
+    let worst = vault.findings.iter().map(|finding| Verdict::from(finding.standing)).max();
+    let mut reasons = vec![format!("protection tier {} of 4: {}", vault.tier, vault.statement)];
+    reasons
+        .extend(vault.findings.iter().filter(|finding| finding.standing != Standing::Good).map(finding_text));
+    if vault.lock_days > 0 {
+        reasons.push(format!("everything stays for {} days after it was live", vault.lock_days));
+    }
+    reasons.push(match vault.mirrors {
+        0 => "there is no copy in another place".to_owned(),
+        1 => "one copy lies in another place".to_owned(),
+        number => format!("{number} copies lie in other places"),
+    });
+    if let Some(reason) = &vault.frozen {
+        reasons.push(format!("releasing is frozen: {reason}"));
+    }
+    reasons.extend(vault.alarms.iter().cloned());
+    if let Some(reason) = &vault.retention_unknown {
+        reasons.push(format!("the locks cannot be told: {reason}"));
+    }
+    let unsure = !vault.alarms.is_empty() || vault.retention_unknown.is_some();
+    let verdict = verdict.max(worst.unwrap_or(Verdict::Good)).max(if unsure {
+        Verdict::Warning
+    } else {
+        Verdict::Good
+    });
+    let fix = vault.findings.iter().find(|finding| finding.standing != Standing::Good);
+    Answer {
+        question: "Could an agent delete your backups?",
+        verdict,
+        sentence,
+        reasons,
+        next: fix.and_then(|finding| finding.fix.clone()),
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    format!("{}: {}", finding.subject, finding.evidence)
+}
+
+/// Answers: how new is the newest restorable moment of each source?
+pub fn how_new(overview: &Overview, now: Moment) -> Answer {
+    const QUESTION: &str = "How new is the newest restorable moment?";
+    if overview.sources.is_empty() {
+        return Answer {
+            question: QUESTION,
+            verdict: Verdict::Bad,
+            sentence: "Nothing is protected yet.".to_owned(),
+            reasons: Vec::new(),
+            next: Some("unwipe protect NAME postgres --url URL".to_owned()),
+        };
+    }
+    let mut verdict = Verdict::Good;
+    let mut reasons = Vec::new();
+    for source in &overview.sources {
+        let (its, reason) = newest_of(source, now);
+        verdict = verdict.max(its);
+        reasons.push(reason);
+    }
+    let oldest = overview.sources.iter().map(|source| source.newest_moment).min().flatten();
+    let sentence = match (oldest, overview.sources.len()) {
+        (None, _) => "Not every source has been captured yet.".to_owned(),
+        (Some(at), 1) => format!("The newest is from {}.", words::ago(at, now)),
+        (Some(at), _) => format!("The oldest of them is from {}.", words::ago(at, now)),
+    };
+    let next = (verdict != Verdict::Good).then(|| "unwipe serve".to_owned());
+    Answer { question: QUESTION, verdict, sentence, reasons, next }
+}
+
+fn newest_of(source: &SourceOverview, now: Moment) -> (Verdict, String) {
+    let Some(at) = source.newest_moment else {
+        return (Verdict::Bad, format!("{}: nothing was captured yet", source.name));
+    };
+    let behind_s = u64::try_from(now.micros_since(at) / 1_000_000).unwrap_or(0);
+    let unreadable = match source.unreadable {
+        0 => String::new(),
+        number => format!(", {} items of late could not be read", words::count(number)),
+    };
+    let verdict = match behind_s {
+        BEHIND_S_BAD.. => Verdict::Bad,
+        BEHIND_S_WARNING.. => Verdict::Warning,
+        _ if source.unreadable > 0 => Verdict::Warning,
+        _ => Verdict::Good,
+    };
+    (verdict, format!("{}: {}{unreadable}", source.name, words::ago(at, now)))
+}
+
+/// What is known about one source's proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceProof {
+    /// The source.
+    pub source: String,
+    /// What is known.
+    pub proof: Proof,
+    /// When the newest drill ended.
+    pub drilled_at: Option<Moment>,
+    /// One line more, where there is something to say.
+    pub note: Option<String>,
+}
+
+/// Answers: when was restoring last proven?
+pub fn when_proven(proofs: &[SourceProof], now: Moment) -> Answer {
+    let of = |proof: Proof| proofs.iter().filter(move |known| known.proof == proof);
+    let (verdict, sentence) = match (of(Proof::Failed).count(), of(Proof::Hypothesis).count(), proofs.len()) {
+        (_, _, 0) => (Verdict::Bad, "There is nothing to prove yet.".to_owned()),
+        (0, 0, _) => {
+            let oldest = proofs.iter().filter_map(|known| known.drilled_at).min();
+            let when = oldest.map_or_else(|| "not known".to_owned(), |at| words::ago(at, now));
+            (Verdict::Good, format!("Every source was restored and compared; the oldest drill was {when}."))
+        }
+        (0, open, all) if open == all => {
+            (Verdict::Warning, "Never: until a drill has restored it, a copy is a hypothesis.".to_owned())
+        }
+        (0, open, _) => (Verdict::Warning, format!("Not for all: {open} are still hypotheses.")),
+        (failed, _, _) => {
+            (Verdict::Bad, format!("A drill found a difference in {failed} of {} sources.", proofs.len()))
+        }
+    };
+    let reasons = proofs.iter().map(|known| {
+        let when = known.drilled_at.map_or_else(|| "never drilled".to_owned(), |at| words::ago(at, now));
+        let note = known.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
+        format!("{}: {}, {when}{note}", known.source, known.proof)
+    });
+    let unproven = proofs.iter().find(|known| known.proof != Proof::Proven);
+    Answer {
+        question: "When was restoring last proven?",
+        verdict,
+        sentence,
+        reasons: reasons.collect(),
+        next: unproven.map(|known| format!("unwipe drill run {}@latest", known.source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::SourceName;
+
+    use super::*;
+
+    const NOW: Moment = Moment::from_micros(1_000_000_000_000_000);
+
+    fn vault(tier: u8) -> VaultOverview {
+        VaultOverview {
+            place: "/srv/vault".to_owned(),
+            tier,
+            statement: "a plain folder".to_owned(),
+            findings: Vec::new(),
+            measured_at: NOW,
+            lock_days: 30,
+            vault_time: Some(NOW),
+            frozen: None,
+            alarms: Vec::new(),
+            mirrors: 0,
+            witnesses: 0,
+            retention_unknown: None,
+        }
+    }
+
+    fn overview(sources: &[(&str, Option<i64>, u64)]) -> Overview {
+        let sources = sources.iter().map(|(name, behind_s, unreadable)| SourceOverview {
+            name: SourceName::new(*name).unwrap(),
+            kind: "postgres".to_owned(),
+            commits: 1,
+            newest_moment: behind_s.map(|seconds| NOW.plus_micros(-seconds * 1_000_000)),
+            ledger: None,
+            unreadable: *unreadable,
+            locked_until: None,
+            floor: None,
+        });
+        Overview { at: NOW, vault: vault(3), sources: sources.collect(), open_incidents: 0 }
+    }
+
+    #[test]
+    fn a_plain_folder_is_never_called_safe() {
+        let answer = could_an_agent_delete(&vault(0));
+        assert_eq!(answer.verdict, Verdict::Bad);
+        assert!(answer.sentence.starts_with("Yes"));
+        assert_eq!(could_an_agent_delete(&vault(1)).verdict, Verdict::Warning);
+        assert_eq!(could_an_agent_delete(&vault(3)).verdict, Verdict::Good);
+        let mut doubtful = vault(3);
+        doubtful.findings.push(Finding::bad(
+            "the bucket refuses to shorten a lock",
+            "it did not",
+            "leave it",
+        ));
+        let answer = could_an_agent_delete(&doubtful);
+        assert_eq!((answer.verdict, answer.next.as_deref()), (Verdict::Bad, Some("leave it")));
+        let unknown = VaultOverview { retention_unknown: Some("no network".to_owned()), ..vault(3) };
+        assert_eq!(could_an_agent_delete(&unknown).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn the_oldest_source_decides_how_new_it_is() {
+        let verdict = |sources: &[(&str, Option<i64>, u64)]| how_new(&overview(sources), NOW).verdict;
+        assert_eq!(verdict(&[]), Verdict::Bad);
+        assert_eq!(verdict(&[("shop", Some(3), 0)]), Verdict::Good);
+        assert_eq!(verdict(&[("shop", Some(3), 0), ("acme", Some(301), 0)]), Verdict::Warning);
+        assert_eq!(verdict(&[("shop", Some(3), 2)]), Verdict::Warning);
+        assert_eq!(verdict(&[("shop", Some(3), 0), ("acme", None, 0)]), Verdict::Bad);
+        let answer = how_new(&overview(&[("shop", Some(3), 0), ("acme", Some(400), 0)]), NOW);
+        assert_eq!(answer.sentence, "The oldest of them is from 6 minutes ago.");
+    }
+
+    #[test]
+    fn one_failed_drill_is_louder_than_all_that_passed() {
+        let known = |source: &str, proof| SourceProof {
+            source: source.to_owned(),
+            proof,
+            drilled_at: Some(NOW.plus_micros(-7_200_000_000)),
+            note: None,
+        };
+        let proven = known("shop", Proof::Proven);
+        assert_eq!(when_proven(std::slice::from_ref(&proven), NOW).verdict, Verdict::Good);
+        let never = known("acme", Proof::Hypothesis);
+        assert_eq!(when_proven(&[proven.clone(), never.clone()], NOW).verdict, Verdict::Warning);
+        let answer = when_proven(&[proven, never, known("wiki", Proof::Failed)], NOW);
+        assert_eq!(answer.verdict, Verdict::Bad);
+        assert_eq!(answer.reasons[2], "wiki: failed, 2 hours ago");
+    }
+}
