@@ -6,7 +6,7 @@ use access::{Access, AccessError, Principal, Role, Scope};
 
 use crate::house::{HOUR, House, host, name, service};
 
-const HOURS: Duration = Duration::from_secs(3_600);
+const HOURS: Duration = Duration::from_hours(1);
 
 #[test]
 fn a_token_is_shown_once_and_lapses() {
