@@ -65,7 +65,8 @@ fn admit(names: &Names, request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "This site is not known by that name.")
             .hint(Some(format!("It is {}; server.origin says so.", names.site.origin))));
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) && !is_from_here(headers, &names.site.origin) {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && !is_from_here(headers, &names.site.origin)
+    {
         return Err(Problem::new(StatusCode::FORBIDDEN, "This was asked for from another site."));
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
@@ -127,7 +128,8 @@ fn protect(headers: &mut HeaderMap) {
     }
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-    headers.insert("permissions-policy", HeaderValue::from_static("camera=(), microphone=(), geolocation=()"));
+    headers
+        .insert("permissions-policy", HeaderValue::from_static("camera=(), microphone=(), geolocation=()"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 

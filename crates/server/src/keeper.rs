@@ -56,7 +56,9 @@ pub(crate) fn look(site: &Site) {
             site.metrics.observe(&overview, site.now());
             site.renew_overview(overview);
         }
-        Err(_) => site.metrics.overview_failures.inc_by(1),
+        Err(_) => {
+            site.metrics.overview_failures.inc();
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a monitoring system is told, in the text form of OpenMetrics.
 
 use std::{
-    sync::{Arc, atomic::{AtomicI64, AtomicU64}},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -74,7 +77,11 @@ impl Metrics {
         let floor = metrics.lock_floor_days.clone();
         registry.register("lock_floor_days", "Least remaining lock over all that a source needs", floor);
         let unreadable = metrics.unreadable.clone();
-        registry.register("unreadable_items", "Items of the newest commits that could not be read", unreadable);
+        registry.register(
+            "unreadable_items",
+            "Items of the newest commits that could not be read",
+            unreadable,
+        );
         let incidents = metrics.open_incidents.clone();
         registry.register("open_incidents", "Incidents that wait for somebody", incidents);
         let tier = metrics.protection_tier.clone();

@@ -1,5 +1,6 @@
 //! What went wrong, for a person or for a program: one sentence, what is behind it, what would help.
 
+use access::AccessError;
 use askama::Template;
 use axum::{
     Json,
@@ -124,9 +125,17 @@ impl From<WorkError> for Problem {
     }
 }
 
-impl From<access::AccessError> for Problem {
-    fn from(error: access::AccessError) -> Self {
-        let status = if error.is_refusal() { StatusCode::FORBIDDEN } else { StatusCode::INTERNAL_SERVER_ERROR };
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        use AccessError as E;
+        let status = match &error {
+            E::File(_) | E::Damaged { .. } | E::Party(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            E::Busy { .. } | E::TooManyCeremonies => StatusCode::SERVICE_UNAVAILABLE,
+            E::NoPerson { .. } | E::NoPasskey { .. } => StatusCode::NOT_FOUND,
+            E::Exists { .. } | E::Stale { .. } | E::PasskeyTaken => StatusCode::CONFLICT,
+            E::NoRoles | E::Display => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::FORBIDDEN,
+        };
         Self::of(status, &error).hint(error.hint())
     }
 }

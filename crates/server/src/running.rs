@@ -71,9 +71,9 @@ impl ServerError {
             Self::InTheClear { .. } => {
                 Some("set server.tls.certificate and server.tls.key, or listen on 127.0.0.1".to_owned())
             }
-            Self::Start { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("another process listens there: unwipe serve --listen 127.0.0.1:0 takes any port".to_owned())
-            }
+            Self::Start { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Some(
+                "another process listens there: unwipe serve --listen 127.0.0.1:0 takes any port".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -102,10 +102,8 @@ const NICENESS: i32 = 10;
 impl Server {
     /// Starts answering, on threads of its own.
     pub fn start(site: Arc<Site>, config: &ServerConfig) -> Result<Self, ServerError> {
-        let address: SocketAddr = config
-            .listen
-            .parse()
-            .map_err(|_| ServerError::Address { address: config.listen.clone() })?;
+        let address: SocketAddr =
+            config.listen.parse().map_err(|_| ServerError::Address { address: config.listen.clone() })?;
         if config.tls.is_none() && !address.ip().is_loopback() {
             return Err(ServerError::InTheClear { address });
         }
@@ -135,8 +133,7 @@ impl Server {
             runtime.block_on(accept(listener, router, acceptor, stopped));
             runtime.shutdown_timeout(GRACE);
         };
-        let thread =
-            std::thread::Builder::new().name("pages".to_owned()).spawn(serve).map_err(failed)?;
+        let thread = std::thread::Builder::new().name("pages".to_owned()).spawn(serve).map_err(failed)?;
         Ok(Self { address, stop, thread, keeper })
     }
 

@@ -154,10 +154,9 @@ async fn finish_login(
 ) -> Result<Response, Problem> {
     knock(&site, peer)?;
     let next = own_page(&answered.next);
-    let session = elsewhere(&site, move |site| {
-        Ok(site.access.finish_login(&answered.ceremony, &answered.response)?)
-    })
-    .await?;
+    let session =
+        elsewhere(&site, move |site| Ok(site.access.finish_login(&answered.ceremony, &answered.response)?))
+            .await?;
     let age_s = session.signed_in.expires_at.micros_since(site.now()) / 1_000_000;
     let mut response = Json(GoOn { next }).into_response();
     set_cookie(&site, response.headers_mut(), &session.token, age_s);

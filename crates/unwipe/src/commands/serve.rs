@@ -55,9 +55,8 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
         let address = server.as_ref().map(|server| server.address().to_string());
         announce(context, installation, options, address.as_deref());
         let captured = if options.no_capture { &Urges::new() } else { urges };
-        let restarts = while_witnessed(context, installation, || {
-            serve(context, installation, captured, retry, &stop)
-        });
+        let restarts =
+            while_witnessed(context, installation, || serve(context, installation, captured, retry, &stop));
         if let Some(server) = server {
             server.stop().map_err(site::failed)?;
         }
@@ -72,9 +71,9 @@ fn announce(context: &Context, installation: &Installation, options: &Serve, add
     let config = installation.config();
     match (options.no_capture, config.sources.len()) {
         (true, _) => context.output.say("capturing nothing; end with Ctrl-C"),
-        (false, 0) => context.output.say(
-            "no source is configured yet (unwipe protect NAME postgres --url URL); end with Ctrl-C",
-        ),
+        (false, 0) => context
+            .output
+            .say("no source is configured yet (unwipe protect NAME postgres --url URL); end with Ctrl-C"),
         (false, sources) => context.output.say(format!("capturing {sources} source(s); end with Ctrl-C")),
     }
     if let Some(address) = address {
