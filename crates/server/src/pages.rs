@@ -3,6 +3,7 @@
 mod activity;
 mod doctor;
 mod door;
+mod drills;
 mod frame;
 mod jobs;
 mod posture;
@@ -34,6 +35,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(sources::router())
         .merge(doctor::router())
         .merge(activity::router())
+        .merge(drills::router())
 }
 
 /// The answer to an address that leads nowhere.

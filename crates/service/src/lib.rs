@@ -31,6 +31,7 @@ pub mod workshop;
 
 pub use catalog::CatalogError;
 pub use config::{Config, ConfigError};
+pub use drill;
 pub use enrolment::{Enrolment, EnrolmentError};
 pub use installation::{Installation, ServiceError};
 pub use place::Place;
