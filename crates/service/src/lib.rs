@@ -1,5 +1,6 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
+pub mod acts;
 pub mod approval;
 pub mod cases;
 pub mod certificate;
@@ -13,7 +14,9 @@ pub mod keys;
 pub mod mirrors;
 pub mod operations;
 pub mod overview;
+pub mod passkeys;
 pub mod place;
+pub mod plans;
 pub mod posture;
 pub mod retention;
 pub mod secret;
