@@ -8,6 +8,7 @@ pub mod config;
 pub mod enrolment;
 pub mod heads;
 pub mod history;
+pub mod incidents;
 pub mod installation;
 pub mod jobs;
 pub mod keys;
