@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = Outcome { approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            finish(application, exit)?;
+            finish(context, &installation, application, exit)?;
             output
                 .result(&outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?;
             Ok(exit)
@@ -81,7 +81,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            finish(application, exit)?;
+            finish(context, &installation, application, exit)?;
             output.result(&outcome, || bundle_outcome_text(output, &bundle, &outcome))?;
             Ok(exit)
         }
@@ -89,9 +89,15 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
 }
 
 /// Ends the case in which the plan was approved, if there is one.
-fn finish(application: Option<Application>, exit: Exit) -> Result<(), Failure> {
+fn finish(
+    context: &Context,
+    installation: &Installation,
+    application: Option<Application>,
+    exit: Exit,
+) -> Result<(), Failure> {
     if let Some(application) = application {
-        application.finish(exit != Exit::Failed)?;
+        let step = application.finish(exit != Exit::Failed)?;
+        cases::announce(context, installation, &step);
     }
     Ok(())
 }
