@@ -223,9 +223,22 @@ fn an_application_that_cannot_be_done_ends_as_failed() {
     let home = Home::new(1);
     let id = home.requested(service());
     home.approve(&id, "ben").unwrap();
+    assert!(matches!(home.cases().abandon(&id, "no"), Err(CaseError::NotBegun { .. })));
     home.cases().begin(&id).unwrap().fail("the table is another one").unwrap();
     assert!(matches!(home.cases().get(&id).unwrap().state, State::Failed { .. }));
     assert!(home.cases().begin(&id).is_err());
+}
+
+#[test]
+fn what_a_killed_process_began_can_be_given_up_and_a_living_one_keeps_it() {
+    let home = Home::new(1);
+    let id = home.requested(service());
+    home.approve(&id, "ben").unwrap();
+    let application = home.cases().begin(&id).unwrap();
+    assert!(matches!(home.cases().abandon(&id, "too slow"), Err(CaseError::Running { .. })));
+    drop(application);
+    let step = home.cases().abandon(&id, "production is gone").unwrap();
+    assert!(matches!(&step.case.state, State::Failed { why, .. } if why == "production is gone"));
 }
 
 #[test]

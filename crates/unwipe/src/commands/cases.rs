@@ -44,6 +44,10 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
             let proof = Proof::sign(&key, &cases.statement(&id, Decision::Refuse)?);
             told(context, &installation, &cases.decide(&id, Decision::Refuse, &reason, &proof)?)?;
         }
+        CasesAction::Abandon { case, reason } => {
+            let why = format!("{}: {reason}", context.person());
+            told(context, &installation, &cases.abandon(&id(&case)?, &why)?)?;
+        }
         CasesAction::Withdraw { case } => {
             let step = cases.withdraw(&id(&case)?, Principal::Host(context.person()))?;
             told(context, &installation, &step)?;
