@@ -136,6 +136,7 @@ impl From<service::cases::CaseError> for Failure {
 
         let exit = match &error {
             CaseError::NoCase { .. } => Exit::Nothing,
+            CaseError::NotBegun { .. } => Exit::Usage,
             CaseError::Refused(_)
             | CaseError::Proof(_)
             | CaseError::Unsound { .. }
