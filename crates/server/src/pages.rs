@@ -6,6 +6,7 @@ mod door;
 mod drills;
 mod frame;
 mod jobs;
+mod people;
 mod posture;
 mod sources;
 
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(doctor::router())
         .merge(activity::router())
         .merge(drills::router())
+        .merge(people::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -251,7 +251,7 @@ mod tests {
         let proof = Proof::Passkey { person: "ben".to_owned(), assertion };
         house.cases.decide(&case.id, Decision::Approve, "", &proof).unwrap();
         house.clock.advance_micros(86_401_000_000);
-        let file = house.home.path().join(format!("state/cases/{}.json", case.id));
+        let file = house.home.path().join(format!("state/cases/cases/{}.json", case.id));
         let text = files::read_text(&file).unwrap().replace("\\\"approver\\\"", "\\\"owner\\\"");
         files::replace(&file, text.as_bytes()).unwrap();
         assert!(house.changes.carry_out(&case.id).is_err());
