@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     production::Production,
-    unwipe::{Unwipe, exit},
+    unwipe::{Unwipe, exit, wait_until},
 };
 
 /// A major version whose clusters carry no checksums unless asked to: a changed page is read, and its rows are wrong.
@@ -341,4 +341,42 @@ fn a_domain_is_proven_in_a_sandbox_that_is_called_simulated() {
         "{whole}"
     );
     assert!(statement["counts"]["equal"].as_u64() > chosen.as_u64(), "{whole}");
+}
+
+#[test]
+fn a_process_that_serves_holds_the_drills_that_are_due_and_those_alone() {
+    let (unwipe, _) = tree_of_files();
+    configure(&unwipe, "[drills.sources.papers]\nevery = '7d'\n");
+    let due = unwipe.json(&["drill", "schedule"]);
+    assert!(due[0]["next"]["at"].is_string() && due[1]["next"].is_null(), "{due}");
+    let serving = unwipe.start(&["serve"]);
+    wait_until("the drill", || unwipe.run(&["drill", "list", "papers"]).code() == exit::DONE);
+    serving.end(Signal::TERM).expect(exit::DONE);
+    assert_eq!(standing(&unwipe, "papers"), "proven");
+    // The next one is due in a week.
+    let again = unwipe.start(&["serve"]);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    again.end(Signal::TERM).expect(exit::DONE);
+    assert_eq!(unwipe.json(&["drill", "list"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_drill_that_was_killed_leaves_nothing_behind_once_the_next_one_is_held() {
+    let production = Production::start(MAJOR);
+    production.open_shop(20);
+    let unwipe = Unwipe::protecting(&production.capture_url());
+    unwipe.capture_once();
+    let drill = unwipe.start(&["drill", "run", "shop"]);
+    let scratch = unwipe.home().join("scratch");
+    let servers = || {
+        let folders = std::fs::read_dir(&scratch).into_iter().flatten().flatten();
+        folders.filter(|entry| entry.path().join("data/postmaster.pid").exists()).count()
+    };
+    wait_until("the scratch server", || servers() == 1);
+    drill.kill();
+    assert_eq!(servers(), 1, "the server goes on without its master");
+    let held = unwipe.json(&["drill", "run", "shop"]);
+    assert_eq!(held["statement"]["outcome"], "hypothesis", "{held}");
+    let left: Vec<_> = std::fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["drills.claim"], "nothing else is left");
 }

@@ -42,6 +42,9 @@ const OTHER_PARTS: &str = "calendars, contacts and groups";
 /// How often it is looked whether the time is over while the sandbox is written or read.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
+/// An account's things of one kind, and the account that receives them.
+type Place = (StoredAccount, String);
+
 /// One account's things of one kind that go into the sandbox.
 struct Move {
     account: StoredAccount,
@@ -112,7 +115,7 @@ fn candidates(
     drilling: &Drilling<'_>,
     domain: &StoredDomain,
     sandbox: &Sandbox,
-) -> Result<(Vec<(StoredAccount, String)>, Vec<Candidate>), Failure> {
+) -> Result<(Vec<Place>, Vec<Candidate>), Failure> {
     let (mut accounts, mut candidates) = (Vec::new(), Vec::new());
     for (account, receiver) in &sandbox.accounts {
         for (part, stream) in [
@@ -147,13 +150,8 @@ fn drawn(drilling: &Drilling<'_>, candidates: &[Candidate]) -> Result<Sample, Fa
     Ok(draw(candidates, u64::from_be_bytes(seed), settings.sample_items(), &before))
 }
 
-fn moves(
-    accounts: Vec<(StoredAccount, String)>,
-    candidates: &[Candidate],
-    sample: &Sample,
-    whole: bool,
-) -> Vec<Move> {
-    let with_keys = |(account, receiver): (StoredAccount, String)| {
+fn moves(accounts: Vec<Place>, candidates: &[Candidate], sample: &Sample, whole: bool) -> Vec<Move> {
+    let with_keys = |(account, receiver): Place| {
         let of_account = |place: &&usize| candidates[**place].stream == account.stream.as_str();
         let keys: Vec<_> =
             sample.chosen.iter().filter(of_account).map(|&place| candidates[place].key.clone()).collect();
