@@ -186,11 +186,11 @@ fn a_certificate_holds_without_the_vault_and_a_forged_one_does_not() {
     assert_eq!(check_certificate(&[&path, "--signer", &wrong]).0, 20);
     assert_eq!(check_certificate(&[&path, "--vault-key", &foreign]).0, 20);
 
-    // Every field of the statement, one after the other.
+    // A changed field of each shape; the tests of certificates themselves change every one.
     let forged = elsewhere.argument("forged.json");
-    for (name, value) in statement.as_object().unwrap() {
+    for name in ["outcome", "simulated", "commit", "differences", "counts", "tree"] {
         let mut document = drilled.clone();
-        document["statement"][name] = match value {
+        document["statement"][name] = match &statement[name] {
             Value::Bool(value) => (!value).into(),
             Value::Number(number) => (number.as_u64().unwrap() + 1).into(),
             Value::String(text) => format!("{text}0").into(),
@@ -199,7 +199,7 @@ fn a_certificate_holds_without_the_vault_and_a_forged_one_does_not() {
         };
         std::fs::write(&forged, document.to_string()).unwrap();
         assert_ne!(elsewhere.run(&["drill", "verify", &forged]).code(), exit::DONE, "{name}");
-        if ["outcome", "tree", "counts"].contains(&name.as_str()) {
+        if ["outcome", "counts"].contains(&name) {
             assert_eq!(check_certificate(&[&forged]).0, 20, "{name}");
         }
     }
