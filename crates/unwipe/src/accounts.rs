@@ -136,39 +136,41 @@ fn title(entry: &Entry) -> Option<String> {
     })
 }
 
-/// People with passkeys, for approvals.
-pub(crate) struct AccountPasskeys(Access);
+/// People with passkeys, for approvals; or why the accounts cannot be asked.
+pub(crate) struct AccountPasskeys(Result<Access, String>);
 
 impl AccountPasskeys {
-    /// Opens the accounts of an installation for approvals.
-    pub(crate) fn of(installation: &Installation) -> Result<Self, Failure> {
+    /// Opens the accounts of an installation for approvals. Where that is not possible, no passkey counts.
+    pub(crate) fn of(installation: &Installation) -> Self {
         let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
-        Ok(Self(open_with(installation, ports)?))
+        Self(open_with(installation, ports).map_err(|error| error.to_string()))
+    }
+
+    fn check(&self, statement: &[u8], person: &str, assertion: &Value) -> Result<Holder, String> {
+        let access = self.0.as_ref().map_err(Clone::clone)?;
+        let assertion: PasskeyAssertion = serde_json::from_value(assertion.clone())
+            .map_err(|error| format!("it is no assertion: {error}"))?;
+        let name = PersonName::new(person).map_err(|error| error.to_string())?;
+        let account = access.person(&name).map_err(|error| error.to_string())?;
+        let account = account.filter(|account| account.active);
+        let account = account.ok_or_else(|| format!("there is no active person {name}"))?;
+        let passkey =
+            access.public_passkey(&name, &assertion.credential).map_err(|error| error.to_string())?;
+        let passkey = passkey.ok_or_else(|| format!("it is no passkey of {name}"))?;
+        assertion.verify(statement, &passkey, access.party()).map_err(|error| error.to_string())?;
+        let approver = allows(Standing::Person(&account.roles), Permission::Approve);
+        Ok(Holder { credential: assertion.credential.to_string(), approver })
     }
 }
 
 impl Passkeys for AccountPasskeys {
     fn verify(&self, statement: &[u8], person: &str, assertion: &Value) -> Result<Holder, ProofError> {
-        let refused = |why: String| ProofError::Passkey { why };
-        let assertion: PasskeyAssertion = serde_json::from_value(assertion.clone())
-            .map_err(|error| refused(format!("it is no assertion: {error}")))?;
-        let name = PersonName::new(person).map_err(|error| refused(error.to_string()))?;
-        let account = self.0.person(&name).map_err(|error| refused(error.to_string()))?;
-        let account = account.filter(|account| account.active);
-        let account = account.ok_or_else(|| refused(format!("there is no active person {name}")))?;
-        let passkey = self
-            .0
-            .public_passkey(&name, &assertion.credential)
-            .map_err(|error| refused(error.to_string()))?;
-        let passkey = passkey.ok_or_else(|| refused(format!("it is no passkey of {name}")))?;
-        assertion.verify(statement, &passkey, self.0.party()).map_err(|error| refused(error.to_string()))?;
-        let approver = allows(Standing::Person(&account.roles), Permission::Approve);
-        Ok(Holder { credential: assertion.credential.to_string(), approver })
+        self.check(statement, person, assertion).map_err(|why| ProofError::Passkey { why })
     }
 
     fn approvers(&self) -> Vec<String> {
         // Damage in the accounts is told by whoever asks for them; here it means that nobody of them counts.
-        let people = self.0.people().unwrap_or_default();
+        let people = self.0.as_ref().ok().and_then(|access| access.people().ok()).unwrap_or_default();
         let may = |person: &access::Person| {
             person.active && allows(Standing::Person(&person.roles), Permission::Approve)
         };
