@@ -147,6 +147,35 @@ fn no_service_and_no_lesser_person_changes_people() {
 }
 
 #[test]
+fn everybody_may_ask_for_their_own_passkeys_and_others_approve() {
+    let (house, _) = House::with_owner();
+    let mut first = house.join("ben", &[Role::Viewer]);
+    house.join("cleo", &[Role::Approver]);
+    let ben = Principal::Person(name("ben"));
+    let change = house.access.plan_change(Edit::AddPasskey { name: name("ben") }, &ben).unwrap();
+    let alone = house.access.apply_change(&change, &Authorised::nothing());
+    assert!(matches!(alone, Err(AccessError::NeedsApproval { .. })));
+    let Outcome::Invited(invitation) =
+        house.access.apply_change(&change, &Authorised::of_case(&Case(change.hash()))).unwrap()
+    else {
+        panic!("nobody was invited")
+    };
+    let mut second = device();
+    join(&house.access, &invitation.token, &mut second).unwrap();
+    sign_in(&house.access, &mut first).unwrap();
+    sign_in(&house.access, &mut second).unwrap();
+    for edit in [
+        Edit::AddPasskey { name: name("cleo") },
+        Edit::Deactivate { name: name("ben") },
+        Edit::SetRoles { name: name("ben"), roles: roles(&[Role::Owner]) },
+        Edit::Recover { name: name("ben") },
+    ] {
+        let refused = house.access.plan_change(edit, &ben);
+        assert!(matches!(refused, Err(AccessError::NotAllowed { .. })));
+    }
+}
+
+#[test]
 fn a_plan_holds_for_the_account_as_it_was() {
     let (house, _) = House::with_owner();
     house.join("ben", &[Role::Viewer]);

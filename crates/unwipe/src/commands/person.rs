@@ -46,11 +46,6 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-/// Opens the accounts of an installation.
-pub(crate) fn access(context: &Context, installation: &Installation) -> Result<Access, Failure> {
-    accounts::open(context, installation)
-}
-
 /// Says that something is not in the vault's operation log yet.
 pub(super) fn say_what_waits(context: &Context, access: &Access) {
     let waiting = access.undelivered().map_or(0, |entries| entries.len());
