@@ -136,14 +136,13 @@ impl From<service::cases::CaseError> for Failure {
 
         let exit = match &error {
             CaseError::NoCase { .. } => Exit::Nothing,
-            CaseError::NotBegun { .. } => Exit::Usage,
             CaseError::Refused(_)
             | CaseError::Proof(_)
             | CaseError::Unsound { .. }
             | CaseError::Approval(_)
             | CaseError::Asked { .. } => Exit::Authentication,
             CaseError::Config(service::ConfigError::Missing { .. }) => Exit::NoVault,
-            CaseError::Config(_) => Exit::Usage,
+            CaseError::NotBegun { .. } | CaseError::Config(_) => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, hint: error.hint(), error: Box::new(error) }
