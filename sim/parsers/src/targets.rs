@@ -56,7 +56,10 @@ fn rendered(data: &[u8]) {
     let document = render::render("google", &stored, &render::Limits::PAGE);
     let texts = document.fields.iter().flat_map(|field| [&field.name, &field.value]).chain(&document.body);
     for text in texts.chain([&document.title]).chain(&document.subtitle) {
-        assert!(!text.chars().any(|c| c.is_control() && c != '\t'), "nothing that is shown controls a screen");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\t'),
+            "nothing that is shown controls a screen"
+        );
     }
     assert!(render::difference(&document, &document).is_empty(), "nothing differs from itself");
 }
