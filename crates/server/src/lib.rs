@@ -15,11 +15,12 @@ mod metrics;
 mod pages;
 mod problem;
 mod proofs;
-
+mod resume;
 mod running;
 mod site;
 mod tls;
 mod visitor;
+mod watcher;
 
 pub use api::document as openapi;
 pub use running::{Server, ServerError};

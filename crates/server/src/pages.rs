@@ -3,8 +3,10 @@
 mod activity;
 mod doctor;
 mod door;
+mod drills;
 mod frame;
 mod jobs;
+mod people;
 mod posture;
 mod sources;
 
@@ -34,6 +36,8 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(sources::router())
         .merge(doctor::router())
         .merge(activity::router())
+        .merge(drills::router())
+        .merge(people::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -1,18 +1,12 @@
-//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, told to people, and
-//! asked for approvals.
+//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, and told to people.
 
 use std::{path::PathBuf, sync::Arc};
 
-use access::{
-    Access, AccessError, Entry, Event, PasskeyAssertion, Permission, PersonName, Record, RecordError,
-    RelyingParty, Standing, allows,
-};
+use access::{Access, AccessError, Entry, Event, Record, RecordError, RelyingParty, Standing, allows};
 use notify::{Message, Urgency};
-use ports::{SystemClock, SystemRandom};
 use serde_json::Value;
 use service::{
     Installation, Secrets, ServiceError,
-    approval::{Holder, Passkeys, ProofError},
     installation::Ports,
     operations::{self, Kind},
 };
@@ -134,48 +128,6 @@ fn title(entry: &Entry) -> Option<String> {
         Event::Deactivated { person } if telling => format!("{person} can sign in no more"),
         _ => return None,
     })
-}
-
-/// People with passkeys, for approvals; or why the accounts cannot be asked.
-pub(crate) struct AccountPasskeys(Result<Access, String>);
-
-impl AccountPasskeys {
-    /// Opens the accounts of an installation for approvals. Where that is not possible, no passkey counts.
-    pub(crate) fn of(installation: &Installation) -> Self {
-        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
-        Self(open_with(installation, ports).map_err(|error| error.to_string()))
-    }
-
-    fn check(&self, statement: &[u8], person: &str, assertion: &Value) -> Result<Holder, String> {
-        let access = self.0.as_ref().map_err(Clone::clone)?;
-        let assertion: PasskeyAssertion = serde_json::from_value(assertion.clone())
-            .map_err(|error| format!("it is no assertion: {error}"))?;
-        let name = PersonName::new(person).map_err(|error| error.to_string())?;
-        let account = access.person(&name).map_err(|error| error.to_string())?;
-        let account = account.filter(|account| account.active);
-        let account = account.ok_or_else(|| format!("there is no active person {name}"))?;
-        let passkey =
-            access.public_passkey(&name, &assertion.credential).map_err(|error| error.to_string())?;
-        let passkey = passkey.ok_or_else(|| format!("it is no passkey of {name}"))?;
-        assertion.verify(statement, &passkey, access.party()).map_err(|error| error.to_string())?;
-        let approver = allows(Standing::Person(&account.roles), Permission::Approve);
-        Ok(Holder { credential: assertion.credential.to_string(), approver })
-    }
-}
-
-impl Passkeys for AccountPasskeys {
-    fn verify(&self, statement: &[u8], person: &str, assertion: &Value) -> Result<Holder, ProofError> {
-        self.check(statement, person, assertion).map_err(|why| ProofError::Passkey { why })
-    }
-
-    fn approvers(&self) -> Vec<String> {
-        // Damage in the accounts is told by whoever asks for them; here it means that nobody of them counts.
-        let people = self.0.as_ref().ok().and_then(|access| access.people().ok()).unwrap_or_default();
-        let may = |person: &access::Person| {
-            person.active && allows(Standing::Person(&person.roles), Permission::Approve)
-        };
-        people.iter().filter(|person| may(person)).map(|person| person.name.to_string()).collect()
-    }
 }
 
 impl From<AccessError> for Failure {

@@ -35,8 +35,47 @@ pub const TARGETS: &[Target] = &[
     Target { name: "google_activities", run: google_activities, seeds: google::activities },
     Target { name: "google_attributes", run: google_attributes, seeds: google::attributes },
     Target { name: "google_positions", run: google_positions, seeds: google::positions },
+    Target { name: "credentials", run: credentials, seeds: seeds::credentials },
+    Target { name: "render", run: rendered, seeds: google::rendered },
     Target { name: "wal_records", run: postgres_wal::fuzzing::fuzz_one, seeds: seeds::wal },
 ];
+
+/// The first line says what is stored and with which attributes; the rest is its content.
+fn rendered(data: &[u8]) {
+    let (line, content) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len()));
+    let line = String::from_utf8_lossy(line);
+    let mut parts = line.splitn(3, ' ');
+    let (stream, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let stored = render::Stored {
+        stream,
+        key,
+        attributes: parts.next().unwrap_or_default(),
+        content: Some(content.strip_prefix(b"\n").unwrap_or(content)),
+        size_bytes: content.len() as u64,
+        reason: None,
+    };
+    let document = render::render("google", &stored, &render::Limits::PAGE);
+    let texts = document.fields.iter().flat_map(|field| [&field.name, &field.value]).chain(&document.body);
+    for text in texts.chain([&document.title]).chain(&document.subtitle) {
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\t'),
+            "nothing that is shown controls a screen"
+        );
+    }
+    assert!(render::difference(&document, &document).is_empty(), "nothing differs from itself");
+}
+
+/// Whatever the format of a file is taken for, no secret is in what is shown of it.
+fn credentials(data: &[u8]) {
+    for name in [".env", ".pgpass", "credentials", "key.json", "app.toml", "config.yaml"] {
+        for credential in isolation::recognise(name, data, "file", None).credentials {
+            let shown = credential.to_string();
+            let told = |secret: &&str| secret.len() > 64 && shown.contains(*secret);
+            let secrets = credential.kind.secrets();
+            assert!(!secrets.iter().any(told), "a secret is shown");
+        }
+    }
+}
 
 fn manifest(data: &[u8]) {
     if let Ok(manifest) = Manifest::parse(data) {
