@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use access::{Access, AccessError, Entry, Event, Record, RecordError, RelyingParty, Standing, allows};
+use access::{Access, AccessError, Entry, Event, Record, RecordError, RelyingParty};
 use notify::{Message, Urgency};
 use serde_json::Value;
 use service::{
