@@ -47,7 +47,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
 const COMMITS_SHOWN: u32 = 60;
 
 /// A source as a line.
-struct Line {
+pub(super) struct Line {
     source: SourceOverview,
     proof: SourceProof,
     now: Moment,
@@ -115,7 +115,8 @@ fn ledger_text(ledger: Ledger) -> String {
     text
 }
 
-fn lines(site: &Site) -> Option<Vec<Line>> {
+/// Describes every source; nothing before the first look.
+pub(super) fn lines(site: &Site) -> Option<Vec<Line>> {
     let overview = site.overview()?;
     let now = site.now();
     let proofs = proofs::of(&overview);
