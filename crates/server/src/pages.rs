@@ -1,9 +1,15 @@
 //! The pages.
 
+pub(crate) mod case;
+pub(crate) mod cases;
 mod door;
 mod frame;
+mod incident;
+pub(crate) mod incidents;
 mod jobs;
+pub(crate) mod plans;
 mod posture;
+pub(crate) mod told;
 
 use std::sync::Arc;
 
@@ -13,7 +19,12 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-pub(crate) use self::{jobs::JobPart, posture::OverviewPart};
+pub(crate) use self::{
+    incident::IncidentPart,
+    incidents::{Asked as AskedIncidents, IncidentsPart},
+    jobs::JobPart,
+    posture::OverviewPart,
+};
 use crate::{
     problem::{PageProblem, Problem},
     site::Site,
@@ -24,7 +35,7 @@ type Page = Result<Response, PageProblem>;
 
 /// Every page.
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().merge(door::router()).merge(posture::router()).merge(jobs::router())
+    Router::new().merge(door::router()).merge(posture::router()).merge(jobs::router()).merge(incidents::router()).merge(incident::router()).merge(plans::router()).merge(cases::router()).merge(case::router())
 }
 
 /// The answer to an address that leads nowhere.
@@ -44,7 +55,7 @@ fn show<T: askama::Template>(template: &T) -> Page {
 }
 
 /// Does something that waits for files or databases, away from the threads that answer.
-async fn elsewhere<T: Send + 'static>(
+pub(crate) async fn elsewhere<T: Send + 'static>(
     site: &Arc<Site>,
     work: impl FnOnce(&Site) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -6,6 +6,7 @@
 
 mod log;
 mod store;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     log::{CaseLog, LookUp, VaultLog},
     store::CaseStore,
+    tell::tell,
 };
 use crate::{
     Config, ConfigError, Installation,

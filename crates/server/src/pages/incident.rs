@@ -147,7 +147,8 @@ struct IncidentPage {
     firings: Vec<String>,
     actions: Vec<Action>,
     steps: Steps,
-    plans: Vec<(String, String)>,
+    /// Hash, its beginning, and how it stands.
+    plans: Vec<(String, String, String)>,
     capped: bool,
 }
 
@@ -216,7 +217,7 @@ async fn incident(
             || format!("made {}", words::moment(plan.made_at)),
             |at| format!("applied {}", words::moment(at)),
         );
-        (plan.hash.clone(), state)
+        (plan.hash.clone(), plan.hash.chars().take(12).collect(), state)
     });
     show(&IncidentPage {
         frame,
