@@ -10,10 +10,13 @@
 )]
 
 mod actors;
+mod approvals;
 mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod doctor;
+mod drills;
 mod folders;
 mod heads;
 mod incidents;

@@ -1,14 +1,18 @@
 //! The pages.
 
+mod activity;
 pub(crate) mod case;
 pub(crate) mod cases;
+mod doctor;
 mod door;
+mod drills;
 mod frame;
 mod incident;
 pub(crate) mod incidents;
 mod jobs;
 pub(crate) mod plans;
 mod posture;
+mod sources;
 pub(crate) mod told;
 
 use std::sync::Arc;
@@ -35,7 +39,19 @@ type Page = Result<Response, PageProblem>;
 
 /// Every page.
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().merge(door::router()).merge(posture::router()).merge(jobs::router()).merge(incidents::router()).merge(incident::router()).merge(plans::router()).merge(cases::router()).merge(case::router())
+    Router::new()
+        .merge(door::router())
+        .merge(posture::router())
+        .merge(jobs::router())
+        .merge(sources::router())
+        .merge(doctor::router())
+        .merge(activity::router())
+        .merge(drills::router())
+        .merge(incidents::router())
+        .merge(incident::router())
+        .merge(plans::router())
+        .merge(cases::router())
+        .merge(case::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -11,9 +11,11 @@ use axum::{
 use serde::Serialize;
 use service::{
     ServiceError, WatchError,
+    activity::ActivityError,
     cases::CaseError,
     jobs::JobError,
     plans::PlansError,
+    proof::ProofError,
     workshop::{WorkError, WorkErrorKind},
 };
 use utoipa::ToSchema;
@@ -183,6 +185,22 @@ impl From<AccessError> for Problem {
             _ => StatusCode::FORBIDDEN,
         };
         Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<ActivityError> for Problem {
+    fn from(error: ActivityError) -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+}
+
+impl From<ProofError> for Problem {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Service(error) => error.into(),
+            ProofError::Nothing { .. } => Self::of(StatusCode::CONFLICT, &error),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        }
     }
 }
 

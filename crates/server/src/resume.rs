@@ -83,9 +83,11 @@ fn start(site: &Arc<Site>, work: Work, by: &str) -> Result<Job, Problem> {
 /// Goes on with cases whose application ended with the process before; nobody has to ask for that. One that a person
 /// began elsewhere, or that failed for a reason, waits for a person.
 pub(crate) fn go_on(site: &Arc<Site>) {
-    let interrupted = site.jobs.all().into_iter().filter(|job| {
-        job.kind == JobKind::Apply && job.state == JobState::Interrupted
-    });
+    let interrupted = site
+        .jobs
+        .all()
+        .into_iter()
+        .filter(|job| job.kind == JobKind::Apply && job.state == JobState::Interrupted);
     for job in interrupted {
         let newest = site.jobs.newest(JobKind::Apply, &job.about).is_some_and(|newest| newest.id == job.id);
         let Ok(id) = CaseId::new(&job.about) else { continue };

@@ -1,7 +1,9 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
+pub mod activity;
 pub mod acts;
 pub mod approval;
+pub mod browse;
 pub mod cases;
 pub mod certificate;
 pub mod config;
@@ -19,6 +21,7 @@ pub mod passkeys;
 pub mod place;
 pub mod plans;
 pub mod posture;
+pub mod proof;
 pub mod retention;
 pub mod secret;
 pub mod signature;
@@ -30,7 +33,9 @@ pub mod watching;
 pub mod words;
 pub mod workshop;
 
+pub use catalog::CatalogError;
 pub use config::{Config, ConfigError};
+pub use drill;
 pub use enrolment::{Enrolment, EnrolmentError};
 pub use installation::{Installation, ServiceError};
 pub use place::Place;

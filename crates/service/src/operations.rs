@@ -18,6 +18,8 @@ pub enum Kind {
     Applied,
     /// A drill ended.
     Certificate,
+    /// A person has seen that a drill failed.
+    Acknowledgement,
     /// Retention was lengthened.
     Retention,
     /// A key was shown to open the vault.
@@ -28,6 +30,8 @@ pub enum Kind {
     Expectation,
     /// Something that waits for people was asked for, decided, begun or ended.
     Case,
+    /// Something happened to the accounts of people and of service identities.
+    Access,
 }
 
 impl Kind {
@@ -36,11 +40,13 @@ impl Kind {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
+            Self::Acknowledgement => "acknowledgements",
             Self::Retention => "retention",
             Self::KeyDrill => "key-drills",
             Self::Incident => "incidents",
             Self::Expectation => "expectations",
             Self::Case => "cases",
+            Self::Access => "access",
         }
     }
 }

@@ -7,7 +7,8 @@ fn incident() -> Incident {
     let at = |time: &str| format!("2026-04-25T{time}Z");
     let effects = json!([{"verb": "delete", "target": "shop.public.a", "count": 249_500}]);
     let actor = json!({"identity": "app", "application": "cursor", "address": null});
-    let action = json!({"kind": "bar-login", "source": "shop", "subject": "app", "title": "bar app", "details": null});
+    let action =
+        json!({"kind": "bar-login", "source": "shop", "subject": "app", "title": "bar app", "details": null});
     let taken = json!({"action": action, "at": at("14:00:01.200"), "prior": null, "can_be_taken_back": true});
     serde_json::from_value(json!({
         "id": 7, "state": "contained", "severity": "critical", "growing": false, "verbs": ["delete"],

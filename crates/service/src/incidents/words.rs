@@ -38,7 +38,9 @@ pub fn headline(incident: &Incident) -> String {
             format!("{who} {done} in {place} {when}, and more is not committed yet: {underway}.")
         }
         (Some(done), None) => format!("{who} {done} in {place} {when}."),
-        (None, Some(_)) => format!("{who} began to destroy data in {place} {when}; nothing of it counts yet."),
+        (None, Some(_)) => {
+            format!("{who} began to destroy data in {place} {when}; nothing of it counts yet.")
+        }
         (None, None) => format!("{who} tried to destroy data in {place} {when}; nothing was lost."),
     };
     format!("{what} {}", stopped(incident, first, several))
@@ -63,7 +65,8 @@ fn plus(sums: &Sums, effect: &model::Effect) -> Sums {
 fn counts_rows(incident: &Incident) -> bool {
     incident.touched.values().any(|touched| {
         let mut effects = touched.effects.iter().chain(touched.underway.iter());
-        effects.any(|effect| touched.scopes.iter().any(|scope| effect.target.starts_with(&format!("{scope}."))))
+        effects
+            .any(|effect| touched.scopes.iter().any(|scope| effect.target.starts_with(&format!("{scope}."))))
     })
 }
 
@@ -128,7 +131,9 @@ fn deed(verb: Verb, number: u64, things: &str) -> Option<String> {
         Verb::Weaken => format!("weakened {}", some("protection")),
         Verb::Revoke => format!("revoked {}", some("grant")),
         Verb::Share => format!("shared {}", some(things)),
-        Verb::Grant | Verb::Define | Verb::Rewrite | Verb::Insert | Verb::Untrash | Verb::Read => return None,
+        Verb::Grant | Verb::Define | Verb::Rewrite | Verb::Insert | Verb::Untrash | Verb::Read => {
+            return None;
+        }
     })
 }
 

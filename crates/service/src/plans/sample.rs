@@ -75,7 +75,8 @@ pub fn sample(
         return Ok(Some(items(&lines, step)));
     }
     let Some(columns) = columns(step) else { return Ok(None) };
-    let replaced = step.details.get("replaced").and_then(Value::as_str).and_then(|name| plan.attachment(name));
+    let replaced =
+        step.details.get("replaced").and_then(Value::as_str).and_then(|name| plan.attachment(name));
     let mut before: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     if let Some(replaced) = replaced.filter(|replaced| replaced.bytes <= SAMPLE_BYTES_MAX) {
         for line in first_lines(attachments.open(replaced)?, REPLACED_MAX) {

@@ -84,9 +84,7 @@ fn draw(
     if names.is_empty() {
         names.extend(installation.config().sources.keys().cloned());
     }
-    let open = |name: &SourceName| {
-        installation.catalog_up_to_date(name, &environment, &*context.progress())
-    };
+    let open = |name: &SourceName| installation.catalog_up_to_date(name, &environment, &*context.progress());
     let acts = acts::acts(names.iter().cloned(), span, u32::MAX, open)?;
     let events: Vec<Event> = acts.events.into_iter().map(|(_, event)| event).collect();
     let kinds = &installation.config().watch.actors;
