@@ -53,7 +53,12 @@ impl Modify for Doors {
 }
 
 fn routes() -> OpenApiRouter<Arc<Site>> {
-    let calls = OpenApiRouter::new().merge(overview::routes()).merge(jobs::routes()).merge(incidents::routes()).merge(plans::routes()).merge(cases::routes());
+    let calls = OpenApiRouter::new()
+        .merge(overview::routes())
+        .merge(jobs::routes())
+        .merge(incidents::routes())
+        .merge(plans::routes())
+        .merge(cases::routes());
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, calls)
 }
 

@@ -13,6 +13,8 @@ mod jobs;
 pub(crate) mod plans;
 mod posture;
 mod sources;
+#[cfg(test)]
+mod tests;
 pub(crate) mod told;
 
 use std::sync::Arc;

@@ -93,7 +93,8 @@ struct Outcome {
 
 impl Outcome {
     fn of(applied: &AppliedRestore) -> Self {
-        let checks = || applied.parts.iter().filter_map(|part| part.verification.as_ref()).flat_map(|v| &v.checks);
+        let checks =
+            || applied.parts.iter().filter_map(|part| part.verification.as_ref()).flat_map(|v| &v.checks);
         let (matched, expected) =
             checks().fold((0, 0), |(matched, all), check| (matched + check.matched, all + check.expected));
         let verified = applied.is_verified();
@@ -111,7 +112,9 @@ impl Outcome {
                     .applied
                     .steps
                     .iter()
-                    .map(|step| (step.number, count(step.changed), count(step.unchanged), count(step.conflicts)))
+                    .map(|step| {
+                        (step.number, count(step.changed), count(step.unchanged), count(step.conflicts))
+                    })
                     .collect(),
                 notes: part.applied.notes.iter().take(LISTED).cloned().collect(),
                 conflicts: part.applied.conflicts.iter().take(LISTED).cloned().collect(),
