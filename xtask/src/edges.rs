@@ -101,6 +101,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "vault",
             "connect",
             "connect-http",
+            "isolation",
             "postgres-wire",
             "postgres-wal",
             "postgres-server",

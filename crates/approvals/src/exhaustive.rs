@@ -104,8 +104,9 @@ fn acts(cases: &[Case], parties: &[Party]) -> Vec<Act> {
     acts.into_iter().filter(|(party, _)| parties.contains(party)).map(|(_, act)| act).collect()
 }
 
-/// Makes cases the same that differ in counters alone, so that there are finitely many, and those that ended in words about
-/// the end, so that there are few.
+/// Makes cases the same that differ in counters alone, so that there are finitely many, and those that differ only in what no
+/// rule looks at, so that there are few: when each single person decided and in which order, and words about the end. Who
+/// adds a rule that looks at one of these leaves it in here.
 fn normal(mut case: Case) -> Case {
     case.version = 1;
     match &mut case.state {
@@ -118,6 +119,8 @@ fn normal(mut case: Case) -> Case {
         State::Waiting | State::Approved { .. } => {}
     }
     case.decisions.retain(|decided| decided.decision == Decision::Approve);
+    case.decisions.iter_mut().for_each(|decided| decided.at = at(0));
+    case.decisions.sort_by(|a, b| a.person.cmp(&b.person));
     case
 }
 
@@ -234,7 +237,7 @@ fn two_cases_do_not_help_each_other() {
         Act::Fail { .. } => false,
     };
     let acts: Vec<Act> = acts(&cases, &ALL).into_iter().filter(few).collect();
-    let explored = explore(cases, &acts, (&policy, &[0, 3]), &step).unwrap();
+    let explored = explore(cases, &acts, (&policy, &[0, 1, 3]), &step).unwrap();
     assert!(explored.worlds > 1_000 && explored.states.contains("applied"), "{}", explored.worlds);
 }
 

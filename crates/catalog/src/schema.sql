@@ -34,7 +34,7 @@ CREATE INDEX versions_by_key ON versions (stream, key, until_sequence);
 -- What ended without a successor: an ending is no row of its own, and no index tells of it.
 CREATE TABLE removals (
     sequence INTEGER NOT NULL,
-    version  INTEGER NOT NULL REFERENCES versions (id),
+    version  INTEGER NOT NULL,
     PRIMARY KEY (sequence, version)
 ) STRICT, WITHOUT ROWID;
 

@@ -145,7 +145,7 @@ pub fn users_at_port(port: u16) -> BTreeSet<u32> {
 /// Returns the folder of a PostgreSQL server of this machine that listens on a port, where processes may be looked at:
 /// a server works in it, and its file says the port.
 pub fn server_folder(port: u16) -> Option<PathBuf> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let folder_of = |process: std::fs::DirEntry| {
         let process = process.path();
         let program = std::fs::read_to_string(process.join("comm")).ok()?;
@@ -156,7 +156,7 @@ pub fn server_folder(port: u16) -> Option<PathBuf> {
         let state = std::fs::read_to_string(folder.join("postmaster.pid")).ok()?;
         (port_of(&state) == Some(port)).then_some(folder)
     };
-    processes.filter_map(folder_of).next()
+    processes.find_map(folder_of)
 }
 
 /// Reads the port out of `postmaster.pid`: its fourth line.

@@ -10,6 +10,7 @@ mod frame;
 mod incident;
 pub(crate) mod incidents;
 mod jobs;
+mod people;
 pub(crate) mod plans;
 mod posture;
 mod sources;
@@ -54,6 +55,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(plans::router())
         .merge(cases::router())
         .merge(case::router())
+        .merge(people::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -65,6 +65,12 @@ pub enum CaseError {
         /// The case.
         id: CaseId,
     },
+    /// It was not begun, so there is nothing to give up.
+    #[error("case {id} is not being applied")]
+    NotBegun {
+        /// The case.
+        id: CaseId,
+    },
     /// The plan waits in another case already.
     #[error("plan {plan} waits for approval already, in case {id}")]
     Asked {
@@ -118,6 +124,10 @@ impl CaseError {
             Self::NoCase { .. } => Some("unwipe cases list".to_owned()),
             Self::Asked { id, .. } => Some(format!("unwipe approve {id}")),
             Self::Changed { id } | Self::Unsound { id, .. } => Some(format!("unwipe cases show {id}")),
+            Self::Damaged { path, .. } => {
+                Some(format!("mv {0} {0}.damaged (its steps are in the vault's log)", path.display()))
+            }
+            Self::NotBegun { id } => Some(format!("unwipe cases withdraw {id}")),
             Self::Refused(Refusal::Requester { .. }) => Some("unwipe cases withdraw CASE".to_owned()),
             Self::Refused(Refusal::Expired { .. } | Refusal::Over { .. }) => {
                 Some("unwipe cases request PLAN".to_owned())
@@ -277,6 +287,15 @@ impl Cases {
         let act = Act::Begin { by: host(), run: run.clone(), ended };
         let Step { case, notices } = self.act(id, &act, |_| Ok(()))?;
         Ok(Application { cases: self.clone(), case, notices, run, _claim: claim })
+    }
+
+    /// Gives up what was begun and whose process is gone: nobody goes on with it.
+    pub fn abandon(&self, id: &CaseId, why: &str) -> Result<Step, CaseError> {
+        // Whatever can be begun only now is not begun to be given up.
+        if !matches!(self.store.get(id)?.state, State::Applying { .. }) {
+            return Err(CaseError::NotBegun { id: id.clone() });
+        }
+        self.begin(id)?.fail(why)
     }
 
     /// Writes to the vault what could not be written before; returns how many steps still wait.

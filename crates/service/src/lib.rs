@@ -1,5 +1,6 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
+pub mod account_changes;
 pub mod activity;
 pub mod acts;
 pub mod approval;

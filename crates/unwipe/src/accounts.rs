@@ -1,18 +1,12 @@
-//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, told to people, and
-//! asked for approvals.
+//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, and told to people.
 
 use std::{path::PathBuf, sync::Arc};
 
-use access::{
-    Access, AccessError, Entry, Event, PasskeyAssertion, Permission, PersonName, Record, RecordError,
-    RelyingParty, Standing, allows,
-};
+use access::{Access, AccessError, Entry, Event, Record, RecordError, RelyingParty};
 use notify::{Message, Urgency};
-use ports::{SystemClock, SystemRandom};
 use serde_json::Value;
 use service::{
     Installation, Secrets, ServiceError,
-    approval::{Holder, Passkeys, ProofError},
     installation::Ports,
     operations::{self, Kind},
 };
@@ -29,11 +23,9 @@ const FOLDER: &str = "state/access";
 
 /// Opens the accounts of an installation. What happens to them is written to the vault's operation log, and told.
 pub(crate) fn open(context: &Context, installation: &Installation) -> Result<Access, Failure> {
-    Ok(open_with(installation, context.ports.clone())?)
-}
-
-fn open_with(installation: &Installation, ports: Ports) -> Result<Access, AccessError> {
-    let party = RelyingParty::of_origin(&installation.config().server.origin, NAME)?;
+    let ports = context.ports.clone();
+    let party =
+        RelyingParty::of_origin(&installation.config().server.origin, NAME).map_err(AccessError::from)?;
     let log = OperationLog { home: installation.home().to_owned(), ports: ports.clone() };
     let folder = installation.home().join(FOLDER);
     Ok(Access::open(&folder, party, ports.clock, ports.random)?.recorded_by(Arc::new(log)))
@@ -134,46 +126,6 @@ fn title(entry: &Entry) -> Option<String> {
         Event::Deactivated { person } if telling => format!("{person} can sign in no more"),
         _ => return None,
     })
-}
-
-/// People with passkeys, for approvals.
-pub(crate) struct AccountPasskeys(Access);
-
-impl AccountPasskeys {
-    /// Opens the accounts of an installation for approvals.
-    pub(crate) fn of(installation: &Installation) -> Result<Self, Failure> {
-        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
-        Ok(Self(open_with(installation, ports)?))
-    }
-}
-
-impl Passkeys for AccountPasskeys {
-    fn verify(&self, statement: &[u8], person: &str, assertion: &Value) -> Result<Holder, ProofError> {
-        let refused = |why: String| ProofError::Passkey { why };
-        let assertion: PasskeyAssertion = serde_json::from_value(assertion.clone())
-            .map_err(|error| refused(format!("it is no assertion: {error}")))?;
-        let name = PersonName::new(person).map_err(|error| refused(error.to_string()))?;
-        let account = self.0.person(&name).map_err(|error| refused(error.to_string()))?;
-        let account = account.filter(|account| account.active);
-        let account = account.ok_or_else(|| refused(format!("there is no active person {name}")))?;
-        let passkey = self
-            .0
-            .public_passkey(&name, &assertion.credential)
-            .map_err(|error| refused(error.to_string()))?;
-        let passkey = passkey.ok_or_else(|| refused(format!("it is no passkey of {name}")))?;
-        assertion.verify(statement, &passkey, self.0.party()).map_err(|error| refused(error.to_string()))?;
-        let approver = allows(Standing::Person(&account.roles), Permission::Approve);
-        Ok(Holder { credential: assertion.credential.to_string(), approver })
-    }
-
-    fn approvers(&self) -> Vec<String> {
-        // Damage in the accounts is told by whoever asks for them; here it means that nobody of them counts.
-        let people = self.0.people().unwrap_or_default();
-        let may = |person: &access::Person| {
-            person.active && allows(Standing::Person(&person.roles), Permission::Approve)
-        };
-        people.iter().filter(|person| may(person)).map(|person| person.name.to_string()).collect()
-    }
 }
 
 impl From<AccessError> for Failure {

@@ -142,7 +142,7 @@ impl From<service::cases::CaseError> for Failure {
             | CaseError::Approval(_)
             | CaseError::Asked { .. } => Exit::Authentication,
             CaseError::Config(service::ConfigError::Missing { .. }) => Exit::NoVault,
-            CaseError::Config(_) => Exit::Usage,
+            CaseError::NotBegun { .. } | CaseError::Config(_) => Exit::Usage,
             _ => Exit::Failed,
         };
         Self { exit, hint: error.hint(), error: Box::new(error) }

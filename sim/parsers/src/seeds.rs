@@ -250,3 +250,19 @@ pub(crate) fn heads() -> Vec<Vec<u8>> {
     let stored = stored("heads/");
     stored.into_iter().chain([header.clone(), [&[7; 16][..], &header].concat()]).collect()
 }
+
+/// Files in which programs keep what lets them in.
+pub(crate) fn credentials() -> Vec<Vec<u8>> {
+    [
+        "export DATABASE_URL=\"postgresql://app:pw-of-app@db:5432/shop\"\nAWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\n\
+         AWS_SECRET_ACCESS_KEY='wJalrXUtnFEMI'\nPGPASSFILE=/x\n",
+        "db:5432:shop:app:p\\:a\\\\ss\n",
+        "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = one\n",
+        "{\"a\": {\"type\": \"service_account\", \"client_email\": \"a@b\", \"private_key\": \"-----BEGIN PRIVATE KEY-----\"}}",
+        "apiVersion: v1\nusers:\n- name: admin\n  user:\n    token: abcdefgh\n    client-key-data: |\n      LS0t\n",
+        "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\nAGE-SECRET-KEY-1QQQQ",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}

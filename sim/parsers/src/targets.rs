@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "google_activities", run: google_activities, seeds: google::activities },
     Target { name: "google_attributes", run: google_attributes, seeds: google::attributes },
     Target { name: "google_positions", run: google_positions, seeds: google::positions },
+    Target { name: "credentials", run: credentials, seeds: seeds::credentials },
     Target { name: "render", run: rendered, seeds: google::rendered },
     Target { name: "wal_records", run: postgres_wal::fuzzing::fuzz_one, seeds: seeds::wal },
 ];
@@ -62,6 +63,18 @@ fn rendered(data: &[u8]) {
         );
     }
     assert!(render::difference(&document, &document).is_empty(), "nothing differs from itself");
+}
+
+/// Whatever the format of a file is taken for, no secret is in what is shown of it.
+fn credentials(data: &[u8]) {
+    for name in [".env", ".pgpass", "credentials", "key.json", "app.toml", "config.yaml"] {
+        for credential in isolation::recognise(name, data, "file", None).credentials {
+            let shown = credential.to_string();
+            let told = |secret: &&str| secret.len() > 64 && shown.contains(*secret);
+            let secrets = credential.kind.secrets();
+            assert!(!secrets.iter().any(told), "a secret is shown");
+        }
+    }
 }
 
 fn manifest(data: &[u8]) {

@@ -32,7 +32,7 @@ impl Access {
     /// Plans a change and says what it weakens; nothing is done.
     pub fn plan_change(&self, edit: Edit, by: &Principal) -> Result<Change, AccessError> {
         let people = self.stored_people()?;
-        may_manage(by, &people)?;
+        may_change(by, &edit, &people)?;
         if let Edit::Invite { display: Some(display), .. } = &edit {
             check_display(display)?;
         }
@@ -54,7 +54,7 @@ impl Access {
         let outcome = {
             let locked = self.store.lock()?;
             let people = self.stored_people()?;
-            may_manage(&change.by, &people)?;
+            may_change(&change.by, &change.edit, &people)?;
             if let Edit::Invite { display: Some(display), .. } = &change.edit {
                 check_display(display)?;
             }
@@ -208,12 +208,16 @@ impl Access {
     }
 }
 
-/// Nobody but an owner and the host manages people; no token ever does.
-fn may_manage(by: &Principal, people: &[StoredPerson]) -> Result<(), AccessError> {
+/// Owners and the host manage people, and everybody may ask for their own passkeys; no token ever does.
+fn may_change(by: &Principal, edit: &Edit, people: &[StoredPerson]) -> Result<(), AccessError> {
     let may = match by {
         Principal::Host(_) => true,
         Principal::Service(_) => false,
-        Principal::Person(name) => people.iter().any(|person| person.name == *name && person.is_owner()),
+        Principal::Person(name) => {
+            let account = people.iter().find(|person| person.name == *name && person.active);
+            let passkeys = matches!(edit, Edit::AddPasskey { .. } | Edit::RemovePasskey { .. });
+            account.is_some_and(|person| person.is_owner() || (passkeys && edit.person() == name))
+        }
     };
     if may { Ok(()) } else { Err(AccessError::NotAllowed { by: by.to_string() }) }
 }

@@ -147,6 +147,35 @@ fn no_service_and_no_lesser_person_changes_people() {
 }
 
 #[test]
+fn everybody_may_ask_for_their_own_passkeys_and_others_approve() {
+    let (house, _) = House::with_owner();
+    let mut first = house.join("ben", &[Role::Viewer]);
+    house.join("cleo", &[Role::Approver]);
+    let ben = Principal::Person(name("ben"));
+    let change = house.access.plan_change(Edit::AddPasskey { name: name("ben") }, &ben).unwrap();
+    let alone = house.access.apply_change(&change, &Authorised::nothing());
+    assert!(matches!(alone, Err(AccessError::NeedsApproval { .. })));
+    let Outcome::Invited(invitation) =
+        house.access.apply_change(&change, &Authorised::of_case(&Case(change.hash()))).unwrap()
+    else {
+        panic!("nobody was invited")
+    };
+    let mut second = device();
+    join(&house.access, &invitation.token, &mut second).unwrap();
+    sign_in(&house.access, &mut first).unwrap();
+    sign_in(&house.access, &mut second).unwrap();
+    for edit in [
+        Edit::AddPasskey { name: name("cleo") },
+        Edit::Deactivate { name: name("ben") },
+        Edit::SetRoles { name: name("ben"), roles: roles(&[Role::Owner]) },
+        Edit::Recover { name: name("ben") },
+    ] {
+        let refused = house.access.plan_change(edit, &ben);
+        assert!(matches!(refused, Err(AccessError::NotAllowed { .. })));
+    }
+}
+
+#[test]
 fn a_plan_holds_for_the_account_as_it_was() {
     let (house, _) = House::with_owner();
     house.join("ben", &[Role::Viewer]);
@@ -196,6 +225,10 @@ fn lost_passkeys_come_back_with_the_kit_alone() {
     assert_eq!(entry.authorised.as_deref(), Some("recovery kit age1kit, host: root"));
     assert!(matches!(&entry.event, Event::Recovered { removed, .. } if *removed == [anna.credential_id()]));
 
+    // Without any passkey, one more is no way around the kit; with one, the host alone is not enough either.
+    let more = || house.access.plan_change(Edit::AddPasskey { name: name("anna") }, &host());
+    assert!(matches!(more(), Err(AccessError::NeedsKit)));
+
     // The lost device does not come in by the new invitation, and the invitation can be made again.
     assert!(matches!(join(&house.access, &invitation.token, &mut anna), Err(AccessError::PasskeyTaken)));
     let again = house.plan(Edit::Recover { name: name("anna") });
@@ -206,6 +239,8 @@ fn lost_passkeys_come_back_with_the_kit_alone() {
     assert!(matches!(join(&house.access, &invitation.token, &mut new), Err(AccessError::NoInvitation)));
     join(&house.access, &second.token, &mut new).unwrap();
     assert_eq!(sign_in(&house.access, &mut new).unwrap().signed_in.roles, roles(&[Role::Owner]));
+    let by_host = house.access.apply_change(&more().unwrap(), &Authorised::of_host("root"));
+    assert!(matches!(by_host, Err(AccessError::NeedsKit)));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Witness {
             return wrong("a step is one version, and changes neither name nor subject");
         }
         let begun = self.run.is_some();
-        if changed.is_some() && !begun && self.lapses_at(case).is_some_and(|lapses| now >= lapses) {
+        if changed.is_some() && !begun && now >= self.lapses_at(case) {
             let expired = changed.is_some_and(|after| matches!(after.state, State::Expired { .. }));
             if !expired || *act != Act::Look {
                 return wrong("something happened to a case that had lapsed");
@@ -111,7 +111,7 @@ impl Witness {
         taken: bool,
     ) -> bool {
         let open = self.run.is_none() && !self.ended && !case.state.is_over();
-        let in_time = self.lapses_at(case).is_none_or(|lapses| now < lapses);
+        let in_time = now < self.lapses_at(case);
         match signed.decision {
             // Whether or not the case took it: somebody who may, said no.
             Decision::Refuse => self.ended |= open && in_time,
@@ -130,11 +130,11 @@ impl Witness {
         true
     }
 
-    fn lapses_at(&self, case: &Case) -> Option<i64> {
+    fn lapses_at(&self, case: &Case) -> i64 {
         match (self.ready, case.subject.is_weakening()) {
-            (None, _) => Some(LIFETIME_S),
-            (Some(ready), false) => Some(ready + LIFETIME_S),
-            (Some(ready), true) => Some(ready + DELAY_S + LIFETIME_S),
+            (None, _) => LIFETIME_S,
+            (Some(ready), false) => ready + LIFETIME_S,
+            (Some(ready), true) => ready + DELAY_S + LIFETIME_S,
         }
     }
 

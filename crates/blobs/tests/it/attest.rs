@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use blobs::s3::{
     S3Settings,
-    attest::{Attestation, Canary, Credentials, Outcome, Verdict, attest},
+    attest::{Attestation, Canary, Credentials, ForeignAnswer, Outcome, Verdict, attest, try_foreign},
 };
 use buckets::{Liar, Lie, LockServer};
 use ports::{BlobStore, Clock, Random, SystemClock, SystemRandom};
@@ -129,4 +129,26 @@ fn what_the_bucket_is_shows() {
     assert_eq!(attestation.verdict, Verdict::TrustedWithRemarks, "{:#?}", attestation.checks);
     assert_eq!(ids(&attestation, Outcome::Remark), ["lifecycle"]);
     assert!(ids(&attestation, Outcome::Holds).contains(&"default-rule"));
+}
+
+#[test]
+fn a_foreign_credential_is_tried_on_throw_away_objects_alone() {
+    let server = LockServer::start();
+    let settings = settings(&server.endpoint(), "v");
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) =
+        (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+    let of = |name: &str| {
+        let attempts = try_foreign(&settings, credential(WRITER), credential(name), &clock, &random).unwrap();
+        assert_eq!(attempts.len(), 9, "{attempts:#?}");
+        let done = attempts.iter().filter(|attempt| matches!(attempt.answer, ForeignAnswer::Done(_)));
+        done.map(|attempt| attempt.what).collect::<Vec<_>>()
+    };
+    assert_eq!(of("stranger"), Vec::<&str>::new());
+    assert_eq!(of("reader"), ["list the vault's objects"]);
+    // The lock holds against whoever may do everything; what it lets through is said.
+    let root = of(ROOT);
+    assert!(root.contains(&"put an object beside the vault's"), "{root:?}");
+    assert!(!root.iter().any(|what| what.starts_with("delete") || what.starts_with("shorten")), "{root:?}");
+    let store = bucket(&server.endpoint(), WRITER, "v");
+    assert!(store.list("").unwrap().is_empty() && store.foreign("").unwrap().is_empty());
 }

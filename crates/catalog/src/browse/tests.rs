@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     Child, Place,
     apply::tests::{applied, removed, upsert_with},
+    past, query,
 };
 
 pub(crate) fn name(stream: &str) -> StreamName {
@@ -195,7 +196,6 @@ fn no_question_of_a_page_reads_a_whole_table() {
     let path = folder.path().join("catalog.sqlite");
     let mut catalog = Catalog::open(&path).unwrap();
     catalog.apply(&applied(1), [upsert_with("files", "a", 1, "{}")]).unwrap();
-    use crate::{past, query};
     for text in [
         ENTRIES_FORWARD,
         ENTRIES_BACK,

@@ -189,7 +189,7 @@ proptest! {
         let mut catalog = Catalog::in_memory().unwrap();
         catalog.apply(&applied(1), [upsert_with("mail", "1", 1, &title), upsert_with("mail", "2", 1, "-")]).unwrap();
         let index = filled(&catalog);
-        let found = vec![("1".to_owned(), 1)];
+        let found = [("1".to_owned(), 1)];
         for word in words.iter().filter(|word| !"1anna acme test mail".contains(&word.to_lowercase())) {
             prop_assert!(ask(&index, &catalog, word, Some(1)).contains(&found[0]), "{}", word);
             let beginning: String = word.chars().take(3).collect();

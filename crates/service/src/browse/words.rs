@@ -68,7 +68,8 @@ impl Browse {
             };
             let is_behind = index.last_row()? < catalog.last_row()?;
             let streams = (!streams.is_empty()).then_some(&streams[..]);
-            let found = index.find(catalog, Wish { terms, streams, at, before, limit: wish.page.limit() })?;
+            let found =
+                index.find(catalog, Wish { terms, streams, at, before, limit: wish.page.limit() + 1 })?;
             let hits = found.rows.into_iter().map(|row| {
                 let (id, until_commit) = (row.id, row.until);
                 let entry = pages::entry(catalog, kind, row)?;

@@ -71,6 +71,8 @@ impl Home {
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
+            server: crate::config::ServerConfig::default(),
+            drills: drill::DrillsConfig::default(),
             sources: BTreeMap::new(),
         };
         config.write(folder.path()).unwrap();
@@ -223,9 +225,22 @@ fn an_application_that_cannot_be_done_ends_as_failed() {
     let home = Home::new(1);
     let id = home.requested(service());
     home.approve(&id, "ben").unwrap();
+    assert!(matches!(home.cases().abandon(&id, "no"), Err(CaseError::NotBegun { .. })));
     home.cases().begin(&id).unwrap().fail("the table is another one").unwrap();
     assert!(matches!(home.cases().get(&id).unwrap().state, State::Failed { .. }));
     assert!(home.cases().begin(&id).is_err());
+}
+
+#[test]
+fn what_a_killed_process_began_can_be_given_up_and_a_living_one_keeps_it() {
+    let home = Home::new(1);
+    let id = home.requested(service());
+    home.approve(&id, "ben").unwrap();
+    let application = home.cases().begin(&id).unwrap();
+    assert!(matches!(home.cases().abandon(&id, "too slow"), Err(CaseError::Running { .. })));
+    drop(application);
+    let step = home.cases().abandon(&id, "production is gone").unwrap();
+    assert!(matches!(&step.case.state, State::Failed { why, .. } if why == "production is gone"));
 }
 
 #[test]
@@ -407,7 +422,8 @@ fn the_vault_s_log_has_each_step_also_after_the_vault_was_away() {
     let cases = Cases::of(&installation, Arc::new(NoPasskeys), Arc::new(log));
 
     let subject = Subject::Weakening(Weakening::LetIn { incident: 7 });
-    let id = cases.request(subject, person("anna"), "").unwrap().case.id;
+    let step = cases.request(subject, person("anna"), "").unwrap();
+    let id = step.case.id.clone();
     let (vault, away) = (folder.path().join("vault"), folder.path().join("away"));
     #[expect(clippy::disallowed_methods, reason = "somebody takes the vault's disk away")]
     let rename = |from: &Path, to: &Path| std::fs::rename(from, to).unwrap();
@@ -427,4 +443,32 @@ fn the_vault_s_log_has_each_step_also_after_the_vault_was_away() {
     let mut keys: Vec<String> = items.into_iter().map(|item| item.item.key).collect();
     keys.sort();
     assert_eq!(keys, [format!("{id}/1"), format!("{id}/2")]);
+}
+
+#[test]
+fn whoever_is_told_of_incidents_is_told_of_cases() {
+    use crate::watching::{ChannelConfig, Way};
+
+    let home = Home::new(1);
+    home.reconfigure(|config| {
+        let to = |path: &str| Way::File { path: path.into() };
+        config.watch.notify = vec![
+            ChannelConfig { from: notify::Urgency::Notice, to: to("all.jsonl") },
+            ChannelConfig { from: notify::Urgency::Alarm, to: to("alarms.jsonl") },
+            ChannelConfig { from: notify::Urgency::Notice, to: to("no/such/folder.jsonl") },
+        ];
+    });
+    let ports = Ports { clock: home.clock.clone(), random: home.random.clone() };
+    let installation = Installation::open(home.folder.path(), ports).unwrap();
+    let id = home.weakening();
+    let step = home.approve(&id, "ben").unwrap();
+    assert_eq!(tell(&installation, &|_| None, &step).unwrap().len(), 1);
+    let read = |name: &str| files::read_text(&home.folder.path().join(name)).unwrap_or_default();
+    assert!(read("alarms.jsonl").contains("protection becomes less at"), "{}", read("alarms.jsonl"));
+
+    // Of a plan, the one who asked is told that it is approved: nobody is woken, and no channel is theirs.
+    let plain = home.requested(service());
+    let approved = home.approve(&plain, "ben").unwrap();
+    assert_eq!(tell(&installation, &|_| None, &approved).unwrap(), Vec::<String>::new());
+    assert_eq!(read("all.jsonl").lines().count(), 1);
 }

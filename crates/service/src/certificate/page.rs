@@ -63,7 +63,7 @@ fn essentials(html: &mut String, certificate: &Certificate) {
                 "{}, of {} allowed{}",
                 Span(spent.time_ms.div_ceil(1000)),
                 budget.time_s.map_or_else(|| "any time".to_owned(), |s| Span(s).to_string()),
-                spent.serving_ms.map_or_else(String::new, |ms| format!("; serving after {} ms", ms))
+                spent.serving_ms.map_or_else(String::new, |ms| format!("; serving after {ms} ms"))
             ),
         ),
         (
@@ -179,7 +179,7 @@ fn escaped(text: &str) -> String {
             '\n' | '\t' => safe.push(character),
             // What would turn the direction of the text around it, or hide in it.
             '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                safe.push('\u{fffd}')
+                safe.push('\u{fffd}');
             }
             control if control.is_control() => safe.push('\u{fffd}'),
             other => safe.push(other),

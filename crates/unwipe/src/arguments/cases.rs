@@ -43,6 +43,14 @@ pub(crate) enum CasesAction {
         #[arg(long, value_name = "REFERENCE")]
         key: Option<String>,
     },
+    /// Give up what was begun and cannot be ended
+    Abandon {
+        /// The case
+        case: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Take back what was asked for
     Withdraw {
         /// The case

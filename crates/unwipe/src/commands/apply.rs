@@ -92,7 +92,7 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
             let outcome = Outcome { approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            finish(application, exit)?;
+            finish(context, &installation, application, exit)?;
             Ok((Outcomes::Plan(outcome), exit))
         }
         Document::Bundle(bundle) => {
@@ -101,16 +101,22 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
             let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
-            finish(application, exit)?;
+            finish(context, &installation, application, exit)?;
             Ok((Outcomes::Bundle(bundle, outcome), exit))
         }
     }
 }
 
 /// Ends the case in which the plan was approved, if there is one.
-fn finish(application: Option<Application>, exit: Exit) -> Result<(), Failure> {
+fn finish(
+    context: &Context,
+    installation: &Installation,
+    application: Option<Application>,
+    exit: Exit,
+) -> Result<(), Failure> {
     if let Some(application) = application {
-        application.finish(exit != Exit::Failed)?;
+        let step = application.finish(exit != Exit::Failed)?;
+        cases::announce(context, installation, &step);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use connect::plan::PlanHash;
 use service::{
     Installation,
     approval::{Passkeys, People, Proof},
-    cases::{Application, Cases, Step, VaultLog},
+    cases::{Application, Cases, Step, VaultLog, tell},
     signature::SigningKey,
 };
 
@@ -43,6 +43,10 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
             let key = SigningKey::read(&key_path(&installation, key.as_deref()))?;
             let proof = Proof::sign(&key, &cases.statement(&id, Decision::Refuse)?);
             told(context, &installation, &cases.decide(&id, Decision::Refuse, &reason, &proof)?)?;
+        }
+        CasesAction::Abandon { case, reason } => {
+            let why = format!("{}: {reason}", context.person());
+            told(context, &installation, &cases.abandon(&id(&case)?, &why)?)?;
         }
         CasesAction::Withdraw { case } => {
             let step = cases.withdraw(&id(&case)?, Principal::Host(context.person()))?;
@@ -86,10 +90,24 @@ pub(crate) fn begin(installation: &Installation, plan: PlanHash) -> Result<Optio
 /// Says what happened to a case.
 pub(crate) fn told(context: &Context, installation: &Installation, step: &Step) -> Result<(), Failure> {
     context.output.result(&step.case, || text(installation, &step.case))?;
+    announce(context, installation, step);
+    Ok(())
+}
+
+/// Tells people of a step: whoever waits at the terminal, and the configured channels.
+pub(crate) fn announce(context: &Context, installation: &Installation, step: &Step) {
     for notice in &step.notices {
         context.output.say(printable(&notice.sentence));
     }
-    Ok(())
+    // The step counts whether or not somebody can be told of it now.
+    match tell(installation, &environment, step) {
+        Ok(failed) => {
+            for why in failed {
+                context.output.say(format!("not told: {}", printable(&why)));
+            }
+        }
+        Err(error) => context.output.say(format!("nobody was told: {}", printable(&error.to_string()))),
+    }
 }
 
 /// Says how many approved, and who may who has not: `1 of 2 approvals; missing: anna, ben`.

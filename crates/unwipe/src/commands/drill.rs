@@ -2,6 +2,7 @@
 
 mod certify;
 mod files;
+mod google;
 mod kept;
 mod postgres;
 mod room;
@@ -25,7 +26,7 @@ use service::{
 
 use crate::{
     arguments::{self, DrillAction, DrillRun, Production, Reading},
-    connectors::{files as folder, postgres as database},
+    connectors::{files as folder, google as domain, postgres as database},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -164,6 +165,7 @@ fn hold_asked(
         match source.kind.as_str() {
             database::KIND => postgres::hold(&drilling)?,
             folder::KIND => files::hold(&drilling)?,
+            domain::KIND => google::hold(&drilling)?,
             kind => {
                 return Err(Failure::new(
                     Exit::Usage,

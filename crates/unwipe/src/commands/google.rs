@@ -2,7 +2,7 @@
 
 mod actor;
 mod export;
-mod rewind;
+pub(crate) mod rewind;
 
 use std::{
     collections::BTreeMap,

@@ -11,7 +11,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Output, Style},
+    output::{Output, Style, printable},
 };
 
 #[derive(Serialize)]
@@ -97,10 +97,11 @@ pub(crate) fn findings_text(output: Output, findings: &[Finding]) -> String {
             Standing::Advice => output.paint(Style::Warning, "advice "),
             Standing::Bad => output.paint(Style::Bad, "bad    "),
         };
-        let evidence = output.paint(Style::Faint, &finding.evidence);
-        text.push_str(&format!("{mark} {}: {evidence}\n", finding.subject));
+        let evidence = output.paint(Style::Faint, &printable(&finding.evidence));
+        text.push_str(&format!("{mark} {}: {evidence}\n", printable(&finding.subject)));
         if let Some(fix) = finding.fix.as_ref().filter(|_| finding.standing != Standing::Good) {
-            text.push_str(&format!("        mend: {}\n", fix.replace('\n', "\n              ")));
+            let lines: Vec<String> = fix.lines().map(printable).collect();
+            text.push_str(&format!("        mend: {}\n", lines.join("\n              ")));
         }
     }
     text

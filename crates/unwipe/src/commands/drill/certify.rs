@@ -33,9 +33,17 @@ pub(super) fn certify(
         // Without a new head the newest one is named, which may not cover the commit.
         installation.advance_head(&environment).ok();
     }
-    let head = vault.head(name)?;
-    let (commit, commit_hash) =
-        head.map_or((0, String::new()), |commit| (commit.envelope.sequence, commit.hash.to_string()));
+    let (commit, commit_hash) = match vault.head(name) {
+        Ok(head) => {
+            head.map_or((0, String::new()), |commit| (commit.envelope.sequence, commit.hash.to_string()))
+        }
+        // What was found is certified all the same.
+        Err(error) if error.is_tampering() => {
+            held.checks.push(Check::failed("the newest commit can be read", vault::error_text(&error)));
+            (0, String::new())
+        }
+        Err(error) => return Err(error.into()),
+    };
     let tree = match TreeBond::of(&vault, name, commit) {
         Ok(tree) => tree,
         Err(error) => {
@@ -84,16 +92,17 @@ pub(super) fn certify(
     statement.outcome = statement.judged();
     let certificate = Certificate::sign(statement, &proof::signing_key(installation)?)?;
     let (_, trouble) = proof::keep(installation, &certificate, &environment)?;
+    let has_failed = certificate.statement.outcome == Outcome::Failed;
+    if has_failed {
+        alarm(context, installation, &certificate);
+    }
     match trouble {
-        // A drill of a mirror is worth most when the vault itself is gone.
-        Some(error) if installation.reads_from().is_some() => {
+        // A drill of a mirror is worth most when the vault itself is gone; and who finds damage must be able to say so.
+        Some(error) if has_failed || installation.reads_from().is_some() => {
             context.output.say(format!("warning: the certificate is not in the vault's log: {error}"));
         }
         Some(error) => return Err(error.into()),
         None => {}
-    }
-    if certificate.statement.outcome == Outcome::Failed {
-        alarm(context, installation, &certificate);
     }
     Ok(certificate)
 }

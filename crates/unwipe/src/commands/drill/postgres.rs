@@ -123,15 +123,15 @@ fn record_truth(drilling: &Drilling<'_>) -> Result<Recorded, Failure> {
     let Drilling { context, installation, asked, settings, .. } = drilling;
     let none = Recorded { fingerprint: None, is_fresh: false, check: None };
     let given = !asked.production.url.is_empty();
-    let configured = match &settings.record {
-        Some(record) if !given && asked.moment == "latest" => {
-            Production { url: vec![record.url.clone()], password: record.password.iter().cloned().collect() }
-        }
-        None if !given => return Ok(none),
-        Some(_) if !given => return Ok(none),
-        _ => Production::default(),
+    let configured = settings.record.as_ref().filter(|_| asked.moment == "latest").map(|record| Production {
+        url: vec![record.url.clone()],
+        password: record.password.iter().cloned().collect(),
+    });
+    let production = match &configured {
+        _ if given => asked.production,
+        Some(configured) => configured,
+        None => return Ok(none),
     };
-    let production = if given { asked.production } else { &configured };
     let path = installation.state_folder(&asked.source).join(RECORDED);
     match record(drilling, production) {
         Ok(taken) => {

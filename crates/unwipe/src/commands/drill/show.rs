@@ -18,7 +18,7 @@ pub(super) const fn word(outcome: Outcome) -> (&'static str, Style) {
 }
 
 /// Writes a certificate for people.
-pub(super) fn text(output: Output, certificate: &Certificate, verified: Option<&Verified>) -> String {
+pub(super) fn text(output: Output, certificate: &Certificate, verified: Option<Verified>) -> String {
     let statement = &certificate.statement;
     let (word, style) = word(statement.outcome);
     let counts = &statement.counts;
@@ -89,7 +89,7 @@ pub(super) fn text(output: Output, certificate: &Certificate, verified: Option<&
     text
 }
 
-fn verdict(verified: &Verified) -> String {
+fn verdict(verified: Verified) -> String {
     let signer = if verified.signer_compared {
         "the signer is the one that counts"
     } else {

@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, options: &DrillVerify) -> Result<Exit, Fail
     };
     let output = context.output;
     output.result(&checked, || {
-        let mut text = show::text(output, &certificate, Some(&verified));
+        let mut text = show::text(output, &certificate, Some(verified));
         if vault_agrees.is_some() {
             text.push_str("vault     it holds the same commit and continues the same tree\n");
         }
