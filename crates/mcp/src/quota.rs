@@ -42,7 +42,7 @@ pub(crate) enum NotNow {
     /// Too often; in so many seconds there is room.
     Wait(u64),
     /// It cannot be counted.
-    File(FileError),
+    File(#[expect(dead_code, reason = "it is told in a debugger alone")] FileError),
 }
 
 type Uses = BTreeMap<String, Vec<i64>>;

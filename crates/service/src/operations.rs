@@ -30,6 +30,8 @@ pub enum Kind {
     Expectation,
     /// Something that waits for people was asked for, decided, begun or ended.
     Case,
+    /// An agent asked for something that leaves a trace.
+    Agent,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Incident => "incidents",
             Self::Expectation => "expectations",
             Self::Case => "cases",
+            Self::Agent => "agents",
         }
     }
 }

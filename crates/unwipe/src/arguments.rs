@@ -9,6 +9,7 @@ mod google;
 mod head;
 mod keys;
 mod look;
+mod mcp;
 mod mirror;
 mod recover;
 mod rehearse;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*,
+    capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mcp::*, mirror::*,
     recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
@@ -85,6 +86,8 @@ pub(crate) enum Verb {
     Incidents(Incidents),
     /// Stop whoever an incident is about, keep them out, or let them in again
     Contain(Contain),
+    /// Let agents look, announce and request, over the Model Context Protocol
+    Mcp(Mcp),
     /// Say what is going to happen, so that it raises no alarm
     Expect(Expect),
     /// Show one transaction, one moment or one plan in full

@@ -45,7 +45,7 @@ impl Fuzz {
             2 => json!(self.0.next_u64()),
             3 => json!(-1.5),
             4 | 5 => json!(self.one_of(&TEXTS)),
-            6 => json!(self.one_of(&TEXTS).repeat(self.0.below(3_000) as usize)),
+            6 => json!(self.one_of(&TEXTS).repeat(self.0.below(200) as usize)),
             7 => Value::Array((0..self.0.below(4)).map(|_| self.value(depth + 1)).collect()),
             _ => self.object(depth + 1),
         }
