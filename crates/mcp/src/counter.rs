@@ -210,7 +210,7 @@ impl Read<'_> {
     fn take(&self) -> Result<(), Refusal> {
         self.counter.quotas.take(&self.caller.name, self.tool).map_err(|error| match error {
             NotNow::Wait(wait_s) => Refusal::TooOften { wait_s },
-            NotNow::File(_) => Refusal::NoLog,
+            NotNow::Uncounted => Refusal::NoLog,
         })
     }
 

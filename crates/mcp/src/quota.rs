@@ -10,7 +10,7 @@ use std::{
 use access::ServiceName;
 use ports::{
     Clock,
-    files::{self, FileError},
+    files,
 };
 
 use crate::Tool;
@@ -42,7 +42,7 @@ pub(crate) enum NotNow {
     /// Too often; in so many seconds there is room.
     Wait(u64),
     /// It cannot be counted.
-    File(#[expect(dead_code, reason = "it is told in a debugger alone")] FileError),
+    Uncounted,
 }
 
 type Uses = BTreeMap<String, Vec<i64>>;
@@ -56,12 +56,12 @@ impl Quotas {
     pub(crate) fn take(&self, who: &ServiceName, tool: Tool) -> Result<(), NotNow> {
         let Some((_, most)) = QUOTAS.iter().find(|(limited, _)| *limited == tool) else { return Ok(()) };
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        files::create_folder(&self.folder).map_err(NotNow::File)?;
+        files::create_folder(&self.folder).map_err(|_| NotNow::Uncounted)?;
         let _claim = self.claim(who)?;
         let path = self.folder.join(format!("{who}.quota.json"));
         let mut uses: Uses = match path.exists() {
             // A file that was damaged counts as full windows would: nobody gains by damaging it.
-            true => serde_json::from_slice(&files::read(&path).map_err(NotNow::File)?)
+            true => serde_json::from_slice(&files::read(&path).map_err(|_| NotNow::Uncounted)?)
                 .map_err(|_| NotNow::Wait(3600))?,
             false => Uses::new(),
         };
@@ -76,13 +76,13 @@ impl Quotas {
         }
         counted.push(now);
         let text = serde_json::to_vec(&uses).unwrap_or_default();
-        files::replace(&path, &text).map_err(NotNow::File)
+        files::replace(&path, &text).map_err(|_| NotNow::Uncounted)
     }
 
     fn claim(&self, who: &ServiceName) -> Result<std::fs::File, NotNow> {
         let path = self.folder.join(format!("{who}.claim"));
         for _ in 0..TRIES {
-            if let Some(claim) = files::claim(&path).map_err(NotNow::File)? {
+            if let Some(claim) = files::claim(&path).map_err(|_| NotNow::Uncounted)? {
                 return Ok(claim);
             }
             self.clock.sleep(PAUSE);
