@@ -405,7 +405,10 @@ pub(crate) struct CaseWish {
 
 impl Bounded for CaseWish {
     fn check(&self) -> Result<(), String> {
-        if self.case.is_empty() || self.case.len() > 64 || !self.case.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        if self.case.is_empty()
+            || self.case.len() > 64
+            || !self.case.bytes().all(|b| b.is_ascii_alphanumeric())
+        {
             return Err("case is none that request_restore gave".to_owned());
         }
         Ok(())

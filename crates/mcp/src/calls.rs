@@ -66,5 +66,9 @@ fn turn_over(path: &Path, before: &Path) -> Result<(), FileError> {
 pub(crate) fn noted(arguments: &Value) -> Value {
     let cleaned = clean(arguments).value;
     let text = cleaned.to_string();
-    if text.len() <= 2_000 { cleaned } else { Value::String(text.chars().take(2_000).chain("…".chars()).collect()) }
+    if text.len() <= 2_000 {
+        cleaned
+    } else {
+        Value::String(text.chars().take(2_000).chain("…".chars()).collect())
+    }
 }

@@ -138,8 +138,13 @@ impl Counter {
         let note = noted(&arguments);
         let asked = Tool::of_name(name);
         let tool_name = asked.map_or("unknown", Tool::name);
-        let mut call =
-            Call { at: self.clock.now(), who: &caller.name, tool: tool_name, arguments: note, outcome: "asked" };
+        let mut call = Call {
+            at: self.clock.now(),
+            who: &caller.name,
+            tool: tool_name,
+            arguments: note,
+            outcome: "asked",
+        };
         // What leaves a trace elsewhere is written down before it is done.
         if asked.is_some_and(|tool| !tool.only_reads()) {
             self.calls.add(&call).map_err(|_| Refusal::NoLog)?;
@@ -228,7 +233,8 @@ impl Read<'_> {
 /// Puts an answer together: what is known, and apart from it what is not to be trusted.
 fn document(answer: Answer) -> Value {
     let mut document = answer.facts;
-    let cut = if answer.untrusted.is_null() { false } else { put_untrusted(&mut document, &answer.untrusted) };
+    let cut =
+        if answer.untrusted.is_null() { false } else { put_untrusted(&mut document, &answer.untrusted) };
     document.insert("truncated".to_owned(), (answer.truncated || cut).into());
     Value::Object(document)
 }

@@ -21,7 +21,8 @@ pub mod sql;
 mod tool;
 
 pub use arguments::{
-    CaptureWish, FindWish, IntentWish, ItemId, ItemWish, MomentsWish, QueryWish, ReachWish, RestoreWish, Target,
+    CaptureWish, FindWish, IntentWish, ItemId, ItemWish, MomentsWish, QueryWish, ReachWish, RestoreWish,
+    Target,
 };
 pub use counter::{Caller, Counter, Refusal};
 pub use desk::{Answer, Desk, DeskError, DeskErrorKind};

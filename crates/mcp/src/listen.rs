@@ -152,8 +152,10 @@ impl Listener {
             runtime.shutdown_background();
             served
         };
-        let thread =
-            std::thread::Builder::new().name("agents".to_owned()).spawn(serve).map_err(ListenError::Failed)?;
+        let thread = std::thread::Builder::new()
+            .name("agents".to_owned())
+            .spawn(serve)
+            .map_err(ListenError::Failed)?;
         Ok(Self { address, stop, thread })
     }
 
@@ -166,7 +168,8 @@ impl Listener {
     pub fn stop(self) -> Result<(), ListenError> {
         // A thread that has ended takes nothing more.
         self.stop.send(()).ok();
-        let ended = self.thread.join().map_err(|_| ListenError::Failed(io::Error::other("its thread died")))?;
+        let ended =
+            self.thread.join().map_err(|_| ListenError::Failed(io::Error::other("its thread died")))?;
         ended.map_err(ListenError::Failed)
     }
 }

@@ -89,8 +89,19 @@ pub fn is_secret_name(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
     let whole = ["pin", "cvv", "cvc", "otp", "pwd", "pw"];
     let parts = [
-        "password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "authtoken", "accesstoken",
-        "refreshtoken", "sessiontoken", "credential", "totpseed",
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "apikey",
+        "accesskey",
+        "privatekey",
+        "authtoken",
+        "accesstoken",
+        "refreshtoken",
+        "sessiontoken",
+        "credential",
+        "totpseed",
     ];
     whole.contains(&name.as_str()) || name == "token" || parts.iter().any(|part| name.contains(part))
 }

@@ -8,10 +8,7 @@ use std::{
 };
 
 use access::ServiceName;
-use ports::{
-    Clock,
-    files,
-};
+use ports::{Clock, files};
 
 use crate::Tool;
 
@@ -22,12 +19,8 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a tool may be used within an hour, for each identity. What only reads catalogs is not counted.
-pub const QUOTAS: [(Tool, usize); 4] = [
-    (Tool::CaptureNow, 6),
-    (Tool::DeclareIntent, 20),
-    (Tool::QueryBackup, 60),
-    (Tool::RequestRestore, 20),
-];
+pub const QUOTAS: [(Tool, usize); 4] =
+    [(Tool::CaptureNow, 6), (Tool::DeclareIntent, 20), (Tool::QueryBackup, 60), (Tool::RequestRestore, 20)];
 
 /// Uses that were counted.
 pub(crate) struct Quotas {

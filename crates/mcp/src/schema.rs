@@ -72,7 +72,9 @@ pub(crate) fn input(tool: Tool) -> Value {
             &json!({ "source": source(), "actor": text("The identity under which you work: a role, an account; * stands for any characters.", WORD_MAX) }),
             &[],
         ),
-        Tool::RequestRestore => object(&json!({ "target": target(), "reason": reason() }), &["target", "reason"]),
+        Tool::RequestRestore => {
+            object(&json!({ "target": target(), "reason": reason() }), &["target", "reason"])
+        }
         Tool::RestoreStatus => object(
             &json!({ "case": { "type": "string", "pattern": "^[0-9a-zA-Z]+$", "maxLength": 64, "description": "The case that request_restore returned." } }),
             &["case"],
@@ -86,8 +88,22 @@ pub(crate) fn input(tool: Tool) -> Value {
 
 fn intent() -> Value {
     let verbs = [
-        "delete", "trash", "update", "truncate", "drop", "drop-database", "define", "rewrite", "share", "grant", "revoke",
-        "encrypt", "insert", "untrash", "read", "weaken",
+        "delete",
+        "trash",
+        "update",
+        "truncate",
+        "drop",
+        "drop-database",
+        "define",
+        "rewrite",
+        "share",
+        "grant",
+        "revoke",
+        "encrypt",
+        "insert",
+        "untrash",
+        "read",
+        "weaken",
     ];
     object(
         &json!({

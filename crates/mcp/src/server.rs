@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as ToolDocument,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as ToolDocument,
     },
     service::RequestContext,
 };
@@ -51,7 +51,10 @@ impl AgentServer {
             let parts = context.extensions.get::<axum::http::request::Parts>()?;
             parts.extensions.get::<Caller>().cloned()
         };
-        self.caller.clone().or_else(of_request).ok_or_else(|| ErrorData::invalid_request("nobody is known to ask", None))
+        self.caller
+            .clone()
+            .or_else(of_request)
+            .ok_or_else(|| ErrorData::invalid_request("nobody is known to ask", None))
     }
 }
 
@@ -83,7 +86,8 @@ impl ServerHandler for AgentServer {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.caller(&context)?.tools().into_iter().map(document).collect::<Result<Vec<_>, _>>()?;
+        let tools =
+            self.caller(&context)?.tools().into_iter().map(document).collect::<Result<Vec<_>, _>>()?;
         Ok(ListToolsResult::with_all_items(tools))
     }
 

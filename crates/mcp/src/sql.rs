@@ -16,7 +16,9 @@ pub enum SqlError {
     #[error("a quotation or a comment does not end")]
     Open,
     /// It contains a word that changes something.
-    #[error("{word} is not answered: this is a copy, to be read; a name that is spelled so is written in quotation marks")]
+    #[error(
+        "{word} is not answered: this is a copy, to be read; a name that is spelled so is written in quotation marks"
+    )]
     Word {
         /// The word.
         word: String,
@@ -32,16 +34,39 @@ pub enum SqlError {
 const QUESTIONS: [&str; 4] = ["select", "with", "values", "table"];
 
 const CHANGING: [&str; 14] = [
-    "insert", "update", "delete", "merge", "truncate", "drop", "alter", "create", "grant", "revoke", "copy", "into",
-    "vacuum", "refresh",
+    "insert", "update", "delete", "merge", "truncate", "drop", "alter", "create", "grant", "revoke", "copy",
+    "into", "vacuum", "refresh",
 ];
 
 /// Beginnings of the names of functions that read or write files, run statements, signal, wait or lock.
 const REACHING: [&str; 27] = [
-    "pg_read_", "pg_ls_", "pg_stat_file", "pg_file_", "pg_logdir", "lo_", "dblink", "pg_sleep", "pg_terminate",
-    "pg_cancel", "pg_reload", "pg_rotate", "pg_switch", "pg_create", "pg_drop", "pg_logical", "pg_replication",
-    "pg_advisory", "pg_try_advisory", "pg_backup", "pg_promote", "pg_notify", "set_config", "query_to_xml",
-    "database_to_xml", "cursor_to_xml", "xpath_exists_file",
+    "pg_read_",
+    "pg_ls_",
+    "pg_stat_file",
+    "pg_file_",
+    "pg_logdir",
+    "lo_",
+    "dblink",
+    "pg_sleep",
+    "pg_terminate",
+    "pg_cancel",
+    "pg_reload",
+    "pg_rotate",
+    "pg_switch",
+    "pg_create",
+    "pg_drop",
+    "pg_logical",
+    "pg_replication",
+    "pg_advisory",
+    "pg_try_advisory",
+    "pg_backup",
+    "pg_promote",
+    "pg_notify",
+    "set_config",
+    "query_to_xml",
+    "database_to_xml",
+    "cursor_to_xml",
+    "xpath_exists_file",
 ];
 
 /// A piece of a statement that counts.
@@ -101,12 +126,16 @@ fn pieces(sql: &str) -> Result<Vec<Piece>, SqlError> {
             }
             '/' if next == Some('*') => at = comment_end(&text, at)?,
             '\'' => {
-                let escapes = matches!(pieces.last(), Some(Piece::Word(word)) if word == "e") && at > 0 && text[at - 1] != ' ';
+                let escapes = matches!(pieces.last(), Some(Piece::Word(word)) if word == "e")
+                    && at > 0
+                    && text[at - 1] != ' ';
                 at = quotation_end(&text, at, '\'', escapes)?;
             }
             '"' => {
                 let end = quotation_end(&text, at, '"', false)?;
-                pieces.push(Piece::Name(text[at + 1..end - 1].iter().collect::<String>().replace("\"\"", "\"")));
+                pieces.push(Piece::Name(
+                    text[at + 1..end - 1].iter().collect::<String>().replace("\"\"", "\""),
+                ));
                 at = end;
             }
             '$' => match dollar_end(&text, at)? {
@@ -114,7 +143,8 @@ fn pieces(sql: &str) -> Result<Vec<Piece>, SqlError> {
                 None => at += 1,
             },
             _ if character.is_alphabetic() || character == '_' => {
-                let length = text[at..].iter().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '$')).count();
+                let length =
+                    text[at..].iter().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '$')).count();
                 pieces.push(Piece::Word(text[at..at + length].iter().collect::<String>().to_lowercase()));
                 at += length;
             }

@@ -1,8 +1,8 @@
 //! What agents are answered from: this home folder. It offers [`mcp::Desk`] and nothing more.
 
 mod asking;
-mod reading;
 mod reaching;
+mod reading;
 
 use std::{
     collections::HashMap,
@@ -63,7 +63,14 @@ impl HomeDesk {
         let reader = installation.reader(None, &environment).ok().map(Arc::new);
         let browse = Browse::new(installation.again()?, reader);
         let workshop = HomeWorkshop::new(&context, Urges::new());
-        Ok(Self { context, installation, workshop, browse, refreshed: Mutex::default(), planning: Mutex::default() })
+        Ok(Self {
+            context,
+            installation,
+            workshop,
+            browse,
+            refreshed: Mutex::default(),
+            planning: Mutex::default(),
+        })
     }
 
     /// Writes into the vault what an agent asks for, before it is done.

@@ -25,8 +25,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mcp::*, mirror::*,
-    recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mcp::*,
+    mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.

@@ -7,19 +7,70 @@ const PRIVATE: &str = "PRIVATE KEY";
 
 /// Beginnings of tokens, with the least number of characters behind them.
 const BEGINNINGS: [(&str, usize); 43] = [
-    ("AKIA", 16), ("ASIA", 16), ("ABIA", 16), ("ACCA", 16), ("ghp_", 30), ("gho_", 30), ("ghu_", 30), ("ghs_", 30),
-    ("ghr_", 30), ("github_pat_", 22), ("glpat-", 16), ("glptt-", 16), ("xoxb-", 10), ("xoxp-", 10), ("xoxa-", 10),
-    ("xoxr-", 10), ("xoxs-", 10), ("xapp-", 10), ("sk_live_", 10), ("sk_test_", 10), ("rk_live_", 10),
-    ("rk_test_", 10), ("whsec_", 16), ("sk-ant-", 16), ("sk-proj-", 16), ("sk-", 20), ("AIza", 30), ("ya29.", 16),
-    ("1//0", 20), ("GOCSPX-", 16), ("npm_", 30), ("pypi-", 30), ("SG.", 30), ("dop_v1_", 30), ("hf_", 30),
-    ("shpat_", 20), ("unwipe_", 20), ("AGE-SECRET-KEY-", 20), ("lin_api_", 20), ("sbp_", 30), ("dapi", 32),
-    ("vercel_", 20), ("figd_", 20),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("ABIA", 16),
+    ("ACCA", 16),
+    ("ghp_", 30),
+    ("gho_", 30),
+    ("ghu_", 30),
+    ("ghs_", 30),
+    ("ghr_", 30),
+    ("github_pat_", 22),
+    ("glpat-", 16),
+    ("glptt-", 16),
+    ("xoxb-", 10),
+    ("xoxp-", 10),
+    ("xoxa-", 10),
+    ("xoxr-", 10),
+    ("xoxs-", 10),
+    ("xapp-", 10),
+    ("sk_live_", 10),
+    ("sk_test_", 10),
+    ("rk_live_", 10),
+    ("rk_test_", 10),
+    ("whsec_", 16),
+    ("sk-ant-", 16),
+    ("sk-proj-", 16),
+    ("sk-", 20),
+    ("AIza", 30),
+    ("ya29.", 16),
+    ("1//0", 20),
+    ("GOCSPX-", 16),
+    ("npm_", 30),
+    ("pypi-", 30),
+    ("SG.", 30),
+    ("dop_v1_", 30),
+    ("hf_", 30),
+    ("shpat_", 20),
+    ("unwipe_", 20),
+    ("AGE-SECRET-KEY-", 20),
+    ("lin_api_", 20),
+    ("sbp_", 30),
+    ("dapi", 32),
+    ("vercel_", 20),
+    ("figd_", 20),
 ];
 
 /// Words behind which a secret is told.
 const NAMES: [&str; 17] = [
-    "password", "passwd", "passphrase", "pwd", "secret_access_key", "client_secret", "secret", "api_key", "apikey",
-    "api-key", "access_key", "access_token", "refresh_token", "auth_token", "authorization: bearer", "bearer", "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret_access_key",
+    "client_secret",
+    "secret",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "access_token",
+    "refresh_token",
+    "auth_token",
+    "authorization: bearer",
+    "bearer",
+    "token",
 ];
 
 const fn is_token(byte: u8) -> bool {
@@ -76,7 +127,8 @@ fn token(word: &str) -> Option<Secret> {
         return Some(Secret::Jwt);
     }
     let is_known = BEGINNINGS.iter().any(|(beginning, least)| {
-        word.strip_prefix(beginning).is_some_and(|rest| rest.len() >= *least && rest.bytes().any(|b| b.is_ascii_alphanumeric()))
+        word.strip_prefix(beginning)
+            .is_some_and(|rest| rest.len() >= *least && rest.bytes().any(|b| b.is_ascii_alphanumeric()))
     });
     // Words divided by hyphens are no tokens: `sk-learn-is-a-library-of-many`.
     let is_prose = word.starts_with("sk-") && !word.bytes().any(|byte| byte.is_ascii_digit());
@@ -94,7 +146,8 @@ pub(super) fn addresses(text: &str, found: &mut Vec<Found>) {
     while let Some(at) = text[from..].find("://").map(|at| from + at + 3) {
         from = at;
         let rest = &text[at..];
-        let length = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '/' | '?' | '#'));
+        let length =
+            rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '/' | '?' | '#'));
         let authority = &rest[..length.unwrap_or(rest.len())];
         // A password may contain an @ itself: the last one divides.
         let Some(sign) = authority.rfind('@') else { continue };

@@ -17,7 +17,9 @@ pub(super) fn cards(text: &str, found: &mut Vec<Found>) {
         }
         let (digits, ends) = run(bytes, at);
         let longest = ends.iter().rev().find(|(count, end)| {
-            CARD_DIGITS.contains(count) && bytes.get(*end).is_none_or(|byte| !is_part(*byte)) && is_card(&digits[..*count])
+            CARD_DIGITS.contains(count)
+                && bytes.get(*end).is_none_or(|byte| !is_part(*byte))
+                && is_card(&digits[..*count])
         });
         match longest {
             Some((_, end)) => {

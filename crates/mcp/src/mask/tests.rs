@@ -15,13 +15,22 @@ fn what_is_known_by_its_shape_is_masked() {
         (format!("ghp_{forty}"), "[masked: token]"),
         (format!("use sk_live_{forty}, please"), "use [masked: token], please"),
         (format!("x=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{forty}"), "x=[masked: signed token]"),
-        ("postgresql://app:hunter2@db:5432/shop".to_owned(), "postgresql://app:[masked: password]@db:5432/shop"),
+        (
+            "postgresql://app:hunter2@db:5432/shop".to_owned(),
+            "postgresql://app:[masked: password]@db:5432/shop",
+        ),
         ("https://a:p@ss@host/x".to_owned(), "https://a:[masked: password]@host/x"),
         ("password = hunter2 and more".to_owned(), "password = [masked: password] and more"),
-        ("{\"api_key\": \"abcd efgh\", \"n\": 1}".to_owned(), "{\"api_key\": \"[masked: password]\", \"n\": 1}"),
+        (
+            "{\"api_key\": \"abcd efgh\", \"n\": 1}".to_owned(),
+            "{\"api_key\": \"[masked: password]\", \"n\": 1}",
+        ),
         ("Authorization: Bearer abcdef123".to_owned(), "Authorization: Bearer [masked: password]"),
         ("DB_PASSWORD='s3cret!'".to_owned(), "DB_PASSWORD='[masked: password]'"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nok".to_owned(), "[masked: private key]\nok"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nok".to_owned(),
+            "[masked: private key]\nok",
+        ),
         ("a -----BEGIN PRIVATE KEY-----\ncut off".to_owned(), "a [masked: private key]"),
     ];
     for (text, expected) in cases {

@@ -8,9 +8,37 @@ use crate::{QUOTAS, Refusal, Tool, reference};
 
 /// Words of what no agent may do.
 const FORBIDDEN: [&str; 31] = [
-    "delete", "prune", "purge", "erase", "remove", "destroy", "drop", "retention", "release", "unlock", "schedule",
-    "rotate", "key", "user", "person", "role", "policy", "contain", "suspend", "close", "approve", "apply", "decide",
-    "refuse", "confirm", "expect", "withdraw", "hold", "revoke", "grant", "write",
+    "delete",
+    "prune",
+    "purge",
+    "erase",
+    "remove",
+    "destroy",
+    "drop",
+    "retention",
+    "release",
+    "unlock",
+    "schedule",
+    "rotate",
+    "key",
+    "user",
+    "person",
+    "role",
+    "policy",
+    "contain",
+    "suspend",
+    "close",
+    "approve",
+    "apply",
+    "decide",
+    "refuse",
+    "confirm",
+    "expect",
+    "withdraw",
+    "hold",
+    "revoke",
+    "grant",
+    "write",
 ];
 
 fn good(tool: Tool) -> Value {
@@ -23,7 +51,9 @@ fn good(tool: Tool) -> Value {
         }),
         Tool::FindItems => json!({ "text": "invoice" }),
         Tool::ShowItem => json!({ "source": "shop", "item": "6100" }),
-        Tool::RequestRestore => json!({ "target": { "what": "incident", "incident": 1 }, "reason": "it was me" }),
+        Tool::RequestRestore => {
+            json!({ "target": { "what": "incident", "incident": 1 }, "reason": "it was me" })
+        }
         Tool::RestoreStatus => json!({ "case": "0123456789abcdef" }),
         Tool::VerifyProof => json!({ "certificate": "{}" }),
     }
@@ -41,11 +71,17 @@ fn the_committed_list_is_the_list() {
 #[test]
 fn no_tool_is_called_after_what_no_agent_may_do() {
     for tool in Tool::ALL {
-        for word in tool.name().split('_').chain(tool.title().to_lowercase().split([' ', ',']).map(|word| &*word.to_owned().leak())) {
+        for word in tool
+            .name()
+            .split('_')
+            .chain(tool.title().to_lowercase().split([' ', ',']).map(|word| &*word.to_owned().leak()))
+        {
             assert!(!FORBIDDEN.contains(&word), "{}: {word}", tool.name());
         }
         let description = tool.description().to_lowercase();
-        for promise in ["deletes", "removes", "approves", "applies", "weakens", "contains the", "closes", "writes to"] {
+        for promise in
+            ["deletes", "removes", "approves", "applies", "weakens", "contains the", "closes", "writes to"]
+        {
             assert!(!description.contains(promise), "{}: {promise}", tool.name());
         }
         assert_eq!(tool.document()["annotations"]["destructiveHint"], false);
@@ -92,8 +128,11 @@ fn answers_have_the_fields_that_their_schemas_demand() {
         for name in output["required"].as_array().unwrap() {
             assert!(answer.get(name.as_str().unwrap()).is_some(), "{}: {name}", tool.name());
         }
-        for name in answer.as_object().unwrap().keys().filter(|name| tool != Tool::FindItems || *name == "next") {
-            let known = output["properties"].get(name).is_some() || ["commit", "source", "next"].contains(&&**name);
+        for name in
+            answer.as_object().unwrap().keys().filter(|name| tool != Tool::FindItems || *name == "next")
+        {
+            let known =
+                output["properties"].get(name).is_some() || ["commit", "source", "next"].contains(&&**name);
             assert!(known, "{}: {name}", tool.name());
         }
     }
@@ -172,7 +211,8 @@ fn quotas_hold_for_each_identity_and_outlive_a_connection() {
 #[test]
 fn a_capture_shortly_after_another_is_that_one() {
     let stand = Stand::new();
-    let call = || stand.counter.call(&caller(&[Scope::Snapshot]), "capture_now", good(Tool::CaptureNow)).unwrap();
+    let call =
+        || stand.counter.call(&caller(&[Scope::Snapshot]), "capture_now", good(Tool::CaptureNow)).unwrap();
     let first = call();
     assert_eq!((&first["commit"], &first["repeated"]), (&json!(1), &json!(false)));
     for _ in 0..20 {

@@ -173,9 +173,13 @@ impl HomeDesk {
             "requested_at": case.requested_at,
             "expires_at": case.expires_at,
         });
-        let said: Vec<_> =
-            case.decisions.iter().map(|said| json!({ "person": said.person, "reason": said.reason, "at": said.at })).collect();
-        let untrusted = json!({ "subject": case.subject.to_string(), "reason": case.reason, "decisions": said });
+        let said: Vec<_> = case
+            .decisions
+            .iter()
+            .map(|said| json!({ "person": said.person, "reason": said.reason, "at": said.at }))
+            .collect();
+        let untrusted =
+            json!({ "subject": case.subject.to_string(), "reason": case.reason, "decisions": said });
         Ok(Answer::of(facts).with(untrusted))
     }
 }

@@ -36,7 +36,8 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 fn is_of(event: &Event, pattern: &str) -> bool {
     event.actor.as_ref().is_some_and(|actor| {
-        let names = [Some(&actor.identity), actor.application.as_ref(), actor.client.as_ref(), actor.agent.as_ref()];
+        let names =
+            [Some(&actor.identity), actor.application.as_ref(), actor.client.as_ref(), actor.agent.as_ref()];
         names.into_iter().flatten().any(|name| fits(pattern, name))
     })
 }
@@ -64,10 +65,18 @@ impl HomeDesk {
         Ok(Answer::of(facts).with(json!({ "seen": seen })))
     }
 
-    fn estimate_one(&self, source: &SourceName, actor: Option<&str>) -> Result<(Value, Vec<Value>), DeskError> {
+    fn estimate_one(
+        &self,
+        source: &SourceName,
+        actor: Option<&str>,
+    ) -> Result<(Value, Vec<Value>), DeskError> {
         let kind = self.known(source)?.to_owned();
         self.refresh(source);
-        let head = self.installation.vault(&environment).and_then(|vault| Ok(vault.head(source)?)).map_err(failed)?;
+        let head = self
+            .installation
+            .vault(&environment)
+            .and_then(|vault| Ok(vault.head(source)?))
+            .map_err(failed)?;
         let newest = head.as_ref().map(|commit| commit.envelope.vault_time);
         let behind = newest.map(|at| self.context.clock().now().micros_since(at) / 1_000_000);
         // A cluster is stored as files and a log: how many rows that is nobody counted.
@@ -96,7 +105,11 @@ impl HomeDesk {
 
     /// Sums up what an identity was seen doing; unknown where no identity is named, or nobody is known in the events.
     #[expect(clippy::type_complexity, reason = "a sum and its parts")]
-    fn deeds(&self, source: &SourceName, actor: Option<&str>) -> Result<(Option<(u64, Vec<Value>)>, u64), DeskError> {
+    fn deeds(
+        &self,
+        source: &SourceName,
+        actor: Option<&str>,
+    ) -> Result<(Option<(u64, Vec<Value>)>, u64), DeskError> {
         let Some(actor) = actor else { return Ok((None, 0)) };
         let catalog = self.installation.catalog(source).map_err(failed)?;
         let filter =
@@ -105,8 +118,11 @@ impl HomeDesk {
         if !events.iter().any(|event| event.actor.is_some()) {
             return Ok((None, events.len() as u64));
         }
-        let effects: Vec<_> =
-            events.iter().filter(|event| is_of(event, actor)).flat_map(|event| event.effects.clone()).collect();
+        let effects: Vec<_> = events
+            .iter()
+            .filter(|event| is_of(event, actor))
+            .flat_map(|event| event.effects.clone())
+            .collect();
         let sums = watch::Sums::of(&effects);
         let mut verbs: Vec<Verb> = sums.verbs().collect();
         verbs.dedup();
@@ -121,7 +137,9 @@ mod tests {
 
     #[test]
     fn patterns_fit() {
-        for (pattern, name) in [("*", ""), ("agent*", "Agent-7"), ("*@x.org", "a@x.org"), ("a?c", "abc"), ("a*b*c", "aXbYc")] {
+        for (pattern, name) in
+            [("*", ""), ("agent*", "Agent-7"), ("*@x.org", "a@x.org"), ("a?c", "abc"), ("a*b*c", "aXbYc")]
+        {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [("agent", "agents"), ("a?c", "ac"), ("*x", "xy")] {

@@ -106,7 +106,8 @@ impl HomeDesk {
 
     fn incidents_of(&self, wish: &MomentsWish) -> Result<(Vec<Value>, Vec<Value>), DeskError> {
         let all = WatchStore::of(self.installation.home()).incidents().map_err(failed)?;
-        let touched = all.iter().rev().filter_map(|incident| Some((incident, incident.touched.get(&wish.source)?)));
+        let touched =
+            all.iter().rev().filter_map(|incident| Some((incident, incident.touched.get(&wish.source)?)));
         let (mut incidents, mut suspects) = (Vec::new(), Vec::new());
         for (incident, touched) in touched.take(INCIDENTS_MAX) {
             incidents.push(json!({
@@ -117,7 +118,9 @@ impl HomeDesk {
                 "until": touched.until,
                 "destroyed": touched.effects.destroyed(),
             }));
-            suspects.push(json!({ "incident": incident.id, "scopes": touched.scopes, "suspects": incident.suspects }));
+            suspects.push(
+                json!({ "incident": incident.id, "scopes": touched.scopes, "suspects": incident.suspects }),
+            );
         }
         Ok((incidents, suspects))
     }
@@ -129,9 +132,10 @@ impl HomeDesk {
             (true, ..) => {
                 Err(DeskError::new(DeskErrorKind::Usage, "this source is a database: give database and sql"))
             }
-            (false, Some(_), _) => {
-                Err(DeskError::new(DeskErrorKind::Usage, "this source is no database: leave sql and database out"))
-            }
+            (false, Some(_), _) => Err(DeskError::new(
+                DeskErrorKind::Usage,
+                "this source is no database: leave sql and database out",
+            )),
             (false, ..) => self.list(wish),
         }
     }
@@ -149,7 +153,16 @@ impl HomeDesk {
         let rows: Vec<Value> = table
             .rows
             .iter()
-            .map(|row| Value::Array(table.columns.iter().zip(row).map(|(name, value)| json!({ name.as_str(): value })).collect()))
+            .map(|row| {
+                Value::Array(
+                    table
+                        .columns
+                        .iter()
+                        .zip(row)
+                        .map(|(name, value)| json!({ name.as_str(): value }))
+                        .collect(),
+                )
+            })
             .collect();
         let facts = json!({ "source": wish.source, "next": null });
         let untrusted = json!({ "columns": table.columns, "rows": rows });
@@ -165,17 +178,17 @@ impl HomeDesk {
                 .streams
                 .iter()
                 .filter(|stream| !stream.is_internal)
-                .map(|stream| json!({ "stream": stream.stream, "items": stream.items, "bytes": stream.bytes }))
+                .map(
+                    |stream| json!({ "stream": stream.stream, "items": stream.items, "bytes": stream.bytes }),
+                )
                 .collect();
             let facts = json!({ "source": wish.source, "next": null });
             return Ok(Answer::of(facts).with(json!({ "streams": shown })));
         };
         let page = PageWish { cursor: opened(wish.cursor.as_ref())?, limit: wish.limit() };
         let folder = wish.folder.as_deref().unwrap_or_default();
-        let listing = self
-            .browse
-            .children(&wish.source, &stream(name)?, (folder, at), &page)
-            .map_err(browse_failed)?;
+        let listing =
+            self.browse.children(&wish.source, &stream(name)?, (folder, at), &page).map_err(browse_failed)?;
         let entries: Vec<Value> = listing.entries.iter().map(entry).collect();
         let cut = listing.next.is_some();
         let facts = json!({ "source": wish.source, "next": sealed(listing.next) });
@@ -210,8 +223,7 @@ impl HomeDesk {
         let nothing = || DeskError::new(DeskErrorKind::Usage, "this is no item");
         let (name, key) = wish.item.parts().ok_or_else(nothing)?;
         let at: At = Self::at(wish.moment.as_ref())?;
-        let view =
-            self.browse.item(&wish.source, (&stream(&name)?, &key), at).map_err(browse_failed)?;
+        let view = self.browse.item(&wish.source, (&stream(&name)?, &key), at).map_err(browse_failed)?;
         let document = view.document;
         let facts = json!({
             "source": wish.source,
@@ -239,7 +251,8 @@ impl HomeDesk {
         let signers = proof::signers(&self.installation).map_err(failed)?;
         let parsed = Certificate::parse(text.as_bytes(), Path::new("the certificate"));
         let any = Trust { signers: Vec::new(), vault_keys: Vec::new() };
-        let checked = parsed.and_then(|certificate| certificate.verify(&any).map(|verified| (certificate, verified)));
+        let checked =
+            parsed.and_then(|certificate| certificate.verify(&any).map(|verified| (certificate, verified)));
         let (certificate, verified) = match checked {
             Ok(checked) => checked,
             Err(error) => return Ok(not_verified(&error)),

@@ -24,6 +24,12 @@ pub(crate) struct Mcp {
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) agent: Option<String>,
     /// What it may do, without a token: see, content, snapshot, request
-    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', requires = "agent", default_value = "see")]
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE",
+        value_delimiter = ',',
+        requires = "agent",
+        default_value = "see"
+    )]
     pub(crate) scopes: Vec<String>,
 }

@@ -36,8 +36,7 @@ pub(crate) fn run(context: &Context, options: &Mcp) -> Result<Exit, Failure> {
         access.token(token).ok().flatten().map(Caller::from)
     };
     let stop = stop_on_signals()?;
-    let listener =
-        Listener::start(address, counter, Arc::new(recognise), &options.hosts).map_err(failed)?;
+    let listener = Listener::start(address, counter, Arc::new(recognise), &options.hosts).map_err(failed)?;
     context.output.say(format!("agents are answered at http://{}/mcp; end with Ctrl-C", listener.address()));
     while !stop.is_requested() {
         context.clock().sleep(STOP_CHECK);
@@ -59,8 +58,9 @@ fn failed(error: ListenError) -> Failure {
 /// Says who talks over standard input: the holder of a token, or whom the person says that starts it.
 fn caller(context: &Context, installation: &Installation, options: &Mcp) -> Result<Caller, Failure> {
     if let Some(name) = &options.agent {
-        let name = ServiceName::new(name.clone())
-            .map_err(|error| Failure::because(Exit::Usage, format!("{name:?} cannot name an agent"), error))?;
+        let name = ServiceName::new(name.clone()).map_err(|error| {
+            Failure::because(Exit::Usage, format!("{name:?} cannot name an agent"), error)
+        })?;
         let scopes = options.scopes.iter().map(|word| scope(word)).collect::<Result<BTreeSet<_>, _>>()?;
         return Ok(Caller { name, scopes });
     }
