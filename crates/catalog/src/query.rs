@@ -101,6 +101,18 @@ impl Catalog {
             .collect()
     }
 
+    /// Returns the version in a row, with the place of its content.
+    pub fn version_of_row(&self, row: i64) -> Result<Option<Version>, CatalogError> {
+        self.database
+            .prepare_cached(&format!(
+                "SELECT {VERSION_COLUMNS} FROM versions v JOIN streams s ON s.id = v.stream WHERE v.id = ?1"
+            ))?
+            .query_map([row], |row| Ok(read_version(row)))?
+            .next()
+            .transpose()?
+            .transpose()
+    }
+
     /// Finds the version of one item that was live after commit `at`.
     pub fn item_at(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<Version>, CatalogError> {
         self.database
@@ -190,9 +202,7 @@ impl Catalog {
         // From the newest on: vault time hardly ever goes back, so that the first one that is met is the newest.
         let newest: Option<i64> = self
             .database
-            .prepare_cached(
-                "SELECT sequence FROM commits WHERE vault_time <= ?1 ORDER BY sequence DESC LIMIT 1",
-            )?
+            .prepare_cached(COMMIT_AT)?
             .query_row([moment.as_micros()], |row| row.get(0))
             .optional()?;
         Ok(newest.map(|sequence| sequence as u64))
@@ -269,6 +279,8 @@ impl Catalog {
     }
 }
 
+pub(crate) const COMMIT_AT: &str =
+    "SELECT sequence FROM commits WHERE vault_time <= ?1 ORDER BY sequence DESC LIMIT 1";
 const VERSION_COLUMNS: &str =
     "s.name, v.key, v.attributes, v.from_sequence, v.size_bytes, v.content, v.reason";
 const LIVE_AT: &str = "v.from_sequence <= ?2 AND (v.until_sequence IS NULL OR v.until_sequence > ?2)";

@@ -182,6 +182,9 @@ fn fields(difference: &mut Difference, old: &[Field], new: &[Field]) {
 
 fn lines(difference: &mut Difference, old: &[String], new: &[String]) {
     let steps = align::align(old, new);
+    if !steps.iter().any(|step| matches!(step, align::Step::Changed { .. })) {
+        return;
+    }
     let mut shown = Shown { difference, bytes: 0 };
     let last = steps.len().saturating_sub(1);
     for (number, step) in steps.iter().enumerate() {

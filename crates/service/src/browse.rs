@@ -14,16 +14,16 @@ mod words;
 
 use std::{path::PathBuf, sync::Arc};
 
-use catalog::CatalogError;
+use catalog::{Catalog, CatalogError};
 use model::{Moment, SourceName, StreamName};
 use vault::{VaultError, VaultReader};
 
+use self::pool::{Opened, Pool};
 pub use self::types::{
     At, Compared, Crumb, Deleted, DeletedItem, Entry, Freshness, Hit, ItemView, Listing, PageWish, Past,
     SearchWish, Searched, Stand, StreamEntry, Streams, Versions,
 };
-use self::pool::{Pool, Reading};
-use crate::{ConfigError, Installation, ServiceError};
+use crate::{Installation, ServiceError};
 
 /// Why something cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,9 @@ pub enum BrowseError {
         name: SourceName,
     },
     /// The text is no moment.
-    #[error("{text:?} is no moment: give `latest`, a commit's number, or a time such as 2026-04-25T14:00:09Z")]
+    #[error(
+        "{text:?} is no moment: give `latest`, a commit's number, or a time such as 2026-04-25T14:00:09Z"
+    )]
     NoMoment {
         /// The text.
         text: String,
@@ -131,22 +133,19 @@ impl Browse {
         self.installation.catalog_path(source)
     }
 
-    /// Takes connections to a source's catalog and index.
-    fn open(&self, source: &SourceName) -> Result<Reading<'_>, BrowseError> {
-        self.kind(source)?;
-        self.pool.take(source, &self.catalog_path(source))
-    }
-}
-
-impl From<ConfigError> for BrowseError {
-    fn from(error: ConfigError) -> Self {
-        Self::Refresh(Box::new(error.into()))
+    /// Asks a source's catalog and index.
+    fn ask<T>(
+        &self,
+        source: &SourceName,
+        question: impl FnOnce(&Opened, &str) -> Result<T, BrowseError>,
+    ) -> Result<T, BrowseError> {
+        let kind = self.kind(source)?;
+        self.pool.ask(source, &self.catalog_path(source), |opened| question(opened, kind))
     }
 }
 
 /// Finds the commit that a moment means.
-fn stand(reading: &Reading<'_>, source: &SourceName, at: At) -> Result<Stand, BrowseError> {
-    let catalog = &reading.catalog;
+fn stand(catalog: &Catalog, source: &SourceName, at: At) -> Result<Stand, BrowseError> {
     let newest = catalog.last_sequence()?;
     let nothing = || {
         let first = catalog.time_of(1).ok().flatten();

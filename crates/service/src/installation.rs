@@ -395,7 +395,7 @@ impl Installation {
     }
 
     /// A mirror has a catalog of its own: it may be behind the vault, and what it lacks must not be offered from it.
-    fn catalog_path(&self, source: &SourceName) -> PathBuf {
+    pub(crate) fn catalog_path(&self, source: &SourceName) -> PathBuf {
         let file = match &self.read_from {
             Some(mirror) => format!("catalog-{mirror}.sqlite"),
             None => "catalog.sqlite".to_owned(),
@@ -449,7 +449,7 @@ impl Installation {
 
     /// Opens a source's catalog and brings it to the vault's newest commit; if it does not belong to this vault's
     /// history, it is made anew.
-    fn caught_up(
+    pub(crate) fn caught_up(
         &self,
         source: &SourceName,
         reader: &VaultReader,
@@ -550,7 +550,7 @@ fn is_of_vault(catalog: &Catalog, source: &SourceName, reader: &VaultReader) -> 
 
 /// Moves a database and its companions aside, over what was moved aside before.
 #[expect(clippy::disallowed_methods, reason = "nothing depends on the move after a power cut: it is a cache")]
-fn move_aside(path: &Path) -> Result<(), FileError> {
+pub(crate) fn move_aside(path: &Path) -> Result<(), FileError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut from = path.as_os_str().to_owned();
         from.push(suffix);

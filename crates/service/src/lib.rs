@@ -1,6 +1,7 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
 pub mod approval;
+pub mod browse;
 pub mod cases;
 pub mod certificate;
 pub mod config;

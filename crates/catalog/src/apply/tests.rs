@@ -23,7 +23,11 @@ pub(crate) fn upsert(stream: &str, key: &str, length: u64) -> Change {
     upsert_with(stream, key, length, "{}")
 }
 
-fn upsert_with(stream: &str, key: &str, length: u64, attributes: &str) -> Change {
+pub(crate) fn removed(stream: &str, key: &str) -> Change {
+    Change::Removed { stream: name(stream), key: key.to_owned() }
+}
+
+pub(crate) fn upsert_with(stream: &str, key: &str, length: u64, attributes: &str) -> Change {
     let extents = if length == 0 { Vec::new() } else { vec![vault::Extent::Zero { length }] };
     let content = Content { length, leaf_bytes: 8192, digest: vault::LeafHash([1; 32]), extents };
     Change::Upsert { item: item(stream, key, attributes), content }

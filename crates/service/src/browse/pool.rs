@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    ops::Deref,
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{Mutex, PoisonError},
@@ -32,37 +31,40 @@ pub(super) struct Pool {
     idle: Mutex<HashMap<SourceName, Vec<Opened>>>,
 }
 
-/// An opened catalog that goes back into the pool.
-pub(super) struct Reading<'a> {
-    pool: &'a Pool,
-    source: SourceName,
-    /// There is one until it goes back.
-    opened: Option<Opened>,
-    kept: Kept<'a>,
-}
-
-/// What stands in for an opened catalog once it went back; never seen by anybody.
-type Kept<'a> = std::marker::PhantomData<&'a ()>;
-
 impl Pool {
-    /// Takes an idle connection, or opens one.
-    pub(super) fn take(&self, source: &SourceName, path: &Path) -> Result<Reading<'_>, BrowseError> {
-        let index_path = search::path_beside(path);
-        let files = (identity(path), identity(&index_path));
+    /// Asks a catalog, over an idle connection or a new one.
+    pub(super) fn ask<T>(
+        &self,
+        source: &SourceName,
+        path: &Path,
+        question: impl FnOnce(&Opened) -> Result<T, BrowseError>,
+    ) -> Result<T, BrowseError> {
+        let opened = self.take(source, path)?;
+        let answer = question(&opened);
+        // What failed may fail again: it is opened anew.
+        if !matches!(answer, Err(BrowseError::Catalog(_))) {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_source = idle.entry(source.clone()).or_default();
+            if of_source.len() < IDLE_MAX {
+                of_source.push(opened);
+            }
+        }
+        answer
+    }
+
+    fn take(&self, source: &SourceName, path: &Path) -> Result<Opened, BrowseError> {
+        let files = (identity(path), identity(&search::path_beside(path)));
         if files.0.is_none() {
             return Err(BrowseError::NoCatalog { name: source.clone() });
         }
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let of_source = idle.entry(source.clone()).or_default();
-            of_source.retain(|opened| opened.files == files);
+            // An index that was still being made when it was opened is looked for again.
+            of_source.retain(|opened| opened.files == files && (opened.index.is_some() || files.1.is_none()));
             of_source.pop()
         };
-        let opened = match idle {
-            Some(opened) => opened,
-            None => open(source, path, files)?,
-        };
-        Ok(Reading { pool: self, source: source.clone(), opened: Some(opened), kept: Kept::default() })
+        idle.map_or_else(|| open(source, path, files), Ok)
     }
 }
 
@@ -83,5 +85,6 @@ fn open(
     Ok(Opened { catalog, index, files })
 }
 
-#[cfg(test)]
-mod tests {}
+fn identity(path: &Path) -> FileIdentity {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
