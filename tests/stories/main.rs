@@ -10,6 +10,7 @@
 )]
 
 mod actors;
+mod approvals;
 mod comeback;
 mod cycle;
 mod damage;

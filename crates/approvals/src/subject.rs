@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use connect::plan::PlanHash;
 use model::SourceName;
@@ -30,12 +30,16 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "weakening", rename_all = "kebab-case")]
 pub enum Weakening {
-    /// A person gets roles, or more of them.
-    Roles {
-        /// The person.
+    /// An account gets more power, or can do less to protect.
+    Account {
+        /// Whose it is.
         person: String,
-        /// All the roles that they have then.
-        roles: BTreeSet<String>,
+        /// One line for people.
+        what: String,
+        /// The planned change, as the keeper of accounts wrote it.
+        change: String,
+        /// Its hash, in hexadecimal: the change that is done must have it.
+        hash: String,
     },
     /// Another key counts as a person's.
     Key {
@@ -108,7 +112,7 @@ impl Subject {
         match self {
             Self::Restore { plan, .. } => SubjectHash::of_plan(*plan),
             Self::Weakening(weakening) => {
-                // Names, numbers and sorted sets: this cannot fail, and is the same text wherever it is made.
+                // Texts and numbers: this cannot fail, and is the same text wherever it is made.
                 let text = serde_json::to_vec(weakening).unwrap_or_default();
                 SubjectHash(blake3::derive_key(CONTEXT, &[&b"weakening\0"[..], &text].concat()))
             }
@@ -133,10 +137,7 @@ impl fmt::Display for Subject {
 impl fmt::Display for Weakening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Roles { person, roles } => {
-                let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
-                write!(f, "give {person} the roles {}", roles.join(", "))
-            }
+            Self::Account { what, .. } => f.write_str(what),
             Self::Key { person, key } => write!(f, "let the key {key} sign for {person}"),
             Self::Approvals { needed, weakening_delay_s, lifetime_s } => write!(
                 f,

@@ -1,9 +1,12 @@
 //! The pages.
 
+mod activity;
+mod doctor;
 mod door;
 mod frame;
 mod jobs;
 mod posture;
+mod sources;
 
 use std::sync::Arc;
 
@@ -24,7 +27,13 @@ type Page = Result<Response, PageProblem>;
 
 /// Every page.
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().merge(door::router()).merge(posture::router()).merge(jobs::router())
+    Router::new()
+        .merge(door::router())
+        .merge(posture::router())
+        .merge(jobs::router())
+        .merge(sources::router())
+        .merge(doctor::router())
+        .merge(activity::router())
 }
 
 /// The answer to an address that leads nowhere.

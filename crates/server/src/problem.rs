@@ -10,6 +10,7 @@ use axum::{
 use serde::Serialize;
 use service::{
     ServiceError, WatchError,
+    activity::ActivityError,
     jobs::JobError,
     workshop::{WorkError, WorkErrorKind},
 };
@@ -137,6 +138,12 @@ impl From<AccessError> for Problem {
             _ => StatusCode::FORBIDDEN,
         };
         Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<ActivityError> for Problem {
+    fn from(error: ActivityError) -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error)
     }
 }
 

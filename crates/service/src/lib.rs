@@ -1,5 +1,6 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
+pub mod activity;
 pub mod approval;
 pub mod browse;
 pub mod cases;
@@ -27,6 +28,7 @@ pub mod watching;
 pub mod words;
 pub mod workshop;
 
+pub use catalog::CatalogError;
 pub use config::{Config, ConfigError};
 pub use enrolment::{Enrolment, EnrolmentError};
 pub use installation::{Installation, ServiceError};

@@ -1,0 +1,273 @@
+//! The protected systems: how complete, how new, how locked, how proven.
+
+use std::sync::Arc;
+
+use access::Permission;
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse, Redirect},
+    routing::{get, post},
+};
+use model::{Ledger, Moment, SourceName};
+use service::{
+    jobs::{JobDraft, JobKind},
+    overview::SourceOverview,
+    posture::SourceProof,
+    words,
+    workshop::DrillWish,
+};
+
+use super::{
+    Page, elsewhere,
+    frame::{Frame, Section},
+    show,
+};
+use crate::{
+    chart::lags,
+    guard::too_often,
+    limits::Purpose,
+    problem::Problem,
+    proofs,
+    site::Site,
+    visitor::{Member, Posted},
+};
+
+pub(super) fn router() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/sources", get(sources))
+        .route("/sources/{name}", get(source))
+        .route("/sources/{name}/capture", post(capture))
+        .route("/sources/{name}/drill", post(drill))
+}
+
+/// So many of the newest commits are shown.
+const COMMITS_SHOWN: u32 = 60;
+
+/// A source as a line.
+struct Line {
+    source: SourceOverview,
+    proof: SourceProof,
+    now: Moment,
+}
+
+impl Line {
+    fn newest(&self) -> String {
+        self.source.newest_moment.map_or_else(|| "none yet".to_owned(), |at| words::ago(at, self.now))
+    }
+
+    fn newest_at(&self) -> String {
+        self.source.newest_moment.map_or_else(String::new, |at| at.to_string())
+    }
+
+    fn ledger(&self) -> String {
+        self.source.ledger.map_or_else(|| "nothing yet".to_owned(), ledger_text)
+    }
+
+    fn floor(&self) -> String {
+        match &self.source.floor {
+            None => "not known".to_owned(),
+            Some(floor) => words::span(u64::from(floor.days_left) * 86_400),
+        }
+    }
+
+    /// Returns how the lock floor stands, as a class.
+    fn floor_class(&self) -> &'static str {
+        match self.source.floor.as_ref().map(|floor| floor.standing) {
+            Some("good") => "good",
+            Some("late") => "warning",
+            Some(_) => "bad",
+            None => "",
+        }
+    }
+
+    /// Returns what is known about restoring it, as a class.
+    fn proof_class(&self) -> &'static str {
+        match self.proof.proof {
+            service::posture::Proof::Proven => "good",
+            service::posture::Proof::Hypothesis => "warning",
+            service::posture::Proof::Failed => "bad",
+        }
+    }
+
+    fn drilled(&self) -> String {
+        self.proof.drilled_at.map_or_else(|| "never drilled".to_owned(), |at| words::ago(at, self.now))
+    }
+
+    fn commits(&self) -> String {
+        words::count(self.source.commits)
+    }
+}
+
+fn ledger_text(ledger: Ledger) -> String {
+    let Ledger { enumerated, stored, unchanged, unreadable } = ledger;
+    let mut text = format!(
+        "{} looked at: {} stored, {} unchanged",
+        words::count(enumerated),
+        words::count(stored),
+        words::count(unchanged)
+    );
+    if unreadable > 0 {
+        text.push_str(&format!(", {} unreadable", words::count(unreadable)));
+    }
+    text
+}
+
+fn lines(site: &Site) -> Option<Vec<Line>> {
+    let overview = site.overview()?;
+    let now = site.now();
+    let proofs = proofs::of(site, &overview, now);
+    let sources = overview.sources.iter().cloned().zip(proofs);
+    Some(sources.map(|(source, proof)| Line { source, proof, now }).collect())
+}
+
+#[derive(Template)]
+#[template(path = "sources.html")]
+struct SourcesPage {
+    frame: Frame,
+    /// Nothing before the first look.
+    lines: Option<Vec<Line>>,
+}
+
+async fn sources(State(site): State<Arc<Site>>, Member(visitor, person): Member, headers: HeaderMap) -> Page {
+    visitor.require(Permission::See)?;
+    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Sources, "Sources");
+    show(&SourcesPage { frame, lines: lines(&site) })
+}
+
+/// A commit as a line.
+struct CommitLine {
+    sequence: u64,
+    at: Moment,
+    ledger: Ledger,
+}
+
+impl CommitLine {
+    fn is_whole(&self) -> bool {
+        self.ledger.unreadable == 0
+    }
+
+    fn ledger(&self) -> String {
+        ledger_text(self.ledger)
+    }
+
+    fn when(&self) -> String {
+        words::moment(self.at)
+    }
+}
+
+/// Something that could not be read.
+struct Unread {
+    stream: String,
+    key: String,
+}
+
+#[derive(Template)]
+#[template(path = "source.html")]
+struct SourcePage {
+    frame: Frame,
+    line: Line,
+    commits: Vec<CommitLine>,
+    unread: Vec<Unread>,
+    lags: lags::LagChart,
+    may_capture: bool,
+    may_drill: bool,
+}
+
+async fn source(
+    State(site): State<Arc<Site>>,
+    Member(visitor, person): Member,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Page {
+    visitor.require(Permission::See)?;
+    let missing = || Problem::missing(format!("source {name}"));
+    let line = lines(&site)
+        .and_then(|lines| lines.into_iter().find(|line| line.source.name.as_str() == name))
+        .ok_or_else(missing)?;
+    let its = line.source.name.clone();
+    let (commits, unread) = elsewhere(&site, move |site| past(site, &its)).await?;
+    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Sources, &name);
+    let times: Vec<Moment> = commits.iter().map(|commit| commit.at).collect();
+    show(&SourcePage {
+        frame,
+        lags: lags::LagChart::of(&times),
+        line,
+        commits,
+        unread,
+        may_capture: visitor.may(Permission::Snapshot),
+        may_drill: visitor.may(Permission::Drill),
+    })
+}
+
+/// So much of what could not be read is named.
+const UNREAD_SHOWN: u32 = 20;
+
+fn past(site: &Site, name: &SourceName) -> Result<(Vec<CommitLine>, Vec<Unread>), Problem> {
+    let catalog = site.installation()?.catalog(name)?;
+    let failed = |error: service::CatalogError| Problem::from(service::ServiceError::from(error));
+    let rows = catalog.commits(COMMITS_SHOWN).map_err(failed)?;
+    let commits = rows
+        .into_iter()
+        .map(|row| CommitLine { sequence: row.sequence, at: row.vault_time, ledger: row.ledger })
+        .collect();
+    let at = catalog.last_sequence().map_err(failed)?;
+    let mut unread = Vec::new();
+    for stream in catalog.streams().map_err(failed)? {
+        let room = UNREAD_SHOWN.saturating_sub(u32::try_from(unread.len()).unwrap_or(u32::MAX));
+        if room == 0 {
+            break;
+        }
+        let Ok(name) = model::StreamName::new(stream.clone()) else { continue };
+        let keys = catalog.unread_at(&name, at, room).map_err(failed)?;
+        unread.extend(keys.into_iter().map(|key| Unread { stream: stream.clone(), key }));
+    }
+    Ok((commits, unread))
+}
+
+/// Has a source captured up to now.
+async fn capture(State(site): State<Arc<Site>>, Path(name): Path<String>, posted: Posted) -> Page {
+    let Posted(Member(visitor, person), _) = posted;
+    visitor.require(Permission::Snapshot)?;
+    site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
+    let source = known(&site, &name)?;
+    let workshop = Arc::clone(&site.workshop);
+    let draft = JobDraft {
+        kind: JobKind::Capture,
+        title: format!("Capture {source} up to now"),
+        by: person.person.to_string(),
+        about: source.to_string(),
+    };
+    let job = site.jobs.start(draft, move |progress| workshop.capture(&source, progress))?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+}
+
+/// Has a drill held.
+async fn drill(State(site): State<Arc<Site>>, Path(name): Path<String>, posted: Posted) -> Page {
+    let Posted(Member(visitor, person), fields) = posted;
+    visitor.require(Permission::Drill)?;
+    site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
+    let source = known(&site, &name)?;
+    let workshop = Arc::clone(&site.workshop);
+    let wish = DrillWish {
+        source: source.clone(),
+        moment: fields.get("moment").unwrap_or("latest").to_owned(),
+        whole: fields.get("whole").is_some(),
+    };
+    let draft = JobDraft {
+        kind: JobKind::Drill,
+        title: format!("Drill of {source}"),
+        by: person.person.to_string(),
+        about: source.to_string(),
+    };
+    let job = site.jobs.start(draft, move |progress| workshop.drill(&wish, progress))?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+}
+
+fn known(site: &Site, name: &str) -> Result<SourceName, Problem> {
+    let installation = site.installation()?;
+    let (source, _) = installation.config().source(name).map_err(service::ServiceError::from)?;
+    Ok(source)
+}
