@@ -189,7 +189,11 @@ impl Access {
         let at = self.clock.now();
         let mut chance = [0; 8];
         self.random.fill(&mut chance);
-        let id = format!("{:020}-{}", at.as_micros().max(0), secret::hex(&chance));
+        // Entries of one microsecond, or of a clock that was set back, keep their order.
+        let last = self.store.names(Shelf::Entries)?.pop();
+        let last = last.and_then(|last| last.split('-').next()?.parse::<i64>().ok());
+        let place = last.map_or(0, |last| last.saturating_add(1)).max(at.as_micros());
+        let id = format!("{place:020}-{}", secret::hex(&chance));
         locked.write(
             Shelf::Entries,
             &id,

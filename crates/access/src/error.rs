@@ -155,6 +155,12 @@ pub enum AccessError {
 }
 
 impl AccessError {
+    /// Returns whether somebody was refused; everything else is trouble with the files of this host, whose names are
+    /// nothing for strangers.
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::File(_) | Self::Damaged { .. } | Self::Busy { .. } | Self::Party(_))
+    }
+
     /// Returns what a person can do about it, as a command or a sentence.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -28,6 +28,8 @@ pub enum Kind {
     Expectation,
     /// Something that waits for people was asked for, decided, begun or ended.
     Case,
+    /// Something happened to the accounts of people and of service identities.
+    Access,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Self::Incident => "incidents",
             Self::Expectation => "expectations",
             Self::Case => "cases",
+            Self::Access => "access",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod capture;
 mod cases;
 mod drill;
@@ -23,8 +24,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    capture::*, cases::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*, recover::*,
-    rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    access::*, capture::*, cases::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*,
+    recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -120,6 +121,10 @@ pub(crate) enum Verb {
     Vault(Vault),
     /// Say who can open the vault and who can add to it, and prove it
     Keys(Keys),
+    /// Say who may come in and what they may do: invite, give roles, recover
+    Person(Person),
+    /// Make and revoke the tokens of scripts and agents
+    Token(Token),
     /// Check this installation and its sources
     Doctor,
     /// Attack this vault with everything at hand, harmlessly, and show what held

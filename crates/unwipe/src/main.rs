@@ -1,5 +1,6 @@
 //! The `unwipe` command: keeps a copy that production's credentials cannot destroy, and brings back what was.
 
+mod accounts;
 mod arguments;
 mod commands;
 mod connectors;
@@ -63,6 +64,8 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Retention(options) => commands::retention::run(&context, options.action),
         Verb::Vault(options) => commands::vault::run(&context, options),
         Verb::Keys(options) => commands::keys::run(&context, options),
+        Verb::Person(options) => commands::person::run(&context, options),
+        Verb::Token(options) => commands::token::run(&context, options),
         Verb::Doctor => commands::doctor::run(&context),
         Verb::Siege(options) => commands::siege::run(&context, &options),
         Verb::Log(options) => commands::log::run(&context, &options),
