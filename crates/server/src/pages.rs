@@ -1,6 +1,7 @@
 //! The pages.
 
 mod activity;
+mod browse;
 mod doctor;
 mod door;
 mod frame;
@@ -34,6 +35,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(sources::router())
         .merge(doctor::router())
         .merge(activity::router())
+        .merge(browse::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Site, api, assets, events, guard, keeper::Keeper, metrics, pages, tls};
+use crate::{Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
     keeper: Keeper,
+    indexer: Indexer,
 }
 
 const CONNECTIONS_MAX: usize = 1024;
@@ -127,6 +128,7 @@ impl Server {
             .build()
             .map_err(failed)?;
         let keeper = Keeper::start(Arc::clone(&site)).map_err(failed)?;
+        let indexer = Indexer::start(Arc::clone(&site)).map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let router = router(site, address);
         let serve = move || {
@@ -134,7 +136,7 @@ impl Server {
             runtime.shutdown_timeout(GRACE);
         };
         let thread = std::thread::Builder::new().name("pages".to_owned()).spawn(serve).map_err(failed)?;
-        Ok(Self { address, stop, thread, keeper })
+        Ok(Self { address, stop, thread, keeper, indexer })
     }
 
     /// Returns where it listens.
@@ -146,13 +148,13 @@ impl Server {
     pub fn stop(self) -> Result<(), ServerError> {
         // A server whose thread is gone is found out below.
         self.stop.send(true).ok();
-        drop(self.keeper);
+        drop((self.keeper, self.indexer));
         self.thread.join().map_err(|_| ServerError::Thread)
     }
 }
 
 /// Lets a thread of the pages wait behind those of captures. Where that is refused, they are equals.
-fn step_back() {
+pub(crate) fn step_back() {
     rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).ok();
 }
 
