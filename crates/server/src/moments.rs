@@ -29,10 +29,6 @@ impl Chosen {
         Ok(Self { at: At::parse(&text)?, text })
     }
 
-    /// Returns the moment of a commit.
-    pub(crate) fn commit(number: u64) -> Self {
-        Self { text: number.to_string(), at: At::Commit(number) }
-    }
 }
 
 /// What a browser's field for times sends has no zone; the pages say that they mean UTC.

@@ -55,7 +55,7 @@ fn show<T: askama::Template>(template: &T) -> Page {
 }
 
 /// Does something that waits for files or databases, away from the threads that answer.
-async fn elsewhere<T: Send + 'static>(
+pub(crate) async fn elsewhere<T: Send + 'static>(
     site: &Arc<Site>,
     work: impl FnOnce(&Site) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
