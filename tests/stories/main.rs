@@ -15,6 +15,8 @@ mod comeback;
 mod cycle;
 mod damage;
 mod disk;
+mod doctor;
+mod drills;
 mod folders;
 mod heads;
 mod incidents;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Starts the vault's server and returns its address.
-fn serve(host: &Unwipe) -> (Running, String) {
+pub(crate) fn serve(host: &Unwipe) -> (Running, String) {
     let server = host.start(&["vault", "serve", "--listen", "127.0.0.1:0"]);
     let address = || {
         let said = server.said();

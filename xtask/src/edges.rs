@@ -18,6 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("catalog", &["model", "ports", "vault"]),
     // Stored bytes as something to read: pure, and safe on whatever it is given.
     ("render", &[]),
+    // What a restore test is and how long it counts: pure, without clock, vault or source.
+    ("drill", &["model", "connect"]),
     // Capture alone sees contents pass by: what is remembered of files is made and compared there, by pure functions.
     ("capture", &["model", "ports", "vault", "catalog", "connect", "watch"]),
     // PostgreSQL: the protocol, the log and the servers are libraries of the connector and know nothing of it.
@@ -28,7 +30,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("source-postgres", &["model", "ports", "connect", "postgres-wire", "postgres-wal"]),
     (
         "postgres-recovery",
-        &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server", "source-postgres"],
+        &[
+            "model",
+            "ports",
+            "connect",
+            "drill",
+            "postgres-wire",
+            "postgres-wal",
+            "postgres-server",
+            "source-postgres",
+        ],
     ),
     ("postgres-undo", &["model", "ports", "connect", "postgres-wire", "postgres-wal", "postgres-server"]),
     // What stands in front of a vault on another host, and what guards its files: each a process of its own.
@@ -42,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "service",
         &[
+            "access",
             "approvals",
             "model",
             "ports",
@@ -51,6 +63,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect",
             "connect-http",
             "capture",
+            "drill",
             "notify",
             "render",
             "watch",
@@ -67,6 +80,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),
     // HTTP for connectors, and one vendor's way of speaking it; the reader gets no verb that writes.
     ("connect-http", &["model", "ports", "connect"]),
+    // The negative proof is a pure judge over what was found and answered; what asks anybody is the binary's.
+    ("isolation", &["model", "connect"]),
     // What every connector must do, for the tests of each.
     ("connect-conformance", &["model", "ports", "connect", "connect-http"]),
     ("google-api", &["model", "ports", "connect", "connect-http"]),

@@ -59,8 +59,9 @@ pub fn render(kind: &str, stored: &Stored<'_>, limits: &Limits) -> Document {
         (_, Some(content)) => record::fill(&mut document, stored, content, limits),
         (_, None) => attributes::fill(&mut document, stored.attributes, limits),
     }
-    if stored.content.is_some_and(|content| (content.len() as u64) < stored.size_bytes) {
-        let read = stored.content.map_or(0, |content| content.len() as u64);
+    let read = stored.content.map_or(0, |content| content.len() as u64);
+    let is_cut = document.notes.iter().any(|note| matches!(note, Note::ContentCut { .. }));
+    if stored.content.is_some() && read < stored.size_bytes && !is_cut {
         document.notes.push(Note::ContentCut { read, of: stored.size_bytes });
     }
     document

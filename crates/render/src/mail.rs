@@ -1,6 +1,6 @@
 //! Messages: who wrote to whom, the text, what hangs on it.
 
-use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use mail_parser::{Address, HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::{
     Stored, attributes,
@@ -13,18 +13,76 @@ const ATTACHMENTS_MAX: usize = 100;
 const ADDRESSES_MAX: usize = 50;
 const NAME_CHARACTERS: usize = 200;
 
+/// Messages within messages within messages: what may hold such is read so far,
+const NESTING_BYTES: usize = 64 << 10;
+/// on a stack for as many nested calls as fit into that.
+const NESTING_STACK: usize = 64 << 20;
+
 /// Shows a message from its raw text.
 pub(crate) fn fill(document: &mut Document, stored: &Stored<'_>, content: &[u8], limits: &Limits) {
-    let parsed = MessageParser::default().parse(content).filter(|message| !message.headers().is_empty());
-    let Some(message) = parsed else {
-        attributes::fill_mail(document, stored.attributes);
+    if !may_nest(content) {
+        return parse(document, stored, content, limits);
+    }
+    let cut = &content[..content.len().min(NESTING_BYTES)];
+    if cut.len() < content.len() {
+        document.notes.push(Note::ContentCut { read: cut.len() as u64, of: stored.size_bytes });
+    }
+    let shown = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(NESTING_STACK);
+        let thread = thread.spawn_scoped(scope, || parse(document, stored, cut, limits)).ok()?;
+        thread.join().ok()
+    });
+    if shown.is_none() {
         document.notes.push(Note::NotUnderstood { what: "mail".to_owned() });
-        file::fill(document, stored, content, limits);
-        return;
+    }
+}
+
+/// Returns whether a message may hold another one in an encoding: the parser follows those by calling itself, and copies
+/// what is left for each message within.
+fn may_nest(content: &[u8]) -> bool {
+    let has = |line: &[u8], word: &[u8]| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let mut is_type = false;
+    content.split(|byte| *byte == b'\n').any(|line| {
+        // A header goes on where a line begins with a space.
+        is_type = (is_type && matches!(line.first(), Some(b' ' | b'\t'))) || has(line, b"content-type");
+        is_type && [&b"rfc822"[..], b"global", b"digest"].iter().any(|subtype| has(line, subtype))
+    })
+}
+
+fn parse(document: &mut Document, stored: &Stored<'_>, content: &[u8], limits: &Limits) {
+    // Anything is a message to a parser that forgives; one without any header that mail has is none to a person.
+    let is_mail = |message: &Message<'_>| {
+        message.headers().iter().any(|header| !matches!(header.name, HeaderName::Other(_)))
     };
-    headers(document, &message);
+    let parsed = MessageParser::default().parse(content);
+    match parsed.as_ref().filter(|message| is_mail(message)) {
+        Some(message) => whole(document, stored, message, limits),
+        None => {
+            attributes::fill_mail(document, stored.attributes);
+            document.notes.push(Note::NotUnderstood { what: "mail".to_owned() });
+            file::fill(document, stored, content, limits);
+        }
+    }
+    parsed.into_iter().for_each(take_apart);
+}
+
+/// Takes a message apart, level by level: one that holds a message, and so on for a hundred thousand times, would
+/// otherwise be dropped by as many nested calls, for which no stack is large enough.
+fn take_apart(message: Message<'_>) {
+    let mut left = vec![message];
+    while let Some(mut message) = left.pop() {
+        for part in &mut message.parts {
+            if let PartType::Message(inner) = std::mem::take(&mut part.body) {
+                left.push(inner);
+            }
+        }
+    }
+}
+
+fn whole(document: &mut Document, stored: &Stored<'_>, message: &Message<'_>, limits: &Limits) {
+    headers(document, message);
     attributes::fill_mail(document, stored.attributes);
-    body(document, &message, limits);
+    body(document, message, limits);
     for part in message.attachments() {
         if document.attachments.len() == ATTACHMENTS_MAX {
             document.notes.push(Note::AttachmentsCut { shown: ATTACHMENTS_MAX as u64 });

@@ -6,7 +6,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 use crate::difference::Piece;
 
 /// Lines of more words are marked from the first word that differs to the last one.
-const WORDS_MAX: usize = 400;
+const WORDS_MAX: usize = 250;
 /// Less in common than this share, and two lines are two lines.
 const SIMILAR_PERCENT: usize = 40;
 

@@ -38,7 +38,7 @@ async fn overview(State(site): State<Arc<Site>>, member: Member) -> Result<Respo
             let part = OverviewPart::of(&site);
             part.render().ok().map(|html| Event::default().event("overview").data(html))
         }
-        Some(Happening::Job(_)) => None,
+        Some(_) => None,
     });
     Ok(stream(events))
 }

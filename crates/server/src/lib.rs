@@ -20,11 +20,12 @@ mod moments;
 mod pages;
 mod problem;
 mod proofs;
-
+mod resume;
 mod running;
 mod site;
 mod tls;
 mod visitor;
+mod watcher;
 
 pub use api::document as openapi;
 pub use running::{Server, ServerError};

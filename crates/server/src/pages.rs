@@ -4,6 +4,7 @@ mod activity;
 mod browse;
 mod doctor;
 mod door;
+mod drills;
 mod frame;
 mod jobs;
 mod posture;
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(doctor::router())
         .merge(activity::router())
         .merge(browse::router())
+        .merge(drills::router())
 }
 
 /// The answer to an address that leads nowhere.

@@ -12,6 +12,7 @@ use service::{
     ServiceError, WatchError,
     activity::ActivityError,
     jobs::JobError,
+    proof::ProofError,
     workshop::{WorkError, WorkErrorKind},
 };
 use utoipa::ToSchema;
@@ -144,6 +145,16 @@ impl From<AccessError> for Problem {
 impl From<ActivityError> for Problem {
     fn from(error: ActivityError) -> Self {
         Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+}
+
+impl From<ProofError> for Problem {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Service(error) => error.into(),
+            ProofError::Nothing { .. } => Self::of(StatusCode::CONFLICT, &error),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        }
     }
 }
 

@@ -2,29 +2,20 @@
 
 use model::Moment;
 use service::{
-    certificate::Certificate,
     overview::Overview,
     posture::{Proof, SourceProof},
 };
 
-use crate::site::Site;
-
-/// Gathers what the newest certificates say.
-pub(crate) fn of(site: &Site, overview: &Overview, _now: Moment) -> Vec<SourceProof> {
+/// Returns what is known about each source of the overview, in its order.
+pub(crate) fn of(overview: &Overview) -> Vec<SourceProof> {
     let known = overview.sources.iter().map(|source| {
-        let path = site.home.join("state").join(source.name.as_str()).join("certificate.json");
-        let certificate = Certificate::read(&path).ok();
-        let proof = match certificate.as_ref().map(|certificate| &certificate.statement) {
-            Some(statement) if !statement.findings.is_empty() => Proof::Failed,
-            Some(statement) if statement.proven => Proof::Proven,
-            _ => Proof::Hypothesis,
-        };
-        SourceProof {
-            source: source.name.to_string(),
-            proof,
-            drilled_at: certificate.map(|certificate| certificate.statement.at),
-            note: None,
-        }
+        let proof = overview.proofs.iter().find(|proof| proof.source == source.name);
+        proof.map_or_else(|| unknown(source.name.to_string()), SourceProof::from)
     });
     known.collect()
+}
+
+/// What cannot be told proves nothing.
+fn unknown(source: String) -> SourceProof {
+    SourceProof { source, proof: Proof::Hypothesis, drilled_at: None::<Moment>, note: None }
 }

@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls};
+use crate::{Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls, watcher::Watcher};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +84,7 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    keeper: Keeper,
-    indexer: Indexer,
+    keepers: (Keeper, Watcher, Indexer),
 }
 
 const CONNECTIONS_MAX: usize = 1024;
@@ -127,8 +126,12 @@ impl Server {
             .enable_all()
             .build()
             .map_err(failed)?;
-        let keeper = Keeper::start(Arc::clone(&site)).map_err(failed)?;
-        let indexer = Indexer::start(Arc::clone(&site)).map_err(failed)?;
+        // Only who has the socket goes on with what another process was doing.
+        let keepers = (
+            Keeper::start(Arc::clone(&site)).map_err(failed)?,
+            Watcher::start(Arc::clone(&site)).map_err(failed)?,
+            Indexer::start(Arc::clone(&site)).map_err(failed)?,
+        );
         let (stop, stopped) = watch::channel(false);
         let router = router(site, address);
         let serve = move || {
@@ -136,7 +139,7 @@ impl Server {
             runtime.shutdown_timeout(GRACE);
         };
         let thread = std::thread::Builder::new().name("pages".to_owned()).spawn(serve).map_err(failed)?;
-        Ok(Self { address, stop, thread, keeper, indexer })
+        Ok(Self { address, stop, thread, keepers })
     }
 
     /// Returns where it listens.
@@ -148,7 +151,7 @@ impl Server {
     pub fn stop(self) -> Result<(), ServerError> {
         // A server whose thread is gone is found out below.
         self.stop.send(true).ok();
-        drop((self.keeper, self.indexer));
+        drop(self.keepers);
         self.thread.join().map_err(|_| ServerError::Thread)
     }
 }

@@ -8,9 +8,13 @@ use std::{
 use access::Access;
 use service::{
     Installation, ServiceError,
+    cases::{Cases, VaultLog},
+    incidents::Incidents,
     installation::Ports,
     jobs::{Job, JobError, Jobs},
     overview::Overview,
+    passkeys::Accounts,
+    plans::Plans,
     secret::Environment,
     workshop::Workshop,
 };
@@ -44,6 +48,8 @@ pub(crate) enum Happening {
     Job(Arc<Job>),
     /// The overview was made anew.
     Overview,
+    /// An incident is new, or has changed.
+    Incident(u64),
 }
 
 /// The pages and the API of one installation.
@@ -51,10 +57,12 @@ pub struct Site {
     pub(crate) home: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) environment: Environment<'static>,
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) workshop: Arc<dyn Workshop>,
     pub(crate) origin: String,
     pub(crate) jobs: Jobs,
+    pub(crate) incidents: Incidents,
+    pub(crate) plans: Plans,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) happenings: broadcast::Sender<Happening>,
@@ -76,10 +84,12 @@ impl Site {
         Ok(Arc::new(Self {
             limits: Limits::new(Arc::clone(&ports.clock)),
             metrics: Metrics::new(),
+            incidents: Incidents::of(&home),
+            plans: Plans::of(&home),
             home,
             ports,
             environment,
-            access,
+            access: Arc::new(access),
             workshop,
             origin,
             jobs,
@@ -92,6 +102,14 @@ impl Site {
     /// Opens the installation as its configuration is now.
     pub(crate) fn installation(&self) -> Result<Installation, ServiceError> {
         Installation::open(&self.home, self.ports.clone())
+    }
+
+    /// Opens what waits for people.
+    pub(crate) fn cases(&self) -> Result<Cases, ServiceError> {
+        let installation = self.installation()?;
+        let environment = self.environment;
+        let log = VaultLog::of(&installation, Arc::new(move |name: &str| environment(name)))?;
+        Ok(Cases::of(&installation, Arc::new(Accounts::new(Arc::clone(&self.access))), Arc::new(log)))
     }
 
     /// Returns the time.

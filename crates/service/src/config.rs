@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use drill::DrillsConfig;
 use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,9 @@ pub struct Config {
     /// Where the pages and the API answer.
     #[serde(default, skip_serializing_if = "is_default_server")]
     pub server: ServerConfig,
+    /// When restores are tested, and how long that counts.
+    #[serde(default, skip_serializing_if = "has_no_drills")]
+    pub drills: DrillsConfig,
     /// The protected systems.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, SourceConfig>,
@@ -128,6 +132,10 @@ fn is_default_server(server: &ServerConfig) -> bool {
 
 fn is_default_policy(policy: &approvals::Policy) -> bool {
     *policy == approvals::Policy::default()
+}
+
+fn has_no_drills(drills: &DrillsConfig) -> bool {
+    *drills == DrillsConfig::default()
 }
 
 /// Where the vault is.
@@ -290,6 +298,7 @@ mod tests {
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
             server: ServerConfig::default(),
+            drills: DrillsConfig::default(),
             sources: BTreeMap::new(),
         }
     }

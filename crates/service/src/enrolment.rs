@@ -175,6 +175,7 @@ impl Installation {
             witnesses: BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
             server: crate::config::ServerConfig::default(),
+            drills: drill::DrillsConfig::default(),
             sources: BTreeMap::new(),
         };
         config.write(home)?;

@@ -227,6 +227,7 @@ impl Installation {
             witnesses: std::collections::BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
             server: crate::config::ServerConfig::default(),
+            drills: drill::DrillsConfig::default(),
             sources: std::collections::BTreeMap::new(),
         };
         config.write(home)?;

@@ -1,6 +1,7 @@
 //! The verbs, without a terminal and without HTTP: what the command line, and later the pages, call.
 
 pub mod activity;
+pub mod acts;
 pub mod approval;
 pub mod browse;
 pub mod cases;
@@ -9,14 +10,18 @@ pub mod config;
 pub mod enrolment;
 pub mod heads;
 pub mod history;
+pub mod incidents;
 pub mod installation;
 pub mod jobs;
 pub mod keys;
 pub mod mirrors;
 pub mod operations;
 pub mod overview;
+pub mod passkeys;
 pub mod place;
+pub mod plans;
 pub mod posture;
+pub mod proof;
 pub mod retention;
 pub mod secret;
 pub mod signature;
@@ -30,6 +35,7 @@ pub mod workshop;
 
 pub use catalog::CatalogError;
 pub use config::{Config, ConfigError};
+pub use drill;
 pub use enrolment::{Enrolment, EnrolmentError};
 pub use installation::{Installation, ServiceError};
 pub use place::Place;

@@ -18,6 +18,8 @@ pub enum Kind {
     Applied,
     /// A drill ended.
     Certificate,
+    /// A person has seen that a drill failed.
+    Acknowledgement,
     /// Retention was lengthened.
     Retention,
     /// A key was shown to open the vault.
@@ -38,6 +40,7 @@ impl Kind {
             Self::Approval => "approvals",
             Self::Applied => "applied",
             Self::Certificate => "certificates",
+            Self::Acknowledgement => "acknowledgements",
             Self::Retention => "retention",
             Self::KeyDrill => "key-drills",
             Self::Incident => "incidents",

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Installation, ServiceError,
+    proof::Proof,
     retention::{FloorStatus, Retention, RetentionStatus},
     secret::Environment,
     watching::WatchStore,
@@ -20,6 +21,8 @@ pub struct Overview {
     pub vault: VaultOverview,
     /// The sources, in name order.
     pub sources: Vec<SourceOverview>,
+    /// What is known about restoring each source, and the vault itself.
+    pub proofs: Vec<Proof>,
     /// How many incidents wait for somebody.
     pub open_incidents: usize,
 }
@@ -121,7 +124,9 @@ impl Overview {
                     && incident.state != watch::IncidentState::Undone
             })
             .count();
-        Ok(Self { at: now, vault, sources, open_incidents })
+        // What cannot be told proves nothing.
+        let proofs = crate::proof::proofs(installation, now).unwrap_or_default();
+        Ok(Self { at: now, vault, sources, proofs, open_incidents })
     }
 }
 

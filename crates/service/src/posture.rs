@@ -198,6 +198,24 @@ pub struct SourceProof {
     pub note: Option<String>,
 }
 
+impl From<&crate::proof::Proof> for SourceProof {
+    fn from(known: &crate::proof::Proof) -> Self {
+        let (proof, drilled_at, note) = match &known.standing {
+            drill::Standing::Hypothesis { was_proven } => {
+                let note = was_proven.map(|_| "which is too long ago to count".to_owned());
+                (Proof::Hypothesis, *was_proven, note)
+            }
+            drill::Standing::Proven { at, .. } => (Proof::Proven, Some(*at), None),
+            drill::Standing::Failed { failures } => {
+                let passed = !failures.is_empty() && failures.iter().all(|failure| failure.passed_since);
+                let note = passed.then(|| "a later drill passed; a person has to acknowledge it".to_owned());
+                (Proof::Failed, failures.last().map(|failure| failure.at), note)
+            }
+        };
+        Self { source: known.source.to_string(), proof, drilled_at, note }
+    }
+}
+
 /// Answers: when was restoring last proven?
 pub fn when_proven(proofs: &[SourceProof], now: Moment) -> Answer {
     let of = |proof: Proof| proofs.iter().filter(move |known| known.proof == proof);
@@ -267,7 +285,13 @@ mod tests {
             locked_until: None,
             floor: None,
         });
-        Overview { at: NOW, vault: vault(3), sources: sources.collect(), open_incidents: 0 }
+        Overview {
+            at: NOW,
+            vault: vault(3),
+            sources: sources.collect(),
+            proofs: Vec::new(),
+            open_incidents: 0,
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn bound(purpose: &str, message: &[u8]) -> Vec<u8> {
     [purpose.as_bytes(), &[0], message].concat()
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let text = text.as_bytes();
     if text.len() != 2 * N || !text.is_ascii() {
         return None;

@@ -3,6 +3,7 @@
 mod access;
 mod capture;
 mod cases;
+mod doctor;
 mod drill;
 mod files;
 mod google;
@@ -24,8 +25,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    access::*, capture::*, cases::*, drill::*, files::*, google::*, head::*, keys::*, look::*, mirror::*,
-    recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    access::*, capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*,
+    mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -121,12 +122,12 @@ pub(crate) enum Verb {
     Vault(Vault),
     /// Say who can open the vault and who can add to it, and prove it
     Keys(Keys),
+    /// Check this installation and its sources, and prove that nothing of production's reaches the vault
+    Doctor(Doctor),
     /// Say who may come in and what they may do: invite, give roles, recover
     Person(Person),
     /// Make and revoke the tokens of scripts and agents
     Token(Token),
-    /// Check this installation and its sources
-    Doctor,
     /// Attack this vault with everything at hand, harmlessly, and show what held
     Siege(Siege),
     /// Show what was committed to the vault

@@ -38,6 +38,13 @@ pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Returns the environment of the process; what is not text is left out.
+pub(crate) fn whole_environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 impl Context {
     /// Makes a context from the global arguments.
     pub(crate) fn new(

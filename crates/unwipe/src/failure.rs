@@ -157,11 +157,26 @@ impl From<service::signature::SigningKeyError> for Failure {
 
 impl From<service::certificate::CertificateError> for Failure {
     fn from(error: service::certificate::CertificateError) -> Self {
-        let exit = match error {
-            service::certificate::CertificateError::Signature => Exit::Tampering,
-            _ => Exit::Failed,
-        };
-        Self { exit, hint: None, error: Box::new(error) }
+        let exit = if error.is_forged() { Exit::Tampering } else { Exit::Failed };
+        Self { exit, hint: error.hint(), error: Box::new(error) }
+    }
+}
+
+impl From<service::proof::ProofError> for Failure {
+    fn from(error: service::proof::ProofError) -> Self {
+        use service::proof::ProofError;
+
+        match error {
+            ProofError::Certificate(error) => error.into(),
+            ProofError::Service(error) => error.into(),
+            ProofError::Key(error) => error.into(),
+            ProofError::File(error) => error.into(),
+            error => {
+                let nothing = matches!(error, ProofError::Nothing { .. });
+                let exit = if nothing { Exit::Nothing } else { Exit::Failed };
+                Self { exit, hint: None, error: Box::new(error) }
+            }
+        }
     }
 }
 

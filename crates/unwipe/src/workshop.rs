@@ -21,7 +21,7 @@ use service::{
 };
 
 use crate::{
-    arguments::{Apply, Arguments, Capture, Drill, DrillAction, Production, Reading, Rewind, Verb},
+    arguments::{Apply, Arguments, Capture, Doctor, Production, Reading, Rewind, Verb},
     commands::{self, apply::Outcomes, watching::Urges},
     connectors::containment::watched,
     context::{Context, environment},
@@ -63,11 +63,15 @@ impl Workshop for HomeWorkshop {
 
     fn drill(&self, wish: &DrillWish, progress: &Arc<dyn Progress>) -> Result<Certificate, WorkError> {
         let context = self.context.metered_by(progress);
-        drilled(&context, wish).map_err(work_error)
+        commands::drill::hold(&context, wish, &**progress).map_err(work_error)
     }
 
     fn examine(&self, progress: &Arc<dyn Progress>) -> Result<Vec<Examined>, WorkError> {
-        commands::doctor::examine(&self.context.metered_by(progress)).map_err(work_error)
+        let context = self.context.metered_by(progress);
+        // What was found is not tried from here: a page must not log in anywhere with what lies about on this host.
+        let options = Doctor { credentials: Vec::new(), no_defaults: false, network: false };
+        let examine = || commands::doctor::examine(&context, &context.installation()?, &options, &**progress);
+        examine().map_err(work_error)
     }
 
     fn query(&self, question: &Question, progress: &Arc<dyn Progress>) -> Result<Table, WorkError> {
@@ -155,18 +159,6 @@ fn applied(context: &Context, plan_folder: &Path) -> Result<AppliedRestore, Fail
         }
     };
     Ok(AppliedRestore { plan, approvers, parts })
-}
-
-fn drilled(context: &Context, wish: &DrillWish) -> Result<Certificate, Failure> {
-    let installation = context.installation()?;
-    let action = DrillAction::Run {
-        what: format!("{}@{}", wish.source, wish.moment),
-        certificate: None,
-        production: Production { url: Vec::new(), password: Vec::new() },
-        reading: Reading { key: None },
-    };
-    commands::drill::run(context, Drill { action })?;
-    Ok(Certificate::read(&installation.state_folder(&wish.source).join("certificate.json"))?)
 }
 
 impl HomeWorkshop {

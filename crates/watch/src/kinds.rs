@@ -149,7 +149,7 @@ impl ActorKinds {
     }
 
     /// Returns what tells this actor's work from that of others with the same identity.
-    pub(crate) fn program<'a>(&self, actor: &'a Actor) -> Option<&'a str> {
+    pub fn program<'a>(&self, actor: &'a Actor) -> Option<&'a str> {
         let agent = || actor.application.as_deref().filter(|_| self.of(actor) == ActorKind::Agent);
         actor.agent.as_deref().or_else(agent)
     }

@@ -37,6 +37,16 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
     ])
 }
 
+pub(crate) fn rendered() -> Vec<Vec<u8>> {
+    texts([
+        "gmail/a@x message/1 {\"labels\":[\"INBOX\"],\"subject\":\"s\",\"received_ms\":1717171717000}\nFrom: a@x\r\nSubject: s\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Hi <a href='https://x'>y</a>\r\n\
+         --b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogYQ0KDQpi\r\n--b--\r\n",
+        "calendar/a@x event/c/1 {\"summary\":\"s\",\"start\":\"2026-03-02\"}\n{\"attendees\":[{\"email\":\"a@x\"}],\"description\":\"a\\nb\"}",
+        "drive/a@x file/1 {\"name\":\"n\",\"mimeType\":\"text/plain\",\"parents\":[\"p\"]}\nsome text\r\nof two lines",
+    ])
+}
+
 pub(crate) fn raw_texts() -> Vec<Vec<u8>> {
     texts(["U3ViamVjdDogYQ0KDQpiDQo", "_-8=", ""])
 }

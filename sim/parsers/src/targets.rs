@@ -35,8 +35,34 @@ pub const TARGETS: &[Target] = &[
     Target { name: "google_activities", run: google_activities, seeds: google::activities },
     Target { name: "google_attributes", run: google_attributes, seeds: google::attributes },
     Target { name: "google_positions", run: google_positions, seeds: google::positions },
+    Target { name: "render", run: rendered, seeds: google::rendered },
     Target { name: "wal_records", run: postgres_wal::fuzzing::fuzz_one, seeds: seeds::wal },
 ];
+
+/// The first line says what is stored and with which attributes; the rest is its content.
+fn rendered(data: &[u8]) {
+    let (line, content) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len()));
+    let line = String::from_utf8_lossy(line);
+    let mut parts = line.splitn(3, ' ');
+    let (stream, key) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let stored = render::Stored {
+        stream,
+        key,
+        attributes: parts.next().unwrap_or_default(),
+        content: Some(content.strip_prefix(b"\n").unwrap_or(content)),
+        size_bytes: content.len() as u64,
+        reason: None,
+    };
+    let document = render::render("google", &stored, &render::Limits::PAGE);
+    let texts = document.fields.iter().flat_map(|field| [&field.name, &field.value]).chain(&document.body);
+    for text in texts.chain([&document.title]).chain(&document.subtitle) {
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\t'),
+            "nothing that is shown controls a screen"
+        );
+    }
+    assert!(render::difference(&document, &document).is_empty(), "nothing differs from itself");
+}
 
 fn manifest(data: &[u8]) {
     if let Ok(manifest) = Manifest::parse(data) {

@@ -8,6 +8,7 @@
 mod attacker;
 mod bucket;
 mod canary;
+mod foreign;
 mod object;
 mod writing;
 
@@ -18,7 +19,10 @@ use ports::{Clock, Random};
 use serde::Serialize;
 
 use self::attacker::Attacker;
-pub use self::canary::Canary;
+pub use self::{
+    canary::Canary,
+    foreign::{ForeignAnswer, ForeignAttempt, try_foreign},
+};
 use super::{
     S3Credential, S3Settings, SettingsError,
     client::{Client, VersionHead},

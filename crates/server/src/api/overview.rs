@@ -112,7 +112,7 @@ async fn posture(State(site): State<Arc<Site>>, Caller(caller): Caller) -> Resul
     let answers = [
         could_an_agent_delete(&overview.vault),
         how_new(&overview, now),
-        when_proven(&proofs::of(&site, &overview, now), now),
+        when_proven(&proofs::of(&overview), now),
     ];
     Ok(Json(Posture {
         at: overview.at.to_string(),
@@ -133,7 +133,7 @@ async fn sources(
 ) -> Result<Json<Vec<Source>>, Problem> {
     caller.require(Permission::See)?;
     let overview = site.overview().ok_or_else(not_looked)?;
-    let proofs = proofs::of(&site, &overview, site.now());
+    let proofs = proofs::of(&overview);
     let sources = overview.sources.iter().zip(proofs);
     Ok(Json(sources.map(|(source, known)| Source::of(source, known.proof.to_string())).collect()))
 }

@@ -42,7 +42,7 @@ impl OverviewPart {
         let Some(overview) = site.overview() else {
             return Self { looked: false, looked_at: String::new(), open_incidents: 0, answers: Vec::new() };
         };
-        let proofs = crate::proofs::of(site, &overview, now);
+        let proofs = crate::proofs::of(&overview);
         Self {
             looked: true,
             looked_at: service::words::moment(overview.at),

@@ -118,7 +118,7 @@ fn ledger_text(ledger: Ledger) -> String {
 fn lines(site: &Site) -> Option<Vec<Line>> {
     let overview = site.overview()?;
     let now = site.now();
-    let proofs = proofs::of(site, &overview, now);
+    let proofs = proofs::of(&overview);
     let sources = overview.sources.iter().cloned().zip(proofs);
     Some(sources.map(|(source, proof)| Line { source, proof, now }).collect())
 }

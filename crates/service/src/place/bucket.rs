@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use blobs::s3::{
     Addressing, Patience, ReaperCredential, S3Credential, S3Reaper, S3Settings, S3Store,
-    attest::{Attestation, Canary, Check, Credentials, Outcome, Verdict, attest},
+    attest::{
+        Attestation, Canary, Check, Credentials, ForeignAttempt, Outcome, Verdict, attest, try_foreign,
+    },
 };
 use connect::Finding;
 use ports::{BlobStore, ForeignObject, LapsedBlobs, files};
@@ -135,6 +137,19 @@ impl Bucket {
             standing.findings.extend(foreign.ok().map(|foreign| foreign_finding(&foreign)));
         }
         Ok(standing)
+    }
+
+    /// Tries what a credential that is not the vault's can do here, on throw-away objects alone.
+    pub fn try_foreign(
+        &self,
+        foreign: S3Credential,
+        around: &Surroundings<'_>,
+    ) -> Result<Vec<ForeignAttempt>, PlaceError> {
+        let mut settings = self.settings(around);
+        // An answer is wanted, and no perseverance.
+        settings.patience.attempts = 2;
+        settings.patience.request = std::time::Duration::from_secs(30);
+        Ok(try_foreign(&settings, self.writer(around)?, foreign, &around.clock, &around.random)?)
     }
 
     pub(super) fn describe(&self) -> String {

@@ -1,34 +1,61 @@
 //! A restore test: recover, check, and compare with what production held.
 
-use std::{
-    io,
-    path::Path,
-    process::{Command, Stdio},
-};
+mod limits;
+mod probes;
+mod programs;
 
+use std::{io, path::PathBuf};
+
+use ::drill::{Against, Check, OverBudget, ProbeAnswer, ProbeConfig, Tally};
 use connect::{Progress, Stored};
-use postgres_server::{RunningServer, ServerError, StopMode};
-use serde::Serialize;
+use postgres_server::{ServerError, StopMode};
 
 use crate::{
     fingerprint::{self, Fingerprint, FingerprintError},
-    history::ClusterHistory,
+    history::{ClusterHistory, HistoryError},
     route::RecoveryRoute,
     scratch::{Scratch, ScratchError, ScratchOptions, scratch_at},
 };
 
+use self::limits::WhileTime;
+pub use self::{
+    limits::{Limits, room_free, room_needed},
+    programs::Programs,
+};
+
+const RESTORES: &str = "the moment can be restored, and a server starts from it";
+const READABLE: &str = "every table can be read in full";
+
 /// Why a drill could not be held. A restore that fails is no such error: it is a finding.
 #[derive(Debug, thiserror::Error)]
 pub enum DrillError {
+    /// It does not fit into its budget.
+    #[error(transparent)]
+    Over(#[from] OverBudget),
     /// The server stopped answering.
     #[error("the restored server cannot be examined")]
-    Fingerprint(#[from] FingerprintError),
+    Fingerprint(#[source] FingerprintError),
     /// The second, independent recovery failed.
     #[error("the cluster to compare with could not be recovered")]
     Comparison(#[source] ScratchError),
     /// The server could not be stopped.
     #[error("the restored server did not stop")]
     Server(#[from] ServerError),
+    /// What is stored of the cluster cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The scratch volume cannot be looked at.
+    #[error("how much is free on the scratch volume is not known")]
+    Volume(#[source] io::Error),
+}
+
+impl From<FingerprintError> for DrillError {
+    fn from(error: FingerprintError) -> Self {
+        match error {
+            FingerprintError::Over(over) => Self::Over(over),
+            error => Self::Fingerprint(error),
+        }
+    }
 }
 
 /// What the restored cluster is compared with.
@@ -42,23 +69,57 @@ pub enum Truth {
     None,
 }
 
+impl Truth {
+    /// Returns how strong it is.
+    pub const fn against(&self) -> Against {
+        match self {
+            Self::Recorded(_) => Against::Production,
+            Self::SecondRecovery(_) => Against::SecondRestore,
+            Self::None => Against::Nothing,
+        }
+    }
+}
+
+/// How a drill is held.
+pub struct DrillRequest<'r> {
+    /// What the restored cluster is compared with.
+    pub truth: &'r Truth,
+    /// The owner's questions.
+    pub probes: &'r [&'r ProbeConfig],
+    /// PostgreSQL's own programs that look at it.
+    pub programs: &'r Programs,
+    /// What it may take.
+    pub limits: &'r Limits,
+}
+
 /// How a drill ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrillReport {
     /// The start of the base.
     pub base_lsn: u64,
     /// The position recovered to.
     pub lsn: u64,
-    /// Whether a comparison took place and nothing was found.
-    pub proven: bool,
-    /// What was found; empty when all is well.
-    pub findings: Vec<String>,
+    /// What it was compared with.
+    pub against: Against,
+    /// Tables that were compared, and those that are otherwise.
+    pub tally: Tally,
     /// What was checked, and what could not be.
-    pub checks: Vec<String>,
+    pub checks: Vec<Check>,
+    /// The owner's questions and their answers.
+    pub probes: Vec<ProbeAnswer>,
     /// What the restored cluster holds.
     pub fingerprint: Fingerprint,
     /// The time until the server accepted queries, in milliseconds.
     pub serving_ms: u64,
+    /// What it took on disk, in bytes.
+    pub space_bytes: u64,
+}
+
+impl DrillReport {
+    /// Judges it.
+    pub fn outcome(&self) -> ::drill::Outcome {
+        ::drill::outcome(self.against, &self.tally.counts, self.tally.total, &self.checks, &self.probes)
+    }
 }
 
 /// Recovers a scratch cluster from its base and examines it.
@@ -66,43 +127,81 @@ pub fn drill(
     stored: &dyn Stored,
     history: &ClusterHistory,
     route: &RecoveryRoute,
-    truth: &Truth,
+    request: &DrillRequest<'_>,
     options: &ScratchOptions,
     progress: &dyn Progress,
 ) -> Result<DrillReport, DrillError> {
+    let limits = request.limits;
+    make_sure_of_room(stored, route, request, options)?;
+    let stored = &WhileTime { stored, limits };
     let mut report = DrillReport {
         base_lsn: route.wal_start_lsn(),
         lsn: route.stop.lsn(),
-        proven: false,
-        findings: Vec::new(),
+        against: request.truth.against(),
+        tally: Tally::default(),
         checks: Vec::new(),
+        probes: Vec::new(),
         fingerprint: Fingerprint::default(),
         serving_ms: 0,
+        space_bytes: 0,
     };
-    let mut scratch = match scratch_at(stored, history, None, route, options, progress) {
+    let options = &ScratchOptions {
+        timeout: limits.left()?.map_or(options.timeout, |left| left.min(options.timeout)),
+        ..options.clone()
+    };
+    let scratch = scratch_at(stored, history, None, route, options, progress);
+    let mut scratch = match scratch {
         Ok(scratch) => scratch,
         Err(error) => {
-            report.findings.push(chain(&error));
+            // What was broken off because the time is over says nothing of the vault.
+            limits.left()?;
+            report.checks.push(Check::failed(RESTORES, chain(&error)));
             return Ok(report);
         }
     };
     report.serving_ms = u64::try_from(scratch.elapsed.as_millis()).unwrap_or(u64::MAX);
-    report.checks.push("every file of the base fits its manifest".to_owned());
-    report.checks.push("every WAL record fits its checksum and follows the one before".to_owned());
-    examine(&scratch, options, &mut report)?;
-    compare(stored, history, truth, options, progress, &mut report)?;
+    report.checks.push(Check::passed(
+        RESTORES,
+        "every file of the base fits its manifest, every WAL record its checksum and the one before",
+    ));
+    progress.phase("reading every table", None);
+    examine(&scratch, limits, &mut report)?;
+    compare(stored, history, request, options, progress, &mut report)?;
+    report.probes = probes::ask(&|database| scratch.url("postgres", database), request.probes, limits)?;
+    report.space_bytes = folder_bytes(&options.folder);
     if let Some(running) = scratch.server() {
+        progress.phase("checking heap and indexes", None);
+        report.checks.push(request.programs.check_relations(running, &options.folder, limits)?);
         running.stop(StopMode::Fast, options.timeout)?;
-        check_pages(running, &mut report);
+        progress.phase("checking pages", None);
+        report.checks.push(request.programs.check_pages(running, &options.folder, limits)?);
     }
-    report.proven = report.findings.is_empty() && *truth != Truth::None;
     Ok(report)
 }
 
-fn examine(scratch: &Scratch, options: &ScratchOptions, report: &mut DrillReport) -> Result<(), DrillError> {
-    let taken = fingerprint::of_scratch(&|database| scratch.url("postgres", database), &options.clock)?;
-    report.findings.extend(taken.unreadable.iter().map(|error| chain(error)));
-    report.checks.push(format!("{} tables read in full", taken.fingerprint.tables.len()));
+/// Refuses a drill for which there is no room, before anything is written.
+fn make_sure_of_room(
+    stored: &dyn Stored,
+    route: &RecoveryRoute,
+    request: &DrillRequest<'_>,
+    options: &ScratchOptions,
+) -> Result<(), DrillError> {
+    let mut needed = room_needed(stored, route)?;
+    if let Truth::SecondRecovery(route) = request.truth {
+        needed = needed.saturating_add(room_needed(stored, route)?);
+    }
+    let free = room_free(&options.folder).map_err(DrillError::Volume)?;
+    Ok(request.limits.budget.admit(needed, free)?)
+}
+
+fn examine(scratch: &Scratch, limits: &Limits, report: &mut DrillReport) -> Result<(), DrillError> {
+    let taken = fingerprint::of_scratch_within(&|database| scratch.url("postgres", database), limits)?;
+    let tables = taken.fingerprint.tables.len();
+    let unreadable = taken.unreadable.iter().map(|error| Check::failed(READABLE, chain(error)));
+    report.checks.extend(unreadable);
+    if taken.unreadable.is_empty() {
+        report.checks.push(Check::passed(READABLE, format!("{tables} tables")));
+    }
     report.fingerprint = taken.fingerprint;
     Ok(())
 }
@@ -110,33 +209,46 @@ fn examine(scratch: &Scratch, options: &ScratchOptions, report: &mut DrillReport
 fn compare(
     stored: &dyn Stored,
     history: &ClusterHistory,
-    truth: &Truth,
+    request: &DrillRequest<'_>,
     options: &ScratchOptions,
     progress: &dyn Progress,
     report: &mut DrillReport,
 ) -> Result<(), DrillError> {
-    let expected = match truth {
-        Truth::None => {
-            report.checks.push("not compared with anything".to_owned());
-            return Ok(());
-        }
-        Truth::Recorded(recorded) => {
-            report.checks.push("compared with the fingerprint recorded on production".to_owned());
-            recorded.clone()
-        }
+    let expected = match request.truth {
+        Truth::None => return Ok(()),
+        Truth::Recorded(recorded) => recorded.clone(),
         Truth::SecondRecovery(route) => {
             let mut folder = options.folder.as_os_str().to_owned();
             folder.push(".second");
-            let second = ScratchOptions { folder: folder.into(), ..options.clone() };
+            let second = ScratchOptions { folder: PathBuf::from(folder), ..options.clone() };
             let scratch = scratch_at(stored, history, None, route, &second, progress);
-            let scratch = scratch.map_err(DrillError::Comparison)?;
-            report.checks.push("compared with a recovery from another base".to_owned());
-            fingerprint::of_scratch(&|database| scratch.url("postgres", database), &options.clock)?
-                .fingerprint
+            let scratch = match scratch {
+                Ok(scratch) => scratch,
+                Err(error) => {
+                    request.limits.left()?;
+                    return Err(DrillError::Comparison(error));
+                }
+            };
+            let url = |database: &str| scratch.url("postgres", database);
+            fingerprint::of_scratch_within(&url, request.limits)?.fingerprint
         }
     };
-    report.findings.extend(findings(&expected, &report.fingerprint));
+    let differences = expected.differences(&report.fingerprint);
+    let bad: Vec<_> =
+        differences.iter().filter(|difference| is_recorded(&expected, &difference.table)).collect();
+    let equal =
+        expected.tables.keys().filter(|table| bad.iter().all(|difference| difference.table != **table));
+    report.tally.equal(equal.count() as u64);
+    for difference in bad {
+        report.tally.differs(&difference.table, &difference.to_string());
+    }
     Ok(())
+}
+
+/// Returns whether anything of a table's database was recorded: others are left aside.
+fn is_recorded(expected: &Fingerprint, table: &str) -> bool {
+    let database = table.split('.').next();
+    expected.tables.keys().any(|known| known.split('.').next() == database)
 }
 
 /// Compares a running restored cluster with a second recovery to the same position, made from the vault for this alone.
@@ -161,36 +273,25 @@ pub fn compare_with_stored(
 
 /// Lists in words what a cluster has otherwise than it should. Databases that were not recorded are left aside.
 pub fn findings(expected: &Fingerprint, found: &Fingerprint) -> Vec<String> {
-    let recorded = |table: &str| {
-        let database = table.split('.').next();
-        expected.tables.keys().any(|known| known.split('.').next() == database)
-    };
     let differences = expected.differences(found);
-    differences.iter().filter(|d| recorded(&d.table)).map(ToString::to_string).collect()
+    differences.iter().filter(|d| is_recorded(expected, &d.table)).map(ToString::to_string).collect()
 }
 
-/// Runs `pg_checksums` on the stopped cluster, where the program is there and pages carry checksums.
-fn check_pages(running: &RunningServer, report: &mut DrillReport) {
-    let server = running.server();
-    let with_checksums = server.control().is_ok_and(|control| control.checksum_version != 0);
-    let (true, Some(program)) = (with_checksums, server.installation.tool("pg_checksums")) else {
-        report.checks.push("page checksums not checked: none on pages, or no pg_checksums".to_owned());
-        return;
-    };
-    match run(server.account.command(&program), &server.data_dir) {
-        Ok(None) => report.checks.push("page checksums checked".to_owned()),
-        Ok(Some(output)) => report.findings.push(format!("pg_checksums: {output}")),
-        Err(error) => report.checks.push(format!("page checksums not checked: {error}")),
+/// Returns what a folder's files take, in bytes; what vanishes meanwhile is not counted.
+fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let mut bytes = 0;
+    let mut pending = vec![folder.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                pending.push(entry.path());
+            } else {
+                bytes += found.len();
+            }
+        }
     }
-}
-
-fn run(mut command: Command, data_dir: &Path) -> io::Result<Option<String>> {
-    let output = command.arg("--check").arg("-D").arg(data_dir).stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(None);
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Ok(Some(String::from_utf8_lossy(&text).trim().chars().take(2000).collect()))
+    bytes
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

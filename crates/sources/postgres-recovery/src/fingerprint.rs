@@ -5,11 +5,14 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use ::drill::OverBudget;
 use ports::Clock;
 use postgres_wire::{
     Connection, ConnectionSettings, Limits, Mode, SettingsError, WireError, quote_identifier, quote_literal,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::drill::Limits as DrillLimits;
 
 /// Settings that change how values look as text, fixed so that two servers agree.
 const TEXT_SETTINGS: &str = "set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set timezone = 'UTC'; \
@@ -46,6 +49,9 @@ pub enum FingerprintError {
         #[source]
         source: WireError,
     },
+    /// The drill's time is over.
+    #[error(transparent)]
+    Over(#[from] OverBudget),
     /// The server did not export a snapshot.
     #[error("the server exported no snapshot of database {database}")]
     NoSnapshot {
@@ -64,6 +70,7 @@ impl FingerprintError {
                 source.hint().or_else(|| source.server().map(|_| LOGICAL.to_owned()))
             }
             Self::NoSnapshot { .. } => Some(LOGICAL.to_owned()),
+            Self::Over(over) => Some(over.hint().to_owned()),
             Self::Address(_) => None,
         }
     }
@@ -142,6 +149,16 @@ pub struct Taken {
 
 /// Takes the fingerprint of all databases of a server of our own, where nobody else writes.
 pub fn of_scratch(url: &dyn Fn(&str) -> String, clock: &Arc<dyn Clock>) -> Result<Taken, FingerprintError> {
+    let budget = ::drill::Budget::default();
+    of_scratch_within(url, &DrillLimits { budget, began: clock.elapsed(), clock: Arc::clone(clock) })
+}
+
+/// Does the same as long as there is time.
+pub fn of_scratch_within(
+    url: &dyn Fn(&str) -> String,
+    limits: &DrillLimits,
+) -> Result<Taken, FingerprintError> {
+    let clock = &limits.clock;
     let mut connection = connect(&url("postgres"), Mode::Sql, clock)?;
     let wire = |database: &str| {
         let database = database.to_owned();
@@ -152,7 +169,7 @@ pub fn of_scratch(url: &dyn Fn(&str) -> String, clock: &Arc<dyn Clock>) -> Resul
     let mut taken = Taken::default();
     for database in rows.into_iter().filter_map(|row| row.into_iter().next().flatten()) {
         let mut connection = connect(&url(&database), Mode::Sql, clock)?;
-        tables_of(&mut connection, &database, &mut taken).map_err(wire(&database))?;
+        tables_of(&mut connection, &database, Some(limits), &mut taken)?;
     }
     Ok(taken)
 }
@@ -179,7 +196,7 @@ pub fn of_production(
     );
     reader.execute(&begin).map_err(wire)?;
     let mut taken = Taken::default();
-    tables_of(&mut reader, database, &mut taken).map_err(wire)?;
+    tables_of(&mut reader, database, None, &mut taken)?;
     reader.execute("commit").map_err(wire)?;
     taken.fingerprint.lsn = Some(slot.consistent_lsn);
     // The snapshot lives as long as its session is left alone.
@@ -203,10 +220,21 @@ fn connect_as(
         .map_err(|source| FingerprintError::Wire { database, source })
 }
 
-fn tables_of(connection: &mut Connection, database: &str, taken: &mut Taken) -> Result<(), WireError> {
-    connection.execute(TEXT_SETTINGS)?;
-    for row in connection.query_rows(TABLES)? {
+fn tables_of(
+    connection: &mut Connection,
+    database: &str,
+    limits: Option<&DrillLimits>,
+    taken: &mut Taken,
+) -> Result<(), FingerprintError> {
+    let wire = |source| FingerprintError::Wire { database: database.to_owned(), source };
+    connection.execute(TEXT_SETTINGS).map_err(wire)?;
+    for row in connection.query_rows(TABLES).map_err(wire)? {
         let [Some(schema), Some(table)] = row.as_slice() else { continue };
+        let left = limits.map(DrillLimits::left).transpose()?.flatten();
+        if let Some(left) = left {
+            let millis = left.as_millis().clamp(1, i32::MAX as u128);
+            connection.execute(&format!("set statement_timeout = {millis}")).map_err(wire)?;
+        }
         let name = format!("{database}.{schema}.{table}");
         let sql = format!(
             "select count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) from only {}.{} as t",
@@ -221,9 +249,11 @@ fn tables_of(connection: &mut Connection, database: &str, taken: &mut Taken) -> 
                 taken.fingerprint.tables.insert(name, TableFingerprint { rows, hash });
             }
             Err(source @ WireError::Server { .. }) => {
+                // What was broken off because the time is over says nothing of the table.
+                limits.map(DrillLimits::left).transpose()?;
                 taken.unreadable.push(FingerprintError::Table { table: name, source });
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(wire(error)),
         }
     }
     Ok(())

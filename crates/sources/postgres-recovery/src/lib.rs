@@ -19,8 +19,8 @@ pub mod shadow;
 pub mod target;
 pub mod wal;
 
+pub use self::drill::{DrillError, DrillReport, DrillRequest, Truth, compare_with_stored, drill};
 pub use cluster::{RestoreError, RestoreOptions, RestoredCluster, Start, Timing, restore_cluster};
-pub use drill::{DrillError, DrillReport, Truth, compare_with_stored, drill};
 pub use export::{ExportError, TableFormat, export_table, export_wal};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use history::{ClusterHistory, HistoryError, KnownBase, Span};

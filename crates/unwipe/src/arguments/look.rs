@@ -42,7 +42,7 @@ pub(crate) struct Show {
 }
 
 /// How the vault is read.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Default)]
 pub(crate) struct Reading {
     /// The key that reads the vault, by reference (default: the configuration's)
     #[arg(long, value_name = "REFERENCE")]

@@ -78,7 +78,7 @@ pub(crate) struct Culprit {
 }
 
 /// How production is reached for planning and applying; never with the capture credential.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Default)]
 pub(crate) struct Production {
     /// The production server, for planning and applying; without a password, the database is chosen by the plan. Where
     /// several sources are meant: SOURCE=URL, repeated

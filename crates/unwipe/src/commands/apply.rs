@@ -75,7 +75,7 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
         ApplyMode::Lasting => {
-            let passkeys = cases::passkeys();
+            let passkeys = cases::passkeys(&installation);
             let quorum = approval::Quorum::of(&installation, &*passkeys, hash)?;
             approval::approvers_of(hash, &options.plan, &quorum)?
         }

@@ -142,7 +142,7 @@ fn standing(
     plan: PlanHash,
     folder: &Path,
 ) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let passkeys = cases::passkeys();
+    let passkeys = cases::passkeys(installation);
     match approvers_of(plan, folder, &Quorum::of(installation, &*passkeys, plan)?) {
         Ok(approvers) => Ok((approvers, Vec::new())),
         Err(ApprovalError::Missing { given, missing, .. }) => Ok((given, missing)),

@@ -6,7 +6,7 @@ use approvals::{Case, CaseId, Decision, Policy, Principal, State, same_person};
 use connect::plan::PlanHash;
 use service::{
     Installation,
-    approval::{NoPasskeys, Passkeys, People, Proof},
+    approval::{Passkeys, People, Proof},
     cases::{Application, Cases, Step, VaultLog},
     signature::SigningKey,
 };
@@ -55,12 +55,12 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
 /// Opens the cases of an installation.
 pub(crate) fn open(installation: &Installation) -> Result<Cases, Failure> {
     let log = VaultLog::of(installation, Arc::new(|name: &str| environment(name)))?;
-    Ok(Cases::of(installation, passkeys(), Arc::new(log)))
+    Ok(Cases::of(installation, passkeys(installation), Arc::new(log)))
 }
 
 /// Returns the people who have accounts.
-pub(crate) fn passkeys() -> Arc<dyn Passkeys> {
-    Arc::new(NoPasskeys)
+pub(crate) fn passkeys(installation: &Installation) -> Arc<dyn Passkeys> {
+    service::passkeys::of(installation)
 }
 
 /// Reads the name of a case.
@@ -96,7 +96,7 @@ pub(crate) fn told(context: &Context, installation: &Installation, step: &Step) 
 pub(crate) fn progress_text(installation: &Installation, case: &Case) -> String {
     let config = installation.config();
     let (given, needed) = (case.approvers(), config.approvals.needed());
-    let passkeys = passkeys();
+    let passkeys = passkeys(installation);
     let people = People { keys: &config.approvers, passkeys: &*passkeys };
     let sentence = format!("{} of {needed} approvals", given.len());
     if given.len() >= needed {

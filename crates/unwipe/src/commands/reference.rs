@@ -158,7 +158,41 @@ mod tests {
                 WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
             )]),
             watch: full_watch(),
+            drills: full_drills(),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
+        }
+    }
+
+    fn full_drills() -> drill::DrillsConfig {
+        let (span, window) = (Some("7d".parse().unwrap()), Some("22:00-05:00".parse().unwrap()));
+        let shop = SourceName::new("shop").unwrap();
+        let source = drill::SourceDrills {
+            every: span,
+            whole_every: span,
+            time: span,
+            space: Some("50GB".parse().unwrap()),
+            window,
+            term: span,
+            sample: Some(100),
+            record: Some(drill::RecordConfig {
+                url: "postgresql://restorer@db/shop".to_owned(),
+                password: Some("file:p".to_owned()),
+            }),
+            sandbox: None,
+        };
+        let probe = drill::ProbeConfig {
+            source: shop.clone(),
+            database: "shop".to_owned(),
+            sql: "select 1".to_owned(),
+            expect: "1".parse().unwrap(),
+            timeout: span,
+        };
+        drill::DrillsConfig {
+            term: span,
+            window,
+            signers: vec!["00".to_owned()],
+            sources: BTreeMap::from([(shop, source)]),
+            probe: vec![probe],
         }
     }
 
@@ -184,7 +218,7 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let named = ["approvers", "mirrors", "sources", "witnesses"];
+            let named = ["approvers", "drills.sources", "mirrors", "sources", "witnesses"];
             let name = if named.contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {

@@ -19,6 +19,7 @@ use crate::{
     arguments::{Capture, Serve},
     commands::{
         capture,
+        drill::schedule::keep_drilling,
         head::while_witnessed,
         watching::{Urges, while_watched},
     },
@@ -92,6 +93,7 @@ fn serve(context: &Context, installation: &Installation, urges: &Urges, retry: D
             .collect();
         scope.spawn(move || keep_renewing(context, installation, stop));
         scope.spawn(move || keep_mirroring(context, installation, stop));
+        scope.spawn(move || keep_drilling(context, installation, stop));
         threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum()
     })
 }

@@ -73,6 +73,6 @@ fn describe(
         newest_moment: newest,
         behind_s: newest.map(|at| context.clock().now().micros_since(at) / 1_000_000),
         locked_until: head.map(|commit| commit.envelope.locked_until),
-        proof: crate::commands::drill::proof_of(installation, name),
+        proof: crate::commands::drill::proof_of(context, installation, name),
     })
 }

@@ -1,9 +1,9 @@
 //! `unwipe timeline`
 
-use catalog::EventFilter;
-use model::{Actor, Attribution, Event, Moment, Severity};
+use model::{Actor, Attribution, Event, Moment, Severity, SourceName};
 use service::{
     Installation,
+    acts::{self, AROUND_MICROS},
     history::{self, TimelineRequest},
     watching::WatchStore,
 };
@@ -17,8 +17,6 @@ use crate::{
     output::{Output, Style, count, printable},
 };
 
-/// What is drawn before and after an incident.
-const AROUND_MICROS: i64 = 60_000_000;
 /// How much of a statement is shown.
 const STATEMENT_CHARACTERS: usize = 90;
 /// How many effects of one event are shown.
@@ -77,24 +75,18 @@ fn draw(
         let unknown = || Failure::new(Exit::Usage, format!("{number:?} is no number of an incident"));
         let incident =
             WatchStore::of(installation.home()).incident(number.parse().map_err(|_| unknown())?)?;
-        let times = || incident.touched.values().flat_map(|touched| [touched.from, touched.until]);
         // A minute before and after shows what else went on.
-        span.0 = span.0.or_else(|| times().min().map(|at| at.plus_micros(-AROUND_MICROS)));
-        span.1 = span.1.or_else(|| times().max().map(|at| at.plus_micros(AROUND_MICROS)));
+        let touched = acts::span(&incident);
+        span.0 = span.0.or_else(|| touched.map(|(first, _)| first.plus_micros(-AROUND_MICROS)));
+        span.1 = span.1.or_else(|| touched.map(|(_, last)| last.plus_micros(AROUND_MICROS)));
         names.extend(incident.touched.into_keys());
     }
     if names.is_empty() {
         names.extend(installation.config().sources.keys().cloned());
     }
-    let mut events = Vec::new();
-    for name in &names {
-        let catalog = installation.catalog_up_to_date(name, &environment, &*context.progress())?;
-        let filter =
-            EventFilter { from: span.0, until: span.1, severity: Severity::Routine, limit: u32::MAX };
-        events.extend(catalog.events(filter)?);
-    }
-    // Remarks of the log about itself are nobody's.
-    events.retain(|event| !event.effects.is_empty());
+    let open = |name: &SourceName| installation.catalog_up_to_date(name, &environment, &*context.progress());
+    let acts = acts::acts(names.iter().cloned(), span, u32::MAX, open)?;
+    let events: Vec<Event> = acts.events.into_iter().map(|(_, event)| event).collect();
     let kinds = &installation.config().watch.actors;
     let picture = Picture::of(names, &events, kinds, span, columns()).filter(|_| !events.is_empty());
     let Some(picture) = picture else {

@@ -3,9 +3,13 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use connect::Stop;
-use connect_http::{HttpSettings, HttpTransport, Transport};
-use google_api::{ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi};
+use connect_http::{HttpSettings, HttpTransport, TokenError, TokenSource, Transport};
+use google_api::{
+    ApiParts, ApiSettings, ServiceAccountKey, ServiceAccountTokens, WriteApi, containment_scope,
+    method::restore_scope,
+};
 use google_containment::{ContainmentSettings, DomainContainer};
+use isolation::trial::{Answer, Trial};
 use model::{SourceName, StreamName};
 use serde::{Deserialize, Serialize};
 use service::{Installation, Secrets, StoredSource, config::SourceConfig};
@@ -21,6 +25,31 @@ use crate::{
 
 /// The kind of source that this connector protects, as the configuration names it.
 pub(crate) const KIND: &str = "google";
+
+/// The scopes that write: those of restores and containment, the one that deletes mail for good, and their neighbours.
+const WRITING: [&str; 21] = [
+    "https://mail.google.com/",
+    "https://www.googleapis.com/auth/gmail.send",
+    "https://www.googleapis.com/auth/gmail.compose",
+    "https://www.googleapis.com/auth/gmail.settings.basic",
+    "https://www.googleapis.com/auth/gmail.settings.sharing",
+    "https://www.googleapis.com/auth/calendar",
+    "https://www.googleapis.com/auth/admin.directory.orgunit",
+    "https://www.googleapis.com/auth/admin.directory.rolemanagement",
+    restore_scope::GMAIL_MODIFY,
+    restore_scope::GMAIL_INSERT,
+    restore_scope::GMAIL_LABELS,
+    restore_scope::DRIVE,
+    restore_scope::CALENDAR_EVENTS,
+    restore_scope::CALENDAR_CALENDARS,
+    restore_scope::CALENDAR_LIST,
+    restore_scope::CALENDAR_SHARING,
+    restore_scope::CONTACTS,
+    restore_scope::GROUPS,
+    restore_scope::GROUP_MEMBERS,
+    containment_scope::CONSENTS,
+    containment_scope::ACCOUNTS,
+];
 
 /// What the configuration says about one domain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -173,6 +202,34 @@ impl GoogleConfig {
             machines: containment.machines.iter().cloned().collect(),
         };
         Ok(Some(DomainContainer::new(self.write_api(context, key, stop)?, settings)))
+    }
+
+    /// Asks the domain for tokens that write, with the key that captures: each must be refused. Nothing is done with one
+    /// that is not.
+    pub(crate) fn ask_for_writing(
+        &self,
+        context: &Context,
+        secrets: &Secrets<'_>,
+    ) -> Result<Vec<Trial>, Failure> {
+        let key = read_key(secrets, &self.key)?;
+        let tokens = ServiceAccountTokens::new(key, Arc::new(self.transport()?), context.clock());
+        let ask = |scope: &&str| {
+            let answer = match tokens.fetch(&self.admin, &[(*scope).to_owned()]) {
+                Ok(_) => Answer::Done("a token".to_owned()),
+                // Only this word is about the key and the scope; others are about the user or the clock.
+                Err(TokenError::Refused { reason, .. })
+                    if matches!(
+                        reason.as_str(),
+                        "unauthorized_client" | "access_denied" | "invalid_scope"
+                    ) =>
+                {
+                    Answer::Refused(reason)
+                }
+                Err(error) => Answer::Unknown(error.to_string()),
+            };
+            Trial::new(scope.rsplit('/').find(|part| !part.is_empty()).unwrap_or(scope), answer)
+        };
+        Ok(WRITING.iter().map(ask).collect())
     }
 
     /// Reads the key of a service account that is not the one that captures.

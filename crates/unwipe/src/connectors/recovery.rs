@@ -63,6 +63,11 @@ impl<'c> StoredCluster<'c> {
         &self.stored
     }
 
+    /// Returns the database programs of this machine.
+    pub(crate) const fn installations(&self) -> &Installations {
+        &self.installations
+    }
+
     /// Finds the exact position of a moment that a person named, and the way there.
     pub(crate) fn resolve(&self, text: &str) -> Result<Resolution, Failure> {
         let target: Target = text.parse().map_err(|error: postgres_recovery::TargetError| {

@@ -82,7 +82,7 @@ impl MomentPart {
 pub(super) fn proof(site: &Site, source: &SourceName) -> ProofWord {
     let now = site.now();
     let known = site.overview().and_then(|overview| {
-        proofs::of(site, &overview, now).into_iter().find(|known| known.source == source.as_str())
+        proofs::of(&overview).into_iter().find(|known| known.source == source.as_str())
     });
     let (proof, drilled_at) =
         known.map_or((Proof::Hypothesis, None), |known| (known.proof, known.drilled_at));

@@ -1,16 +1,19 @@
 //! Drills, fingerprints, exports; faults that only a fingerprint sees.
 
+use ::drill::{Budget, CheckResult, Outcome, OverBudget, ProbeConfig};
 use std::{fs::OpenOptions, os::unix::fs::FileExt, path::Path, sync::Arc};
 
 use connect::Silent;
 use ports::{Clock, SystemClock};
 use postgres_recovery::{
-    ClusterHistory, RestoredCluster, TableFormat, Target, Truth, drill, export_table, export_wal,
-    fingerprint, resolve, restore_cluster,
+    ClusterHistory, DrillError, DrillReport, DrillRequest, RecoveryRoute, RestoredCluster, TableFormat,
+    Target, Truth,
+    drill::{self, Limits as DrillLimits, Programs},
+    export_table, export_wal, fingerprint, resolve, restore_cluster,
 };
 use postgres_server::{
     Launch, Server, Settings, StopMode,
-    testing::{PATIENCE, TestServer, account, installation, reachable_folder},
+    testing::{PATIENCE, TestServer, account, installation, installations, reachable_folder},
 };
 use postgres_wire::{Connection, ConnectionSettings, Limits, Mode};
 
@@ -44,26 +47,74 @@ fn a_drill_proves_the_recorded_fingerprint_while_production_moves_on() {
     let history = ClusterHistory::read(&store).unwrap();
     let route = resolve(&store, &history, Target::BeforeLsn(recorded.lsn.unwrap()), None).unwrap().route;
     let folder = reachable_folder();
-    let options = scratch_options(15, &folder.path().join("drill"));
+    let folder = folder.path().join("drill");
+    let hold = |route: &RecoveryRoute, truth: &Truth| {
+        held(&store, &history, route, truth, &folder, Budget::default()).unwrap()
+    };
     let truth = Truth::Recorded(recorded.clone());
-    let report = drill(&store, &history, &route, &truth, &options, &Silent).unwrap();
-    assert!(report.proven, "{report:?}");
-    let has_program = installation(15).tool("pg_checksums").is_some();
-    assert_eq!(
-        report.checks.iter().any(|check| check == "page checksums checked"),
-        has_program,
-        "{report:?}"
-    );
+    let report = hold(&route, &truth);
+    assert_eq!(report.outcome(), Outcome::Proven, "{report:?}");
+    let result =
+        |subject: &str| report.checks.iter().find(|check| check.subject.contains(subject)).unwrap().result;
+    let amcheck = if Programs::find(installations(), 15).amcheck.is_some() {
+        CheckResult::Passed
+    } else {
+        CheckResult::NotChecked
+    };
+    assert_eq!(result("pg_amcheck"), amcheck, "{report:?}");
+    assert_ne!(result("pg_checksums"), CheckResult::Failed, "{report:?}");
+    assert!(report.probes.len() == 2 && report.probes[0].held && report.space_bytes > 1 << 20, "{report:?}");
+    assert_eq!(report.probes[1].answer.as_deref(), Some("t"));
     // Another moment is another content: the same truth must fail there, and name the table.
     let latest = history.choose_latest(None).unwrap();
-    let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
-    assert!(!report.proven);
-    assert_eq!(report.findings, ["postgres.public.t has 100 rows instead of 20000"]);
+    let report = hold(&latest, &truth);
+    assert_eq!(report.outcome(), Outcome::Failed);
+    assert_eq!(report.tally.named[0].what, "postgres.public.t has 100 rows instead of 20000");
+    assert!(!report.probes[0].held, "the owner's question is not answered as expected either");
     // Two bases lead to the same content.
-    let older = postgres_recovery::RecoveryRoute { base: history.bases[0].clone(), ..latest.clone() };
-    let truth = Truth::SecondRecovery(Box::new(older));
-    let report = drill(&store, &history, &latest, &truth, &options, &Silent).unwrap();
-    assert!(report.proven, "{report:?}");
+    let older = RecoveryRoute { base: history.bases[0].clone(), ..latest.clone() };
+    let report = hold(&latest, &Truth::SecondRecovery(Box::new(older)));
+    assert!(report.tally.total == 0 && report.tally.counts.equal == 1, "{report:?}");
+    let nothing = hold(&route, &Truth::None);
+    assert_eq!(nothing.outcome(), Outcome::Hypothesis, "{nothing:?}");
+    // What does not fit into the budget is refused before, or stopped; it says nothing of the vault.
+    let small = Budget { space_bytes: Some(1 << 20), ..Budget::default() };
+    let refused = held(&store, &history, &route, &truth, &folder, small);
+    assert!(matches!(refused, Err(DrillError::Over(OverBudget::Space { .. }))), "{refused:?}");
+    let short = Budget { time_s: Some(0), ..Budget::default() };
+    let stopped = held(&store, &history, &route, &truth, &folder, short);
+    assert!(matches!(stopped, Err(DrillError::Over(OverBudget::Time { .. }))), "{stopped:?}");
+    assert!(!folder.exists(), "the scratch folder is gone");
+}
+
+fn held(
+    store: &MemoryStore,
+    history: &ClusterHistory,
+    route: &RecoveryRoute,
+    truth: &Truth,
+    folder: &Path,
+    budget: Budget,
+) -> Result<DrillReport, DrillError> {
+    let probe = |sql: &str, expect: &str| ProbeConfig {
+        source: model::SourceName::new("shop").unwrap(),
+        database: "postgres".to_owned(),
+        sql: sql.to_owned(),
+        expect: expect.parse().unwrap(),
+        timeout: None,
+    };
+    let probes = [
+        probe("select count(*) from t", "> 1000"),
+        probe("select current_setting('transaction_read_only') = 'on'", "t"),
+    ];
+    let limits = DrillLimits { budget, began: clock().elapsed(), clock: clock() };
+    let limits = DrillLimits { began: limits.clock.elapsed(), ..limits };
+    let request = DrillRequest {
+        truth,
+        probes: &probes.iter().collect::<Vec<_>>(),
+        programs: &Programs::find(installations(), 15),
+        limits: &limits,
+    };
+    drill::drill(store, history, route, &request, &scratch_options(15, folder), &Silent)
 }
 
 type Fault = Box<dyn Fn(&std::fs::File)>;

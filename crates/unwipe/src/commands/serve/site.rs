@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use access::{Access, RelyingParty};
 use server::{Server, ServerError, Site, SiteParts};
-use service::{Installation, installation::Ports};
+use service::Installation;
 
 use crate::{
     commands::watching::Urges,
@@ -25,11 +24,7 @@ pub(super) fn start(
     if let Some(listen) = listen {
         listen.clone_into(&mut config.listen);
     }
-    let refused = |error| Failure::because(Exit::Failed, "the accounts cannot be opened", error);
-    let party = RelyingParty::of_origin(&config.origin, "unwipe")
-        .map_err(|error| Failure::because(Exit::Usage, "server.origin cannot be used", error))?;
-    let Ports { clock, random } = context.ports.clone();
-    let access = Access::open(&context.home.join("state/access"), party, clock, random).map_err(refused)?;
+    let access = crate::accounts::open(context, installation)?;
     let site = Site::new(SiteParts {
         home: context.home.clone(),
         ports: context.ports.clone(),

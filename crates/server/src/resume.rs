@@ -1,0 +1,101 @@
+//! Applying: begun by a person once people approved, and gone on with after the process that did it was killed.
+
+use std::{path::PathBuf, sync::Arc};
+
+use approvals::{Case, CaseId, State, Subject};
+use axum::http::StatusCode;
+use connect::plan::{PlanFolder, PlanHash};
+use service::{
+    cases::CaseStore,
+    jobs::{Job, JobDraft, JobKind, JobState},
+    plans,
+    workshop::{AppliedRestore, WorkError, WorkErrorKind},
+};
+
+use crate::{problem::Problem, site::Site};
+
+/// What applying a case takes.
+struct Work {
+    id: CaseId,
+    plan: PlanHash,
+    folder: PathBuf,
+    title: String,
+}
+
+impl Work {
+    fn of(case: &Case) -> Option<Self> {
+        match &case.subject {
+            Subject::Restore { plan, folder, title, .. } => Some(Self {
+                id: case.id.clone(),
+                plan: *plan,
+                folder: PathBuf::from(folder),
+                title: format!("apply: {title}"),
+            }),
+            Subject::Weakening(_) => None,
+        }
+    }
+}
+
+/// Begins to apply a case in a job. Whether it may begin is decided where it begins: by the case's own rules, under its
+/// lock, with each signature checked again.
+pub(crate) fn apply(site: &Arc<Site>, case: &Case, by: &str) -> Result<Job, Problem> {
+    let work = Work::of(case).ok_or_else(|| Problem::unusable("There is no plan in this case to apply."))?;
+    match &case.state {
+        State::Approved { .. } | State::Applying { .. } => {}
+        other => {
+            let sentence = format!("This case is {}, so there is nothing to apply.", other.word());
+            return Err(Problem::new(StatusCode::CONFLICT, sentence)
+                .hint(Some(format!("unwipe cases show {}", case.id))));
+        }
+    }
+    // What was approved must lie there, before anything else is done.
+    if let Err(error) = PlanFolder::new(&work.folder).read_document(Some(work.plan)) {
+        return Err(Problem::of(StatusCode::CONFLICT, &error)
+            .hint(Some("the plan was changed after it was asked for: make a new one".to_owned())));
+    }
+    start(site, work, by)
+}
+
+fn start(site: &Arc<Site>, work: Work, by: &str) -> Result<Job, Problem> {
+    let draft = JobDraft {
+        kind: JobKind::Apply,
+        title: work.title.clone(),
+        by: by.to_owned(),
+        about: work.id.to_string(),
+    };
+    let doing = Arc::clone(site);
+    let job = site.jobs.start(draft, move |progress| -> Result<AppliedRestore, WorkError> {
+        let found = PlanFolder::new(&work.folder).read_document(Some(work.plan));
+        found.map_err(|error| WorkError {
+            kind: WorkErrorKind::Failed,
+            sentence: "the plan is not the one that was approved".to_owned(),
+            causes: vec![error.to_string()],
+            hint: Some("make a new plan, and ask for approval of it".to_owned()),
+        })?;
+        let applied = doing.workshop.apply(&work.folder, progress)?;
+        // A note for people; what was done is in the vault's operation log.
+        plans::keep_outcome(&work.folder, &applied).ok();
+        Ok(applied)
+    })?;
+    Ok(job)
+}
+
+/// Goes on with cases whose application ended with the process before; nobody has to ask for that. One that a person
+/// began elsewhere, or that failed for a reason, waits for a person.
+pub(crate) fn go_on(site: &Arc<Site>) {
+    let interrupted = site
+        .jobs
+        .all()
+        .into_iter()
+        .filter(|job| job.kind == JobKind::Apply && job.state == JobState::Interrupted);
+    for job in interrupted {
+        let newest = site.jobs.newest(JobKind::Apply, &job.about).is_some_and(|newest| newest.id == job.id);
+        let Ok(id) = CaseId::new(&job.about) else { continue };
+        let Ok(case) = CaseStore::of(&site.home).get(&id) else { continue };
+        let goes_on = newest && matches!(case.state, State::Applying { .. });
+        if let Some(work) = Work::of(&case).filter(|_| goes_on) {
+            // Where there is no room for one more job, the next look tries again.
+            start(site, work, &job.by).ok();
+        }
+    }
+}
