@@ -89,7 +89,8 @@ impl Baskets {
         state.uses += 1;
         let now = state.uses;
         if !state.baskets.contains_key(session) && state.baskets.len() >= BASKETS_MAX {
-            let oldest = state.baskets.iter().min_by_key(|(_, basket)| basket.used).map(|(name, _)| name.clone());
+            let oldest =
+                state.baskets.iter().min_by_key(|(_, basket)| basket.used).map(|(name, _)| name.clone());
             oldest.map(|oldest| state.baskets.remove(&oldest));
         }
         let basket = state.baskets.entry(session.to_owned()).or_default();

@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn nobody_is_sent_elsewhere() {
         assert_eq!(back(Some("/browse/acme/files?folder=a%2F")), "/browse/acme/files?folder=a%2F");
-        for elsewhere in ["https://evil.example", "//evil.example", "/browse//evil", "/logout", "/items\r\nx"] {
+        for elsewhere in ["https://evil.example", "//evil.example", "/browse//evil", "/logout", "/items\r\nx"]
+        {
             assert_eq!(back(Some(elsewhere)), "/basket", "{elsewhere}");
         }
         assert_eq!(back(None), "/basket");

@@ -28,7 +28,6 @@ impl Chosen {
         };
         Ok(Self { at: At::parse(&text)?, text })
     }
-
 }
 
 /// What a browser's field for times sends has no zone; the pages say that they mean UTC.

@@ -24,7 +24,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls, watcher::Watcher};
+use crate::{
+    Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls, watcher::Watcher,
+};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,9 @@ use super::{
         StreamsView, VersionView, VersionsView,
     },
 };
-use crate::{browsing::browse, moments::Chosen, pages::elsewhere, problem::Problem, site::Site, visitor::Caller};
+use crate::{
+    browsing::browse, moments::Chosen, pages::elsewhere, problem::Problem, site::Site, visitor::Caller,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::new()

@@ -48,9 +48,11 @@ fn query(text: Option<&str>) -> Result<Fields, Problem> {
 }
 
 fn source_name(text: &str) -> Result<SourceName, Problem> {
-    SourceName::new(text).map_err(|_| Problem::missing(format_args!("source {:?}", render::visible(text, 80))))
+    SourceName::new(text)
+        .map_err(|_| Problem::missing(format_args!("source {:?}", render::visible(text, 80))))
 }
 
 fn stream_name(text: &str) -> Result<StreamName, Problem> {
-    StreamName::new(text).map_err(|_| Problem::missing(format_args!("stream {:?}", render::visible(text, 80))))
+    StreamName::new(text)
+        .map_err(|_| Problem::missing(format_args!("stream {:?}", render::visible(text, 80))))
 }

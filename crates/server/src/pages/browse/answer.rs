@@ -81,8 +81,10 @@ pub(super) async fn ask(State(site): State<Arc<Site>>, posted: Posted) -> Page {
         .filter(|name| !name.is_empty())
         .collect();
     if other.is_some() && key.is_empty() {
-        return Err(Problem::unusable("A comparison needs the key columns: what tells one row from another.")
-            .into());
+        return Err(Problem::unusable(
+            "A comparison needs the key columns: what tells one row from another.",
+        )
+        .into());
     }
     let about = serde_json::to_vec(&(&question, &other)).unwrap_or_default();
     let draft = JobDraft {
@@ -190,14 +192,10 @@ fn answered(job: &Job) -> Result<Option<Answered>, Problem> {
     read.map(Some).map_err(|_| Problem::missing(format_args!("answer of question {}", job.id)))
 }
 
-fn compare(
-    question: &Question,
-    old: &Table,
-    (other, new): (String, &Table),
-    key: &[String],
-) -> Comparison {
+fn compare(question: &Question, old: &Table, (other, new): (String, &Table), key: &[String]) -> Comparison {
     let mut comparison = Comparison { other, changes: Vec::new(), same: 0, notes: Vec::new() };
-    let missing: Vec<&str> = key.iter().map(String::as_str).filter(|name| !has(old, name) || !has(new, name)).collect();
+    let missing: Vec<&str> =
+        key.iter().map(String::as_str).filter(|name| !has(old, name) || !has(new, name)).collect();
     if !missing.is_empty() {
         comparison.notes.push(format!("the answers have no column {}", missing.join(", ")));
         return comparison;
@@ -217,7 +215,8 @@ fn compare(
     let name = &question.database;
     for its in keys {
         let words = its.iter().map(|value| value.clone().unwrap_or_else(|| "NULL".to_owned()));
-        let words = key.iter().zip(words).map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>();
+        let words =
+            key.iter().zip(words).map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>();
         let (class, word, part) = match (before.get(its), after.get(its)) {
             (Some(old_row), Some(new_row)) => {
                 let difference = render::difference(

@@ -21,7 +21,8 @@ use super::{
     item::{Place, title_at},
     lines::{pick_text, stream_title},
     moment::{ProofWord, proof},
-    show, source::plan_one,
+    show,
+    source::plan_one,
     source_name, stream_name,
 };
 use crate::{
@@ -229,9 +230,11 @@ pub(super) async fn plan(State(site): State<Arc<Site>>, posted: Posted) -> Page 
     let kind = elsewhere(&site, move |site| Ok(browse(site)?.kind(&source)?.to_owned())).await?;
     if kind == "files" {
         let what = shell_word(&format!("{}@{}", group.source, moment_of(&group)));
-        return Err(Problem::unusable("A folder tree comes back into a new folder; there is no plan for it.")
-            .hint(Some(format!("unwipe rewind {what} --to FOLDER")))
-            .into());
+        return Err(Problem::unusable(
+            "A folder tree comes back into a new folder; there is no plan for it.",
+        )
+        .hint(Some(format!("unwipe rewind {what} --to FOLDER")))
+        .into());
     }
     plan_one(&site, &visitor, &person, wish_of(&group))
 }

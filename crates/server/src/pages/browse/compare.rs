@@ -80,9 +80,7 @@ fn field(change: render::FieldChange) -> FieldRow {
 fn line(change: LineChange) -> TextRow {
     let whole = |text: String| vec![Piece { text, is_changed: false }];
     match change {
-        LineChange::Same { text, .. } => {
-            TextRow { class: "same", sign: " ", word: "", pieces: whole(text) }
-        }
+        LineChange::Same { text, .. } => TextRow { class: "same", sign: " ", word: "", pieces: whole(text) },
         LineChange::Removed { pieces, .. } => {
             TextRow { class: "removed", sign: "−", word: "removed", pieces }
         }

@@ -22,7 +22,7 @@ use super::{
     item::{Place, title_at},
     query,
 };
-use crate::{browsing::browse, moments::Chosen, problem::Problem, visitor::Member, site::Site};
+use crate::{browsing::browse, moments::Chosen, problem::Problem, site::Site, visitor::Member};
 
 /// So many portions wait for a reader that is slow.
 const PORTIONS_WAITING: usize = 4;
@@ -69,7 +69,12 @@ pub(super) async fn content(
         }
         drop(permit);
     });
-    Ok(attachment(&entry.title, entry.kind, entry.size_bytes, Body::from_stream(ReceiverStream::new(receiver))))
+    Ok(attachment(
+        &entry.title,
+        entry.kind,
+        entry.size_bytes,
+        Body::from_stream(ReceiverStream::new(receiver)),
+    ))
 }
 
 fn attachment(title: &str, kind: render::Kind, bytes: u64, body: Body) -> Response {
@@ -79,10 +84,8 @@ fn attachment(title: &str, kind: render::Kind, bytes: u64, body: Body) -> Respon
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
     let disposition = HeaderValue::from_str(&disposition(title, kind));
-    headers.insert(
-        header::CONTENT_DISPOSITION,
-        disposition.unwrap_or(HeaderValue::from_static("attachment")),
-    );
+    headers
+        .insert(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     response
 }
 
@@ -134,7 +137,10 @@ mod tests {
     #[test]
     fn a_hostile_title_is_only_a_name() {
         let told = disposition("../../etc/pass\"wd\r\nSet-Cookie: a=b", render::Kind::File);
-        assert_eq!(told, "attachment; filename=\"pass_wdSet-Cookie_ a_b\"; filename*=UTF-8''pass%22wdSet-Cookie%3A%20a%3Db");
+        assert_eq!(
+            told,
+            "attachment; filename=\"pass_wdSet-Cookie_ a_b\"; filename*=UTF-8''pass%22wdSet-Cookie%3A%20a%3Db"
+        );
         assert_eq!(
             disposition("Rechnung für Ä", render::Kind::Mail),
             "attachment; filename=\"Rechnung f_r _.eml\"; filename*=UTF-8''Rechnung%20f%C3%BCr%20%C3%84.eml"

@@ -96,12 +96,11 @@ impl Maker<'_> {
     /// A line of a folder, as it was after a commit.
     pub(super) fn entry(&self, entry: &Entry, commit: u64, at: &str) -> Line {
         let address = match &entry.folder {
-            Some(folder) => {
-                link(&stream_path(self.source, &entry.stream), &[("folder", folder), ("at", at)])
-            }
+            Some(folder) => link(&stream_path(self.source, &entry.stream), &[("folder", folder), ("at", at)]),
             None => item_link(self.source, &entry.stream, &entry.key, at),
         };
-        let state = if entry.is_readable { ("", String::new()) } else { ("warning", "not readable".to_owned()) };
+        let state =
+            if entry.is_readable { ("", String::new()) } else { ("warning", "not readable".to_owned()) };
         Line { address, state, ..self.line(entry, commit) }
     }
 
@@ -112,7 +111,8 @@ impl Maker<'_> {
             Some(Later::Replaced) => ("", "older version".to_owned()),
             Some(Later::Deleted(at)) => ("bad", deleted(*at, self.now)),
         };
-        let address = item_link(self.source, &hit.entry.stream, &hit.entry.key, &hit.entry.commit.to_string());
+        let address =
+            item_link(self.source, &hit.entry.stream, &hit.entry.key, &hit.entry.commit.to_string());
         let address = match later {
             None => item_link(self.source, &hit.entry.stream, &hit.entry.key, ""),
             Some(_) => address,

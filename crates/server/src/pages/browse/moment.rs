@@ -81,9 +81,9 @@ impl MomentPart {
 /// Returns what is known about restoring a source.
 pub(super) fn proof(site: &Site, source: &SourceName) -> ProofWord {
     let now = site.now();
-    let known = site.overview().and_then(|overview| {
-        proofs::of(&overview).into_iter().find(|known| known.source == source.as_str())
-    });
+    let known = site
+        .overview()
+        .and_then(|overview| proofs::of(&overview).into_iter().find(|known| known.source == source.as_str()));
     let (proof, drilled_at) =
         known.map_or((Proof::Hypothesis, None), |known| (known.proof, known.drilled_at));
     ProofWord {

@@ -109,12 +109,7 @@ pub(super) async fn page(
     show(&page)
 }
 
-fn make(
-    site: &Site,
-    frame: Frame,
-    person: &SignedIn,
-    asked: Option<&str>,
-) -> Result<BrowsePage, Problem> {
+fn make(site: &Site, frame: Frame, person: &SignedIn, asked: Option<&str>) -> Result<BrowsePage, Problem> {
     let fields = query(asked)?;
     let browse = browse(site)?;
     let wish = Wish {

@@ -23,7 +23,9 @@ use super::{
     frame::{Frame, Section},
     lines::{When, stream_title},
     moment::MomentPart,
-    query, search::StreamLine, show, source_name,
+    query,
+    search::StreamLine,
+    show, source_name,
 };
 use crate::{
     browsing::browse,
@@ -110,7 +112,10 @@ fn make(
     let deeds = deeds(site, &browse, &source, &chosen, found.stand)?;
     let commands = match kind.as_str() {
         "postgres" => vec![format!("unwipe timeline {source}")],
-        _ => vec![format!("unwipe find {source}@{}", moment_word(&chosen)), format!("unwipe timeline {source}")],
+        _ => vec![
+            format!("unwipe find {source}@{}", moment_word(&chosen)),
+            format!("unwipe timeline {source}"),
+        ],
     };
     Ok(SourcePage {
         frame,
@@ -185,7 +190,12 @@ fn deed(event: Event, is_database: bool, now: Moment) -> Deed {
         .iter()
         .take(EFFECTS_SHOWN)
         .map(|effect| {
-            format!("{} {} ({})", effect.verb, render::visible(&effect.target, 300), words::count(effect.count))
+            format!(
+                "{} {} ({})",
+                effect.verb,
+                render::visible(&effect.target, 300),
+                words::count(effect.count)
+            )
         })
         .collect();
     if more > 0 {
@@ -237,12 +247,7 @@ pub(super) async fn undo(State(site): State<Arc<Site>>, posted: Posted) -> Page 
 }
 
 /// Begins to plan a restore, and shows how that gets on.
-pub(super) fn plan_one(
-    site: &Arc<Site>,
-    visitor: &Visitor,
-    person: &SignedIn,
-    wish: RestoreWish,
-) -> Page {
+pub(super) fn plan_one(site: &Arc<Site>, visitor: &Visitor, person: &SignedIn, wish: RestoreWish) -> Page {
     visitor.require(Permission::Plan)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
     let draft = JobDraft {

@@ -83,7 +83,8 @@ fn make(
 
     let path = stream_path(&source, stream.as_str());
     let kept = [("folder", folder), ("deleted", if deleted { "1" } else { "" })];
-    let page_at = |cursor: &str| link(&path, &[&kept[..], &[("at", &chosen.text), ("cursor", cursor)]].concat());
+    let page_at =
+        |cursor: &str| link(&path, &[&kept[..], &[("at", &chosen.text), ("cursor", cursor)]].concat());
 
     let (listing, lines) = if deleted {
         let found = browse.deleted_between(&source, Some(&stream), (At::Commit(0), chosen.at), &wish)?;
@@ -199,6 +200,7 @@ fn has_past(
         return Ok(true);
     }
     let window = (At::Commit(0), At::Latest);
-    let removed = browse.deleted_between(source, Some(stream), window, &PageWish { cursor: None, limit: 500 })?;
+    let removed =
+        browse.deleted_between(source, Some(stream), window, &PageWish { cursor: None, limit: 500 })?;
     Ok(removed.next.is_some() || removed.items.iter().any(|item| item.entry.key.starts_with(folder)))
 }
