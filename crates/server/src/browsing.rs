@@ -27,6 +27,8 @@ type Edition = Option<(u64, i64, i64, u64)>;
 pub(crate) struct Browsing {
     opened: Mutex<Option<(Edition, Arc<Browse>)>>,
     indexed: Mutex<BTreeMap<SourceName, Indexed>>,
+    /// Where each catalog stood at the look before.
+    stood: Mutex<BTreeMap<SourceName, u64>>,
     /// What people have put aside to be brought back.
     pub(crate) baskets: Baskets,
     /// Room for contents that are being sent.
@@ -49,6 +51,7 @@ impl Browsing {
         Self {
             opened: Mutex::new(None),
             indexed: Mutex::new(BTreeMap::new()),
+            stood: Mutex::new(BTreeMap::new()),
             baskets: Baskets::default(),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         }
@@ -71,6 +74,22 @@ impl Browsing {
             Err(error) => (before, Some(error)),
         };
         indexed.insert(source.clone(), Indexed { freshness, at: site.now(), error });
+    }
+
+    /// Returns whether a catalog is not being brought to a commit by somebody else.
+    ///
+    /// A capture writes what it commits into the catalog itself, and must not wait for us meanwhile. Only a catalog that
+    /// stands where it stood at the look before is nobody's work.
+    pub(crate) fn is_for_us(&self, site: &Site, source: &SourceName, newest: u64) -> bool {
+        let known = site.installation().and_then(|installation| {
+            let catalog = installation.catalog(source)?;
+            Ok(catalog.last_sequence()?)
+        });
+        // Whatever is wrong with it is found out, and told, where it is read.
+        let Ok(known) = known else { return true };
+        let mut stood = self.stood.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = stood.insert(source.clone(), known);
+        known >= newest || before == Some(known)
     }
 
     /// Returns whether the index knows all up to a commit.

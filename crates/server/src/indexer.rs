@@ -23,7 +23,10 @@ impl Indexer {
         let thread = std::thread::Builder::new().name("index".to_owned()).spawn(move || {
             step_back();
             while !asked.is_requested() {
-                look(&site, &asked);
+                // Before the first look at the installation nobody knows what is new.
+                if site.overview().is_some() {
+                    look(&site, &asked);
+                }
                 asked.wait(&*site.ports.clock, REST);
             }
         })?;
@@ -40,7 +43,9 @@ pub(crate) fn look(site: &Site, stop: &Stop) {
         let newest = overview.as_ref().and_then(|overview| {
             overview.sources.iter().find(|known| known.name == source).map(|known| known.commits)
         });
-        let is_new = newest.is_none_or(|newest| !site.browsing.is_at(&source, newest));
+        let is_new = newest.is_none_or(|newest| {
+            !site.browsing.is_at(&source, newest) && site.browsing.is_for_us(site, &source, newest)
+        });
         if is_new && !stop.is_requested() {
             site.browsing.refresh(site, &source, stop);
         }

@@ -105,19 +105,19 @@ impl Maker<'_> {
     }
 
     /// Something that was found; `later` is what became of it.
-    pub(super) fn hit(&self, hit: &Hit, commit: u64, later: Option<&Later>) -> Line {
+    pub(super) fn hit(&self, hit: &Hit, later: Option<&Later>) -> Line {
         let state = match later {
             None => ("good", "live".to_owned()),
             Some(Later::Replaced) => ("", "older version".to_owned()),
             Some(Later::Deleted(at)) => ("bad", deleted(*at, self.now)),
         };
-        let address =
-            item_link(self.source, &hit.entry.stream, &hit.entry.key, &hit.entry.commit.to_string());
-        let address = match later {
-            None => item_link(self.source, &hit.entry.stream, &hit.entry.key, ""),
-            Some(_) => address,
+        let entry = &hit.entry;
+        let address = match (later, &entry.folder) {
+            (None, Some(folder)) => link(&stream_path(self.source, &entry.stream), &[("folder", folder)]),
+            (None, None) => item_link(self.source, &entry.stream, &entry.key, ""),
+            (Some(_), _) => item_link(self.source, &entry.stream, &entry.key, &entry.commit.to_string()),
         };
-        Line { address, state, ..self.line(&hit.entry, commit) }
+        Line { address, state, ..self.line(entry, entry.commit) }
     }
 
     /// Something that was deleted; it is brought back as it was just before.

@@ -186,7 +186,7 @@ fn found(
 fn line(site: &Site, browse: &Browse, hit: &Hit) -> Result<Line, Problem> {
     let maker = Maker { source: &hit.source, kind: browse.kind(&hit.source)?, now: site.now() };
     if hit.until_commit.is_none() {
-        return Ok(maker.hit(hit, hit.entry.commit, None));
+        return Ok(maker.hit(hit, None));
     }
     let stream = stream_name(&hit.entry.stream)?;
     let newest = PageWish { cursor: None, limit: 1 };
@@ -195,7 +195,7 @@ fn line(site: &Site, browse: &Browse, hit: &Hit) -> Result<Line, Problem> {
         Some(last) if last.is_removed => Later::Deleted(last.until),
         _ => Later::Replaced,
     };
-    Ok(maker.hit(hit, hit.entry.commit, Some(&later)))
+    Ok(maker.hit(hit, Some(&later)))
 }
 
 fn card(site: &Site, browse: &Browse, source: &SourceName, chosen: &Chosen) -> SourceCard {
