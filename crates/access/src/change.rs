@@ -277,7 +277,10 @@ impl Authorised {
         }
         match (&change.edit, &change.weakening, &self.0) {
             (Edit::Recover { .. }, _, Source::Kit { .. }) => Ok(()),
-            (Edit::Recover { .. }, ..) => Err(AccessError::NeedsKit),
+            // Otherwise whoever is on the host would be anybody.
+            (Edit::Recover { .. }, ..) | (Edit::AddPasskey { .. }, _, Source::Host { .. }) => {
+                Err(AccessError::NeedsKit)
+            }
             (_, Some(weakening), Source::Nothing) => {
                 Err(AccessError::NeedsApproval { weakening: Box::new(weakening.clone()) })
             }
@@ -319,7 +322,9 @@ pub(crate) fn weakening(
             (power && !first).then(|| Weakening::NewPerson { person, roles: roles.clone() })
         }
         Edit::AddPasskey { .. } => {
-            active?;
+            if active?.passkeys.is_empty() {
+                return Err(AccessError::NeedsKit);
+            }
             Some(Weakening::PasskeyAdded { person })
         }
         Edit::RemovePasskey { credential, .. } => {

@@ -124,7 +124,7 @@ pub enum AccessError {
     #[error("what was approved is another change")]
     OtherChange,
     /// Only the kit shows that somebody may.
-    #[error("a person who lost their passkeys comes back only after the recovery kit has opened the vault")]
+    #[error("on the host, a person gets another passkey only after the recovery kit has opened the vault")]
     NeedsKit,
     /// Whoever asks may not.
     #[error("{by} may not do this")]
@@ -178,7 +178,10 @@ impl AccessError {
             Self::LastOwner { .. } => {
                 Some("make another owner first: unwipe person invite NAME --role owner".to_owned())
             }
-            Self::NeedsKit => Some("unwipe person recover NAME --key file:KIT".to_owned()),
+            Self::NeedsKit => Some(
+                "one more: unwipe person invite NAME --key file:KIT; all were lost: unwipe person recover NAME --key file:KIT"
+                    .to_owned(),
+            ),
             Self::TokenExists { service, .. } => Some(format!("unwipe token revoke {service}")),
             Self::Exists { person } => Some(format!("unwipe person roles {person} --role ROLE")),
             _ => None,

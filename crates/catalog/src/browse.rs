@@ -255,6 +255,18 @@ impl Catalog {
         Ok(row.optional()?)
     }
 
+    /// Returns whether a row was live after commit `at`; much cheaper than reading it.
+    pub(crate) fn was_live(&self, id: i64, at: u64) -> Result<bool, CatalogError> {
+        let mut statement = self
+            .database
+            .prepare_cached("SELECT from_sequence, until_sequence FROM versions WHERE id = ?1")?;
+        let span = statement
+            .query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
+            .optional()?;
+        let at = sequence(at);
+        Ok(span.is_some_and(|(from, until)| from <= at && until.is_none_or(|until| until > at)))
+    }
+
     /// Returns one row with its stream and key.
     pub fn row(&self, id: i64) -> Result<Option<Row>, CatalogError> {
         let mut statement = self.database.prepare_cached(

@@ -1,7 +1,10 @@
 //! What programs ask: the same things as the pages, as JSON. `docs/reference/openapi.json` is made from this.
 
+mod cases;
+mod incidents;
 mod jobs;
 mod overview;
+mod plans;
 
 use std::sync::Arc;
 
@@ -50,7 +53,12 @@ impl Modify for Doors {
 }
 
 fn routes() -> OpenApiRouter<Arc<Site>> {
-    let calls = OpenApiRouter::new().merge(overview::routes()).merge(jobs::routes());
+    let calls = OpenApiRouter::new()
+        .merge(overview::routes())
+        .merge(jobs::routes())
+        .merge(incidents::routes())
+        .merge(plans::routes())
+        .merge(cases::routes());
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, calls)
 }
 

@@ -6,7 +6,7 @@ use access::Permission;
 use askama::Template;
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -17,7 +17,7 @@ use service::jobs::Job;
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 
 use crate::{
-    pages::{JobPart, OverviewPart},
+    pages::{AskedIncidents, IncidentPart, IncidentsPart, JobPart, OverviewPart, elsewhere},
     problem::{PageProblem, Problem},
     site::{Happening, Site},
     visitor::Member,
@@ -27,7 +27,11 @@ use crate::{
 const CONNECTION_MAX: Duration = Duration::from_mins(5);
 
 pub(crate) fn router() -> Router<Arc<Site>> {
-    Router::new().route("/events/overview", get(overview)).route("/events/jobs/{id}", get(job))
+    Router::new()
+        .route("/events/overview", get(overview))
+        .route("/events/jobs/{id}", get(job))
+        .route("/events/incidents", get(incidents))
+        .route("/events/incidents/{id}", get(incident))
 }
 
 async fn overview(State(site): State<Arc<Site>>, member: Member) -> Result<Response, PageProblem> {
@@ -70,6 +74,61 @@ async fn job(
         let name = if job.is_running() { "job" } else { "end" };
         Event::default().event(name).data(JobPart { job: &job }.render().unwrap_or_default())
     })))
+}
+
+async fn incidents(
+    State(site): State<Arc<Site>>,
+    member: Member,
+    Query(asked): Query<AskedIncidents>,
+) -> Result<Response, PageProblem> {
+    member.0.require(Permission::See)?;
+    let changes = happenings(&site)
+        .filter(|happening| matches!(happening, None | Some(Happening::Incident(_))))
+        .map(|_| ());
+    // What came while the page was on its way is in the first answer.
+    let looks = tokio_stream::once(()).chain(changes);
+    Ok(stream(looks.then(move |()| {
+        let (site, asked) = (Arc::clone(&site), asked.clone());
+        async move {
+            let part = elsewhere(&site, move |site| IncidentsPart::of(site, &asked)).await;
+            Event::default().event("incidents").data(part.map_or_else(unseen, |part| rendered(&part)))
+        }
+    })))
+}
+
+async fn incident(
+    State(site): State<Arc<Site>>,
+    member: Member,
+    Path(id): Path<u64>,
+) -> Result<Response, PageProblem> {
+    member.0.require(Permission::See)?;
+    elsewhere(&site, move |site| Ok(site.incidents.get(id)?)).await?;
+    let changes = happenings(&site)
+        .filter(move |happening| match happening {
+            None => true,
+            Some(Happening::Incident(its)) => *its == id,
+            Some(_) => false,
+        })
+        .map(|_| ());
+    let looks = tokio_stream::once(()).chain(changes);
+    Ok(stream(looks.then(move |()| {
+        let site = Arc::clone(&site);
+        async move {
+            let now = site.now();
+            let part = elsewhere(&site, move |site| Ok(IncidentPart::of(&*site.incidents.get(id)?, now)));
+            Event::default().event("incident").data(part.await.map_or_else(unseen, |part| rendered(&part)))
+        }
+    })))
+}
+
+fn rendered(part: &impl Template) -> String {
+    part.render().unwrap_or_default()
+}
+
+/// What stands in place of a part that could not be made; the page itself says why.
+#[expect(clippy::needless_pass_by_value, reason = "it stands where an error is given away")]
+fn unseen(_: Problem) -> String {
+    "<p class=\"soft\">This could not be shown just now. Load the page again.</p>".to_owned()
 }
 
 /// Returns what happens from now on; `None` stands for what a slow reader missed.

@@ -1,14 +1,22 @@
 //! The pages.
 
 mod activity;
+pub(crate) mod case;
+pub(crate) mod cases;
 mod doctor;
 mod door;
 mod drills;
 mod frame;
+mod incident;
+pub(crate) mod incidents;
 mod jobs;
 mod people;
+pub(crate) mod plans;
 mod posture;
 mod sources;
+#[cfg(test)]
+mod tests;
+pub(crate) mod told;
 
 use std::sync::Arc;
 
@@ -18,7 +26,12 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-pub(crate) use self::{jobs::JobPart, posture::OverviewPart};
+pub(crate) use self::{
+    incident::IncidentPart,
+    incidents::{Asked as AskedIncidents, IncidentsPart},
+    jobs::JobPart,
+    posture::OverviewPart,
+};
 use crate::{
     problem::{PageProblem, Problem},
     site::Site,
@@ -37,6 +50,11 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(doctor::router())
         .merge(activity::router())
         .merge(drills::router())
+        .merge(incidents::router())
+        .merge(incident::router())
+        .merge(plans::router())
+        .merge(cases::router())
+        .merge(case::router())
         .merge(people::router())
 }
 
@@ -57,7 +75,7 @@ fn show<T: askama::Template>(template: &T) -> Page {
 }
 
 /// Does something that waits for files or databases, away from the threads that answer.
-async fn elsewhere<T: Send + 'static>(
+pub(crate) async fn elsewhere<T: Send + 'static>(
     site: &Arc<Site>,
     work: impl FnOnce(&Site) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {

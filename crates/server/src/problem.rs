@@ -1,6 +1,7 @@
 //! What went wrong, for a person or for a program: one sentence, what is behind it, what would help.
 
 use access::AccessError;
+use approvals::Refusal;
 use askama::Template;
 use axum::{
     Json,
@@ -11,7 +12,9 @@ use serde::Serialize;
 use service::{
     ServiceError, WatchError,
     activity::ActivityError,
+    cases::CaseError,
     jobs::JobError,
+    plans::PlansError,
     proof::ProofError,
     workshop::{WorkError, WorkErrorKind},
 };
@@ -75,6 +78,12 @@ impl Problem {
         self
     }
 
+    /// Returns what is wrong and what is behind it, as one line.
+    pub(crate) fn sentence(&self) -> String {
+        let causes = self.causes.iter().map(|cause| format!(": {cause}"));
+        [self.title.clone()].into_iter().chain(causes).collect()
+    }
+
     fn code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -124,6 +133,43 @@ impl From<WorkError> for Problem {
         problem.causes = error.causes;
         problem.hint = error.hint;
         problem
+    }
+}
+
+impl From<CaseError> for Problem {
+    fn from(error: CaseError) -> Self {
+        let status = match &error {
+            CaseError::NoCase { .. } => StatusCode::NOT_FOUND,
+            CaseError::Refused(refusal) => match refusal {
+                Refusal::Already { .. }
+                | Refusal::Expired { .. }
+                | Refusal::Over { .. }
+                | Refusal::Begun { .. }
+                | Refusal::NotApproved { .. }
+                | Refusal::Delay { .. }
+                | Refusal::NotThisRun { .. } => StatusCode::CONFLICT,
+                _ => StatusCode::FORBIDDEN,
+            },
+            CaseError::Proof(_) | CaseError::Unsound { .. } => StatusCode::FORBIDDEN,
+            CaseError::Running { .. }
+            | CaseError::Asked { .. }
+            | CaseError::Changed { .. }
+            | CaseError::Plan(_)
+            | CaseError::Document(_) => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error).hint(error.hint())
+    }
+}
+
+impl From<PlansError> for Problem {
+    fn from(error: PlansError) -> Self {
+        let status = match &error {
+            PlansError::NoPlan { .. } => StatusCode::NOT_FOUND,
+            PlansError::Folder(_) | PlansError::Document(_) => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error).hint(error.hint())
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use access::Access;
 use service::{
     Installation, ServiceError,
-    cases::{Cases, VaultLog},
+    cases::{Cases, Step, VaultLog, tell},
     incidents::Incidents,
     installation::Ports,
     jobs::{Job, JobError, Jobs},
@@ -108,6 +108,17 @@ impl Site {
         let environment = self.environment;
         let log = VaultLog::of(&installation, Arc::new(move |name: &str| environment(name)))?;
         Ok(Cases::of(&installation, Arc::new(Accounts::new(Arc::clone(&self.access))), Arc::new(log)))
+    }
+
+    /// Tells people what happened to a case, by the channels of the watch; nobody waits for that.
+    pub(crate) fn told(&self, step: &Step) {
+        let (environment, step) = (self.environment, step.clone());
+        let Ok(installation) = self.installation() else { return };
+        let send = move || {
+            // Who could not be reached sees it on the pages.
+            tell(&installation, environment, &step).ok();
+        };
+        std::thread::Builder::new().name("notices".to_owned()).spawn(send).ok();
     }
 
     /// Returns the time.

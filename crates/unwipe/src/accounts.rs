@@ -1,4 +1,4 @@
-//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, told to people.
+//! The accounts of an installation: opened for commands and for the pages, recorded in the vault, and told to people.
 
 use std::{path::PathBuf, sync::Arc};
 

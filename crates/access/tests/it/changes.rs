@@ -225,6 +225,10 @@ fn lost_passkeys_come_back_with_the_kit_alone() {
     assert_eq!(entry.authorised.as_deref(), Some("recovery kit age1kit, host: root"));
     assert!(matches!(&entry.event, Event::Recovered { removed, .. } if *removed == [anna.credential_id()]));
 
+    // Without any passkey, one more is no way around the kit; with one, the host alone is not enough either.
+    let more = || house.access.plan_change(Edit::AddPasskey { name: name("anna") }, &host());
+    assert!(matches!(more(), Err(AccessError::NeedsKit)));
+
     // The lost device does not come in by the new invitation, and the invitation can be made again.
     assert!(matches!(join(&house.access, &invitation.token, &mut anna), Err(AccessError::PasskeyTaken)));
     let again = house.plan(Edit::Recover { name: name("anna") });
@@ -235,6 +239,8 @@ fn lost_passkeys_come_back_with_the_kit_alone() {
     assert!(matches!(join(&house.access, &invitation.token, &mut new), Err(AccessError::NoInvitation)));
     join(&house.access, &second.token, &mut new).unwrap();
     assert_eq!(sign_in(&house.access, &mut new).unwrap().signed_in.roles, roles(&[Role::Owner]));
+    let by_host = house.access.apply_change(&more().unwrap(), &Authorised::of_host("root"));
+    assert!(matches!(by_host, Err(AccessError::NeedsKit)));
 }
 
 #[test]

@@ -121,7 +121,13 @@ impl House {
     }
 
     pub(crate) fn invited(&self, edit: Edit) -> String {
-        match self.access.apply_change(&self.plan(edit), &Authorised::of_host("root")).unwrap() {
+        let change = self.plan(edit);
+        let opened = access::VaultOpened { recipient: "age1kit".to_owned(), commits: 1 };
+        let authorised = match change.edit {
+            Edit::AddPasskey { .. } => Authorised::of_host_with_kit("root", &opened),
+            _ => Authorised::of_host("root"),
+        };
+        match self.access.apply_change(&change, &authorised).unwrap() {
             Outcome::Invited(invitation) => invitation.token,
             Outcome::Done(person) => panic!("nobody was invited: {person:?}"),
         }

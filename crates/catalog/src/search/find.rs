@@ -56,14 +56,12 @@ impl SearchIndex {
             for &id in &candidates {
                 before = id;
                 looked_at += 1;
-                let row = catalog.row(id)?;
+                let may_be = wish.at.map_or(Ok(true), |at| catalog.was_live(id, at))?;
+                let row = if may_be { catalog.row(id)? } else { None };
                 let row = row.filter(|row| wish.streams.is_none_or(|names| names.contains(&row.stream)));
-                let Some(row) = row else { continue };
-                let is_wanted = match wish.at {
-                    Some(at) => row.from <= at && row.until.is_none_or(|until| until > at),
-                    None => !self.has_later(catalog, &row, &expression)?,
-                };
-                if is_wanted {
+                if let Some(row) = row
+                    && (wish.at.is_some() || !self.has_later(catalog, &row, &expression)?)
+                {
                     found.rows.push(row);
                 }
                 if found.rows.len() >= wish.limit as usize || looked_at >= LOOKED_AT_MAX {

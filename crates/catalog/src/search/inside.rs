@@ -6,7 +6,7 @@ use crate::{Catalog, CatalogError, Direction, Row};
 /// So many candidates are taken at a time.
 const CHUNK: usize = 512;
 /// So many candidates one page looks at.
-const LOOKED_AT_MAX: usize = 5_000;
+const LOOKED_AT_MAX: usize = 2_000;
 
 /// Where in a folder a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +52,9 @@ impl SearchIndex {
             let is_last = entries.len() < CHUNK;
             for entry in entries {
                 looked_at += 1;
-                let row = catalog.row(entry.row)?;
-                inside
-                    .rows
-                    .extend(row.filter(|row| row.from <= at && row.until.is_none_or(|until| until > at)));
+                if catalog.was_live(entry.row, at)? {
+                    inside.rows.extend(catalog.row(entry.row)?);
+                }
                 edge = Some(entry);
                 if inside.rows.len() >= limit as usize || looked_at >= LOOKED_AT_MAX {
                     inside.next.clone_from(&edge);

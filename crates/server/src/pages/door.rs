@@ -107,7 +107,7 @@ fn knock(site: &Site, peer: SocketAddr) -> Result<(), Problem> {
 
 /// What a passkey is asked.
 #[derive(Serialize)]
-struct Begun {
+pub(super) struct Begun {
     id: String,
     options: serde_json::Value,
 }
@@ -129,8 +129,8 @@ struct Answered {
 
 /// Where the page goes on.
 #[derive(Serialize)]
-struct GoOn {
-    next: String,
+pub(super) struct GoOn {
+    pub(super) next: String,
 }
 
 #[derive(Deserialize)]

@@ -147,7 +147,8 @@ struct IncidentPage {
     firings: Vec<String>,
     actions: Vec<Action>,
     steps: Steps,
-    plans: Vec<(String, String)>,
+    /// Hash, its beginning, and how it stands.
+    plans: Vec<(String, String, String)>,
     capped: bool,
 }
 
@@ -183,7 +184,8 @@ fn actions(incident: &Incident) -> Vec<Action> {
         };
         let how = if note.automatic { "by policy, without a person" } else { "by a person's word" };
         let kept = if note.kept { "; kept until it is taken back" } else { "" };
-        let note_text = if note.status == ActionStatus::Taken { format!("{how}{kept}") } else { String::new() };
+        let note_text =
+            if note.status == ActionStatus::Taken { format!("{how}{kept}") } else { String::new() };
         Action {
             title: note.action.title.clone(),
             why: note.why.clone(),
@@ -209,14 +211,13 @@ async fn incident(
         Ok((incident, lanes))
     })
     .await?;
-    let frame =
-        Frame::of(&site, &visitor, &person, &headers, Section::Incidents, format!("Incident {id}"));
+    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Incidents, format!("Incident {id}"));
     let plans = incident.plans.iter().map(|plan| {
         let state = plan.applied_at.map_or_else(
             || format!("made {}", words::moment(plan.made_at)),
             |at| format!("applied {}", words::moment(at)),
         );
-        (plan.hash.clone(), state)
+        (plan.hash.clone(), plan.hash.chars().take(12).collect(), state)
     });
     show(&IncidentPage {
         frame,

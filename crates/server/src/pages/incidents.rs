@@ -20,11 +20,7 @@ use super::{
     frame::{Frame, Section},
     show, told,
 };
-use crate::{
-    problem::Problem,
-    site::Site,
-    visitor::Member,
-};
+use crate::{problem::Problem, site::Site, visitor::Member};
 
 /// So many are on a page.
 const PAGE: usize = 50;
@@ -137,8 +133,12 @@ pub(crate) const fn severity_word(severity: IncidentSeverity) -> &'static str {
 
 impl Row {
     fn of(incident: &Incident, now: Moment) -> Self {
-        let mut who: Vec<String> =
-            incident.suspects.iter().filter(|suspect| suspect.fired).map(|one| told::name(one.who().0)).collect();
+        let mut who: Vec<String> = incident
+            .suspects
+            .iter()
+            .filter(|suspect| suspect.fired)
+            .map(|one| told::name(one.who().0))
+            .collect();
         who.dedup();
         let more = who.len().saturating_sub(3);
         who.truncate(3);

@@ -11,6 +11,7 @@ use super::{
     Page,
     frame::{Frame, Section},
     show,
+    sources::{Line, lines},
 };
 use crate::{site::Site, visitor::Member};
 
@@ -26,13 +27,14 @@ struct PosturePage {
 }
 
 /// The answers, as they are told anew to pages that are open.
-#[derive(Template)]
+#[derive(Default, Template)]
 #[template(path = "part_overview.html")]
 pub(crate) struct OverviewPart {
     looked: bool,
     looked_at: String,
     open_incidents: usize,
     answers: Vec<Answer>,
+    sources: Vec<Line>,
 }
 
 impl OverviewPart {
@@ -40,7 +42,7 @@ impl OverviewPart {
     pub(crate) fn of(site: &Site) -> Self {
         let now = site.now();
         let Some(overview) = site.overview() else {
-            return Self { looked: false, looked_at: String::new(), open_incidents: 0, answers: Vec::new() };
+            return Self::default();
         };
         let proofs = crate::proofs::of(&overview);
         Self {
@@ -52,6 +54,7 @@ impl OverviewPart {
                 how_new(&overview, now),
                 when_proven(&proofs, now),
             ],
+            sources: lines(site).unwrap_or_default(),
         }
     }
 }

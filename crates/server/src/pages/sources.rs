@@ -47,18 +47,18 @@ pub(super) fn router() -> Router<Arc<Site>> {
 const COMMITS_SHOWN: u32 = 60;
 
 /// A source as a line.
-struct Line {
-    source: SourceOverview,
-    proof: SourceProof,
+pub(super) struct Line {
+    pub(super) source: SourceOverview,
+    pub(super) proof: SourceProof,
     now: Moment,
 }
 
 impl Line {
-    fn newest(&self) -> String {
+    pub(super) fn newest(&self) -> String {
         self.source.newest_moment.map_or_else(|| "none yet".to_owned(), |at| words::ago(at, self.now))
     }
 
-    fn newest_at(&self) -> String {
+    pub(super) fn newest_at(&self) -> String {
         self.source.newest_moment.map_or_else(String::new, |at| at.to_string())
     }
 
@@ -66,7 +66,7 @@ impl Line {
         self.source.ledger.map_or_else(|| "nothing yet".to_owned(), ledger_text)
     }
 
-    fn floor(&self) -> String {
+    pub(super) fn floor(&self) -> String {
         match &self.source.floor {
             None => "not known".to_owned(),
             Some(floor) => words::span(u64::from(floor.days_left) * 86_400),
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// Returns how the lock floor stands, as a class.
-    fn floor_class(&self) -> &'static str {
+    pub(super) fn floor_class(&self) -> &'static str {
         match self.source.floor.as_ref().map(|floor| floor.standing) {
             Some("good") => "good",
             Some("late") => "warning",
@@ -84,7 +84,7 @@ impl Line {
     }
 
     /// Returns what is known about restoring it, as a class.
-    fn proof_class(&self) -> &'static str {
+    pub(super) fn proof_class(&self) -> &'static str {
         match self.proof.proof {
             service::posture::Proof::Proven => "good",
             service::posture::Proof::Hypothesis => "warning",
@@ -115,7 +115,8 @@ fn ledger_text(ledger: Ledger) -> String {
     text
 }
 
-fn lines(site: &Site) -> Option<Vec<Line>> {
+/// Describes every source; nothing before the first look.
+pub(super) fn lines(site: &Site) -> Option<Vec<Line>> {
     let overview = site.overview()?;
     let now = site.now();
     let proofs = proofs::of(&overview);

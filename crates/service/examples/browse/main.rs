@@ -192,7 +192,7 @@ impl Asked<'_> {
         let latest = Some(At::Latest);
         let half = Some(At::Commit(self.versions / 2000));
         json!({
-            "a rare word": self.search(latest, &[], |numbers| format!("rare{}x", 2_000 * numbers.below(self.versions / 4_000))),
+            "a rare word": self.search(latest, &[], |numbers| format!("rare{}x", 1 + 2_000 * numbers.below(self.versions / 4_000))),
             "a word of one in hundreds": self.search(latest, &[], usual),
             "one of the 20 most common words": self.search(latest, &[], common),
             "the same at any time, with what was removed": self.search(None, &[], common),

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 Examples:
   unwipe person invite anna --role owner             the first owner; opens a page where the browser makes a passkey
   unwipe person invite ben --role viewer --role approver
-  unwipe person invite anna                          one more passkey for anna, on another device
+  unwipe person invite anna --key file:kit.txt       one more passkey for anna, on another device
   unwipe person recover anna --key file:kit.txt      anna lost all passkeys; the recovery kit shows that this is right
 
 What weakens protection is approved by others in the pages. Here it is done at once, because whoever runs this command
@@ -58,6 +58,9 @@ pub(crate) struct PersonInvite {
     /// What people read in place of the name: "Anna Berg"
     #[arg(long, value_name = "TEXT", requires = "roles")]
     pub(crate) display: Option<String>,
+    /// For one more passkey of somebody who has an account: the recovery kit, file:PATH or shares:FILE,FILE,…
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "roles")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Args)]

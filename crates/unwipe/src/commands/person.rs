@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
     let access = accounts::open(context, &installation)?;
     match options.action {
         PersonAction::List => return list(context, &access),
-        PersonAction::Invite(options) => invite(context, &access, &options)?,
+        PersonAction::Invite(options) => invite(context, &installation, &access, &options)?,
         PersonAction::Roles(PersonRoles { person: name, roles }) => {
             change(context, &access, Edit::SetRoles { name, roles: roles.into_iter().collect() })?;
         }
@@ -106,13 +106,19 @@ fn person_name(person: &Person) -> String {
 }
 
 /// Without roles it is about one more passkey.
-fn invite(context: &Context, access: &Access, options: &PersonInvite) -> Result<(), Failure> {
+fn invite(
+    context: &Context,
+    installation: &Installation,
+    access: &Access,
+    options: &PersonInvite,
+) -> Result<(), Failure> {
     let (name, roles) = (options.person.clone(), options.roles());
     if !roles.is_empty() {
         return change(context, access, Edit::Invite { name, display: options.display.clone(), roles });
     }
     if access.person(&name)?.is_some_and(|person| person.active) {
-        return change(context, access, Edit::AddPasskey { name });
+        let key = options.key.as_deref().ok_or(access::AccessError::NeedsKit)?;
+        return change_with_kit(context, installation, access, Edit::AddPasskey { name }, key);
     }
     Err(Failure::new(Exit::Usage, format!("{name} has no account yet, so say what they are for"))
         .hint(format!("unwipe person invite {name} --role viewer")))
@@ -125,9 +131,19 @@ fn recover(
     options: &PersonRecover,
 ) -> Result<(), Failure> {
     let name = options.person.clone();
+    change_with_kit(context, installation, access, Edit::Recover { name }, &options.key)
+}
+
+fn change_with_kit(
+    context: &Context,
+    installation: &Installation,
+    access: &Access,
+    edit: Edit,
+    key: &str,
+) -> Result<(), Failure> {
     // Looked at before the kit is used.
-    let change = access.plan_change(Edit::Recover { name }, &host(context))?;
-    let opened = open_with_kit(context, installation, &options.key)?;
+    let change = access.plan_change(edit, &host(context))?;
+    let opened = open_with_kit(context, installation, key)?;
     apply(context, access, &change, &Authorised::of_host_with_kit(context.person(), &opened))
 }
 

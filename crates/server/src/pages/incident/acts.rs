@@ -137,9 +137,8 @@ pub(super) async fn acts(
         let more = chosen.len() > PAGE;
         chosen.truncate(PAGE);
         let last = chosen.last().filter(|_| more).map(key);
-        let next = last.map(|after| {
-            serde_urlencoded::to_string(Asked { after, ..asked.clone() }).unwrap_or_default()
-        });
+        let next = last
+            .map(|after| serde_urlencoded::to_string(Asked { after, ..asked.clone() }).unwrap_or_default());
         let acts = chosen.iter().map(|(source, event)| Act::of(source, event, statements)).collect();
         let span = format!("{} to {}", words::moment(span.0), words::moment(span.1));
         Ok::<_, Problem>((span, who, acts, next, read.capped))

@@ -55,8 +55,7 @@ impl Window {
                 .transpose()
                 .map_err(|_| Problem::unusable("That is no moment. One is 2026-04-25T14:00:08Z."))
         };
-        let (first, last) =
-            acts::span(incident).unwrap_or((incident.first_seen_at, incident.last_seen_at));
+        let (first, last) = acts::span(incident).unwrap_or((incident.first_seen_at, incident.last_seen_at));
         let margin = (last.micros_since(first) / 4).clamp(*MARGIN_MICROS.start(), *MARGIN_MICROS.end());
         let from = read(&self.from)?.unwrap_or_else(|| first.plus_micros(-margin));
         let until = read(&self.until)?.unwrap_or_else(|| last.plus_micros(margin));
@@ -74,8 +73,7 @@ pub(super) fn read(site: &Site, incident: &Incident, span: (Moment, Moment)) -> 
     let known = |source: &&SourceName| installation.config().sources.contains_key(*source);
     let sources: Vec<SourceName> = incident.touched.keys().filter(known).cloned().collect();
     let (from, until) = (Some(span.0), Some(span.1));
-    let mut acts =
-        acts::acts(sources, (from, until), ACTS_MAX, |source| installation.catalog(source))?;
+    let mut acts = acts::acts(sources, (from, until), ACTS_MAX, |source| installation.catalog(source))?;
     let stored: BTreeSet<(SourceName, String)> =
         acts.events.iter().map(|(source, event)| (source.clone(), event.transaction.clone())).collect();
     let seen = incident.deeds.iter().filter(|deed| {
@@ -272,7 +270,11 @@ impl Picture {
             .map(|column| {
                 let (from, until) = (self.begin(column), self.begin(column + COLUMNS_OF_A_TICK));
                 let label = self.label(from);
-                Tick { title: format!("Narrow to what began at {label}"), label, address: self.way(from, until) }
+                Tick {
+                    title: format!("Narrow to what began at {label}"),
+                    label,
+                    address: self.way(from, until),
+                }
             })
             .collect()
     }
