@@ -8,7 +8,7 @@ await play(async (arrive) => {
   await anna.check("login");
   await anna.joinAs("owner");
 
-  await anna.sees("Could an agent delete the backups?");
+  await anna.sees("Could an agent delete your backups?");
   await until("the first look", async () => !(await anna.text()).includes("Looking for the first time"));
   await anna.check("posture");
 
@@ -46,7 +46,7 @@ await play(async (arrive) => {
   await anna.check("doctor");
 
   await anna.open("/activity");
-  await anna.sees("Anna");
+  await anna.sees("anna");
   await anna.check("activity");
   await anna.open("/people");
   await anna.check("people");

@@ -8,7 +8,7 @@ await play(async (arrive) => {
   await anna.joinAs("owner");
   const ben = await arrive("Ben");
   await ben.joinAs("approver", "viewer");
-  await ben.sees("Could an agent delete the backups?");
+  await ben.sees("Could an agent delete your backups?");
   await anna.open("/incidents");
   await anna.sees("Nothing looked like a wipe");
   await anna.check("incidents-empty");

@@ -5,6 +5,7 @@
 //! that are looked at are kept there as pictures.
 
 mod hostile;
+mod schema;
 mod stage;
 
 use std::{
