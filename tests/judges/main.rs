@@ -11,6 +11,7 @@
     reason = "a judge that cannot work should stop, and real processes take real time"
 )]
 
+mod agents;
 mod clients;
 mod domain;
 mod emulate;

@@ -10,6 +10,7 @@
 )]
 
 mod actors;
+mod agents;
 mod approvals;
 mod comeback;
 mod cycle;

@@ -276,7 +276,7 @@ fn wait_at_most(patience: Duration, what: &str, mut is_true: impl FnMut() -> boo
 }
 
 /// Finds the binary beside the tests: `target/PROFILE/deps/stories-…` and `target/PROFILE/unwipe`.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its own path");
     let program = test.parent().and_then(Path::parent).expect("a profile folder").join("unwipe");
     assert!(program.is_file(), "{} is missing; run: cargo build -p unwipe", program.display());

@@ -72,6 +72,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // Pages and API: thin, and without any source.
     ("server", &["access", "approvals", "connect", "model", "ports", "render", "service", "watch"]),
+    // What agents may ask: a desk without any verb that decides, applies or stops; it knows no engine and no source.
+    ("mcp", &["access", "model", "ports", "render"]),
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),

@@ -32,6 +32,8 @@ pub enum Kind {
     Case,
     /// Something happened to the accounts of people and of service identities.
     Access,
+    /// An agent asked for something that leaves a trace.
+    Agent,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Self::Expectation => "expectations",
             Self::Case => "cases",
             Self::Access => "access",
+            Self::Agent => "agents",
         }
     }
 }

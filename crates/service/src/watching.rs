@@ -4,6 +4,7 @@
 //! other does what may take long: the vault's log, holds, the haste of captures, notices.
 
 mod aftermath;
+mod intent;
 mod reach;
 mod responder;
 mod settings;
@@ -31,6 +32,7 @@ use watch::{Observation, SourceKind, containment::Container};
 
 use self::{aftermath::Aftermath, reach::Counted, responder::Responder};
 pub use self::{
+    intent::Intent,
     settings::{ChannelConfig, WatchConfig, Way},
     store::{Answer, WatchStore},
 };

@@ -10,6 +10,7 @@ mod google;
 mod head;
 mod keys;
 mod look;
+mod mcp;
 mod mirror;
 mod recover;
 mod rehearse;
@@ -26,7 +27,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     access::*, capture::*, cases::*, doctor::*, drill::*, files::*, google::*, head::*, keys::*, look::*,
-    mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*, witness::*,
+    mcp::*, mirror::*, recover::*, rehearse::*, retention::*, setup::*, siege::*, vault::*, watch::*,
+    witness::*,
 };
 
 /// Keep a copy that production's credentials cannot destroy, and bring back exactly what was.
@@ -86,6 +88,8 @@ pub(crate) enum Verb {
     Incidents(Incidents),
     /// Stop whoever an incident is about, keep them out, or let them in again
     Contain(Contain),
+    /// Let agents look, announce and request, over the Model Context Protocol
+    Mcp(Mcp),
     /// Say what is going to happen, so that it raises no alarm
     Expect(Expect),
     /// Show one transaction, one moment or one plan in full

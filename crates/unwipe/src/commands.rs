@@ -18,6 +18,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod lanes;
 pub(crate) mod log;
+pub(crate) mod mcp;
 pub(crate) mod mirror;
 pub(crate) mod person;
 pub(crate) mod protect;

@@ -1,6 +1,7 @@
 //! The `unwipe` command: keeps a copy that production's credentials cannot destroy, and brings back what was.
 
 mod accounts;
+mod agents;
 mod arguments;
 mod commands;
 mod connectors;
@@ -73,6 +74,7 @@ fn run(arguments: Arguments, output: Output) -> Result<Exit, Failure> {
         Verb::Incidents(options) => commands::incidents::run(&context, options),
         Verb::Contain(options) => commands::contain::run(&context, &options),
         Verb::Expect(options) => commands::expect::run(&context, &options),
+        Verb::Mcp(options) => commands::mcp::run(&context, &options),
         Verb::Export(options) => commands::export::run(&context, &options),
         Verb::Shadow(options) => commands::shadow::run(&context, options),
         Verb::Drill(options) => commands::drill::run(&context, options),

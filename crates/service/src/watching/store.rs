@@ -11,10 +11,11 @@ use ports::files::{self, FileError};
 use serde::{Serialize, de::DeserializeOwned};
 use watch::{Expectation, Incident, Memory};
 
-use super::{Request, WatchError};
+use super::{Intent, Request, WatchError};
 
 const INCIDENTS: &str = "incidents";
 const EXPECTATIONS: &str = "expectations";
+const INTENTS: &str = "intents";
 const REQUESTS: &str = "requests";
 const ANSWERS: &str = "answers";
 const MEMORY: &str = "memory.json";
@@ -62,6 +63,18 @@ impl WatchStore {
     /// Writes what is expected to happen.
     pub fn write_expectation(&self, expectation: &Expectation) -> Result<(), WatchError> {
         self.write(EXPECTATIONS, &expectation.id, expectation)
+    }
+
+    /// Returns what agents announced, in the order of announcement.
+    pub fn intents(&self) -> Result<Vec<Intent>, WatchError> {
+        let mut intents: Vec<Intent> = self.read_all(INTENTS)?;
+        intents.sort_by(|a, b| (a.declared_at, &a.id).cmp(&(b.declared_at, &b.id)));
+        Ok(intents)
+    }
+
+    /// Writes what an agent announced.
+    pub fn write_intent(&self, intent: &Intent) -> Result<(), WatchError> {
+        self.write(INTENTS, &intent.id, intent)
     }
 
     /// Returns what detection remembers of the last days.

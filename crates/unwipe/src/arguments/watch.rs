@@ -49,14 +49,21 @@ pub(crate) struct Contain {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 What is expected raises no alarm and stops nobody; it is recorded all the same, with the expectation beside it. Whatever
 goes beyond it (another actor, another verb, more items, another time) counts as ever.
 
   unwipe expect shop --actor migrator --verb truncate --scope shop --for 30m --reason 'migration 118'
   unwipe expect acme --actor anna@acme.org --verb trash --items 3000 --for 2h --reason 'old projects'
-  unwipe expect --list")]
+  unwipe expect --list
+  unwipe expect confirm intent-1a2b3c4d",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub(crate) struct Expect {
+    #[command(subcommand)]
+    pub(crate) action: Option<ExpectAction>,
     /// The source
     #[arg(required_unless_present = "list")]
     pub(crate) source: Option<String>,
@@ -87,6 +94,15 @@ pub(crate) struct Expect {
     /// List what is expected
     #[arg(long, exclusive = true)]
     pub(crate) list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExpectAction {
+    /// Confirm what an agent announced; from then on it raises no alarm
+    Confirm {
+        /// What was announced: intent-…
+        intent: String,
+    },
 }
 
 /// Reads the number of an incident: `7` or `incident:7`.

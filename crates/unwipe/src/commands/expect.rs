@@ -4,12 +4,12 @@ use model::{Moment, Verb};
 use serde::de::{IntoDeserializer, value};
 use service::{
     operations::{self, Kind},
-    watching::WatchStore,
+    watching::{Intent, WatchStore},
 };
 use watch::Expectation;
 
 use crate::{
-    arguments::Expect,
+    arguments::{Expect, ExpectAction},
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -24,18 +24,62 @@ pub(crate) fn run(context: &Context, options: &Expect) -> Result<Exit, Failure> 
     let store = WatchStore::of(installation.home());
     if options.list {
         let expectations = store.expectations()?;
-        context.output.result(&expectations, || list_text(context, &expectations))?;
+        context.output.result(&expectations, || {
+            format!("{}{}", list_text(context, &expectations), intents_text(context, &store))
+        })?;
         return Ok(Exit::Done);
     }
-    let expectation = expectation(context, &installation, options)?;
+    let confirmed = match &options.action {
+        Some(ExpectAction::Confirm { intent }) => Some(confirmed(context, &store, intent)?),
+        None => None,
+    };
+    let expectation = match &confirmed {
+        Some((_, expectation)) => expectation.clone(),
+        None => expectation(context, &installation, options)?,
+    };
     // In the vault first: what silences an alarm must leave a trace that nobody can remove.
     let (writer, _) = installation.writer(&environment)?;
     operations::record(&writer, Kind::Expectation, &expectation.id, &expectation)?;
     store.write_expectation(&expectation)?;
+    if let Some((intent, _)) = &confirmed {
+        store.write_intent(intent)?;
+    }
     context.output.result(&expectation, || {
         format!("{}: {} until {}\n", expectation.id, expectation.reason, expectation.until)
     })?;
     Ok(Exit::Done)
+}
+
+/// Makes an expectation of what an agent announced.
+fn confirmed(context: &Context, store: &WatchStore, id: &str) -> Result<(Intent, Expectation), Failure> {
+    let intents = store.intents()?;
+    let intent = intents.iter().find(|intent| intent.id == id).ok_or_else(|| {
+        Failure::new(Exit::Nothing, format!("nothing was announced as {id:?}")).hint("unwipe expect --list")
+    })?;
+    intent
+        .confirmed(&context.person(), context.clock().now())
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("{id} is over, or was confirmed before")))
+}
+
+/// Lists what agents announced and nobody confirmed yet.
+fn intents_text(context: &Context, store: &WatchStore) -> String {
+    let now = context.clock().now();
+    let intents = store.intents().unwrap_or_default();
+    let waiting = intents.iter().filter(|intent| intent.confirmed_by.is_none() && intent.until >= now);
+    let lines = waiting.map(|intent| {
+        let verbs = intent.verbs.iter().map(Verb::to_string).collect::<Vec<_>>().join(", ");
+        format!(
+            "announced by {}, not confirmed: {} in {} ({verbs}, at most {}) until {}: {}\n  unwipe expect confirm {}\n",
+            intent.declared_by,
+            printable(&intent.actor),
+            intent.source,
+            count(intent.items_max),
+            intent.until,
+            printable(&intent.reason),
+            intent.id
+        )
+    });
+    lines.collect()
 }
 
 fn expectation(

@@ -1,0 +1,205 @@
+//! What agents are answered from: this home folder. It offers [`mcp::Desk`] and nothing more.
+
+mod asking;
+mod reaching;
+mod reading;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use access::ServiceName;
+use connect::{Progress, Silent, Stop};
+use mcp::{Answer, Desk, DeskError, DeskErrorKind};
+use model::{Moment, SourceName};
+use serde::Serialize;
+use serde_json::Value;
+use service::{
+    Installation,
+    browse::{At, Browse, BrowseError},
+    operations::{self, Kind},
+    workshop::{WorkError, WorkErrorKind, Workshop},
+};
+
+use crate::{
+    commands::watching::Urges,
+    context::{Context, environment},
+    failure::Failure,
+    workshop::HomeWorkshop,
+};
+
+/// For so long a catalog counts as up to date.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Answers agents from a home folder.
+pub(crate) struct HomeDesk {
+    context: Context,
+    installation: Installation,
+    workshop: HomeWorkshop,
+    browse: Browse,
+    refreshed: Mutex<HashMap<SourceName, Duration>>,
+    /// Plans are made one after the other, so that the same wish at the same time is one case.
+    planning: Mutex<()>,
+}
+
+/// What is written to the vault's log of what agents asked for.
+#[derive(Serialize)]
+struct Act<'a> {
+    at: Moment,
+    who: &'a ServiceName,
+    tool: &'a str,
+    what: Value,
+}
+
+impl HomeDesk {
+    /// Opens the desk.
+    pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
+        let silent: Arc<dyn Progress> = Arc::new(Silent);
+        let context = context.metered_by(&silent);
+        let installation = context.installation()?;
+        // Without a restore key names can be found, and contents cannot be shown.
+        let reader = installation.reader(None, &environment).ok().map(Arc::new);
+        let browse = Browse::new(installation.again()?, reader);
+        let workshop = HomeWorkshop::new(&context, Urges::new());
+        Ok(Self {
+            context,
+            installation,
+            workshop,
+            browse,
+            refreshed: Mutex::default(),
+            planning: Mutex::default(),
+        })
+    }
+
+    /// Writes into the vault what an agent asks for, before it is done.
+    fn record(&self, who: &ServiceName, tool: &str, what: Value) -> Result<(), DeskError> {
+        let at = self.context.clock().now();
+        let key = format!("{at}/{}", self.context.random_text::<4>());
+        let (writer, _) = self.installation.writer(&environment).map_err(unset)?;
+        operations::record(&writer, Kind::Agent, &key, &Act { at, who, tool, what }).map_err(failed)?;
+        Ok(())
+    }
+
+    fn known(&self, source: &SourceName) -> Result<&str, DeskError> {
+        self.browse.kind(source).map_err(|_| DeskError::no_source(source))
+    }
+
+    /// Brings a source's catalog and its words up to date, now and then.
+    fn refresh(&self, source: &SourceName) {
+        let now = self.context.clock().elapsed();
+        let mut refreshed = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
+        if refreshed.get(source).is_some_and(|at| now < *at + FRESH) {
+            return;
+        }
+        // What cannot be brought up to date is shown as it is; the commit says how old that is.
+        self.browse.refresh(source, &Stop::default(), &Silent).ok();
+        refreshed.insert(source.clone(), now);
+    }
+
+    fn at(text: Option<&String>) -> Result<At, DeskError> {
+        At::parse(text.map_or("latest", String::as_str)).map_err(browse_failed)
+    }
+
+    fn silent() -> Arc<dyn Progress> {
+        Arc::new(Silent)
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        sentence.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    sentence
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
+fn failed(error: impl std::error::Error + 'static) -> DeskError {
+    DeskError::new(DeskErrorKind::Failed, chain(&error))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
+fn unset(error: impl std::error::Error + 'static) -> DeskError {
+    DeskError::new(DeskErrorKind::NotSetUp, chain(&error))
+}
+
+fn not_open(failure: crate::failure::Failure) -> DeskError {
+    DeskError::new(DeskErrorKind::NotSetUp, chain(&*failure.error))
+}
+
+fn browse_failed(error: BrowseError) -> DeskError {
+    let kind = match &error {
+        BrowseError::NoMoment { .. } | BrowseError::Cursor => DeskErrorKind::Usage,
+        BrowseError::UnknownSource { .. }
+        | BrowseError::NothingYet { .. }
+        | BrowseError::NotThere
+        | BrowseError::NoContent => DeskErrorKind::Nothing,
+        BrowseError::NoCatalog { .. } | BrowseError::NoRestoreKey => DeskErrorKind::NotSetUp,
+        _ => DeskErrorKind::Failed,
+    };
+    DeskError::new(kind, chain(&error))
+}
+
+fn work_failed(error: WorkError) -> DeskError {
+    let kind = match error.kind {
+        WorkErrorKind::Usage => DeskErrorKind::Usage,
+        WorkErrorKind::Nothing => DeskErrorKind::Nothing,
+        WorkErrorKind::Authentication => DeskErrorKind::NotSetUp,
+        WorkErrorKind::Failed => DeskErrorKind::Failed,
+    };
+    let mut sentences = vec![error.sentence];
+    sentences.extend(error.causes);
+    DeskError::new(kind, sentences.join(": "))
+}
+
+impl Desk for HomeDesk {
+    fn sources(&self) -> Result<Answer, DeskError> {
+        self.list_sources()
+    }
+
+    fn moments(&self, wish: &mcp::MomentsWish) -> Result<Answer, DeskError> {
+        self.list_moments(wish)
+    }
+
+    fn capture(&self, by: &ServiceName, wish: &mcp::CaptureWish) -> Result<u64, DeskError> {
+        self.known(&wish.source)?;
+        self.record(by, "capture_now", serde_json::json!(wish))?;
+        self.workshop.capture(&wish.source, &Self::silent()).map_err(work_failed)
+    }
+
+    fn declare(&self, by: &ServiceName, wish: &mcp::IntentWish) -> Result<Answer, DeskError> {
+        self.announce(by, wish)
+    }
+
+    fn query(&self, wish: &mcp::QueryWish) -> Result<Answer, DeskError> {
+        self.ask(wish)
+    }
+
+    fn find(&self, wish: &mcp::FindWish) -> Result<Answer, DeskError> {
+        self.search(wish)
+    }
+
+    fn show(&self, wish: &mcp::ItemWish) -> Result<Answer, DeskError> {
+        self.item(wish)
+    }
+
+    fn reach(&self, wish: &mcp::ReachWish) -> Result<Answer, DeskError> {
+        self.estimate(wish)
+    }
+
+    fn request(&self, by: &ServiceName, wish: &mcp::RestoreWish) -> Result<Answer, DeskError> {
+        self.plan_and_ask(by, wish)
+    }
+
+    fn status(&self, case: &str) -> Result<Answer, DeskError> {
+        self.stand_of(case)
+    }
+
+    fn check(&self, certificate: &str) -> Result<Answer, DeskError> {
+        self.verify(certificate)
+    }
+}
