@@ -68,6 +68,7 @@ export async function play(story) {
   const fail = async (error) => {
     process.stderr.write(`${error.stack ?? error}\n`);
     for (const person of people) await person.lastWords();
+    await browser.close().catch(String);
     process.exit(1);
   };
   try {

@@ -21,7 +21,7 @@ await play(async (arrive) => {
   assert((await standing()) === "failed", await standing());
   await anna.check("drill-failed");
   await anna.follow("See it");
-  await anna.sees("Found otherwise");
+  await anna.sees("is damaged");
   await anna.check("certificate-failed");
   await anna.open("/drills");
   await anna.sees("failed");
