@@ -27,7 +27,7 @@ await play(async (arrive) => {
   await anna.sees("proposed");
   await anna.page.getByText("The same as a table").click();
   await anna.check("incident");
-  await anna.page.locator("#lanes table").getByRole("link", { name: /^Acts of/ }).first().click();
+  await anna.page.locator("#lanes table").getByRole("link", { name: /^show the acts of|^Acts of/ }).first().click();
   await anna.page.waitForURL(/\/acts\?/);
   await anna.sees("truncate");
   await anna.check("acts");
