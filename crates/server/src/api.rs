@@ -1,10 +1,13 @@
 //! What programs ask: the same things as the pages, as JSON. `docs/reference/openapi.json` is made from this.
 
+mod asked;
 mod cases;
 mod incidents;
 mod jobs;
 mod overview;
 mod plans;
+mod stored;
+mod views;
 
 use std::sync::Arc;
 
@@ -61,7 +64,8 @@ fn routes() -> OpenApiRouter<Arc<Site>> {
         .merge(jobs::routes())
         .merge(incidents::routes())
         .merge(plans::routes())
-        .merge(cases::routes());
+        .merge(cases::routes())
+        .merge(stored::routes());
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, calls)
 }
 

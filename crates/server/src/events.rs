@@ -126,7 +126,6 @@ fn rendered(part: &impl Template) -> String {
 }
 
 /// What stands in place of a part that could not be made; the page itself says why.
-#[expect(clippy::needless_pass_by_value, reason = "it stands where an error is given away")]
 fn unseen(_: Problem) -> String {
     "<p class=\"soft\">This could not be shown just now. Load the page again.</p>".to_owned()
 }

@@ -5,13 +5,18 @@
 
 mod api;
 mod assets;
+mod baskets;
+mod browsing;
 mod chart;
 mod events;
 mod fields;
 mod guard;
+mod indexer;
 mod keeper;
 mod limits;
+mod links;
 mod metrics;
+mod moments;
 mod pages;
 mod problem;
 mod proofs;

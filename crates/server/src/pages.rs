@@ -1,6 +1,7 @@
 //! The pages.
 
 mod activity;
+mod browse;
 pub(crate) mod case;
 pub(crate) mod cases;
 mod doctor;
@@ -49,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
         .merge(sources::router())
         .merge(doctor::router())
         .merge(activity::router())
+        .merge(browse::router())
         .merge(drills::router())
         .merge(incidents::router())
         .merge(incident::router())

@@ -24,7 +24,9 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Site, api, assets, events, guard, keeper::Keeper, metrics, pages, tls, watcher::Watcher};
+use crate::{
+    Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls, watcher::Watcher,
+};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +86,7 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    keepers: (Keeper, Watcher),
+    keepers: (Keeper, Watcher, Indexer),
 }
 
 const CONNECTIONS_MAX: usize = 1024;
@@ -130,6 +132,7 @@ impl Server {
         let keepers = (
             Keeper::start(Arc::clone(&site)).map_err(failed)?,
             Watcher::start(Arc::clone(&site)).map_err(failed)?,
+            Indexer::start(Arc::clone(&site)).map_err(failed)?,
         );
         let (stop, stopped) = watch::channel(false);
         let router = router(site, address);
@@ -156,7 +159,7 @@ impl Server {
 }
 
 /// Lets a thread of the pages wait behind those of captures. Where that is refused, they are equals.
-fn step_back() {
+pub(crate) fn step_back() {
     rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).ok();
 }
 

@@ -20,7 +20,7 @@ use service::{
 };
 use tokio::sync::broadcast;
 
-use crate::{limits::Limits, metrics::Metrics};
+use crate::{browsing::Browsing, limits::Limits, metrics::Metrics};
 
 /// So many happenings wait for a reader that is slow; one that is slower looks again as a whole.
 const HAPPENINGS: usize = 256;
@@ -66,6 +66,7 @@ pub struct Site {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) happenings: broadcast::Sender<Happening>,
+    pub(crate) browsing: Browsing,
     overview: Mutex<Option<Arc<Overview>>>,
 }
 
@@ -93,6 +94,7 @@ impl Site {
             origin,
             jobs,
             happenings,
+            browsing: Browsing::new(),
             overview: Mutex::new(None),
         }))
     }

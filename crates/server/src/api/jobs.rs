@@ -66,6 +66,15 @@ impl From<&Phase> for PhaseView {
     }
 }
 
+impl JobView {
+    /// What a question to a moment came to is content, and is told to those alone who may read that.
+    fn of(job: Job, may_read: bool) -> Self {
+        let is_content = job.kind == service::jobs::JobKind::Query;
+        let view = Self::from(job);
+        if is_content && !may_read { Self { result: None, ..view } } else { view }
+    }
+}
+
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
         let (state, phase, result, error) = match job.state {
@@ -97,7 +106,8 @@ impl From<Job> for JobView {
 )]
 async fn jobs(State(site): State<Arc<Site>>, Caller(caller): Caller) -> Result<Json<Vec<JobView>>, Problem> {
     caller.require(Permission::See)?;
-    Ok(Json(site.jobs.all().into_iter().map(JobView::from).collect()))
+    let views = site.jobs.all().into_iter().map(|job| JobView::of(job, caller.may(Permission::Content)));
+    Ok(Json(views.collect()))
 }
 
 /// Shows one job.
@@ -114,5 +124,5 @@ async fn job(
 ) -> Result<Json<JobView>, Problem> {
     caller.require(Permission::See)?;
     let job = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
-    Ok(Json(job.into()))
+    Ok(Json(JobView::of(job, caller.may(Permission::Content))))
 }

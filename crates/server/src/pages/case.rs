@@ -208,6 +208,7 @@ fn shown(hash: connect::plan::PlanHash, found: &Found, content: bool) -> (Summar
 }
 
 /// What whoever looks may do.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is offered or not")]
 struct May {
     decide: bool,
     hindrance: Option<String>,

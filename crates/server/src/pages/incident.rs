@@ -105,7 +105,7 @@ struct Action {
 }
 
 /// What can be done now.
-#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is offered or not")]
 struct Steps {
     contain: bool,
     keep: bool,

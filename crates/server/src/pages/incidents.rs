@@ -146,7 +146,7 @@ impl Row {
         if more > 0 {
             who.push_str(&format!(" and {more} more"));
         }
-        let sources: Vec<&str> = incident.touched.keys().map(|source| source.as_str()).collect();
+        let sources: Vec<&str> = incident.touched.keys().map(model::SourceName::as_str).collect();
         Self {
             id: incident.id,
             state: state_word(incident.state),

@@ -81,7 +81,7 @@ impl JobPart<'_> {
             JobKind::Drill => Some(("/drills".to_owned(), "See the certificate")),
             JobKind::Examine => Some(("/doctor".to_owned(), "See what was found")),
             JobKind::Capture => Some(("/sources".to_owned(), "See the sources")),
-            JobKind::Query => None,
+            JobKind::Query => Some((format!("/questions/{}", self.job.id), "See the rows")),
         }
     }
 }

@@ -11,7 +11,10 @@ const STATEMENT_CHARACTERS: usize = 2_000;
 pub(crate) fn name(actor: Option<&Actor>) -> String {
     let Some(actor) = actor else { return "nobody knows who".to_owned() };
     let program = actor.agent.as_ref().or(actor.application.as_ref()).or(actor.client.as_ref());
-    program.map_or_else(|| actor.identity.clone(), |program| format!("{program} as {}", actor.identity))
+    match program {
+        Some(program) if *program != actor.identity => format!("{program} as {}", actor.identity),
+        _ => actor.identity.clone(),
+    }
 }
 
 /// Says how it is known who it was; a guess says so.

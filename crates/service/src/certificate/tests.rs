@@ -95,7 +95,7 @@ fn places(value: &Value, pointer: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             fields.iter().for_each(|(name, inner)| {
-                places(inner, &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), found)
+                places(inner, &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), found);
             });
         }
         Value::Array(values) => {

@@ -71,7 +71,7 @@ fn counts_rows(incident: &Incident) -> bool {
 }
 
 fn place(incident: &Incident) -> String {
-    let names: Vec<&str> = incident.touched.keys().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = incident.touched.keys().map(model::SourceName::as_str).collect();
     match names.len() {
         0 => "a source".to_owned(),
         1..=SOURCES_NAMED => names.join(", "),
@@ -146,7 +146,7 @@ pub fn later(first: Moment, at: Moment) -> String {
     let micros = at.micros_since(first);
     match micros {
         ..1_000 => "0 s".to_owned(),
-        ..60_000_000 => format!("{:.1} s", micros as f64 / 1e6),
+        1_000..60_000_000 => format!("{:.1} s", micros as f64 / 1e6),
         _ => span(micros.unsigned_abs() / 1_000_000),
     }
 }

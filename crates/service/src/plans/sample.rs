@@ -71,7 +71,7 @@ pub fn sample(
         return Ok(None);
     }
     let lines = first_lines(attachments.open(attachment)?, SAMPLE_ROWS_MAX);
-    if attachment.name.ends_with(".jsonl") {
+    if attachment.name.rsplit_once('.').is_some_and(|(_, form)| form == "jsonl") {
         return Ok(Some(items(&lines, step)));
     }
     let Some(columns) = columns(step) else { return Ok(None) };
