@@ -254,18 +254,20 @@ class Person {
   }
 
   /** Keeps a picture of the page in both themes, when pictures are wanted. */
-  async picture(name, { height = 1000 } = {}) {
+  async picture(name, { height = 960 } = {}) {
     if (!gallery) return;
     mkdirSync(gallery, { recursive: true });
+    const whole = await this.page.evaluate(() => document.documentElement.scrollHeight);
+    await this.page.setViewportSize({ width: WIDE.width, height: Math.min(Math.max(whole, 480), height) });
+    await this.page.evaluate(() => scrollTo(0, 0));
+    await this.page.mouse.move(0, 0);
     for (const theme of ["light", "dark"]) {
       await this.in(theme);
-      await this.page.mouse.move(0, 0);
-      const whole = await this.page.evaluate(() => document.documentElement.scrollHeight);
-      const clip = { x: 0, y: 0, width: WIDE.width, height: Math.min(Math.max(whole, WIDE.height), height), scale: 1 };
-      const format = kind === "png" ? { format: "png" } : { format: kind, quality: 82 };
-      const shot = await this.devtools.send("Page.captureScreenshot", { ...format, clip, captureBeyondViewport: true });
+      const format = kind === "png" ? { format: "png" } : { format: kind, quality: 80 };
+      const shot = await this.devtools.send("Page.captureScreenshot", format);
       writeFileSync(join(gallery, `${name}-${theme}.${kind}`), Buffer.from(shot.data, "base64"));
     }
     await this.in("light");
+    await this.page.setViewportSize(WIDE);
   }
 }

@@ -81,11 +81,13 @@ await play(async (arrive) => {
   await anna.page.waitForURL(/\/jobs\/\d+$/);
   await anna.page.locator("main .state.good", { hasText: "done" }).waitFor({ timeout: 90_000 });
   await anna.open("/drills/shop");
+  await anna.sees("proven");
   await anna.follow("See it");
   await anna.check("certificate-of-a-database");
   const [download] = await Promise.all([anna.page.waitForEvent("download"), anna.follow("Download")]);
   const verified = await act("verify", { path: await download.path() });
   assert(verified.vault_agrees === true, JSON.stringify(verified));
+  assert(verified.certificate.statement.outcome === "proven", JSON.stringify(verified));
   await anna.open("/");
   await until("the posture after it", async () => !(await anna.text()).includes("incident open"));
 });

@@ -17,7 +17,11 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn open() -> Self {
-        let production = Production::start(newest_major());
+        Self::open_in(Production::start(newest_major()))
+    }
+
+    /// Opens a shop in a server.
+    pub(crate) fn open_in(production: Production) -> Self {
         production.open_shop(500);
         production.sql(
             "create role agent login; grant all on all tables in schema public to agent; grant create on schema public \

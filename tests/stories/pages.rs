@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use postgres_server::testing::TestOptions;
 use serde_json::{Value, json};
 
 use self::stage::{Stage, configure};
@@ -88,7 +89,9 @@ fn is_whole(shop: &Shop) -> Value {
 
 #[test]
 fn two_people_live_through_the_worst_day() {
-    let shop = Shop::open();
+    // Drills ask production what it holds at an exact position, which takes logical decoding.
+    let logical = |options: &mut TestOptions| options.settings.set("wal_level", "logical");
+    let shop = Shop::open_in(Production::start_with(newest_major(), logical));
     let (production, unwipe) = (&shop.production, &shop.unwipe);
     let_back(&shop);
     let before = production.content(&["orders"]);
