@@ -10,14 +10,18 @@ use crate::{
 };
 
 /// A shop under watch, and an agent who may do anything with its tables.
-struct Shop {
-    production: Production,
-    unwipe: Unwipe,
+pub(crate) struct Shop {
+    pub(crate) production: Production,
+    pub(crate) unwipe: Unwipe,
 }
 
 impl Shop {
-    fn open() -> Self {
-        let production = Production::start(newest_major());
+    pub(crate) fn open() -> Self {
+        Self::open_in(Production::start(newest_major()))
+    }
+
+    /// Opens a shop in a server.
+    pub(crate) fn open_in(production: Production) -> Self {
         production.open_shop(500);
         production.sql(
             "create role agent login; grant all on all tables in schema public to agent; grant create on schema public \
@@ -46,12 +50,12 @@ impl Shop {
     }
 
     /// Does something as a role.
-    fn act(&self, role: &str, statements: &str) -> Result<String, String> {
+    pub(crate) fn act(&self, role: &str, statements: &str) -> Result<String, String> {
         let url = self.production.owner_url().replace("postgres@", &format!("{role}@"));
         postgres_server::testing::psql(&url, statements)
     }
 
-    fn incidents(&self) -> Vec<Value> {
+    pub(crate) fn incidents(&self) -> Vec<Value> {
         let outcome = self.unwipe.run(&["--json", "incidents"]);
         if outcome.code() == exit::NOTHING {
             Vec::new()
@@ -60,7 +64,7 @@ impl Shop {
         }
     }
 
-    fn wait_for(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut found = None;
         wait_until(what, || {
             found = self.incidents().into_iter().find(&is_so);
@@ -70,7 +74,7 @@ impl Shop {
     }
 }
 
-fn proposals(incident: &Value) -> usize {
+pub(crate) fn proposals(incident: &Value) -> usize {
     let actions = incident["actions"].as_array().unwrap();
     actions.iter().filter(|action| action["status"] == "proposed").count()
 }

@@ -26,6 +26,7 @@ mod kills;
 mod mirrors;
 mod object_lock;
 mod outages;
+mod pages;
 mod production;
 mod push;
 mod refusals;

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use crate::unwipe::{Unwipe, exit};
 
-struct Domain {
-    running: Running,
-    unwipe: Unwipe,
+pub(crate) struct Domain {
+    pub(crate) running: Running,
+    pub(crate) unwipe: Unwipe,
 }
 
 /// The texts of a mailbox with the names of their labels.
-type Letters = Vec<(Vec<u8>, Vec<String>)>;
+pub(crate) type Letters = Vec<(Vec<u8>, Vec<String>)>;
 
 impl Domain {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let size = Size { users: 6, messages: 60, files: 10, events: 10, contacts: 10 };
         let settings = Settings { size, audit: AuditSettings::immediate(), ..Settings::default() };
         let running =
@@ -36,7 +36,7 @@ impl Domain {
         std::fs::write(self.unwipe.path(name), key).unwrap();
     }
 
-    fn protect(&self) -> Value {
+    pub(crate) fn protect(&self) -> Value {
         let admin = self.running.with_tenant(|tenant| tenant.administrator().unwrap().to_owned());
         let (key, address) = (self.unwipe.argument("capture.json"), self.running.url().to_owned());
         let arguments =
@@ -57,7 +57,7 @@ impl Domain {
         std::fs::write(&path, format!("{text}\n[sources.acme.settings.quota]\n{pools}")).unwrap();
     }
 
-    fn user(&self) -> String {
+    pub(crate) fn user(&self) -> String {
         self.running.with_tenant(|tenant| {
             let ordinary = |user: &&google_tenant::User| {
                 user.has_mailbox && !user.suspended && !user.is_admin && user.deleted.is_none()
@@ -66,7 +66,7 @@ impl Domain {
         })
     }
 
-    fn letters(&self, user: &str) -> Letters {
+    pub(crate) fn letters(&self, user: &str) -> Letters {
         let mut letters = Letters::new();
         self.running.with_tenant(|tenant| {
             tenant.each_letter(user, |letter| {
@@ -86,7 +86,7 @@ impl Domain {
     }
 
     /// Makes a call to any of the services as a program that a user let in with a scope.
-    fn call(&self, user: &str, scope: &str, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) fn call(&self, user: &str, scope: &str, method: &str, path: &str, body: &Value) -> Value {
         let app = App {
             client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
             client_secret: "secret".to_owned(),
@@ -118,7 +118,7 @@ impl Domain {
     }
 
     /// Makes a call as a program that a user let in.
-    fn act(&self, user: &str, path: &str, body: &Value) {
+    pub(crate) fn act(&self, user: &str, path: &str, body: &Value) {
         let app = App {
             client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
             client_secret: "secret".to_owned(),
@@ -301,7 +301,7 @@ fn a_domain_whose_scopes_were_not_granted_is_not_protected() {
 }
 
 /// Makes a call of Drive as a program that a user let in.
-fn drive(domain: &Domain, user: &str, method: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn drive(domain: &Domain, user: &str, method: &str, path: &str, body: &Value) -> Value {
     let app = App {
         client_id: "523456789012-claw.apps.googleusercontent.com".to_owned(),
         client_secret: "secret".to_owned(),

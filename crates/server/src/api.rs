@@ -11,14 +11,17 @@ mod views;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, response::Response};
+use axum::{Json, Router};
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        RefOr,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{problem::Problem, site::Site};
+use crate::site::Site;
 
 /// Where the API begins.
 const BASE: &str = "/api/v1";
@@ -72,12 +75,25 @@ pub(crate) fn router() -> Router<Arc<Site>> {
     router.route(&format!("{BASE}/openapi.json"), axum::routing::get(described))
 }
 
-async fn described() -> Result<Response, Problem> {
-    use axum::response::IntoResponse;
-    Ok(Json(routes().into_openapi()).into_response())
+async fn described() -> Json<utoipa::openapi::OpenApi> {
+    Json(described_calls())
+}
+
+/// Describes the calls. What went wrong has a media type of its own (RFC 9457), whichever call it is.
+fn described_calls() -> utoipa::openapi::OpenApi {
+    let mut document = routes().into_openapi();
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let Some(RefOr::T(response)) = operation.responses.responses.get_mut("default") else { continue };
+            if let Some(content) = response.content.swap_remove("application/json") {
+                response.content.insert("application/problem+json".to_owned(), content);
+            }
+        }
+    }
+    document
 }
 
 /// Returns the document that describes the API, as it is committed.
 pub fn document() -> String {
-    routes().into_openapi().to_pretty_json().unwrap_or_default()
+    described_calls().to_pretty_json().unwrap_or_default()
 }

@@ -23,6 +23,9 @@ use crate::{
 /// More than this no form and no call has.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// The framework's own words are no longer.
+const REFUSAL_BYTES_MAX: usize = 4 << 10;
+
 /// Nothing but our own files is loaded, nothing is run from a page's text, and nobody frames a page.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                               connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -46,14 +49,57 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     let page = !request.uri().path().starts_with("/api/");
     let begun = site.ports.clock.elapsed();
     let method = request.method().clone();
+    let for_a_part = request.headers().contains_key("hx-request");
     let mut response = match admit(&names, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) if page => PageProblem::Problem(problem).into_response(),
         Err(problem) => problem.into_response(),
     };
+    if is_untold(&response) {
+        response = told(response, page).await;
+    }
     site.metrics.request(&method, response.status(), site.ports.clock.elapsed().saturating_sub(begun));
+    if for_a_part {
+        lead_the_whole_page(&mut response);
+    }
     protect(response.headers_mut());
     response
+}
+
+/// Tells whether the framework refused a request in words of its own, before a handler saw it.
+fn is_untold(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    failed && kind.is_none_or(|kind| kind.starts_with("text/plain"))
+}
+
+/// Says it as everything else is said, and keeps the headers that belong to it.
+async fn told(response: Response, page: bool) -> Response {
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    let reason = parts.status.canonical_reason().unwrap_or("not done");
+    let problem = Problem::new(parts.status, if text.is_empty() { reason.to_owned() } else { text });
+    let mut response = match page {
+        true => PageProblem::Problem(problem).into_response(),
+        false => problem.into_response(),
+    };
+    for (name, value) in &parts.headers {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
+    response
+}
+
+/// A script that wants a part of a page and is shown the door must not put the door where the part was.
+fn lead_the_whole_page(response: &mut Response) {
+    let door = response.headers().get(header::LOCATION).filter(|to| to.as_bytes().starts_with(b"/login"));
+    if let Some(door) = door.cloned() {
+        response.headers_mut().remove(header::LOCATION);
+        response.headers_mut().insert("hx-redirect", door);
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
 }
 
 fn admit(names: &Names, request: &Request) -> Result<(), Problem> {
@@ -135,7 +181,38 @@ fn protect(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::Redirect;
+
     use super::*;
+
+    #[test]
+    fn a_part_of_a_page_leads_the_whole_page_to_the_door_and_nowhere_else() {
+        let mut response = Redirect::to("/login?next=%2F").into_response();
+        lead_the_whole_page(&mut response);
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()["hx-redirect"], "/login?next=%2F");
+        assert!(!response.headers().contains_key(header::LOCATION));
+        let mut response = Redirect::to("/jobs/1").into_response();
+        lead_the_whole_page(&mut response);
+        assert_eq!((response.status(), response.headers().len()), (StatusCode::SEE_OTHER, 1));
+    }
+
+    #[tokio::test]
+    async fn what_the_framework_refuses_is_told_as_everything_else() {
+        let refused = || (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response();
+        assert!(is_untold(&refused()));
+        let response = told(refused(), false).await;
+        assert_eq!(
+            (response.status(), &response.headers()[header::ALLOW]),
+            (StatusCode::METHOD_NOT_ALLOWED, &"GET".parse().unwrap())
+        );
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let page = told((StatusCode::BAD_REQUEST, "<b>no</b>").into_response(), true).await;
+        let text = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("<b>no"));
+        assert!(!is_untold(&Problem::missing("page").into_response()));
+        assert!(!is_untold(&"fine".into_response()));
+    }
 
     #[test]
     fn another_site_s_request_is_told_apart() {

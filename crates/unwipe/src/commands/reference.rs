@@ -12,8 +12,12 @@ const WIDTH: usize = 100;
 /// A reference page: its name and the code that writes it.
 type Page = (&'static str, fn() -> String);
 
-const PAGES: [Page; 3] =
-    [("cli.md", command_line), ("exit-codes.md", exit_codes), ("mcp-tools.json", mcp::reference)];
+const PAGES: [Page; 4] = [
+    ("cli.md", command_line),
+    ("exit-codes.md", exit_codes),
+    ("mcp-tools.json", mcp::reference),
+    ("openapi.json", calls_of_the_api),
+];
 
 /// Writes the pages into a folder.
 pub(crate) fn run(context: &Context, folder: &Path) -> Result<Exit, Failure> {
@@ -63,6 +67,10 @@ fn exit_codes() -> String {
         text.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
     }
     text
+}
+
+fn calls_of_the_api() -> String {
+    server::openapi() + "\n"
 }
 
 #[cfg(test)]
