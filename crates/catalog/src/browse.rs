@@ -267,6 +267,22 @@ impl Catalog {
         Ok(span.is_some_and(|(from, until)| from <= at && until.is_none_or(|until| until > at)))
     }
 
+    /// Returns the first row that came after commit `at`: rows are in the order of commits, so that halving finds it.
+    pub(crate) fn first_row_after(&self, at: u64) -> Result<i64, CatalogError> {
+        let mut statement = self.database.prepare_cached(ROW_FROM)?;
+        let (mut low, mut high) = (1, self.last_row()? + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let from = statement.query_row([middle], |row| row.get::<_, i64>(0)).optional()?;
+            if from.is_some_and(|from| from <= sequence(at)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
     /// Returns one row with its stream and key.
     pub fn row(&self, id: i64) -> Result<Option<Row>, CatalogError> {
         let mut statement = self.database.prepare_cached(
@@ -295,6 +311,7 @@ pub(crate) const ENTRIES_FORWARD: &str = "SELECT key, until_sequence, id FROM ve
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key, until_sequence LIMIT ?4";
 pub(crate) const ENTRIES_BACK: &str = "SELECT key, until_sequence, id FROM versions
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC, until_sequence DESC LIMIT ?4";
+pub(crate) const ROW_FROM: &str = "SELECT from_sequence FROM versions WHERE id >= ?1 ORDER BY id LIMIT 1";
 /// Several may end in one commit where an item changed twice in it.
 pub(crate) const ENDING_NEXT: &str = "SELECT id FROM versions
      WHERE stream = ?1 AND key = ?2 AND until_sequence > ?3 ORDER BY until_sequence LIMIT 16";

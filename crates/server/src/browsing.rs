@@ -143,8 +143,11 @@ impl From<BrowseError> for Problem {
     fn from(error: BrowseError) -> Self {
         use BrowseError as E;
         let status = match &error {
-            E::UnknownSource { .. } | E::NoCatalog { .. } | E::NothingYet { .. } => StatusCode::NOT_FOUND,
-            E::NotThere | E::NoContent => StatusCode::NOT_FOUND,
+            E::UnknownSource { .. }
+            | E::NoCatalog { .. }
+            | E::NothingYet { .. }
+            | E::NotThere
+            | E::NoContent => StatusCode::NOT_FOUND,
             E::NoMoment { .. } | E::Cursor => StatusCode::UNPROCESSABLE_ENTITY,
             E::NoRestoreKey => StatusCode::SERVICE_UNAVAILABLE,
             E::Catalog(_) | E::Vault(_) | E::Refresh(_) | E::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,

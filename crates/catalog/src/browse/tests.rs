@@ -200,6 +200,7 @@ fn no_question_of_a_page_reads_a_whole_table() {
         ENTRIES_FORWARD,
         ENTRIES_BACK,
         ENDING_NEXT,
+        ROW_FROM,
         NEWEST,
         past::SIZES,
         past::COUNT,

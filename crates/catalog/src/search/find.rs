@@ -50,7 +50,9 @@ impl SearchIndex {
             None => None,
         };
         let expression = wish.terms.expression(streams.as_deref().filter(|ids| ids.len() <= STREAMS_MAX));
-        let (mut before, mut looked_at) = (wish.before.unwrap_or(i64::MAX), 0);
+        // What came later need not be looked at.
+        let end = wish.at.map_or(Ok(i64::MAX), |at| catalog.first_row_after(at))?;
+        let (mut before, mut looked_at) = (wish.before.unwrap_or(i64::MAX).min(end), 0);
         loop {
             let candidates = self.candidates(&expression, before)?;
             for &id in &candidates {

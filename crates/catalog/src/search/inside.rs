@@ -45,6 +45,7 @@ impl SearchIndex {
     ) -> Result<Inside, CatalogError> {
         let mut inside = Inside { rows: Vec::new(), next: None };
         let Some(id) = catalog.stream_id(stream)? else { return Ok(inside) };
+        let end = catalog.first_row_after(at)?;
         let mut edge = from.cloned();
         let mut looked_at = 0;
         loop {
@@ -52,7 +53,7 @@ impl SearchIndex {
             let is_last = entries.len() < CHUNK;
             for entry in entries {
                 looked_at += 1;
-                if catalog.was_live(entry.row, at)? {
+                if entry.row < end && catalog.was_live(entry.row, at)? {
                     inside.rows.extend(catalog.row(entry.row)?);
                 }
                 edge = Some(entry);

@@ -73,6 +73,22 @@ fn words_phrases_and_beginnings_find_the_newest_first() {
 }
 
 #[test]
+fn a_search_in_the_past_begins_there() {
+    let mut catalog = Catalog::in_memory().unwrap();
+    catalog.apply(&applied(1), [upsert_with("mail", "old", 1, "invoice")]).unwrap();
+    let later = (0..5_000).map(|number| upsert_with("mail", &number.to_string(), 1, "invoice"));
+    catalog.apply(&applied(2), later).unwrap();
+    let index = filled(&catalog);
+    let terms = Terms::parse("invoice").unwrap();
+    let wish = Wish { terms: &terms, streams: None, at: Some(1), before: None, limit: 2 };
+    let found = index.find(&catalog, wish).unwrap();
+    assert_eq!((found.rows.len(), found.next), (1, None));
+    for (at, row) in [(0, 1), (1, 2), (2, 5_002), (9, 5_002)] {
+        assert_eq!(catalog.first_row_after(at).unwrap(), row);
+    }
+}
+
+#[test]
 fn a_search_stays_in_its_streams() {
     let catalog = catalog();
     let index = filled(&catalog);

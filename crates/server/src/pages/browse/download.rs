@@ -27,7 +27,7 @@ use crate::{browsing::browse, moments::Chosen, problem::Problem, site::Site, vis
 /// So many portions wait for a reader that is slow.
 const PORTIONS_WAITING: usize = 4;
 /// A reader that takes nothing for so long is gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of a title so many characters are in a file's name.
 const NAME_CHARACTERS: usize = 100;
 

@@ -123,9 +123,10 @@ impl Maker<'_> {
     /// Something that was deleted; it is brought back as it was just before.
     pub(super) fn deleted(&self, item: &DeletedItem) -> Line {
         let commit = item.removed_commit.saturating_sub(1);
-        let state = match item.is_back {
-            true => ("good", "was there again".to_owned()),
-            false => ("bad", deleted(item.removed, self.now)),
+        let state = if item.is_back {
+            ("good", "was there again".to_owned())
+        } else {
+            ("bad", deleted(item.removed, self.now))
         };
         let address = item_link(self.source, &item.entry.stream, &item.entry.key, &commit.to_string());
         Line { address, state, ..self.line(&item.entry, commit) }
@@ -172,7 +173,7 @@ fn deleted(at: Option<Moment>, now: Moment) -> String {
 }
 
 /// A form that puts what is chosen into the basket.
-pub(super) struct Lines {
+pub(super) struct Choosing {
     pub(super) lines: Vec<Line>,
     /// What the list is, for those who do not see it.
     pub(super) caption: String,
@@ -185,7 +186,7 @@ pub(super) struct Lines {
     pub(super) in_basket: usize,
 }
 
-impl Lines {
+impl Choosing {
     pub(super) fn can_pick(&self) -> bool {
         self.lines.iter().any(|line| line.pick.is_some())
     }

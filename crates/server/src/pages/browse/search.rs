@@ -17,7 +17,7 @@ use service::{
 use super::{
     Page, elsewhere,
     frame::{Frame, Section},
-    lines::{Later, Line, Lines, Maker, stream_title},
+    lines::{Choosing, Later, Line, Maker, stream_title},
     moment::{MomentPart, ProofWord, proof},
     query, show, source_name, stream_name,
 };
@@ -83,7 +83,7 @@ struct BrowsePage {
 
 /// What was found.
 struct Found {
-    list: Lines,
+    list: Choosing,
     next: Option<String>,
     /// The first page, when this is a later one.
     first: Option<String>,
@@ -169,7 +169,7 @@ fn found(
         link("/browse", &[kept, &[("at", wish.chosen.text.as_str()), ("cursor", cursor)]].concat())
     };
     Ok(Found {
-        list: Lines {
+        list: Choosing {
             lines,
             caption: "What was found, the newest first".to_owned(),
             with_place: true,

@@ -14,7 +14,7 @@ use service::browse::{At, Browse, Listing, PageWish};
 use super::{
     Page, elsewhere,
     frame::{Frame, Section},
-    lines::{Lines, Maker, stream_title},
+    lines::{Choosing, Maker, stream_title},
     moment::MomentPart,
     query, show, source_name, stream_name,
 };
@@ -39,7 +39,7 @@ struct TreePage {
     /// The folders above, with their addresses.
     crumbs: Vec<(String, String)>,
     here: Option<String>,
-    list: Lines,
+    list: Choosing,
     next: Option<String>,
     previous: Option<String>,
     deleted: bool,
@@ -127,7 +127,7 @@ fn make(
         source_address: link(&format!("/browse/{source}"), &[("at", &chosen.text)]),
         crumbs,
         here,
-        list: Lines {
+        list: Choosing {
             lines,
             caption: title.clone(),
             with_place: false,
