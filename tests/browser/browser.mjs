@@ -83,6 +83,17 @@ export async function play(story) {
   }
 }
 
+/** Names what makes a page wider than its window; nothing when it is not. Runs in the page. */
+function sticksOut() {
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= room) return [];
+  const own = (element) => getComputedStyle(element).overflowX === "visible";
+  const isWide = (element) => element.getBoundingClientRect().right > room + 0.5;
+  const inBox = (element) => element !== document.body && (!own(element.parentElement) || inBox(element.parentElement));
+  const wide = [...document.body.querySelectorAll("*")].filter((element) => isWide(element) && !inBox(element));
+  return wide.slice(-4).map((element) => `${element.outerHTML.slice(0, 120)} in ${element.parentElement.className}`);
+}
+
 /** Somebody with a browser of their own and, once they have joined, a passkey. */
 class Person {
   static async arrive(browser, people, name, { javaScriptEnabled = true } = {}) {
@@ -225,11 +236,7 @@ class Person {
       await this.page.setViewportSize(size);
       const where = `${name} (${theme}, ${size.width} px)`;
       for (const violation of await this.judge()) found.push(`${where}: ${violation}`);
-      const [wide, room] = await this.page.evaluate(() => [
-        document.documentElement.scrollWidth,
-        document.documentElement.clientWidth,
-      ]);
-      if (wide > room) found.push(`${where}: the page is ${wide} px wide and the window ${room} px`);
+      for (const widest of await this.page.evaluate(sticksOut)) found.push(`${where}: wider than the window: ${widest}`);
     }
     await this.page.setViewportSize(WIDE);
     await this.in("light");

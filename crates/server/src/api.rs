@@ -12,12 +12,10 @@ mod views;
 use std::sync::Arc;
 
 use axum::{Json, Router};
+use serde_json::{Map, Value};
 use utoipa::{
     Modify, OpenApi,
-    openapi::{
-        RefOr,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -75,25 +73,55 @@ pub(crate) fn router() -> Router<Arc<Site>> {
     router.route(&format!("{BASE}/openapi.json"), axum::routing::get(described))
 }
 
-async fn described() -> Json<utoipa::openapi::OpenApi> {
+async fn described() -> Json<Value> {
     Json(described_calls())
 }
 
-/// Describes the calls. What went wrong has a media type of its own (RFC 9457), whichever call it is.
-fn described_calls() -> utoipa::openapi::OpenApi {
-    let mut document = routes().into_openapi();
-    for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            let Some(RefOr::T(response)) = operation.responses.responses.get_mut("default") else { continue };
-            if let Some(content) = response.content.swap_remove("application/json") {
-                response.content.insert("application/problem+json".to_owned(), content);
-            }
-        }
+/// Describes the calls.
+fn described_calls() -> Value {
+    let mut document = serde_json::to_value(routes().into_openapi()).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let calls = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
+    for call in calls.flat_map(Map::values_mut) {
+        name_the_problem(call);
     }
+    bound_numbers(&mut document);
     document
+}
+
+/// What went wrong has a media type of its own (RFC 9457), whichever call it is.
+fn name_the_problem(call: &mut Value) {
+    let Some(content) = call.pointer_mut("/responses/default/content").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if let Some(problem) = content.remove("application/json") {
+        content.insert("application/problem+json".to_owned(), problem);
+    }
+}
+
+/// Numbers that are never negative reach further than the signed ones as which they would be described.
+fn bound_numbers(value: &mut Value) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(bound_numbers),
+        Value::Object(schema) => {
+            if schema.get("minimum") == Some(&Value::from(0)) {
+                let bound = match schema.get("format").and_then(Value::as_str) {
+                    Some("int32") => Some(("uint32", u64::from(u32::MAX))),
+                    Some("int64") => Some(("uint64", u64::MAX)),
+                    _ => None,
+                };
+                if let Some((format, maximum)) = bound {
+                    schema.insert("format".to_owned(), format.into());
+                    schema.entry("maximum").or_insert(maximum.into());
+                }
+            }
+            schema.values_mut().for_each(bound_numbers);
+        }
+        _ => {}
+    }
 }
 
 /// Returns the document that describes the API, as it is committed.
 pub fn document() -> String {
-    described_calls().to_pretty_json().unwrap_or_default()
+    serde_json::to_string_pretty(&described_calls()).unwrap_or_default()
 }

@@ -49,7 +49,8 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     let page = !request.uri().path().starts_with("/api/");
     let begun = site.ports.clock.elapsed();
     let method = request.method().clone();
-    let for_a_part = request.headers().contains_key("hx-request");
+    let for_a_part =
+        request.headers().contains_key("hx-request") || request.uri().path().starts_with("/events/");
     let mut response = match admit(&names, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) if page => PageProblem::Problem(problem).into_response(),
