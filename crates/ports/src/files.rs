@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -94,20 +95,42 @@ pub fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<(), FileErro
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Replaces a file's content as one step: a reader sees the old or the new content, also after a power cut.
+/// Replaces a file's content as one step: a reader sees the old or the new content, also after a power cut. Of several
+/// that replace it at once, in this process or others, each does so in whole.
 #[expect(clippy::disallowed_methods, reason = "this is the function that syncs the folder too")]
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
     let draft = PathBuf::from(draft);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&draft)?;
+    let write = || -> io::Result<File> {
+        let mut file = own_draft(&draft)?;
+        // What a killed process left of its own.
+        if file.metadata()?.len() > 0 {
+            file.set_len(0)?;
+        }
         file.write_all(content)?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(file)
     };
-    write().map_err(|e| FileError::new("write", &draft, e))?;
+    // The lock lasts until the draft has its new name.
+    let _locked = write().map_err(|e| FileError::new("write", &draft, e))?;
     fs::rename(&draft, path).map_err(|e| FileError::new("replace", path, e))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Opens a draft that nobody else is writing. Whoever waited for it finds it renamed by then: what was opened is the file
+/// itself, which must not be touched, and the draft is another one.
+fn own_draft(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        file.lock()?;
+        let (opened, named) = (file.metadata()?, fs::metadata(path));
+        match named {
+            Ok(named) if (named.dev(), named.ino()) == (opened.dev(), opened.ino()) => return Ok(file),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
 }
 
 /// The file that marks a folder as one that unwipe made and may remove.
@@ -164,5 +187,25 @@ mod tests {
         replace(&path, b"2").unwrap();
         assert_eq!(read(&path).unwrap(), b"2");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn several_replace_a_file_at_once_and_each_in_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        std::thread::scope(|scope| {
+            for writer in 0..6_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let content = vec![b'a' + writer; 10 + 997 * (usize::from(writer) + round) % 5000];
+                        replace(path, &content).unwrap();
+                        let seen = read(path).unwrap();
+                        assert!(seen.iter().all(|byte| *byte == seen[0]), "two contents in one file");
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft was left");
     }
 }
