@@ -36,7 +36,11 @@ fn whatever_is_no_page_is_described() {
             let is_the_document = address == "&format!(\"{BASE}/openapi.json\")";
             if within.starts_with("pages") {
                 pages += 1;
-                assert!(address.starts_with('/') && !address.starts_with("/api"), "{}: {address}", within.display());
+                assert!(
+                    address.starts_with('/') && !address.starts_with("/api"),
+                    "{}: {address}",
+                    within.display()
+                );
             } else {
                 others += 1;
                 let is_beside = BESIDE.iter().any(|known| address.starts_with(known));
