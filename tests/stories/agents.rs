@@ -36,7 +36,7 @@ impl Agent {
         let hello = json!({
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "story", "version": "1" }
         });
-        assert_eq!(agent.ask("initialize", hello)["result"]["serverInfo"]["name"], "unwipe");
+        assert_eq!(agent.ask("initialize", &hello)["result"]["serverInfo"]["name"], "unwipe");
         agent.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         agent
     }
@@ -47,7 +47,7 @@ impl Agent {
         input.flush().unwrap();
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         self.send(&json!({ "jsonrpc": "2.0", "id": self.number, "method": method, "params": params }));
         loop {
@@ -60,11 +60,11 @@ impl Agent {
         }
     }
 
-    fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({ "name": tool, "arguments": arguments }))
+    fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }))
     }
 
-    fn answer(&mut self, tool: &str, arguments: Value) -> Value {
+    fn answer(&mut self, tool: &str, arguments: &Value) -> Value {
         let message = self.call(tool, arguments);
         assert_eq!(message["result"]["isError"], false, "{tool}: {message}");
         message["result"]["structuredContent"].clone()
@@ -83,11 +83,10 @@ fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => {
-                    all.insert(path.display().to_string(), fs::read(&path).unwrap());
-                }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                all.insert(path.display().to_string(), fs::read(&path).unwrap());
             }
         }
     }
@@ -183,24 +182,24 @@ fn a_reader_reads_data_and_leaves_the_vault_as_it_is() {
     let vault = unwipe.path("home/vault");
     let before = objects(&vault);
     let mut agent = Agent::start(&unwipe, "see,content");
-    let found = agent.answer("find_items", json!({ "text": "ignore" }));
+    let found = agent.answer("find_items", &json!({ "text": "ignore" }));
     let hit = &found["untrusted_content"]["hits"][0]["entry"];
     assert!(hit["title"].as_str().unwrap().contains("⟨U+202E⟩"), "{found}");
-    let shown = agent.answer("show_item", json!({ "source": "docs", "item": hit["item"] }));
+    let shown = agent.answer("show_item", &json!({ "source": "docs", "item": hit["item"] }));
     assert_eq!(shown["untrusted_content"]["body"], "password: [masked: password]\nthe invoice", "{shown}");
-    let listed = agent.answer("query_backup", json!({ "source": "docs" }));
+    let listed = agent.answer("query_backup", &json!({ "source": "docs" }));
     let stream = &listed["untrusted_content"]["streams"][0]["stream"];
-    let entries = agent.answer("query_backup", json!({ "source": "docs", "stream": stream }));
+    let entries = agent.answer("query_backup", &json!({ "source": "docs", "stream": stream }));
     assert_eq!(entries["untrusted_content"]["entries"].as_array().unwrap().len(), 2, "{entries}");
-    let moments = agent.answer("list_moments", json!({ "source": "docs" }));
+    let moments = agent.answer("list_moments", &json!({ "source": "docs" }));
     assert_eq!(moments["commits"][0]["commit"], 1);
-    let reach = agent.answer("estimate_blast_radius", json!({ "actor": "claude" }));
+    let reach = agent.answer("estimate_blast_radius", &json!({ "actor": "claude" }));
     assert_eq!(reach["sources"][0]["proof"], "hypothesis");
-    assert_eq!(agent.answer("verify_proof", json!({ "certificate": "{}" }))["verified"], false);
+    assert_eq!(agent.answer("verify_proof", &json!({ "certificate": "{}" }))["verified"], false);
     let random = SeededRandom::new(7);
     for _ in 0..1_000 {
         let (tool, arguments) = hostile(&random);
-        let message = agent.call(&tool, arguments);
+        let message = agent.call(&tool, &arguments);
         assert!(message["result"].is_object() || message["error"].is_object(), "{message}");
     }
     agent.end();
@@ -215,12 +214,12 @@ fn what_an_agent_announces_and_requests_waits_for_people() {
     let vault = unwipe.path("home/vault");
     let before = objects(&vault);
     let mut agent = Agent::start(&unwipe, "see,content,snapshot,request");
-    let first = agent.answer("capture_now", json!({ "source": "docs", "reason": "a clean-up" }));
-    let again = agent.answer("capture_now", json!({ "source": "docs", "reason": "a clean-up" }));
+    let first = agent.answer("capture_now", &json!({ "source": "docs", "reason": "a clean-up" }));
+    let again = agent.answer("capture_now", &json!({ "source": "docs", "reason": "a clean-up" }));
     assert_eq!((&first["commit"], &again["repeated"]), (&again["commit"], &json!(true)));
     let declared = agent.answer(
         "declare_intent",
-        json!({ "source": "docs", "actor": "claude", "verbs": ["delete"], "items_max": 3, "minutes": 30, "reason": "old notes" }),
+        &json!({ "source": "docs", "actor": "claude", "verbs": ["delete"], "items_max": 3, "minutes": 30, "reason": "old notes" }),
     );
     assert_eq!(declared["state"], "declared");
     assert_eq!(unwipe.json(&["expect", "--list"]), json!([]));
@@ -231,7 +230,7 @@ fn what_an_agent_announces_and_requests_waits_for_people() {
     let random = SeededRandom::new(8);
     for _ in 0..200 {
         let (tool, arguments) = hostile(&random);
-        agent.call(&tool, arguments);
+        agent.call(&tool, &arguments);
     }
     agent.end();
     let after = objects(&vault);

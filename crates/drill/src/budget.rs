@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(budget.admit(101, 1000), Err(OverBudget::Space { needed_bytes: 101, allowed_bytes: 100 }));
         assert_eq!(budget.admit(90, 89), Err(OverBudget::Volume { needed_bytes: 90, free_bytes: 89 }));
         assert_eq!(budget.check(Duration::from_secs(59)), Ok(()));
-        assert_eq!(budget.check(Duration::from_secs(60)), Err(OverBudget::Time { allowed_s: 60 }));
+        assert_eq!(budget.check(Duration::from_mins(1)), Err(OverBudget::Time { allowed_s: 60 }));
         assert_eq!(budget.left(Duration::from_secs(70)), Some(Duration::ZERO));
         assert_eq!(Budget::default().check(Duration::MAX), Ok(()));
     }

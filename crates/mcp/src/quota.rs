@@ -52,12 +52,12 @@ impl Quotas {
         files::create_folder(&self.folder).map_err(|_| NotNow::Uncounted)?;
         let _claim = self.claim(who)?;
         let path = self.folder.join(format!("{who}.quota.json"));
-        let mut uses: Uses = match path.exists() {
+        let mut uses = Uses::new();
+        if path.exists() {
+            let bytes = files::read(&path).map_err(|_| NotNow::Uncounted)?;
             // A file that was damaged counts as full windows would: nobody gains by damaging it.
-            true => serde_json::from_slice(&files::read(&path).map_err(|_| NotNow::Uncounted)?)
-                .map_err(|_| NotNow::Wait(3600))?,
-            false => Uses::new(),
-        };
+            uses = serde_json::from_slice(&bytes).map_err(|_| NotNow::Wait(3600))?;
+        }
         let now = self.clock.now().as_micros();
         let counted = uses.entry(tool.name().to_owned()).or_default();
         // A clock that went back does not make room: what lies ahead stays counted.

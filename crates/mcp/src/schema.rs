@@ -149,7 +149,7 @@ pub(crate) fn output(tool: Tool) -> Value {
     let maybe_number = json!({ "type": ["integer", "null"] });
     let list = json!({ "type": "array", "items": { "type": "object" } });
     let (mut facts, required): (Value, Vec<&str>) = match tool {
-        Tool::ListSources => (json!({ "sources": list }), vec!["sources"]),
+        Tool::ListSources | Tool::EstimateBlastRadius => (json!({ "sources": list }), vec!["sources"]),
         Tool::ListMoments => (
             json!({ "source": word, "commits": list, "incidents": list, "next": maybe_number }),
             vec!["source", "commits", "incidents"],
@@ -165,7 +165,6 @@ pub(crate) fn output(tool: Tool) -> Value {
         Tool::QueryBackup => (json!({ "source": word, "next": maybe_word }), vec!["source"]),
         Tool::FindItems => (json!({ "next": maybe_word, "behind": { "type": "array" } }), vec![]),
         Tool::ShowItem => (json!({ "source": word, "commit": number }), vec!["source", "commit"]),
-        Tool::EstimateBlastRadius => (json!({ "sources": list }), vec!["sources"]),
         Tool::RequestRestore => (
             json!({ "case": word, "state": word, "plan": word, "repeated": flag, "decide": word }),
             vec!["case", "state", "plan", "repeated", "decide"],

@@ -81,10 +81,8 @@ async fn told(response: Response, page: bool) -> Response {
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     let reason = parts.status.canonical_reason().unwrap_or("not done");
     let problem = Problem::new(parts.status, if text.is_empty() { reason.to_owned() } else { text });
-    let mut response = match page {
-        true => PageProblem::Problem(problem).into_response(),
-        false => problem.into_response(),
-    };
+    let mut response =
+        if page { PageProblem::Problem(problem).into_response() } else { problem.into_response() };
     for (name, value) in &parts.headers {
         if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
             response.headers_mut().append(name, value.clone());

@@ -3,6 +3,8 @@
 //! Thin by design. Handlers ask [`service`] for what they show, and [`service::workshop::Workshop`] for what takes
 //! connectors. Nothing here can delete from the vault, and nothing here applies a plan that people have not approved.
 
+#![expect(clippy::unused_self, reason = "templates call these as methods of their page")]
+
 mod api;
 mod assets;
 mod baskets;

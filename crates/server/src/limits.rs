@@ -55,9 +55,9 @@ impl Limits {
         }
         let bucket = buckets.entry((purpose, who.to_owned())).or_insert(now);
         let next = (*bucket).max(now) + each;
-        let room = each * burst;
-        if next > now + room {
-            return Err(next - (now + room));
+        let wait = next.saturating_sub(now + each * burst);
+        if !wait.is_zero() {
+            return Err(wait);
         }
         *bucket = next;
         Ok(())

@@ -117,20 +117,20 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     sentence
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
 fn failed(error: impl std::error::Error + 'static) -> DeskError {
     DeskError::new(DeskErrorKind::Failed, chain(&error))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
 fn unset(error: impl std::error::Error + 'static) -> DeskError {
     DeskError::new(DeskErrorKind::NotSetUp, chain(&error))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
 fn not_open(failure: crate::failure::Failure) -> DeskError {
     DeskError::new(DeskErrorKind::NotSetUp, chain(&*failure.error))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it ends errors")]
 fn browse_failed(error: BrowseError) -> DeskError {
     let kind = match &error {
         BrowseError::NoMoment { .. } | BrowseError::Cursor => DeskErrorKind::Usage,

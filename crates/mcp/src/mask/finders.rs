@@ -192,7 +192,7 @@ fn value_behind(text: &str, end: usize, by_space: bool) -> Option<std::ops::Rang
     let quoted = divider.ends_with('"').then_some('"').or_else(|| divider.ends_with('\'').then_some('\''));
     let value = &text[start..];
     let length = match quoted {
-        Some(mark) => value.find(|c| c == mark || c == '\n').unwrap_or(value.len()),
+        Some(mark) => value.find([mark, '\n']).unwrap_or(value.len()),
         None => value
             .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '&' | '"' | '\'' | '<' | ')' | '}'))
             .unwrap_or(value.len()),

@@ -5,7 +5,7 @@ mod decide;
 use std::{path::Path as FilePath, sync::Arc};
 
 use access::Permission;
-use approvals::{Case, CaseId, Decision, State as Standing, Subject, same_person};
+use approvals::{Case, CaseId, Decision, State as Standing, Subject, Weakening, same_person};
 use askama::Template;
 use axum::{
     Router,
@@ -250,9 +250,17 @@ struct CasePage<'c> {
     said: Vec<Said>,
     /// Whether enough people have approved, so that one more is not asked for.
     approved: bool,
+    /// Whether it is a change of an account that may be carried out now.
+    account_due: bool,
     may: May,
     job: Option<&'c Job>,
     job_part: Option<JobPart<'c>>,
+}
+
+/// Returns whether a case is about an account that may be changed now.
+fn is_account_due(case: &Case, now: model::Moment) -> bool {
+    let about = matches!(case.subject, Subject::Weakening(Weakening::Account { .. }));
+    about && matches!(case.state, Standing::Approved { not_before, .. } if not_before <= now)
 }
 
 /// Says how a case ended, where there is more to say than a word.
@@ -313,6 +321,7 @@ async fn case(
         asked_text: words::moment(case.requested_at),
         said: said.collect(),
         approved: matches!(case.state, Standing::Approved { .. }),
+        account_due: is_account_due(case, site.now()) && visitor.may(Permission::ManagePeople),
         may: May::of(&facts, &visitor, running),
         job_part: job.as_ref().map(|job| JobPart { job }),
         job: job.as_ref(),

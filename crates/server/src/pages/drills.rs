@@ -214,7 +214,7 @@ impl CertificatePage {
         outcome_words(self.statement().outcome)
     }
 
-    fn check(&self, result: &CheckResult) -> (&'static str, &'static str) {
+    fn check(&self, result: CheckResult) -> (&'static str, &'static str) {
         match result {
             CheckResult::Passed => ("good", "passed"),
             CheckResult::Failed => ("bad", "failed"),

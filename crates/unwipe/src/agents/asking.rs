@@ -99,7 +99,7 @@ impl HomeDesk {
     pub(super) fn plan_and_ask(&self, by: &ServiceName, wish: &RestoreWish) -> Result<Answer, DeskError> {
         let _alone = self.planning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let cases = cases::open(&self.installation).map_err(not_open)?;
-        let memory = self.memory_of(by, &wish.target)?;
+        let memory = self.memory_of(by, &wish.target);
         if let Some(answer) = Self::asked_before(&cases, &memory)? {
             return Ok(answer);
         }
@@ -126,11 +126,11 @@ impl HomeDesk {
     }
 
     /// Returns where it is remembered which case a wish came to.
-    fn memory_of(&self, by: &ServiceName, target: &Target) -> Result<PathBuf, DeskError> {
+    fn memory_of(&self, by: &ServiceName, target: &Target) -> PathBuf {
         let text = connect::plan::canonical_json(&json!([by, target]));
         let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
         let name: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(self.context.home.join("state/agents/requests").join(format!("{name}.json")))
+        self.context.home.join("state/agents/requests").join(format!("{name}.json"))
     }
 
     fn asked_before(cases: &Cases, memory: &Path) -> Result<Option<Answer>, DeskError> {

@@ -203,7 +203,9 @@ impl HomeDesk {
             }
             None => self.browse.sources(),
         };
-        sources.iter().for_each(|source| self.refresh(source));
+        for source in &sources {
+            self.refresh(source);
+        }
         let page = PageWish { cursor: opened(wish.cursor.as_ref())?, limit: wish.limit() };
         let asked = SearchWish { text: wish.text.clone(), sources, page, ..SearchWish::default() };
         let found = self.browse.search(&asked).map_err(browse_failed)?;

@@ -158,6 +158,14 @@ mod tests {
                 key: some("file:r"),
                 server_folders: vec![PathBuf::from("/opt")],
                 scratch: Some("scratch".into()),
+                destinations: BTreeMap::from([(
+                    SourceName::new("shop").unwrap(),
+                    service::config::DestinationConfig {
+                        url: some("postgresql://restorer@db/postgres"),
+                        password: some("exec:p"),
+                        credential: some("file:c"),
+                    },
+                )]),
             },
             approvers: BTreeMap::from([("anna".to_owned(), "00".to_owned())]),
             approvals: approvals::Policy { needed: 2, ..approvals::Policy::default() },
@@ -167,8 +175,21 @@ mod tests {
                 WitnessConfig { url: "http://witness".to_owned(), key: "witness+00+00".to_owned() },
             )]),
             watch: full_watch(),
+            server: full_server(),
             drills: full_drills(),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
+        }
+    }
+
+    fn full_server() -> service::config::ServerConfig {
+        service::config::ServerConfig {
+            listen: "0.0.0.0:8443".to_owned(),
+            origin: "https://unwipe.example.org:8443".to_owned(),
+            tls: Some(service::config::TlsConfig {
+                certificate: "server.pem".into(),
+                key: "server.key".into(),
+                clients: Some("people.pem".into()),
+            }),
         }
     }
 
@@ -227,7 +248,8 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let named = ["approvers", "drills.sources", "mirrors", "sources", "witnesses"];
+            let named =
+                ["approvers", "drills.sources", "mirrors", "restore.destinations", "sources", "witnesses"];
             let name = if named.contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {

@@ -49,9 +49,10 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let stop = stop_on_signals()?;
     let retry = Duration::from_secs(options.retry_s);
     let (address, restarts) = while_watched(context, installation, |installation, urges| {
-        let server = match options.no_pages {
-            true => None,
-            false => Some(site::start(context, installation, urges, options.listen.as_deref())?),
+        let server = if options.no_pages {
+            None
+        } else {
+            Some(site::start(context, installation, urges, options.listen.as_deref())?)
         };
         let address = server.as_ref().map(|server| server.address().to_string());
         announce(context, installation, options, address.as_deref());
