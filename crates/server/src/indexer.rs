@@ -1,37 +1,22 @@
 //! Keeps catalogs and the index of words up to date, behind everything else.
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use connect::Stop;
 
-use crate::{browsing, running::step_back, site::Site};
+use crate::{background::Background, browsing, site::Site};
 
 /// How long it rests between looks.
 const REST: Duration = Duration::from_secs(5);
 
-/// The thread that reads what is new, so that searches find it.
-pub(crate) struct Indexer {
-    stop: Stop,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Indexer {
-    /// Begins.
-    pub(crate) fn start(site: Arc<Site>) -> std::io::Result<Self> {
-        let stop = Stop::default();
-        let asked = stop.clone();
-        let thread = std::thread::Builder::new().name("index".to_owned()).spawn(move || {
-            step_back();
-            while !asked.is_requested() {
-                // Before the first look at the installation nobody knows what is new.
-                if site.overview().is_some() {
-                    look(&site, &asked);
-                }
-                asked.wait(&*site.ports.clock, REST);
-            }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
+/// Begins to read what is new, so that searches find it.
+pub(crate) fn start(site: Arc<Site>) -> std::io::Result<Background> {
+    Background::start("index", site, REST, |site, stop| {
+        // Before the first look at the installation nobody knows what is new.
+        if site.overview().is_some() {
+            look(site, stop);
+        }
+    })
 }
 
 /// Reads what is new of every source. A source whose newest commit is in the index already costs nothing.
@@ -48,16 +33,6 @@ pub(crate) fn look(site: &Site, stop: &Stop) {
         });
         if is_new && !stop.is_requested() {
             site.browsing.refresh(site, &source, stop);
-        }
-    }
-}
-
-impl Drop for Indexer {
-    fn drop(&mut self) {
-        self.stop.request();
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has been reported by the thread itself.
-            drop(thread.join());
         }
     }
 }

@@ -1,45 +1,30 @@
 //! Looks at the installation again and again, so that pages need not.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use service::overview::Overview;
 
-use crate::site::Site;
+use crate::{background::Background, site::Site};
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(5);
+/// How long it rests between looks.
+const REST: Duration = Duration::from_secs(5);
 /// How often it tries what the vault's place enforces: that costs calls, and attacks on objects of its own.
 const MEASURE_EVERY_MICROS: i64 = 3_600_000_000;
-const STOP_CHECK: Duration = Duration::from_millis(100);
 
-/// The thread that keeps the overview new.
-pub(crate) struct Keeper {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+/// Begins to look.
+pub(crate) fn start(site: Arc<Site>) -> std::io::Result<Background> {
+    Background::start("overview", site, REST, |site, _| {
+        look(site);
+        deliver(site);
+    })
 }
 
-impl Keeper {
-    /// Begins to look.
-    pub(crate) fn start(site: Arc<Site>) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("overview".to_owned()).spawn(move || {
-            while !asked.load(Ordering::SeqCst) {
-                look(&site);
-                let until = site.ports.clock.elapsed() + EVERY;
-                while site.ports.clock.elapsed() < until && !asked.load(Ordering::SeqCst) {
-                    site.ports.clock.sleep(STOP_CHECK);
-                }
-            }
-        })?;
-        Ok(Self { stop, thread: Some(thread) })
+/// Has written to the vault what could not be written before. What still cannot be waits in its files.
+fn deliver(site: &Site) {
+    site.access.deliver().ok();
+    site.access.sweep().ok();
+    if let Ok(cases) = site.cases() {
+        cases.record_pending().ok();
     }
 }
 
@@ -58,16 +43,6 @@ pub(crate) fn look(site: &Site) {
         }
         Err(_) => {
             site.metrics.overview_failures.inc();
-        }
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has been reported by the thread itself.
-            drop(thread.join());
         }
     }
 }

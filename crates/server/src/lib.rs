@@ -7,6 +7,7 @@
 
 mod api;
 mod assets;
+mod background;
 mod baskets;
 mod browsing;
 mod chart;

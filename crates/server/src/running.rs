@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Site, api, assets, events, guard, indexer::Indexer, keeper::Keeper, metrics, pages, tls, watcher::Watcher,
+    Site, api, assets, background::Background, events, guard, indexer, keeper, metrics, pages, tls, watcher,
 };
 
 /// Why there is no server.
@@ -86,7 +86,7 @@ pub struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
-    keepers: (Keeper, Watcher, Indexer),
+    background: [Background; 3],
 }
 
 const CONNECTIONS_MAX: usize = 1024;
@@ -129,11 +129,11 @@ impl Server {
             .build()
             .map_err(failed)?;
         // Only who has the socket goes on with what another process was doing.
-        let keepers = (
-            Keeper::start(Arc::clone(&site)).map_err(failed)?,
-            Watcher::start(Arc::clone(&site)).map_err(failed)?,
-            Indexer::start(Arc::clone(&site)).map_err(failed)?,
-        );
+        let background = [
+            keeper::start(Arc::clone(&site)).map_err(failed)?,
+            watcher::start(Arc::clone(&site)).map_err(failed)?,
+            indexer::start(Arc::clone(&site)).map_err(failed)?,
+        ];
         let (stop, stopped) = watch::channel(false);
         let router = router(site, address);
         let serve = move || {
@@ -141,7 +141,7 @@ impl Server {
             runtime.shutdown_timeout(GRACE);
         };
         let thread = std::thread::Builder::new().name("pages".to_owned()).spawn(serve).map_err(failed)?;
-        Ok(Self { address, stop, thread, keepers })
+        Ok(Self { address, stop, thread, background })
     }
 
     /// Returns where it listens.
@@ -153,7 +153,7 @@ impl Server {
     pub fn stop(self) -> Result<(), ServerError> {
         // A server whose thread is gone is found out below.
         self.stop.send(true).ok();
-        drop(self.keepers);
+        drop(self.background);
         self.thread.join().map_err(|_| ServerError::Thread)
     }
 }

@@ -135,7 +135,7 @@ pub fn could_an_agent_delete(vault: &VaultOverview) -> Answer {
 }
 
 fn finding_text(finding: &Finding) -> String {
-    format!("{}: {}", finding.subject, finding.evidence)
+    format!("{} (wanted: {})", finding.evidence, finding.subject)
 }
 
 /// Answers: how new is the newest restorable moment of each source?

@@ -85,8 +85,9 @@ impl Line {
             Standing::Failed { failures } => {
                 let waits = failures.iter().filter(|failure| !failure.acknowledged).count();
                 let open = failures.iter().filter(|failure| !failure.passed_since).count();
+                let drills = if failures.len() == 1 { "drill" } else { "drills" };
                 format!(
-                    "{} failed drill(s): {open} without a later drill that passed, {waits} that nobody has acknowledged",
+                    "{} failed {drills}: {open} without a later drill that passed, {waits} that nobody has acknowledged",
                     failures.len()
                 )
             }
