@@ -190,7 +190,8 @@ fn a_reader_reads_data_and_leaves_the_vault_as_it_is() {
     let listed = agent.answer("query_backup", &json!({ "source": "docs" }));
     let stream = &listed["untrusted_content"]["streams"][0]["stream"];
     let entries = agent.answer("query_backup", &json!({ "source": "docs", "stream": stream }));
-    assert_eq!(entries["untrusted_content"]["entries"].as_array().unwrap().len(), 2, "{entries}");
+    let entries = entries["untrusted_content"]["entries"].as_array().unwrap();
+    assert_eq!(entries.iter().filter(|entry| entry["kind"] == "file").count(), 2, "{entries:?}");
     let moments = agent.answer("list_moments", &json!({ "source": "docs" }));
     assert_eq!(moments["commits"][0]["commit"], 1);
     let reach = agent.answer("estimate_blast_radius", &json!({ "actor": "claude" }));

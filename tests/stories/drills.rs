@@ -349,12 +349,12 @@ fn a_process_that_serves_holds_the_drills_that_are_due_and_those_alone() {
     configure(&unwipe, "[drills.sources.papers]\nevery = '7d'\n");
     let due = unwipe.json(&["drill", "schedule"]);
     assert!(due[0]["next"]["at"].is_string() && due[1]["next"].is_null(), "{due}");
-    let serving = unwipe.start(&["serve"]);
+    let serving = unwipe.start(&["serve", "--no-pages"]);
     wait_until("the drill", || unwipe.run(&["drill", "list", "papers"]).code() == exit::DONE);
     serving.end(Signal::TERM).expect(exit::DONE);
     assert_eq!(standing(&unwipe, "papers"), "proven");
     // The next one is due in a week.
-    let again = unwipe.start(&["serve"]);
+    let again = unwipe.start(&["serve", "--no-pages"]);
     std::thread::sleep(std::time::Duration::from_millis(1500));
     again.end(Signal::TERM).expect(exit::DONE);
     assert_eq!(unwipe.json(&["drill", "list"]).as_array().unwrap().len(), 1);

@@ -44,7 +44,7 @@ impl Shop {
     }
 
     fn serve(&self) -> Running {
-        let serving = self.unwipe.start(&["serve"]);
+        let serving = self.unwipe.start(&["serve", "--no-pages"]);
         self.production.wait_for_stream();
         serving
     }

@@ -66,6 +66,11 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// Returns whether somebody else listens there.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Start { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+
     /// Returns what a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use connect::{Stop, Urge};
 use model::SourceName;
 use serde::Serialize;
+use server::Server;
 use service::{
     Installation, Secrets,
     mirrors::MirrorRun,
@@ -49,11 +50,7 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let stop = stop_on_signals()?;
     let retry = Duration::from_secs(options.retry_s);
     let (address, restarts) = while_watched(context, installation, |installation, urges| {
-        let server = if options.no_pages {
-            None
-        } else {
-            Some(site::start(context, installation, urges, options.listen.as_deref())?)
-        };
+        let server = pages(context, installation, urges, options)?;
         let address = server.as_ref().map(|server| server.address().to_string());
         announce(context, installation, options, address.as_deref());
         let captured = if options.no_capture { &Urges::new() } else { urges };
@@ -67,6 +64,30 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
     let served = Served { sources: names, restarts, address };
     context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;
     Ok(Exit::Done)
+}
+
+/// Starts answering pages. Captures are worth more than pages: where another process has the usual address, that is said,
+/// and the captures go on.
+fn pages(
+    context: &Context,
+    installation: &Installation,
+    urges: &Urges,
+    options: &Serve,
+) -> Result<Option<Server>, Failure> {
+    if options.no_pages {
+        return Ok(None);
+    }
+    match site::start(context, installation, urges, options.listen.as_deref())? {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if error.is_taken() && options.listen.is_none() => {
+            context.output.say(format!(
+                "no pages and no API: another process listens on {}; --listen 127.0.0.1:0 takes any port that is free",
+                installation.config().server.listen
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(site::failed(error)),
+    }
 }
 
 fn announce(context: &Context, installation: &Installation, options: &Serve, address: Option<&str>) {

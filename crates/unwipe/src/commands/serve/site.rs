@@ -19,7 +19,7 @@ pub(super) fn start(
     installation: &Installation,
     urges: &Urges,
     listen: Option<&str>,
-) -> Result<Server, Failure> {
+) -> Result<Result<Server, ServerError>, Failure> {
     let mut config = installation.config().server.clone();
     if let Some(listen) = listen {
         listen.clone_into(&mut config.listen);
@@ -34,7 +34,7 @@ pub(super) fn start(
         origin: config.origin.clone(),
     })
     .map_err(|error| Failure::because(Exit::Failed, "the pages cannot be answered", error))?;
-    Server::start(site, &config).map_err(failed)
+    Ok(Server::start(site, &config))
 }
 
 /// Says why the pages are not answered.
