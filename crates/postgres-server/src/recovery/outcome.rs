@@ -47,6 +47,12 @@ pub fn wait_recovered(
         let alive = running.is_running();
         let log = Log(running.log());
         let waited = running.clock().elapsed().saturating_sub(start);
+        // Told before it is looked whether it has ended: one that ends at once has come as far as any other.
+        let now = log.progress(running);
+        if (now.redo_start, now.replayed) != (shown.redo_start, shown.replayed) {
+            shown = Progress { elapsed: waited, ..now };
+            progress(&shown);
+        }
         if is_done(running, recovery.action, alive, &log)? {
             return Ok(Recovered {
                 last_lsn: log.last_lsn(),
@@ -63,12 +69,7 @@ pub fn wait_recovered(
             return Err(ServerError::Ended { data_dir, log_tail: running.log_tail() }.into());
         }
         if waited >= timeout {
-            return Err(RecoveryError::Timeout { waited, last_lsn: log.progress(running).replayed });
-        }
-        let now = log.progress(running);
-        if (now.redo_start, now.replayed) != (shown.redo_start, shown.replayed) {
-            shown = Progress { elapsed: waited, ..now };
-            progress(&shown);
+            return Err(RecoveryError::Timeout { waited, last_lsn: now.replayed });
         }
         running.clock().sleep(POLL);
     }
