@@ -88,7 +88,7 @@ impl DoctorPage {
     fn word(&self, finding: &Finding) -> &'static str {
         match finding.standing {
             Standing::Good => "holds",
-            Standing::Advice => "could be safer",
+            Standing::Advice => "not certain",
             Standing::Bad => "does not hold",
         }
     }
