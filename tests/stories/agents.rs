@@ -11,7 +11,10 @@ use std::{
 use ports::SeededRandom;
 use serde_json::{Value, json};
 
-use crate::unwipe::{Unwipe, exit, program};
+use crate::{
+    production::{Production, newest_major},
+    unwipe::{Unwipe, exit, program},
+};
 
 /// An agent that speaks the protocol over the streams of the binary.
 struct Agent {
@@ -245,4 +248,34 @@ fn nobody_is_answered_who_is_not_known() {
     unwipe.run(&["mcp"]).refused(exit::AUTHENTICATION, "nobody is known to ask");
     unwipe.run(&["mcp", "--as", "claude", "--scope", "approve"]).refused(exit::USAGE, "is no scope");
     unwipe.run(&["mcp", "--listen", "0.0.0.0:0"]).refused(exit::FAILED, "agents cannot be answered");
+}
+
+#[test]
+fn a_moment_of_a_database_is_asked_and_nothing_that_writes_or_leaves_it_is_answered() {
+    let production = Production::start(newest_major());
+    production.open_shop(50);
+    // What somebody planted in production must not run with its owner's rights where it is restored.
+    production.sql(
+        "create function planted() returns text language plpgsql security definer as \
+         'begin create table proof (a int); return pg_read_file(''/etc/hostname''); end'",
+    );
+    let unwipe = Unwipe::protecting(&production.capture_url());
+    unwipe.capture_once();
+    let mut agent = Agent::start(&unwipe, "see,content");
+    let ask = |sql: &str| json!({ "source": "shop", "database": "postgres", "sql": sql });
+    let answer = agent.answer("query_backup", &ask("select count(*) as customers from customers"));
+    let told = answer["untrusted_content"].to_string();
+    assert!(told.contains("customers") && told.contains("\"50\""), "{answer}");
+    for hostile in [
+        "delete from customers",
+        "select planted()",
+        "select pg_read_file('/etc/hostname')",
+        "select set_config('role', 'postgres', false), query_to_xml('select pg_read_file(''/etc/hostname'')', true, true, '')",
+        "copy customers to program 'id'",
+        "select 1; drop table customers",
+    ] {
+        let message = agent.call("query_backup", &ask(hostile));
+        assert_eq!(message["result"]["isError"], true, "{hostile}: {message}");
+    }
+    agent.end();
 }
