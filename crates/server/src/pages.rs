@@ -24,7 +24,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use connect::Progress;
+use serde::Serialize;
+use service::{
+    jobs::JobDraft,
+    workshop::{WorkError, Workshop},
 };
 
 pub(crate) use self::{
@@ -83,4 +89,18 @@ pub(crate) async fn elsewhere<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let site = Arc::clone(site);
     tokio::task::spawn_blocking(move || work(&site)).await?
+}
+
+/// Begins long work that somebody asked for, and leads to the page on which it gets on.
+async fn begin<T, W>(site: &Arc<Site>, draft: JobDraft, work: W) -> Page
+where
+    T: Serialize,
+    W: FnOnce(&dyn Workshop, &Arc<dyn Progress>) -> Result<T, WorkError> + Send + 'static,
+{
+    let job = elsewhere(site, move |site| {
+        let workshop = Arc::clone(&site.workshop);
+        Ok(site.jobs.start(draft, move |progress| work(&*workshop, progress))?)
+    })
+    .await?;
+    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
 }

@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use access::Permission;
 use askama::Template;
-use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
-    response::{IntoResponse, Redirect},
-    routing::get,
-};
+use axum::{Router, extract::State, http::HeaderMap, routing::get};
 use connect::{Finding, Standing};
 use service::{
     jobs::{Job, JobDraft, JobKind, JobState},
@@ -19,7 +13,7 @@ use service::{
 };
 
 use super::{
-    Page,
+    Page, begin,
     frame::{Frame, Section},
     show,
 };
@@ -105,13 +99,11 @@ async fn examine(State(site): State<Arc<Site>>, posted: Posted) -> Page {
     let Posted(Member(visitor, person), _) = posted;
     visitor.require(Permission::Drill)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
-    let workshop = Arc::clone(&site.workshop);
     let draft = JobDraft {
         kind: JobKind::Examine,
         title: "Examine the installation".to_owned(),
         by: person.person.to_string(),
         about: ABOUT.to_owned(),
     };
-    let job = site.jobs.start(draft, move |progress| workshop.examine(progress))?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    begin(&site, draft, |workshop, progress| workshop.examine(progress)).await
 }

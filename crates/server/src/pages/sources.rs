@@ -8,7 +8,6 @@ use axum::{
     Router,
     extract::{Path, State},
     http::HeaderMap,
-    response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use model::{Ledger, Moment, SourceName};
@@ -21,7 +20,7 @@ use service::{
 };
 
 use super::{
-    Page, elsewhere,
+    Page, begin, elsewhere,
     frame::{Frame, Section},
     show,
 };
@@ -234,15 +233,13 @@ async fn capture(State(site): State<Arc<Site>>, Path(name): Path<String>, posted
     visitor.require(Permission::Snapshot)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
     let source = known(&site, &name)?;
-    let workshop = Arc::clone(&site.workshop);
     let draft = JobDraft {
         kind: JobKind::Capture,
         title: format!("Capture {source} up to now"),
         by: person.person.to_string(),
         about: source.to_string(),
     };
-    let job = site.jobs.start(draft, move |progress| workshop.capture(&source, progress))?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    begin(&site, draft, move |workshop, progress| workshop.capture(&source, progress)).await
 }
 
 /// Has a drill held.
@@ -251,7 +248,6 @@ async fn drill(State(site): State<Arc<Site>>, Path(name): Path<String>, posted: 
     visitor.require(Permission::Drill)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
     let source = known(&site, &name)?;
-    let workshop = Arc::clone(&site.workshop);
     let wish = DrillWish {
         source: source.clone(),
         moment: fields.get("moment").unwrap_or("latest").to_owned(),
@@ -263,8 +259,7 @@ async fn drill(State(site): State<Arc<Site>>, Path(name): Path<String>, posted: 
         by: person.person.to_string(),
         about: source.to_string(),
     };
-    let job = site.jobs.start(draft, move |progress| workshop.drill(&wish, progress))?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    begin(&site, draft, move |workshop, progress| workshop.drill(&wish, progress)).await
 }
 
 fn known(site: &Site, name: &str) -> Result<SourceName, Problem> {

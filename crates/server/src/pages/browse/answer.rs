@@ -26,6 +26,7 @@ use super::{
 use crate::{
     guard::too_often,
     limits::Purpose,
+    pages::begin,
     problem::Problem,
     site::Site,
     visitor::{Member, Posted},
@@ -93,8 +94,7 @@ pub(super) async fn ask(State(site): State<Arc<Site>>, posted: Posted) -> Page {
         by: person.person.to_string(),
         about: blake3::hash(&about).to_hex().to_string(),
     };
-    let workshop = Arc::clone(&site.workshop);
-    let job = site.jobs.start(draft, move |progress| {
+    begin(&site, draft, move |workshop, progress| {
         let mut is_cut = false;
         let table = bound(workshop.query(&question, progress)?, &mut is_cut);
         let second = match other {
@@ -105,8 +105,8 @@ pub(super) async fn ask(State(site): State<Arc<Site>>, posted: Posted) -> Page {
             None => None,
         };
         Ok(Answered { question, table, other: second, key, is_cut })
-    })?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    })
+    .await
 }
 
 /// Keeps what a page can show.
@@ -265,5 +265,5 @@ pub(super) async fn bring_back(State(site): State<Arc<Site>>, posted: Posted) ->
         predicate: fields.get("where").map(str::to_owned),
         changed: fields.get("changed").is_some(),
     };
-    plan_one(&site, &visitor, &person, wish)
+    plan_one(&site, &visitor, &person, wish).await
 }

@@ -236,7 +236,7 @@ pub(super) async fn plan(State(site): State<Arc<Site>>, posted: Posted) -> Page 
         .hint(Some(format!("unwipe rewind {what} --to FOLDER")))
         .into());
     }
-    plan_one(&site, &visitor, &person, wish_of(&group))
+    plan_one(&site, &visitor, &person, wish_of(&group)).await
 }
 
 fn find(site: &Site, person: &SignedIn, fields: &Fields) -> Result<Group, Problem> {

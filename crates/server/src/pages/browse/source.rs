@@ -7,7 +7,6 @@ use askama::Template;
 use axum::{
     extract::{Path, RawQuery, State},
     http::HeaderMap,
-    response::{IntoResponse, Redirect},
 };
 use model::{Event, Moment, Severity, SourceName};
 use service::{
@@ -34,6 +33,7 @@ use crate::{
     limits::Purpose,
     links::{link, stream_path},
     moments::Chosen,
+    pages::begin,
     problem::Problem,
     site::Site,
     visitor::{Member, Posted, Visitor},
@@ -243,11 +243,16 @@ pub(super) async fn undo(State(site): State<Arc<Site>>, posted: Posted) -> Page 
         source: source_name(fields.required("source")?)?,
         transactions: vec![fields.required("transaction")?.to_owned()],
     };
-    plan_one(&site, &visitor, &person, wish)
+    plan_one(&site, &visitor, &person, wish).await
 }
 
 /// Begins to plan a restore, and shows how that gets on.
-pub(super) fn plan_one(site: &Arc<Site>, visitor: &Visitor, person: &SignedIn, wish: RestoreWish) -> Page {
+pub(super) async fn plan_one(
+    site: &Arc<Site>,
+    visitor: &Visitor,
+    person: &SignedIn,
+    wish: RestoreWish,
+) -> Page {
     visitor.require(Permission::Plan)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
     let draft = JobDraft {
@@ -256,9 +261,7 @@ pub(super) fn plan_one(site: &Arc<Site>, visitor: &Visitor, person: &SignedIn, w
         by: person.person.to_string(),
         about: about(&wish),
     };
-    let workshop = Arc::clone(&site.workshop);
-    let job = site.jobs.start(draft, move |progress| workshop.plan(&wish, progress))?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    begin(site, draft, move |workshop, progress| workshop.plan(&wish, progress)).await
 }
 
 fn title(wish: &RestoreWish) -> String {

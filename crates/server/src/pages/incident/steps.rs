@@ -18,7 +18,7 @@ use super::asked;
 use crate::{
     guard::too_often,
     limits::Purpose,
-    pages::{Page, elsewhere},
+    pages::{Page, begin, elsewhere},
     problem::Problem,
     site::Site,
     visitor::{Member, Posted},
@@ -70,11 +70,6 @@ pub(super) async fn plan(
         by,
         about: format!("incident {id}"),
     };
-    let job = elsewhere(&site, move |site| {
-        let workshop = Arc::clone(&site.workshop);
-        let wish = RestoreWish::Incident { incident: id };
-        Ok(site.jobs.start(draft, move |progress| workshop.plan(&wish, progress))?)
-    })
-    .await?;
-    Ok(Redirect::to(&format!("/jobs/{}", job.id)).into_response())
+    let wish = RestoreWish::Incident { incident: id };
+    begin(&site, draft, move |workshop, progress| workshop.plan(&wish, progress)).await
 }
