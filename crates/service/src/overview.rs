@@ -97,8 +97,10 @@ impl Overview {
             vault(installation, environment, before.filter(|known| known.measured_at > measured_after))?;
         let vault = with_retention(vault, &retention);
         let floors = retention.map(|status| status.floors).unwrap_or_default();
+        // Opened once: in a bucket that is a call.
+        let opened = installation.vault(environment)?;
         let sources = installation.config().sources.iter().map(|(name, source)| {
-            let head = installation.vault(environment)?.head(name)?;
+            let head = opened.head(name)?;
             let ledgers = installation
                 .catalog(name)
                 .and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?))

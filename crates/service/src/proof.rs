@@ -158,7 +158,16 @@ pub fn standing(
     source: &SourceName,
     now: Moment,
 ) -> Result<Standing, ProofError> {
-    let held: Vec<Held> = certificates(installation, source)?.iter().map(held).collect();
+    standing_of(installation, source, &certificates(installation, source)?, now)
+}
+
+fn standing_of(
+    installation: &Installation,
+    source: &SourceName,
+    kept: &[Kept],
+    now: Moment,
+) -> Result<Standing, ProofError> {
+    let held: Vec<Held> = kept.iter().map(held).collect();
     let seen = acknowledgements(installation, source)?;
     let seen: Vec<_> = seen.into_iter().map(|seen| Acknowledged { certificate: seen.certificate }).collect();
     Ok(drill::standing(&held, &seen, installation.config().drills.terms(source), now))
@@ -170,9 +179,12 @@ pub fn next_due(
     source: &SourceName,
     now: Moment,
 ) -> Result<Option<Planned>, ProofError> {
-    let config = &installation.config().drills;
-    let last = last_drills(&certificates(installation, source)?);
-    Ok(planned(&settings(installation, source), config.window(source), last, now))
+    Ok(due_of(installation, source, &certificates(installation, source)?, now))
+}
+
+fn due_of(installation: &Installation, source: &SourceName, kept: &[Kept], now: Moment) -> Option<Planned> {
+    let window = installation.config().drills.window(source);
+    planned(&settings(installation, source), window, last_drills(kept), now)
 }
 
 /// Returns what is configured for a source's drills; the vault's own are called `vault` there.
@@ -188,11 +200,14 @@ pub fn settings(installation: &Installation, source: &SourceName) -> drill::Sour
 /// Says what is known about each source and the vault, and what is due next.
 pub fn proofs(installation: &Installation, now: Moment) -> Result<Vec<Proof>, ProofError> {
     let sources = installation.config().sources.keys().cloned().chain(vault_source());
-    let proof = |source: SourceName| {
-        let standing = standing(installation, &source, now)?;
-        Ok(Proof { next: next_due(installation, &source, now)?, standing, source })
-    };
-    sources.map(proof).collect()
+    sources.map(|source| proof(installation, source, now)).collect()
+}
+
+/// Says what is known about one source, and what is due next. Its certificates are read and checked once for both.
+pub fn proof(installation: &Installation, source: SourceName, now: Moment) -> Result<Proof, ProofError> {
+    let kept = certificates(installation, &source)?;
+    let standing = standing_of(installation, &source, &kept, now)?;
+    Ok(Proof { next: due_of(installation, &source, &kept, now), standing, source })
 }
 
 /// Returns what earlier drills of a source found otherwise and no one has made good since: these are looked at again.

@@ -169,8 +169,12 @@ async fn drills_of(
     let now = site.now();
     let (proof, kept) = elsewhere(&site, move |site| {
         let installation = site.installation()?;
-        let known = proof::proofs(&installation, now)?.into_iter().find(|known| known.source == source);
-        let known = known.ok_or_else(|| Problem::missing(format!("source {source}")))?;
+        let is_known = installation.config().sources.contains_key(&source)
+            || proof::vault_source().is_some_and(|vault| vault == source);
+        if !is_known {
+            return Err(Problem::missing(format!("source {source}")));
+        }
+        let known = proof::proof(&installation, source.clone(), now)?;
         let mut kept = proof::certificates(&installation, &source)?;
         kept.truncate(LISTED);
         Ok((known, kept))
