@@ -1,7 +1,5 @@
 //! Names of people and of service identities.
 
-use std::fmt;
-
 use model::NameError;
 use serde::{Deserialize, Serialize};
 
@@ -48,33 +46,7 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(name: String) -> Result<Self, NameError> {
-                Self::new(name)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.0
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = NameError;
-
-            fn from_str(name: &str) -> Result<Self, NameError> {
-                Self::new(name)
-            }
-        }
+        model::text_conversions!($name);
     };
 }
 

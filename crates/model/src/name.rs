@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// Why a name was refused.
@@ -79,18 +77,21 @@ fn check_length(name: &str, max: usize) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Gives a checked name, a tuple structure over its text with `new`, what texts have: it is shown, parsed, and converted
+/// both ways.
+#[macro_export]
 macro_rules! text_conversions {
     ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = NameError;
+            type Error = $crate::NameError;
 
-            fn try_from(name: String) -> Result<Self, NameError> {
+            fn try_from(name: String) -> Result<Self, $crate::NameError> {
                 Self::new(name)
             }
         }
@@ -101,10 +102,10 @@ macro_rules! text_conversions {
             }
         }
 
-        impl std::str::FromStr for $name {
-            type Err = NameError;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::NameError;
 
-            fn from_str(name: &str) -> Result<Self, NameError> {
+            fn from_str(name: &str) -> Result<Self, $crate::NameError> {
                 Self::new(name)
             }
         }
