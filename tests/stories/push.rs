@@ -16,8 +16,10 @@ use crate::{
 };
 
 /// Starts the vault's server and returns its address.
+///
+/// Its reserve is small: what is tested here must not depend on how full this machine's disk is.
 pub(crate) fn serve(host: &Unwipe) -> (Running, String) {
-    let server = host.start(&["vault", "serve", "--listen", "127.0.0.1:0"]);
+    let server = host.start(&["vault", "serve", "--listen", "127.0.0.1:0", "--reserve-bytes", "67108864"]);
     let address = || {
         let said = server.said();
         let rest = said.split_once("https://")?.1.to_owned();
