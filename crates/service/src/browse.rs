@@ -87,7 +87,7 @@ impl BrowseError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownSource { .. } => Some("unwipe sources".to_owned()),
-            Self::NoCatalog { name } => Some(format!("unwipe snapshot {name}")),
+            Self::NoCatalog { name } => Some(format!("unwipe capture {name} --once")),
             Self::NoRestoreKey => Some("set restore.key in unwipe.toml".to_owned()),
             Self::NothingYet { first: Some(first), .. } => Some(format!("choose a moment from {first} on")),
             Self::Catalog(error) => error.hint(),
