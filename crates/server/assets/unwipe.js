@@ -109,6 +109,7 @@ document.addEventListener("click", async (event) => {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const next = (root.dataset.theme ?? (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
     root.dataset.theme = next;
+    document.querySelector("link[data-dark]").media = next === "dark" ? "screen" : "not all";
     document.cookie = `theme=${next}; path=/; max-age=31536000; samesite=lax`;
   }
 });

@@ -30,8 +30,8 @@ pub fn plural(noun: &str) -> String {
     {
         return format!("{stem}ies");
     }
-    if noun.ends_with("person") {
-        return format!("{}people", &noun[..noun.len() - "person".len()]);
+    if let Some(stem) = noun.strip_suffix("person") {
+        return format!("{stem}people");
     }
     let hisses = ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end));
     format!("{noun}{}", if hisses { "es" } else { "s" })
@@ -55,9 +55,8 @@ pub fn deed(effect: &Effect, scope: &str) -> String {
     let some = counted(*number, if is_table { "row" } else { "item" });
     // A target may be one item, or the place that items are in.
     let is_item = !is_table && *number == 1 && target.contains('/') && target != scope;
-    let done = |word: &str, preposition: &str| match is_item {
-        true => format!("{word} {target}"),
-        false => format!("{word} {some} {preposition} {target}"),
+    let done = |word: &str, preposition: &str| {
+        if is_item { format!("{word} {target}") } else { format!("{word} {some} {preposition} {target}") }
     };
     let whole = |word: &str| match *number {
         1 => format!("{word} {target}"),

@@ -18,7 +18,7 @@ use watch::{Incident, IncidentSeverity, IncidentState};
 use super::{
     Page, elsewhere,
     frame::{Frame, Section},
-    show, told,
+    show,
 };
 use crate::{problem::Problem, site::Site, visitor::Member};
 
@@ -137,7 +137,7 @@ impl Row {
             .suspects
             .iter()
             .filter(|suspect| suspect.fired)
-            .map(|one| told::name(one.who().0))
+            .map(|one| words::actor(one.who().0))
             .collect();
         who.dedup();
         let more = who.len().saturating_sub(3);

@@ -59,6 +59,14 @@ fn a_headline_says_who_did_what_and_that_they_were_stopped() {
     told.suspects[0].actor = None;
     told.suspects[0].attribution = model::Attribution::Unknown;
     assert!(headline(&told).starts_with("An agent deleted"), "what it is, where nobody knows who");
+    let named = |told: &mut Incident, application: &str| {
+        let actor = json!({"identity": "app", "application": application, "address": null});
+        told.suspects[0].actor = Some(serde_json::from_value(actor).unwrap());
+        told.suspects[0].attribution = model::Attribution::Sampled;
+        headline(told)
+    };
+    let text = named(&mut told, "Nothing was lost. Somebody");
+    assert!(text.starts_with("“Nothing was lost. Somebody as app” deleted"), "a name is no sentence: {text}");
     told.suspects.clear();
     assert!(headline(&told).starts_with("Somebody deleted"));
 }

@@ -14,6 +14,8 @@ const SOURCES_NAMED: usize = 3;
 const ACTORS_NAMED: usize = 3;
 /// Names are foreign text; of a longer one so much is in a sentence.
 const NAME_CHARACTERS: usize = 80;
+/// A name of more words is in quotes.
+const WORDS_MAX: usize = 4;
 
 /// Says in a sentence or two who did what, where and when, and whether they were stopped.
 pub fn headline(incident: &Incident) -> String {
@@ -129,12 +131,16 @@ fn called(suspect: &SuspectNote) -> String {
     }
 }
 
+/// Returns a name as it is told in a sentence. Whoever destroys data may choose their program's name: what could be taken
+/// for words of ours is in quotes.
 fn short(name: &str) -> String {
     let mut shown: String = name.chars().take(NAME_CHARACTERS).collect();
     if shown.len() < name.len() {
         shown.push('…');
     }
-    shown
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.@/+… ".contains(c);
+    let plain = shown.chars().all(is_plain) && !shown.contains(". ") && shown.split(' ').count() <= WORDS_MAX;
+    if plain { shown } else { format!("“{}”", shown.replace(['“', '”'], "\"")) }
 }
 
 /// Names of people and programs stay as they are; only our own words begin a sentence with a capital.
