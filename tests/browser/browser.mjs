@@ -266,7 +266,7 @@ class Person {
     mkdirSync(gallery, { recursive: true });
     await this.page.setViewportSize({ width, height: 480 });
     const whole = await this.page.evaluate(() => document.documentElement.scrollHeight);
-    await this.page.setViewportSize({ width, height: Math.min(Math.max(whole, 480), height) });
+    await this.page.setViewportSize({ width, height: Math.min(Math.max(whole, 620), height) });
     await this.page.evaluate(() => scrollTo(0, 0));
     await this.page.mouse.move(0, 0);
     for (const theme of ["light", "dark"]) {

@@ -13,8 +13,9 @@ await play(async (arrive) => {
   const { documents } = await act("documents");
   for (const { key, looks, added, removed } of documents) {
     await anna.open(`/items?${new URLSearchParams({ source: "papers", stream: "files", key })}`);
-    await anna.sees("Versions (2)");
+    await anna.sees(/Versions \([2-9]\)/);
     await anna.check(`document-${looks}`);
+    await anna.page.locator("input[name=from]").last().check();
     await anna.press("Compare the two");
     await anna.page.waitForURL(/[?&]from=/);
     const words = await anna.text();

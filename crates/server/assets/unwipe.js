@@ -95,6 +95,9 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// On a narrow screen the parts of the site are in one row that scrolls.
+document.querySelector(".nav a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) {

@@ -79,15 +79,15 @@ pub const TIERS: [Tier; 5] = [
     Tier {
         number: 0,
         place: "A folder of the user who runs unwipe",
-        withstands: "Nobody who gets at this user.",
-        falls_to: "An agent with a shell of this user deletes it with one command.",
+        withstands: "Nobody who has a shell of this user.",
+        falls_to: "An agent that runs as this user: one command is enough.",
         made_by: "unwipe init",
     },
     Tier {
         number: 1,
         place: "A folder whose files only the sealer can free",
-        withstands: "An agent with a shell of this user, and all that this user runs.",
-        falls_to: "Root of this host can still clear the flags.",
+        withstands: "An agent that runs as this user, and everything else it runs.",
+        falls_to: "Root of this host, who can clear the flags.",
         made_by: "unwipe init --vault FOLDER --sealer SOCKET",
     },
     Tier {

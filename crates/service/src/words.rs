@@ -126,6 +126,18 @@ pub fn ago(at: Moment, now: Moment) -> String {
     }
 }
 
+/// Writes the moments within a text as people do, and leaves everything else as it is.
+pub fn timed(text: &str) -> String {
+    let told = |word: &str| {
+        let bare = word.trim_end_matches([',', ';', ':', '.']);
+        match bare.parse() {
+            Ok(at) if bare.contains('T') => format!("{}{}", moment(at), &word[bare.len()..]),
+            _ => word.to_owned(),
+        }
+    };
+    text.split(' ').map(told).collect::<Vec<_>>().join(" ")
+}
+
 /// Writes a moment to the second: `2026-04-25 14:00:08 UTC`.
 pub fn moment(at: Moment) -> String {
     let text = at.to_string();
@@ -207,5 +219,9 @@ mod tests {
         assert_eq!(ago(at, at.plus_micros(12_400_000)), "12 seconds ago");
         assert_eq!(ago(at, at.plus_micros(-7_300_000_000)), "in 2 hours");
         assert_eq!(ago(at, at.plus_micros(900_000)), "just now");
+        assert_eq!(
+            timed("from 2026-04-25T14:00:08.5Z, to 7,  as 2026-04-25"),
+            "from 2026-04-25 14:00:08 UTC, to 7,  as 2026-04-25"
+        );
     }
 }

@@ -76,7 +76,7 @@ impl IncidentPart {
             state: state_word(incident.state),
             class: state_class(incident.state),
             severity: severity_word(incident.severity),
-            growing: incident.growing,
+            growing: incident.growing && incident.state == IncidentState::Open,
             opened: incident.opened_at.to_string(),
             opened_text: words::moment(incident.opened_at),
             ago: words::ago(incident.opened_at, now),

@@ -127,10 +127,10 @@ impl PartView {
         let conflicts: Vec<Conflict> = plan.conflicts.iter().take(LISTED).cloned().collect();
         let unlisted = plan.counts.conflicts.saturating_sub(conflicts.len() as u64);
         Self {
-            title: plan.subject.title.clone(),
+            title: words::timed(&plan.subject.title),
             source: plan.source.clone(),
             destination: plan.destination.clone(),
-            base: plan.base.clone(),
+            base: words::timed(&plan.base),
             sums: sums(&plan.counts, noun),
             steps: steps.collect(),
             more_steps: plan.steps.len().saturating_sub(STEPS_LISTED),
@@ -139,7 +139,7 @@ impl PartView {
             losses: plan.losses.iter().take(LISTED).cloned().collect(),
             more_losses: plan.losses.len().saturating_sub(LISTED),
             fidelity: plan.fidelity.iter().map(PromiseView::of).collect(),
-            notes: plan.notes.iter().take(LISTED).cloned().collect(),
+            notes: plan.notes.iter().take(LISTED).map(|note| words::timed(note)).collect(),
             duration: plan.duration_s.map(words::span),
         }
     }
@@ -191,7 +191,9 @@ impl PlanPart {
         let parts = found.parts.iter().take(PARTS_SHOWN);
         let notes = match &found.document {
             Document::Plan(_) => Vec::new(),
-            Document::Bundle(bundle) => bundle.notes.iter().take(LISTED).cloned().collect(),
+            Document::Bundle(bundle) => {
+                bundle.notes.iter().take(LISTED).map(|note| words::timed(note)).collect()
+            }
         };
         Self {
             parts: parts.map(|(folder, plan)| PartView::of(folder, plan, content)).collect(),
@@ -233,7 +235,7 @@ impl Summary {
         Self {
             hash: hash.to_string(),
             title: found.title(),
-            what,
+            what: words::timed(&what),
             sums: sums(&counts, noun),
             noun: noun.to_owned(),
             made: words::moment(made_at),

@@ -110,7 +110,7 @@ fn what_was_done_comes_in_order_with_the_time_after_the_first_act() {
     assert_eq!(
         told,
         [
-            ("happened", "at once"),
+            ("happened", ""),
             ("alarm", "at once"),
             ("hold", "at once"),
             ("containment", "+1.2 s"),

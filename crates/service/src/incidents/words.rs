@@ -285,7 +285,7 @@ impl EntryKind {
 pub struct Entry {
     /// When.
     pub at: Moment,
-    /// How long after the first act: `at once`, `+1.2 s`.
+    /// How long after the first act: nothing for itself, `at once`, `+1.2 s`.
     pub after: String,
     /// What kind of thing.
     pub kind: EntryKind,
@@ -303,7 +303,8 @@ pub fn timeline(incident: &Incident) -> Vec<Entry> {
     let mut put = |at: Moment, kind: EntryKind, text: String, plan: Option<&str>| {
         let after = match at.micros_since(first) {
             ..0 => "before".to_owned(),
-            0..SECOND_MICROS => "at once".to_owned(),
+            0 => String::new(),
+            1..SECOND_MICROS => "at once".to_owned(),
             _ => format!("+{}", later(first, at)),
         };
         entries.push(Entry { at, after, kind, text, plan: plan.map(str::to_owned) });

@@ -107,10 +107,16 @@ fn a_plan_says_what_it_puts_back_where() {
     assert_eq!(title(&document(&one), &parts), "Undo transaction 7: put back 1 row of public.a");
     one.subject.title = "shop.public.a as of 14:00".to_owned();
     one.counts = Counts { inserted: 1_500, conflicts: 1, ..Counts::default() };
-    assert_eq!(title(&document(&one), &parts), "Put back 1,500 rows of public.a: shop.public.a as of 14:00");
+    assert_eq!(title(&document(&one), &parts), "Put back 1,500 rows: shop.public.a as of 14:00");
     assert_eq!(
         sums(&one.counts, noun(&parts)),
         "1,500 rows put back; 1 row left alone, changed by somebody else since"
+    );
+    one.subject.title = "what happened to the mailbox public.a from 2026-04-25T14:00:08Z to now".to_owned();
+    assert_eq!(
+        title(&document(&one), &parts),
+        "Undo what happened to the mailbox public.a: put back 1,500 rows",
+        "nothing is said twice"
     );
     let at = Moment::from_micros(1);
     let mut bundle = connect::plan::Bundle::new(

@@ -67,15 +67,21 @@ pub fn title(document: &Document, parts: &[Plan]) -> String {
         .map(|(number, verb, noun)| format!("{verb} {}", counted(number, noun)))
         .collect();
     let mut done = if done.is_empty() { "change nothing".to_owned() } else { done.join(", ") };
-    if let Some(target) = target(parts) {
+    // An incident is told in full where it has its place, and times have theirs; what is enough to name it is here.
+    let is_incident = subject.starts_with("incident ");
+    let end = if is_incident { subject.find(": ") } else { span_of_time(subject) };
+    let named = end.map_or(subject, |end| &subject[..end]);
+    if let Some(target) = target(parts).filter(|target| !named.contains(target.as_str())) {
         done.push_str(&format!(" of {target}"));
     }
-    // An incident is told in full where it has its place; its number names it here.
-    let is_incident = subject.starts_with("incident ");
-    let named =
-        subject.split_once(": ").map_or(subject, |(name, _)| if is_incident { name } else { subject });
     let is_undo = is_incident || ["what ", "transaction"].iter().any(|start| subject.starts_with(start));
     if is_undo { format!("Undo {named}: {done}") } else { format!("{}: {named}", capital(&done)) }
+}
+
+/// Finds where a text begins to tell from when until when: `… from 2026-04-25T14:00:08Z to …`.
+fn span_of_time(text: &str) -> Option<usize> {
+    let begins = |at: &usize| text[at + " from ".len()..].starts_with(|c: char| c.is_ascii_digit());
+    text.find(" from ").filter(begins)
 }
 
 fn capital(text: &str) -> String {

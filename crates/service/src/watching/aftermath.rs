@@ -247,7 +247,7 @@ impl Work {
                 }
                 if let Some(incident) = unsent.incident {
                     let text = match failure {
-                        None => format!("{} was told", shown(channel.name())),
+                        None => told(channel.name()),
                         Some(failure) => format!("not told: {failure}"),
                     };
                     self.amend(incident, Amendment::Notified { at: self.clock.now(), text });
@@ -280,13 +280,13 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Returns a channel's name for people: of a path its last part says enough.
-fn shown(channel: &str) -> String {
+/// Says over which channel somebody was told: of a path its last part says enough.
+fn told(channel: &str) -> String {
     match channel.split_once(' ') {
-        Some((kind, path)) if path.starts_with('/') => {
-            format!("the {kind} {}", path.rsplit('/').next().unwrap_or(path))
-        }
-        _ => channel.to_owned(),
+        Some(("file", path)) => format!("written to the file {}", path.rsplit('/').next().unwrap_or(path)),
+        Some(("mail", host)) => format!("a mail was sent over {host}"),
+        Some((kind, place)) => format!("a notice was sent to the {kind} {place}"),
+        None => format!("a notice was sent to {channel}"),
     }
 }
 

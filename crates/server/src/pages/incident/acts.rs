@@ -135,7 +135,10 @@ pub(super) async fn acts(
         let next = last
             .map(|after| serde_urlencoded::to_string(Asked { after, ..asked.clone() }).unwrap_or_default());
         let acts = chosen.iter().map(|(source, event)| Act::of(source, event, statements)).collect();
-        let span = format!("{} to {}", words::moment(span.0), words::moment(span.1));
+        let span = match (words::moment(span.0), words::moment(span.1)) {
+            (from, until) if from == until => from,
+            (from, until) => format!("{from} to {until}"),
+        };
         Ok::<_, Problem>((span, who, acts, next, read.capped))
     })
     .await?;
