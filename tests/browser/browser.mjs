@@ -261,20 +261,48 @@ class Person {
   }
 
   /** Keeps a picture of the page in both themes, when pictures are wanted. */
-  async picture(name, { height = 960 } = {}) {
+  async picture(name, { width = WIDE.width, height = 960 } = {}) {
     if (!gallery) return;
     mkdirSync(gallery, { recursive: true });
+    await this.page.setViewportSize({ width, height: 480 });
     const whole = await this.page.evaluate(() => document.documentElement.scrollHeight);
-    await this.page.setViewportSize({ width: WIDE.width, height: Math.min(Math.max(whole, 480), height) });
+    await this.page.setViewportSize({ width, height: Math.min(Math.max(whole, 620), height) });
     await this.page.evaluate(() => scrollTo(0, 0));
     await this.page.mouse.move(0, 0);
     for (const theme of ["light", "dark"]) {
       await this.in(theme);
-      const format = kind === "png" ? { format: "png" } : { format: kind, quality: 80 };
-      const shot = await this.devtools.send("Page.captureScreenshot", format);
-      writeFileSync(join(gallery, `${name}-${theme}.${kind}`), Buffer.from(shot.data, "base64"));
+      await this.keep(`${name}-${theme}`);
     }
     await this.in("light");
+    await this.page.setViewportSize(WIDE);
+  }
+
+  async keep(name) {
+    const format = kind === "png" ? { format: "png" } : { format: kind, quality: 80 };
+    const shot = await this.devtools.send("Page.captureScreenshot", format);
+    writeFileSync(join(gallery, `${name}.${kind}`), Buffer.from(shot.data, "base64"));
+  }
+
+  /** Keeps a picture of the page on a phone. */
+  async phone(name) {
+    await this.picture(name, { ...NARROW, height: 1100 });
+  }
+
+  /** Looks at the page as it is printed: on so many sheets of A4 at most, black on white. */
+  async printed(name, sheets) {
+    const pdf = await this.page.pdf({ preferCSSPageSize: true });
+    const found = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
+    assert(found <= sheets, `${name} takes ${found} sheets`);
+    if (!gallery) return;
+    mkdirSync(gallery, { recursive: true });
+    // What chooses the dark colours on a screen must not blacken paper.
+    await this.page.emulateMedia({ media: "print", colorScheme: "dark" });
+    // The room for writing of a sheet, with its margins.
+    await this.page.setViewportSize({ width: 794, height: 1123 });
+    await this.page.evaluate(() => (document.body.style.padding = "60px 57px"));
+    await this.keep(name);
+    await this.page.evaluate(() => (document.body.style.padding = ""));
+    await this.page.emulateMedia({ media: null, colorScheme: "light", reducedMotion: "reduce" });
     await this.page.setViewportSize(WIDE);
   }
 }

@@ -27,6 +27,7 @@ await play(async (arrive) => {
   await anna.sees("proposed");
   await anna.page.getByText("The same as a table").click();
   await anna.check("incident");
+  await anna.phone("incident-phone");
   await anna.page.locator("#lanes table").getByRole("link", { name: /^show the acts of|^Acts of/ }).first().click();
   await anna.page.waitForURL(/\/acts\?/);
   await anna.sees("truncate");
@@ -84,6 +85,7 @@ await play(async (arrive) => {
   await anna.sees("proven");
   await anna.follow("See it");
   await anna.check("certificate-of-a-database");
+  await anna.printed("certificate-printed", 2);
   const [download] = await Promise.all([anna.page.waitForEvent("download"), anna.follow("Download")]);
   const verified = await act("verify", { path: await download.path() });
   assert(verified.vault_agrees === true, JSON.stringify(verified));

@@ -6,7 +6,12 @@ use serde_json::Value;
 use crate::unwipe::{Unwipe, exit};
 
 /// Makes a vault in a bucket, with a credential that may only write and one that may do everything.
-fn init(unwipe: &Unwipe, server: &LockServer, bucket: &str, attacker: &str) -> crate::unwipe::Outcome {
+pub(crate) fn init(
+    unwipe: &Unwipe,
+    server: &LockServer,
+    bucket: &str,
+    attacker: &str,
+) -> crate::unwipe::Outcome {
     let url = format!("{}/{bucket}/vaults/shop", server.endpoint());
     let (kit, key) = (unwipe.argument("kit.txt"), format!("exec:printf {attacker}"));
     let secret = format!("exec:printf {attacker}-secret");

@@ -13,14 +13,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use buckets::LockServer;
 use postgres_server::testing::TestOptions;
 use serde_json::{Value, json};
 
 use self::stage::{Stage, configure};
 use crate::{
     incidents::{Shop, proposals},
+    object_lock,
     production::{Production, newest_major},
-    unwipe::Unwipe,
+    unwipe::{Unwipe, exit},
 };
 
 /// A story in which nothing happens beside the browser.
@@ -196,6 +198,54 @@ fn a_drill_that_fails_stays_failed_until_somebody_has_seen_it() {
             other => return nothing(other, with),
         }
         Value::Null
+    });
+    stage.close();
+}
+
+/// A letter to read and a file of data, each as it was and as somebody left it.
+const DOCUMENTS: [(&str, [&str; 2]); 2] = [
+    (
+        "terms.txt",
+        [
+            "Terms of hire\n\nThe boat is handed over on the first of May, at noon, in the harbour of Malindi.\n\
+             The hirer pays 400 shillings a day.\nFuel is the hirer's own affair.\n\n\
+             Whoever breaks it mends it.\n\nSigned: Bea, Anna\n",
+            "Terms of hire\n\nThe boat is handed over on the third of May, at noon, in the harbour of Lamu.\n\
+             The hirer pays 400 shillings a day.\n\n\
+             Whoever breaks it mends it, or has it mended by Bea.\nThe dog stays ashore.\n\nSigned: Bea, Anna\n",
+        ],
+    ),
+    (
+        "prices.json",
+        [
+            r#"{"currency": "KES", "boat": {"day": 400, "week": 2400}, "fuel": true}"#,
+            r#"{"currency": "KES", "boat": {"day": 450, "week": 2400, "month": 9000}}"#,
+        ],
+    ),
+];
+
+#[test]
+fn two_documents_are_compared_in_a_vault_that_is_locked() {
+    let (unwipe, server) = (Unwipe::nowhere(), LockServer::start());
+    object_lock::init(&unwipe, &server, LockServer::BUCKET, "root").expect(exit::DONE);
+    let write = |version: usize| {
+        for (name, texts) in &DOCUMENTS {
+            std::fs::write(unwipe.path("papers").join(name), texts[version]).unwrap();
+        }
+    };
+    std::fs::create_dir_all(unwipe.path("papers")).unwrap();
+    write(0);
+    unwipe.json(&["protect", "papers", "files", "--path", unwipe.path("papers").to_str().unwrap()]);
+    unwipe.json(&["capture", "papers", "--once"]);
+    write(1);
+    unwipe.json(&["capture", "papers", "--once"]);
+    let stage = Stage::open(&unwipe);
+    stage.play("documents", |name, with| match name {
+        "documents" => json!({ "documents": [
+            { "key": "terms.txt", "looks": "to-read", "added": "The dog stays ashore.", "removed": "own affair" },
+            { "key": "prices.json", "looks": "of-data", "added": "9000", "removed": "fuel" },
+        ] }),
+        other => nothing(other, with),
     });
     stage.close();
 }

@@ -95,6 +95,9 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// On a narrow screen the parts of the site are in one row that scrolls.
+document.querySelector(".nav a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) {
@@ -109,6 +112,7 @@ document.addEventListener("click", async (event) => {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const next = (root.dataset.theme ?? (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
     root.dataset.theme = next;
+    document.querySelector("link[data-dark]").media = next === "dark" ? "screen" : "not all";
     document.cookie = `theme=${next}; path=/; max-age=31536000; samesite=lax`;
   }
 });

@@ -22,6 +22,7 @@ const ASSETS: &[Asset] = &[
         kind: "text/css; charset=utf-8",
         content: include_str!("../assets/unwipe.css"),
     },
+    Asset { name: "dark.css", kind: "text/css; charset=utf-8", content: include_str!("../assets/dark.css") },
     Asset { name: "unwipe.js", kind: JAVASCRIPT, content: include_str!("../assets/unwipe.js") },
     Asset { name: "htmx.js", kind: JAVASCRIPT, content: include_str!("../assets/htmx-2.0.11.min.js") },
     Asset { name: "sse.js", kind: JAVASCRIPT, content: include_str!("../assets/htmx-ext-sse-2.2.4.min.js") },

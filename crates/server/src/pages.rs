@@ -8,6 +8,7 @@ mod doctor;
 mod door;
 mod drills;
 mod frame;
+pub(crate) mod help;
 mod incident;
 pub(crate) mod incidents;
 mod jobs;
@@ -34,6 +35,7 @@ use service::{
 };
 
 pub(crate) use self::{
+    frame::dark,
     incident::IncidentPart,
     incidents::{Asked as AskedIncidents, IncidentsPart},
     jobs::JobPart,

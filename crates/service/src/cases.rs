@@ -20,7 +20,7 @@ use approvals::{
     Act, Case, CaseId, CaseIdError, Decision, Notice, Principal, Refusal, Signed, State, Subject, Verifier,
     notices, same_person, statement, step,
 };
-use connect::plan::{Document, PlanFolder, PlanFolderError, PlanHash};
+use connect::plan::{PlanFolder, PlanFolderError, PlanHash};
 use model::SourceName;
 use ports::files::FileError;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,7 @@ use crate::{
     Config, ConfigError, Installation,
     approval::{ApprovalError, CaseApproval, Passkeys, People, Proof, ProofError, Request},
     installation::Ports,
+    plans::Found,
 };
 
 /// Why something does not happen to a case.
@@ -209,20 +210,17 @@ impl Cases {
         by: Principal,
         reason: &str,
     ) -> Result<Step, CaseError> {
-        let document = PlanFolder::new(plan_folder).read_document(None)?;
+        let place = PlanFolder::new(plan_folder);
+        let document = place.read_document(None)?;
         let plan = document.hash()?;
         if let Some(open) = self.of_plan(plan)?.filter(|case| !case.state.is_over()) {
             return Err(CaseError::Asked { plan, id: open.id });
         }
         let folder = plan_folder.to_string_lossy().into_owned();
-        let (title, named) = match document {
-            Document::Plan(plan) => (plan.subject.title, vec![plan.source]),
-            Document::Bundle(bundle) => {
-                (bundle.title, bundle.parts.into_iter().map(|part| part.source).collect())
-            }
-        };
-        let mut sources: Vec<SourceName> =
-            named.into_iter().filter_map(|name| SourceName::new(name).ok()).collect();
+        let found = Found::of(place, document)?;
+        let title = found.title();
+        let named = found.parts.into_iter().map(|(_, plan)| plan.source);
+        let mut sources: Vec<SourceName> = named.filter_map(|name| SourceName::new(name).ok()).collect();
         sources.sort();
         sources.dedup();
         let subject = Subject::Restore { plan, folder, title, sources };

@@ -12,7 +12,7 @@ use std::{
 use ports::files::FileError;
 use watch::Incident;
 
-pub use self::words::{Entry, EntryKind, headline, later, timeline};
+pub use self::words::{Entry, EntryKind, happened, headline, later, timeline};
 use crate::{WatchError, watching::WatchStore};
 
 /// How a file was when it was read.

@@ -3,6 +3,7 @@
 mod sample;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,10 @@ use std::{
 use connect::plan::{Document, Plan, PlanError, PlanFolder, PlanFolderError, PlanHash};
 use ports::files::{self, FileError};
 
-pub use self::sample::{Cell, SAMPLE_BYTES_MAX, SAMPLE_ROWS_MAX, Sample, SampleRow, sample};
+pub use self::{
+    sample::{Cell, SAMPLE_BYTES_MAX, SAMPLE_ROWS_MAX, Sample, SampleRow, sample},
+    words::{as_planned, noun, sums, title},
+};
 use crate::{
     cases::{CaseError, CaseStore},
     workshop::AppliedRestore,
@@ -81,6 +85,52 @@ pub struct Found {
     pub parts: Vec<(PlanFolder, Plan)>,
 }
 
+impl Found {
+    /// Reads the parts of a document from its folder.
+    pub fn of(folder: PlanFolder, document: Document) -> Result<Self, PlanFolderError> {
+        let parts = match &document {
+            Document::Plan(plan) => vec![(folder.clone(), (**plan).clone())],
+            Document::Bundle(bundle) => {
+                let part = |part: &connect::plan::BundlePart| {
+                    let folder = folder.part(&part.folder);
+                    let plan = folder.read(Some(part.plan))?;
+                    Ok((folder, plan))
+                };
+                bundle.parts.iter().map(part).collect::<Result<_, PlanFolderError>>()?
+            }
+        };
+        Ok(Self { folder, document, parts })
+    }
+
+    /// Returns the plans without their folders.
+    pub fn plans(&self) -> Vec<Plan> {
+        self.parts.iter().map(|(_, plan)| plan.clone()).collect()
+    }
+
+    /// Returns what people call it: `Undo incident 1: put back 1,500 rows of public.orders`.
+    pub fn title(&self) -> String {
+        title(&self.document, &self.plans())
+    }
+}
+
+/// Returns the folder of a plan that somebody names: the folder itself, or, where there is none, the one of that name among
+/// the plans of a home folder.
+pub fn folder_named(home: &Path, named: &Path) -> PathBuf {
+    let plain = named.components().count() == 1 && named.file_name().is_some();
+    let kept = home.join(PLANS).join(named);
+    if plain && !named.join(DOCUMENT).is_file() && kept.join(DOCUMENT).is_file() {
+        kept
+    } else {
+        named.to_owned()
+    }
+}
+
+/// Returns the shortest name by which a plan's folder is found: its own where it is among the plans of the home folder.
+pub fn name_of(home: &Path, folder: &Path) -> String {
+    let own = folder.strip_prefix(home.join(PLANS)).ok().filter(|name| name.components().count() == 1);
+    own.unwrap_or(folder).to_string_lossy().into_owned()
+}
+
 /// Finds plans by their hashes. A plan is never changed, so that what was seen once is not read again until it is asked
 /// for.
 pub struct Plans {
@@ -98,18 +148,7 @@ impl Plans {
     pub fn find(&self, hash: PlanHash) -> Result<Found, PlansError> {
         let folder = PlanFolder::new(self.folder(hash)?);
         let document = folder.read_document(Some(hash))?;
-        let parts = match &document {
-            Document::Plan(plan) => vec![(folder.clone(), (**plan).clone())],
-            Document::Bundle(bundle) => {
-                let part = |part: &connect::plan::BundlePart| {
-                    let folder = folder.part(&part.folder);
-                    let plan = folder.read(Some(part.plan))?;
-                    Ok((folder, plan))
-                };
-                bundle.parts.iter().map(part).collect::<Result<_, PlanFolderError>>()?
-            }
-        };
-        Ok(Found { folder, document, parts })
+        Ok(Found::of(folder, document)?)
     }
 
     fn folder(&self, hash: PlanHash) -> Result<PathBuf, PlansError> {

@@ -53,9 +53,65 @@ pub struct Answer {
     pub sentence: String,
     /// What it rests on, each a sentence without a full stop.
     pub reasons: Vec<String>,
-    /// What would make it better: a command or an address of a page.
-    pub next: Option<String>,
+    /// What would make it better, as a sentence.
+    pub advice: Option<String>,
+    /// A command that would make it better, as it can be run.
+    pub command: Option<String>,
 }
+
+/// What a place of a vault enforces, and against whom that stands up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Tier {
+    /// 0 to 4.
+    pub number: u8,
+    /// Where the vault lies.
+    pub place: &'static str,
+    /// Who cannot delete it.
+    pub withstands: &'static str,
+    /// Who still can.
+    pub falls_to: &'static str,
+    /// The command with which such a place is made; words in capitals are to be filled in.
+    pub made_by: &'static str,
+}
+
+/// The tiers, the weakest first.
+pub const TIERS: [Tier; 5] = [
+    Tier {
+        number: 0,
+        place: "A folder of the user who runs unwipe",
+        withstands: "Nobody who has a shell of this user.",
+        falls_to: "An agent that runs as this user: one command is enough.",
+        made_by: "unwipe init",
+    },
+    Tier {
+        number: 1,
+        place: "A folder whose files only the sealer can free",
+        withstands: "An agent that runs as this user, and everything else it runs.",
+        falls_to: "Root of this host, who can clear the flags.",
+        made_by: "unwipe init --vault FOLDER --sealer SOCKET",
+    },
+    Tier {
+        number: 2,
+        place: "Another host, behind a server that can only add",
+        withstands: "Root of this host, with every credential of production.",
+        falls_to: "Root of that other host.",
+        made_by: "unwipe init --enrolment FILE",
+    },
+    Tier {
+        number: 3,
+        place: "A bucket with Object Lock in another account",
+        withstands: "Root of every host, and the administrator of the bucket's account, until the locks run out.",
+        falls_to: "Whoever closes that account, or runs the store itself.",
+        made_by: "unwipe init --s3 https://HOST/BUCKET",
+    },
+    Tier {
+        number: 4,
+        place: "A copy that is not connected to anything",
+        withstands: "Everybody who is not in the same room.",
+        falls_to: "Whoever takes the disk away, or plugs it in.",
+        made_by: "unwipe mirror add NAME --folder FOLDER --offline",
+    },
+];
 
 /// What is known about restoring a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -100,9 +156,11 @@ pub fn could_an_agent_delete(vault: &VaultOverview) -> Answer {
         _ => (Verdict::Good, "No: the copy is not connected to anything.".to_owned()),
     };
     let worst = vault.findings.iter().map(|finding| Verdict::from(finding.standing)).max();
-    let mut reasons = vec![format!("protection tier {} of 4: {}", vault.tier, vault.statement)];
-    reasons
-        .extend(vault.findings.iter().filter(|finding| finding.standing != Standing::Good).map(finding_text));
+    let mut reasons = vec![format!("tier {} of 4: {}", vault.tier, vault.statement)];
+    // What only says the tier again is said.
+    let again = format!("tier {}: {}", vault.tier, vault.statement);
+    let told = |finding: &&Finding| finding.standing != Standing::Good && finding.evidence != again;
+    reasons.extend(vault.findings.iter().filter(told).map(finding_text));
     if vault.lock_days > 0 {
         reasons.push(format!("everything stays for {} days after it was live", vault.lock_days));
     }
@@ -125,13 +183,14 @@ pub fn could_an_agent_delete(vault: &VaultOverview) -> Answer {
         Verdict::Good
     });
     let fix = vault.findings.iter().find(|finding| finding.standing != Standing::Good);
-    Answer {
-        question: "Could an agent delete your backups?",
-        verdict,
-        sentence,
-        reasons,
-        next: fix.and_then(|finding| finding.fix.clone()),
-    }
+    let (command, advice) = match fix {
+        // A place is chosen, not mended: the tiers say what each stands up to.
+        Some(finding) if finding.evidence == again => {
+            (None, Some("A stronger place for the vault makes it so; the tiers below say which.".to_owned()))
+        }
+        _ => fix.and_then(|finding| finding.fix.as_deref()).map_or((None, None), words::help),
+    };
+    Answer { question: "Could an agent delete your backups?", verdict, sentence, reasons, advice, command }
 }
 
 fn finding_text(finding: &Finding) -> String {
@@ -147,7 +206,8 @@ pub fn how_new(overview: &Overview, now: Moment) -> Answer {
             verdict: Verdict::Bad,
             sentence: "Nothing is protected yet.".to_owned(),
             reasons: Vec::new(),
-            next: Some("unwipe protect NAME postgres --url URL".to_owned()),
+            advice: Some("Name the first source; what is to be protected is captured at once.".to_owned()),
+            command: Some("unwipe protect NAME postgres --url URL".to_owned()),
         };
     }
     let mut verdict = Verdict::Good;
@@ -163,8 +223,12 @@ pub fn how_new(overview: &Overview, now: Moment) -> Answer {
         (Some(at), 1) => format!("The newest is from {}.", words::ago(at, now)),
         (Some(at), _) => format!("The oldest of them is from {}.", words::ago(at, now)),
     };
-    let next = (verdict != Verdict::Good).then(|| "unwipe serve".to_owned());
-    Answer { question: QUESTION, verdict, sentence, reasons, next }
+    let behind = overview.sources.iter().min_by_key(|source| source.newest_moment);
+    let behind = behind.filter(|_| verdict != Verdict::Good);
+    let advice =
+        behind.map(|source| format!("The page of {} tells since when, and what was not read.", source.name));
+    let command = behind.map(|source| format!("unwipe capture {} --once", source.name));
+    Answer { question: QUESTION, verdict, sentence, reasons, advice, command }
 }
 
 fn newest_of(source: &SourceOverview, now: Moment) -> (Verdict, String) {
@@ -174,7 +238,7 @@ fn newest_of(source: &SourceOverview, now: Moment) -> (Verdict, String) {
     let behind_s = u64::try_from(now.micros_since(at) / 1_000_000).unwrap_or(0);
     let unreadable = match source.unreadable {
         0 => String::new(),
-        number => format!(", {} items of late could not be read", words::count(number)),
+        number => format!(", {} could not be read of late", words::counted(number, "item")),
     };
     let verdict = match behind_s {
         BEHIND_S_BAD.. => Verdict::Bad,
@@ -229,9 +293,11 @@ pub fn when_proven(proofs: &[SourceProof], now: Moment) -> Answer {
         (0, open, all) if open == all => {
             (Verdict::Warning, "Never: until a drill has restored it, a copy is a hypothesis.".to_owned())
         }
+        (0, 1, _) => (Verdict::Warning, "Not for all: one is still a hypothesis.".to_owned()),
         (0, open, _) => (Verdict::Warning, format!("Not for all: {open} are still hypotheses.")),
         (failed, _, _) => {
-            (Verdict::Bad, format!("A drill found a difference in {failed} of {} sources.", proofs.len()))
+            let all = words::counted(proofs.len() as u64, "source");
+            (Verdict::Bad, format!("A drill found a difference in {failed} of {all}."))
         }
     };
     let reasons = proofs.iter().map(|known| {
@@ -245,7 +311,8 @@ pub fn when_proven(proofs: &[SourceProof], now: Moment) -> Answer {
         verdict,
         sentence,
         reasons: reasons.collect(),
-        next: unproven.map(|known| format!("unwipe drill run {}@latest", known.source)),
+        advice: None,
+        command: unproven.map(|known| format!("unwipe drill run {}@latest", known.source)),
     }
 }
 
@@ -308,9 +375,23 @@ mod tests {
             "leave it",
         ));
         let answer = could_an_agent_delete(&doubtful);
-        assert_eq!((answer.verdict, answer.next.as_deref()), (Verdict::Bad, Some("leave it")));
+        assert_eq!((answer.verdict, answer.advice.as_deref()), (Verdict::Bad, Some("leave it")));
+        assert_eq!(answer.command, None, "only what can be run is a command");
         let unknown = VaultOverview { retention_unknown: Some("no network".to_owned()), ..vault(3) };
         assert_eq!(could_an_agent_delete(&unknown).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn what_the_tier_says_is_said_once_and_leads_to_the_tiers() {
+        let mut plain = vault(0);
+        let command = "unwipe init --immutable-flags, as a user of its own";
+        plain.findings.push(Finding::advice("nobody can delete it", "tier 0: a plain folder", command));
+        let answer = could_an_agent_delete(&plain);
+        assert_eq!(answer.reasons.iter().filter(|reason| reason.contains("plain folder")).count(), 1);
+        assert!(
+            answer.command.is_none() && answer.advice.is_some_and(|advice| advice.contains("tiers below"))
+        );
+        assert!(TIERS.iter().enumerate().all(|(number, tier)| usize::from(tier.number) == number));
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Context {
         }
     }
 
+    /// Returns the folder of a plan that somebody names by its path, or by its name among the plans of the home folder.
+    pub(crate) fn plan_folder(&self, named: &Path) -> PathBuf {
+        service::plans::folder_named(&self.home, named)
+    }
+
     /// Opens the installation in the home folder.
     pub(crate) fn installation(&self) -> Result<Installation, Failure> {
         let installation = Installation::open(&self.home, self.ports.clone())?;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
-pub(crate) use service::words::{bytes, count};
+pub(crate) use service::words::{bytes, count, counted};
 
 use crate::failure::Failure;
 

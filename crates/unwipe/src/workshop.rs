@@ -13,6 +13,7 @@ use model::SourceName;
 use service::{
     ServiceError,
     certificate::Certificate,
+    plans::Found,
     watching::{self, Answer, Request},
     workshop::{
         AppliedPart, AppliedRestore, DrillWish, Examined, PlannedRestore, Question, RestoreWish, Table,
@@ -100,19 +101,17 @@ fn planned(context: &Context, wish: &RestoreWish) -> Result<PlannedRestore, Fail
     if commands::rewind::run(context, &rewind)? == Exit::Nothing {
         return Err(Failure::new(Exit::Nothing, "there is nothing to bring back"));
     }
-    let document = PlanFolder::new(&folder).read_document(None)?;
+    let place = PlanFolder::new(&folder);
+    let document = place.read_document(None)?;
     let plan = document.hash()?;
-    let (title, sources, counts, made_at) = match document {
-        Document::Plan(plan) => (plan.subject.title, vec![plan.source], plan.counts, plan.made_at),
-        Document::Bundle(bundle) => {
-            let counts =
-                bundle.parts.iter().fold(connect::plan::Counts::default(), |sum, part| sum.plus(part.counts));
-            let sources = bundle.parts.iter().map(|part| part.source.clone()).collect();
-            (bundle.title, sources, counts, bundle.made_at)
-        }
+    let found = Found::of(place, document)?;
+    let title = found.title();
+    let (counts, made_at) = match &found.document {
+        Document::Plan(plan) => (plan.counts, plan.made_at),
+        Document::Bundle(bundle) => (bundle.counts, bundle.made_at),
     };
     let mut sources: Vec<SourceName> =
-        sources.iter().filter_map(|source| SourceName::new(source).ok()).collect();
+        found.parts.iter().filter_map(|(_, plan)| SourceName::new(&plan.source).ok()).collect();
     sources.dedup();
     Ok(PlannedRestore { folder, plan, title, sources, counts, command: wish.command(), made_at })
 }

@@ -141,11 +141,11 @@ impl IncidentView {
             let (actor, attribution) = suspect.who();
             let effects = if suspect.effects.is_empty() { &suspect.recorded } else { &suspect.effects };
             SuspectView {
-                name: told::name(actor),
+                name: service::words::actor(actor),
                 kind: suspect.kind.to_string(),
                 known: told::known_word(attribution),
                 fired: suspect.fired,
-                done: told::sums(effects, 20),
+                done: told::deeds(effects.iter(), &suspect.scope, 20),
             }
         });
         let entries = timeline(incident).into_iter().map(|entry| EntryView {

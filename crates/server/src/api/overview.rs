@@ -42,14 +42,16 @@ struct PostureAnswer {
     sentence: String,
     /// What it rests on.
     reasons: Vec<String>,
-    /// What would make it better.
-    next: Option<String>,
+    /// What would make it better, as a sentence.
+    advice: Option<String>,
+    /// A command that would make it better.
+    command: Option<String>,
 }
 
 impl From<Answer> for PostureAnswer {
     fn from(answer: Answer) -> Self {
-        let Answer { question, verdict, sentence, reasons, next } = answer;
-        Self { question: question.to_owned(), verdict, sentence, reasons, next }
+        let Answer { question, verdict, sentence, reasons, advice, command } = answer;
+        Self { question: question.to_owned(), verdict, sentence, reasons, advice, command }
     }
 }
 

@@ -204,7 +204,7 @@ async fn plan(
         Document::Plan(plan) => plan.made_at,
         Document::Bundle(bundle) => bundle.made_at,
     };
-    let Summary { hash, title, sums, .. } = Summary::of(hash, &found);
+    let Summary { hash, title, sums, .. } = Summary::of(&site, hash, &found);
     let parts = found.parts.iter().map(|(_, plan)| PartView::from(plan)).collect();
     Ok(Json(PlanView { hash, title, sums, made_at: made_at.to_string(), parts }))
 }

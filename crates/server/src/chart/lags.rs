@@ -4,11 +4,14 @@ use askama::{Template, filters::HtmlSafe};
 use model::Moment;
 use service::words;
 
-const WIDTH: usize = 720;
-const HEIGHT: usize = 120;
+const WIDTH: usize = 440;
+const HEIGHT: usize = 110;
 /// Room below the bars for the times.
 const AXIS: usize = 22;
 const BAR_GAP: usize = 2;
+const BAR_WIDTH_MAX: usize = 24;
+/// The least number of gaps that are drawn.
+const GAPS_MIN: usize = 3;
 
 /// The time between each two neighbouring commits.
 #[derive(Template)]
@@ -45,7 +48,9 @@ impl LagChart {
         let usual = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
         let step = WIDTH / gaps.len().max(1);
         let room = HEIGHT - AXIS;
-        let bars = gaps.iter().enumerate().map(|(index, (at, gap))| {
+        // Fewer say nothing that the list of commits does not say.
+        let drawn = if gaps.len() < GAPS_MIN { 0 } else { gaps.len() };
+        let bars = gaps.iter().take(drawn).enumerate().map(|(index, (at, gap))| {
             // Orders of magnitude matter: seconds and days are both to be seen.
             let share = (*gap as f64).ln_1p() / (longest.max(1) as f64).ln_1p();
             let height = ((share * room as f64) as usize).clamp(1, room);
@@ -53,7 +58,7 @@ impl LagChart {
             Bar {
                 x: index * step,
                 y: room - height,
-                width: step.saturating_sub(BAR_GAP).max(1),
+                width: step.saturating_sub(BAR_GAP).clamp(1, BAR_WIDTH_MAX),
                 height,
                 notable: usual > 0 && *gap > usual.saturating_mul(NOTABLE),
                 title: format!("{}, {} after the one before", words::moment(*at), words::span(seconds)),
@@ -103,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn one_commit_or_none_is_no_picture() {
+    fn few_commits_are_no_picture() {
         assert!(LagChart::of(&[]).bars.is_empty());
         assert!(LagChart::of(&[Moment::from_micros(1)]).bars.is_empty());
+        let few: Vec<Moment> = (0..3).map(Moment::from_micros).collect();
+        assert!(LagChart::of(&few).bars.is_empty());
     }
 }

@@ -19,7 +19,7 @@ use service::{
     approval::People,
     jobs::{Job, JobKind},
     passkeys::Accounts,
-    plans::{self, Found},
+    plans::{self, Found, as_planned, sums},
     words,
     workshop::AppliedRestore,
 };
@@ -29,7 +29,7 @@ use super::{
     cases::{approvals_of, class_of, hindrance, plan_of, principal},
     elsewhere,
     frame::{Frame, Section},
-    plans::{PlanPart, Summary, sums},
+    plans::{PlanPart, Summary},
     show,
 };
 use crate::{
@@ -92,22 +92,19 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(applied: &AppliedRestore) -> Self {
+    fn of(applied: &AppliedRestore, noun: &str) -> Self {
         let checks =
             || applied.parts.iter().filter_map(|part| part.verification.as_ref()).flat_map(|v| &v.checks);
         let (matched, expected) =
             checks().fold((0, 0), |(matched, all), check| (matched + check.matched, all + check.expected));
         let verified = applied.is_verified();
         let count = words::count;
-        let sentence = if verified {
-            format!("Read again: {} of {} as planned.", count(matched), count(expected))
-        } else {
-            format!("Read again: only {} of {} as planned.", count(matched), count(expected))
-        };
+        let only = if verified { "" } else { "only " };
+        let sentence = format!("Read again: {only}{}.", as_planned(matched, expected, noun));
         let parts = applied.parts.iter().map(|part| {
             let verification = part.verification.as_ref();
             PartView {
-                sums: sums(&part.applied.counts),
+                sums: sums(&part.applied.counts, noun),
                 steps: part
                     .applied
                     .steps
@@ -118,7 +115,9 @@ impl Outcome {
                     .collect(),
                 notes: part.applied.notes.iter().take(LISTED).cloned().collect(),
                 conflicts: part.applied.conflicts.iter().take(LISTED).cloned().collect(),
-                checks: verification.map_or_else(Vec::new, |v| v.checks.iter().map(CheckView::of).collect()),
+                checks: verification.map_or_else(Vec::new, |v| {
+                    v.checks.iter().map(|check| CheckView::of(check, noun)).collect()
+                }),
                 verified: verification.is_some_and(connect::plan::Verification::is_good),
             }
         });
@@ -127,15 +126,11 @@ impl Outcome {
 }
 
 impl CheckView {
-    fn of(check: &connect::plan::Check) -> Self {
+    fn of(check: &connect::plan::Check, noun: &str) -> Self {
         Self {
             target: check.target.clone(),
             good: check.matched == check.expected,
-            sentence: format!(
-                "{} of {} as planned",
-                words::count(check.matched),
-                words::count(check.expected)
-            ),
+            sentence: as_planned(check.matched, check.expected, noun),
             differences: check.differences.iter().take(LISTED).cloned().collect(),
             more: check.differences.len().saturating_sub(LISTED),
         }
@@ -176,14 +171,16 @@ impl Facts {
         let (mut plan, mut unusable, mut outcome, mut incidents) = (None, None, None, Vec::new());
         if let (Some(hash), Subject::Restore { folder, .. }) = (plan_of(&case), &case.subject) {
             match site.plans.find(hash) {
-                Ok(found) => plan = Some(shown(hash, &found, content)),
+                Ok(found) => plan = Some(shown(site, hash, &found, content)),
                 Err(error) => unusable = Some(Problem::from(error).sentence()),
             }
+            let noun =
+                plan.as_ref().map_or("item", |(summary, _): &(Summary, PlanPart)| summary.noun.as_str());
             outcome = plans::outcome(FilePath::new(folder))
                 .ok()
                 .flatten()
                 .filter(|applied| applied.plan == hash)
-                .map(|applied| Outcome::of(&applied));
+                .map(|applied| Outcome::of(&applied, noun));
             let hash = hash.to_string();
             let of = |incident: &Arc<watch::Incident>| incident.plans.iter().any(|plan| plan.hash == hash);
             incidents = site.incidents.all()?.iter().filter(|incident| of(incident)).map(|i| i.id).collect();
@@ -203,8 +200,8 @@ impl Facts {
     }
 }
 
-fn shown(hash: connect::plan::PlanHash, found: &Found, content: bool) -> (Summary, PlanPart) {
-    (Summary::of(hash, found), PlanPart::of(found, content))
+fn shown(site: &Site, hash: connect::plan::PlanHash, found: &Found, content: bool) -> (Summary, PlanPart) {
+    (Summary::of(site, hash, found), PlanPart::of(found, content))
 }
 
 /// What whoever looks may do.

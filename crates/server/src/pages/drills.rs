@@ -227,8 +227,19 @@ impl CertificatePage {
         }
     }
 
-    fn rows(&self) -> String {
-        words::count(self.statement().tables.values().map(|(rows, _)| rows).sum())
+    /// Says how much was read in full.
+    fn content(&self) -> String {
+        let tables = &self.statement().tables;
+        let rows = tables.values().map(|(rows, _)| rows).sum();
+        format!("{}, {}", words::counted(tables.len() as u64, "table"), words::counted(rows, "row"))
+    }
+
+    fn moment(&self, at: &Moment) -> String {
+        words::moment(*at)
+    }
+
+    fn counted(&self, number: &u64, noun: &str) -> String {
+        words::counted(*number, noun)
     }
 
     fn verify(&self) -> String {

@@ -65,13 +65,18 @@ pub(crate) struct IncidentPart {
 impl HtmlSafe for IncidentPart {}
 
 impl IncidentPart {
+    /// Writes the time of day of an entry.
+    fn clock(&self, entry: &Entry) -> String {
+        entry.at.to_string().get(11..19).unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn of(incident: &Incident, now: Moment) -> Self {
         Self {
             headline: headline(incident),
             state: state_word(incident.state),
             class: state_class(incident.state),
             severity: severity_word(incident.severity),
-            growing: incident.growing,
+            growing: incident.growing && incident.state == IncidentState::Open,
             opened: incident.opened_at.to_string(),
             opened_text: words::moment(incident.opened_at),
             ago: words::ago(incident.opened_at, now),
@@ -84,7 +89,7 @@ impl IncidentPart {
 /// Somebody who took part, or may have.
 struct Suspect {
     name: String,
-    kind: String,
+    kind: &'static str,
     known: &'static str,
     /// Whether it is more than a guess.
     sure: bool,
@@ -158,14 +163,14 @@ fn suspects(incident: &Incident) -> Vec<Suspect> {
         let kind = suspect.identified.as_ref().map_or(suspect.kind, |found| found.kind);
         let effects = if suspect.effects.is_empty() { &suspect.recorded } else { &suspect.effects };
         Suspect {
-            name: told::name(actor),
-            kind: kind.to_string(),
+            name: words::actor(actor),
+            kind: told::kind(kind),
             known: told::known(attribution),
             sure: !matches!(attribution, model::Attribution::Inferred | model::Attribution::Unknown),
             fired: suspect.fired,
             place: format!("{} in {}", suspect.scope, suspect.source),
-            done: told::sums(effects, TARGETS_NAMED),
-            underway: told::sums(&suspect.underway, TARGETS_NAMED),
+            done: told::deeds(effects.iter(), &suspect.scope, TARGETS_NAMED),
+            underway: told::deeds(suspect.underway.iter(), &suspect.scope, TARGETS_NAMED),
             assumed: !suspect.assumed.is_empty(),
         }
     });

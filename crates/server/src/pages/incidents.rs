@@ -18,7 +18,7 @@ use watch::{Incident, IncidentSeverity, IncidentState};
 use super::{
     Page, elsewhere,
     frame::{Frame, Section},
-    show, told,
+    show,
 };
 use crate::{problem::Problem, site::Site, visitor::Member};
 
@@ -96,7 +96,6 @@ pub(crate) struct Row {
     severity: &'static str,
     growing: bool,
     sentence: String,
-    who: String,
     sources: String,
     at: String,
     moment: String,
@@ -133,28 +132,14 @@ pub(crate) const fn severity_word(severity: IncidentSeverity) -> &'static str {
 
 impl Row {
     fn of(incident: &Incident, now: Moment) -> Self {
-        let mut who: Vec<String> = incident
-            .suspects
-            .iter()
-            .filter(|suspect| suspect.fired)
-            .map(|one| told::name(one.who().0))
-            .collect();
-        who.dedup();
-        let more = who.len().saturating_sub(3);
-        who.truncate(3);
-        let mut who = who.join(", ");
-        if more > 0 {
-            who.push_str(&format!(" and {more} more"));
-        }
         let sources: Vec<&str> = incident.touched.keys().map(model::SourceName::as_str).collect();
         Self {
             id: incident.id,
             state: state_word(incident.state),
             class: state_class(incident.state),
             severity: severity_word(incident.severity),
-            growing: incident.growing,
+            growing: incident.growing && incident.state == IncidentState::Open,
             sentence: headline(incident),
-            who,
             sources: sources.join(", "),
             at: incident.opened_at.to_string(),
             moment: words::moment(incident.opened_at),

@@ -13,10 +13,10 @@ use axum::{
 };
 use connect::{
     fidelity::{Fidelity, Grade, Way},
-    plan::{Action, Conflict, Counts, Document, Loss, Plan, PlanFolder, PlanHash, Step},
+    plan::{Action, Conflict, Document, Loss, Plan, PlanFolder, PlanHash, Step},
 };
 use service::{
-    plans::{Found, SAMPLE_BYTES_MAX, Sample, sample},
+    plans::{Found, SAMPLE_BYTES_MAX, Sample, name_of, noun, sample, sums},
     words,
     workshop::shell_word,
 };
@@ -44,24 +44,6 @@ const PARTS_SHOWN: usize = 10;
 
 pub(super) fn router() -> Router<Arc<Site>> {
     Router::new().route("/plans/{hash}", get(plan)).route("/plans/{hash}/request", post(request))
-}
-
-/// Says in words what a plan comes to: `puts back 249,500 rows or items, leaves 12 alone`.
-pub(crate) fn sums(counts: &Counts) -> String {
-    let said = [
-        (counts.inserted, "put back"),
-        (counts.reverted, "set back to how they were"),
-        (counts.removed, "removed, because they were added"),
-        (counts.objects, "objects made or redefined"),
-        (counts.conflicts, "left alone, because somebody else changed them"),
-        (counts.unchanged, "already as they should be"),
-    ];
-    let said: Vec<String> = said
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, words)| format!("{} {words}", words::count(number)))
-        .collect();
-    if said.is_empty() { "nothing to do".to_owned() } else { said.join("; ") }
 }
 
 /// Returns what a step does, as a word.
@@ -136,19 +118,20 @@ struct PartView {
 impl PartView {
     fn of(folder: &PlanFolder, plan: &Plan, content: bool) -> Self {
         let mut samples = 0;
+        let noun = noun(std::slice::from_ref(plan));
         let steps = plan.steps.iter().take(STEPS_LISTED).map(|step| {
             let wanted = content && step.attachment.is_some() && samples < SAMPLED;
             samples += usize::from(wanted);
-            StepView::of(folder, plan, step, wanted)
+            StepView::of(folder, plan, (step, noun), wanted)
         });
         let conflicts: Vec<Conflict> = plan.conflicts.iter().take(LISTED).cloned().collect();
         let unlisted = plan.counts.conflicts.saturating_sub(conflicts.len() as u64);
         Self {
-            title: plan.subject.title.clone(),
+            title: words::timed(&plan.subject.title),
             source: plan.source.clone(),
             destination: plan.destination.clone(),
-            base: plan.base.clone(),
-            sums: sums(&plan.counts),
+            base: words::timed(&plan.base),
+            sums: sums(&plan.counts, noun),
             steps: steps.collect(),
             more_steps: plan.steps.len().saturating_sub(STEPS_LISTED),
             conflicts,
@@ -156,14 +139,14 @@ impl PartView {
             losses: plan.losses.iter().take(LISTED).cloned().collect(),
             more_losses: plan.losses.len().saturating_sub(LISTED),
             fidelity: plan.fidelity.iter().map(PromiseView::of).collect(),
-            notes: plan.notes.iter().take(LISTED).cloned().collect(),
+            notes: plan.notes.iter().take(LISTED).map(|note| words::timed(note)).collect(),
             duration: plan.duration_s.map(words::span),
         }
     }
 }
 
 impl StepView {
-    fn of(folder: &PlanFolder, plan: &Plan, step: &Step, wanted: bool) -> Self {
+    fn of(folder: &PlanFolder, plan: &Plan, (step, noun): (&Step, &str), wanted: bool) -> Self {
         let (sample, unsampled) = match wanted.then(|| sample(folder, plan, step)) {
             None => (None, None),
             Some(Ok(Some(sample))) => (Some(sample), None),
@@ -179,7 +162,11 @@ impl StepView {
             title: step.title.clone(),
             target: step.target.clone(),
             action: action_word(step.action),
-            rows: words::count(step.rows),
+            rows: match step.action {
+                Action::Create | Action::Redefine => words::counted(step.rows, "object"),
+                Action::Advance => words::counted(step.rows, "counter"),
+                Action::Insert | Action::Revert | Action::Remove => words::counted(step.rows, noun),
+            },
             sample,
             unsampled,
         }
@@ -204,7 +191,9 @@ impl PlanPart {
         let parts = found.parts.iter().take(PARTS_SHOWN);
         let notes = match &found.document {
             Document::Plan(_) => Vec::new(),
-            Document::Bundle(bundle) => bundle.notes.iter().take(LISTED).cloned().collect(),
+            Document::Bundle(bundle) => {
+                bundle.notes.iter().take(LISTED).map(|note| words::timed(note)).collect()
+            }
         };
         Self {
             parts: parts.map(|(folder, plan)| PartView::of(folder, plan, content)).collect(),
@@ -219,31 +208,40 @@ impl PlanPart {
 pub(crate) struct Summary {
     pub(crate) hash: String,
     pub(crate) title: String,
+    /// What is undone or brought back.
+    pub(crate) what: String,
     pub(crate) sums: String,
+    /// What it is about, in the singular.
+    pub(crate) noun: String,
     pub(crate) made: String,
     pub(crate) sources: String,
     pub(crate) duration: Option<String>,
-    pub(crate) folder: String,
+    /// What a command calls it.
+    pub(crate) name: String,
 }
 
 impl Summary {
-    pub(crate) fn of(hash: PlanHash, found: &Found) -> Self {
-        let (title, counts, made_at) = match &found.document {
+    pub(crate) fn of(site: &Site, hash: PlanHash, found: &Found) -> Self {
+        let (what, counts, made_at) = match &found.document {
             Document::Plan(plan) => (plan.subject.title.clone(), plan.counts, plan.made_at),
             Document::Bundle(bundle) => (bundle.title.clone(), bundle.counts, bundle.made_at),
         };
+        let plans = found.plans();
+        let noun = noun(&plans);
         let mut sources: Vec<&str> = found.parts.iter().map(|(_, plan)| plan.source.as_str()).collect();
         sources.sort_unstable();
         sources.dedup();
         let seconds = found.parts.iter().filter_map(|(_, plan)| plan.duration_s).reduce(|sum, s| sum + s);
         Self {
             hash: hash.to_string(),
-            title,
-            sums: sums(&counts),
+            title: found.title(),
+            what: words::timed(&what),
+            sums: sums(&counts, noun),
+            noun: noun.to_owned(),
             made: words::moment(made_at),
             sources: sources.join(", "),
             duration: seconds.map(words::span),
-            folder: shell_word(&found.folder.path().to_string_lossy()),
+            name: shell_word(&name_of(&site.home, found.folder.path())),
         }
     }
 }
@@ -276,10 +274,10 @@ async fn plan(
     let (summary, part, case) = elsewhere(&site, move |site| {
         let found = site.plans.find(hash)?;
         let case = site.cases()?.of_plan(hash)?;
-        Ok((Summary::of(hash, &found), PlanPart::of(&found, content), case))
+        Ok((Summary::of(site, hash, &found), PlanPart::of(&found, content), case))
     })
     .await?;
-    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Incidents, "Plan");
+    let frame = Frame::of(&site, &visitor, &person, &headers, Section::Incidents, &summary.title);
     let open = case.as_ref().is_some_and(|case| !case.state.is_over());
     let applied = case.as_ref().is_some_and(|case| matches!(case.state, approvals::State::Applied { .. }));
     let may_request = visitor.may(Permission::Request) && !open && !applied;

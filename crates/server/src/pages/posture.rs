@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::Permission;
 use askama::{Template, filters::HtmlSafe};
 use axum::{Router, extract::State, http::HeaderMap, routing::get};
-use service::posture::{Answer, could_an_agent_delete, how_new, when_proven};
+use service::posture::{Answer, TIERS, Tier, could_an_agent_delete, how_new, when_proven};
 
 use super::{
     Page,
@@ -34,6 +34,9 @@ pub(crate) struct OverviewPart {
     looked_at: String,
     open_incidents: usize,
     answers: Vec<Answer>,
+    tiers: &'static [Tier],
+    /// The tier of the vault.
+    tier: u8,
     sources: Vec<Line>,
 }
 
@@ -54,6 +57,8 @@ impl OverviewPart {
                 how_new(&overview, now),
                 when_proven(&proofs, now),
             ],
+            tiers: &TIERS,
+            tier: overview.vault.tier,
             sources: lines(site).unwrap_or_default(),
         }
     }

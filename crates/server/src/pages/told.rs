@@ -1,21 +1,11 @@
 //! Words for what was seen: who it was, how that is known, what was done.
 
-use model::{Actor, Attribution, Effect, Severity};
+use model::{Attribution, Effect, Severity};
 use service::words;
-use watch::Sums;
+use watch::ActorKind;
 
 /// More of a statement is not shown.
 const STATEMENT_CHARACTERS: usize = 2_000;
-
-/// Returns who somebody is: the identity, and the program where it is known.
-pub(crate) fn name(actor: Option<&Actor>) -> String {
-    let Some(actor) = actor else { return "nobody knows who".to_owned() };
-    let program = actor.agent.as_ref().or(actor.application.as_ref()).or(actor.client.as_ref());
-    match program {
-        Some(program) if *program != actor.identity => format!("{program} as {}", actor.identity),
-        _ => actor.identity.clone(),
-    }
-}
 
 /// Says how it is known who it was; a guess says so.
 pub(crate) const fn known(attribution: Attribution) -> &'static str {
@@ -26,6 +16,21 @@ pub(crate) const fn known(attribution: Attribution) -> &'static str {
         Attribution::Inferred => "a guess: inferred from what was seen before and after",
         Attribution::Unknown => "unknown: nobody saw who did it",
     }
+}
+
+/// Says what somebody is, where that is known.
+pub(crate) const fn kind(kind: ActorKind) -> &'static str {
+    match kind {
+        ActorKind::Person => "person",
+        ActorKind::Machine => "program",
+        ActorKind::Agent => "agent",
+        ActorKind::Unknown => "",
+    }
+}
+
+/// Writes a number of things with their noun, for templates.
+pub(crate) fn counted(number: &usize, noun: &str) -> String {
+    words::counted(*number as u64, noun)
 }
 
 /// Returns one word for how it is known.
@@ -39,15 +44,15 @@ pub(crate) const fn known_word(attribution: Attribution) -> &'static str {
     }
 }
 
-/// Writes one effect: `delete 249,500 in shop.public.a`.
-pub(crate) fn effect(effect: &Effect) -> String {
-    format!("{} {} in {}", effect.verb, words::count(effect.count), effect.target)
-}
-
-/// Writes the first sums, and how many more there are.
-pub(crate) fn sums(sums: &Sums, limit: usize) -> Vec<String> {
-    let mut told: Vec<String> = sums.iter().take(limit).map(effect).collect();
-    let more = sums.iter().count().saturating_sub(limit);
+/// Tells the first deeds within a scope, and how many more there are.
+pub(crate) fn deeds<'e>(
+    mut effects: impl Iterator<Item = &'e Effect>,
+    scope: &str,
+    limit: usize,
+) -> Vec<String> {
+    let first = effects.by_ref().take(limit);
+    let mut told: Vec<String> = first.map(|effect| words::deed(effect, scope)).collect();
+    let more = effects.count();
     if more > 0 {
         told.push(format!("and {more} more"));
     }

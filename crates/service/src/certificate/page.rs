@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use drill::{Against, CheckResult, Outcome, Space, Span};
 
-use super::Certificate;
+use super::{Certificate, Statement};
+use crate::words::{bytes, count, counted, moment};
 
 const STYLE: &str = "body{font:11pt/1.45 Georgia,'Times New Roman',serif;color:#111;background:#fff;max-width:44rem;\
 margin:2rem auto;padding:0 1rem}h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.05rem;margin:1.4rem 0 .3rem;\
@@ -12,7 +13,8 @@ border-bottom:1px solid #999}.outcome{font-size:1.2rem;font-weight:bold;border:2
 display:inline-block;margin:.6rem 0}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;\
 padding:.15rem .6rem .15rem 0}th{font-weight:normal;color:#444;width:11rem}code,pre{font:9pt/1.35 ui-monospace,\
 'DejaVu Sans Mono',monospace;white-space:pre-wrap;word-break:break-all}.note{border:1px solid #666;padding:.4rem .8rem}\
-@media print{body{margin:0;max-width:none}h2,tr{break-after:avoid;break-inside:avoid}}";
+@page{size:A4;margin:18mm 16mm}@media print{body{margin:0;padding:0;max-width:none;font-size:10pt}h2{break-after:avoid}\
+tr,.outcome{break-inside:avoid}}";
 
 /// So many tables, checks and differences are printed of each; the certificate itself has the others.
 const ROWS_MAX: usize = 40;
@@ -27,7 +29,7 @@ pub fn page(certificate: &Certificate) -> String {
          <p>{kind} source <strong>{source}</strong> of vault <code>{vault}</code></p>\n\
          <p class=\"outcome\">{outcome}</p>\n",
         source = escaped(statement.source.as_str()),
-        at = statement.at,
+        at = moment(statement.at),
         kind = escaped(&statement.kind),
         vault = escaped(&statement.vault),
         outcome = words_of(statement.outcome),
@@ -44,19 +46,13 @@ pub fn page(certificate: &Certificate) -> String {
 
 fn essentials(html: &mut String, certificate: &Certificate) {
     let statement = &certificate.statement;
-    let (counts, spent, budget) = (&statement.counts, &statement.spent, &statement.budget);
+    let (spent, budget) = (&statement.spent, &statement.budget);
     let mut rows = vec![
-        ("restored moment", format!("{} (position {})", statement.moment, statement.position)),
+        ("restored", statement.restored()),
         ("extent", statement.extent.describe()),
         ("compared with", against(statement.against).to_owned()),
-        (
-            "compared",
-            format!(
-                "{} compared, {} equal, {} different, {} not comparable by the connector's promise",
-                counts.compared, counts.equal, counts.different, counts.not_comparable
-            ),
-        ),
-        ("began and ended", format!("{} to {}", statement.began_at, statement.at)),
+        ("compared", statement.compared()),
+        ("began and ended", format!("{} to {}", moment(statement.began_at), moment(statement.at))),
         (
             "time",
             format!(
@@ -69,8 +65,8 @@ fn essentials(html: &mut String, certificate: &Certificate) {
         (
             "space",
             format!(
-                "{} bytes, of {} allowed",
-                spent.space_bytes,
+                "{}, of {} allowed",
+                bytes(spent.space_bytes),
                 budget.space_bytes.map_or_else(|| "any space".to_owned(), |b| Space(b).to_string())
             ),
         ),
@@ -78,7 +74,8 @@ fn essentials(html: &mut String, certificate: &Certificate) {
     ];
     if !statement.tables.is_empty() {
         let total: u64 = statement.tables.values().map(|(count, _)| count).sum();
-        rows.push(("tables read", format!("{} tables, {total} rows", statement.tables.len())));
+        let tables = counted(statement.tables.len() as u64, "table");
+        rows.push(("read in full", format!("{tables}, {}", counted(total, "row"))));
     }
     html.push_str("<h2>What was done</h2>\n<table>\n");
     for (name, value) in rows {
@@ -153,6 +150,36 @@ const fn words_of(outcome: Outcome) -> &'static str {
         Outcome::Proven => "Proven: what was restored is what it had to be",
         Outcome::Failed => "FAILED: something is otherwise",
         Outcome::Hypothesis => "A hypothesis: restored, and compared with nothing",
+    }
+}
+
+impl Statement {
+    /// Says in words what was restored: a moment, or a position in the source's own order.
+    pub fn restored(&self) -> String {
+        let Self { moment: asked, position, .. } = self;
+        let asked = match (asked.strip_prefix("before:"), asked.parse().map(moment)) {
+            (Some(before), _) => format!("the moment just before position {before}"),
+            (None, Ok(words)) => words,
+            (None, Err(_)) if asked == "latest" => "the newest moment".to_owned(),
+            (None, Err(_)) => asked.clone(),
+        };
+        if asked.contains(position.as_str()) { asked } else { format!("{asked} (position {position})") }
+    }
+
+    /// Says in words what the comparison came to.
+    pub fn compared(&self) -> String {
+        let counts = &self.counts;
+        let compared = counted(counts.compared, "thing");
+        match (counts.compared, counts.not_comparable) {
+            (0, 0) => return "nothing".to_owned(),
+            (all, 0) if all == counts.equal => return format!("{compared}, all equal"),
+            _ => {}
+        }
+        let apart = match counts.not_comparable {
+            0 => String::new(),
+            number => format!(", {} not comparable by the connector's promise", count(number)),
+        };
+        format!("{compared}: {} equal, {} different{apart}", count(counts.equal), count(counts.different))
     }
 }
 

@@ -213,6 +213,28 @@ fn the_printed_page_runs_nothing_and_shows_what_matters() {
 }
 
 #[test]
+fn what_was_restored_and_compared_is_told_in_words() {
+    let mut statement = statement(&small(1));
+    statement.position = "0/3102258".to_owned();
+    for (asked, words) in [
+        ("before:0/3102258", "the moment just before position 0/3102258"),
+        ("latest", "the newest moment (position 0/3102258)"),
+        ("2026-04-25T14:00:08.5Z", "2026-04-25 14:00:08 UTC (position 0/3102258)"),
+        ("lsn:0/3102258", "lsn:0/3102258"),
+    ] {
+        statement.moment = asked.to_owned();
+        assert_eq!(statement.restored(), words);
+    }
+    statement.counts = drill::Counts { compared: 5, equal: 5, different: 0, not_comparable: 0 };
+    assert_eq!(statement.compared(), "5 things, all equal");
+    statement.counts = drill::Counts { compared: 4, equal: 3, different: 1, not_comparable: 1 };
+    assert_eq!(
+        statement.compared(),
+        "4 things: 3 equal, 1 different, 1 not comparable by the connector's promise"
+    );
+}
+
+#[test]
 fn a_certificate_of_the_first_format_is_still_read() {
     let signing = key(1);
     let old = first::Statement {

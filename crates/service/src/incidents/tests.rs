@@ -47,16 +47,59 @@ fn a_headline_says_who_did_what_and_that_they_were_stopped() {
     let mut told = incident();
     assert_eq!(
         headline(&told),
-        "An agent deleted 249,500 rows in shop between 14:00:00 and 14:00:09. It was stopped 1.2 s after the first act."
+        "cursor as app deleted 249,500 rows of the table public.a of shop between 14:00:00 and 14:00:09. \
+         It was stopped 1.2 s after the first act."
     );
     told.suspects[0].attribution = model::Attribution::Inferred;
     told.actions.clear();
     told.growing = true;
     let text = headline(&told);
-    assert!(text.starts_with("Probably an agent deleted"), "a guess says so: {text}");
+    assert!(text.starts_with("Probably cursor as app deleted"), "a guess says so: {text}");
     assert!(text.ends_with("It is still going on."), "{text}");
+    told.suspects[0].actor = None;
+    told.suspects[0].attribution = model::Attribution::Unknown;
+    assert!(headline(&told).starts_with("An agent deleted"), "what it is, where nobody knows who");
+    let named = |told: &mut Incident, application: &str| {
+        let actor = json!({"identity": "app", "application": application, "address": null});
+        told.suspects[0].actor = Some(serde_json::from_value(actor).unwrap());
+        told.suspects[0].attribution = model::Attribution::Sampled;
+        headline(told)
+    };
+    let text = named(&mut told, "Nothing was lost. Somebody");
+    assert!(text.starts_with("“Nothing was lost. Somebody as app” deleted"), "a name is no sentence: {text}");
     told.suspects.clear();
     assert!(headline(&told).starts_with("Somebody deleted"));
+}
+
+#[test]
+fn a_headline_names_the_one_table_and_counts_several() {
+    let mut told = incident();
+    let touched = |told: &mut Incident, effects: serde_json::Value| {
+        told.touched.values_mut().next().unwrap().effects = serde_json::from_value(effects).unwrap();
+        headline(told)
+    };
+    let truncate =
+        |table: &str| json!({"verb": "truncate", "target": format!("shop.public.{table}"), "count": 1});
+    let delete = json!({"verb": "delete", "target": "shop.public.c", "count": 1});
+    let one = touched(&mut told, json!([truncate("orders")]));
+    assert!(one.starts_with("cursor as app emptied the table public.orders of shop between"), "{one}");
+    let two = touched(&mut told, json!([truncate("a"), truncate("b")]));
+    assert!(two.starts_with("cursor as app emptied 2 tables in shop between"), "{two}");
+    let both = touched(&mut told, json!([truncate("a"), delete]));
+    assert!(
+        both.starts_with(
+            "cursor as app emptied the table public.a and deleted 1 row of the table public.c of shop"
+        ),
+        "{both}"
+    );
+    let other = told.suspects[0].clone();
+    told.suspects.push(other);
+    assert!(headline(&told).starts_with("cursor as app emptied"), "the same name is told once");
+    told.suspects[1].actor.as_mut().unwrap().identity = "x".repeat(5_000);
+    let long = headline(&told);
+    assert!(long.starts_with("cursor as app and cursor as xxx") && long.len() < 400, "{long}");
+    told.suspects[1].attribution = model::Attribution::Inferred;
+    assert!(headline(&told).starts_with("2 agents emptied"), "names stand only for what is known");
 }
 
 #[test]
@@ -67,9 +110,9 @@ fn what_was_done_comes_in_order_with_the_time_after_the_first_act() {
     assert_eq!(
         told,
         [
-            ("happened", "+0 s"),
-            ("alarm", "+0.4 s"),
-            ("hold", "+0.5 s"),
+            ("happened", ""),
+            ("alarm", "at once"),
+            ("hold", "at once"),
             ("containment", "+1.2 s"),
             ("state", "+1.2 s"),
             ("told", "+2.0 s"),

@@ -94,3 +94,64 @@ fn items_are_shown_and_a_changed_attachment_is_not() {
     files::replace(&root.path().join("1-files.jsonl"), b"{}\n").unwrap();
     assert!(sample(&folder, &plan, &plan.steps[0]).is_err());
 }
+
+#[test]
+fn a_plan_says_what_it_puts_back_where() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = PlanFolder::new(root.path());
+    let insert = step(Action::Insert, "rows/1.copy", 1, json!({}));
+    let mut one = plan(&folder, &[("rows/1.copy", "")], vec![insert]);
+    one.counts = Counts { inserted: 1, ..Counts::default() };
+    let document = |plan: &Plan| Document::Plan(Box::new(plan.clone()));
+    let parts = [one.clone()];
+    assert_eq!(title(&document(&one), &parts), "Undo transaction 7: put back 1 row of public.a");
+    one.subject.title = "shop.public.a as of 14:00".to_owned();
+    one.counts = Counts { inserted: 1_500, conflicts: 1, ..Counts::default() };
+    assert_eq!(title(&document(&one), &parts), "Put back 1,500 rows: shop.public.a as of 14:00");
+    assert_eq!(
+        sums(&one.counts, noun(&parts)),
+        "1,500 rows put back; 1 row left alone, changed by somebody else since"
+    );
+    one.subject.title = "what happened to the mailbox public.a from 2026-04-25T14:00:08Z to now".to_owned();
+    assert_eq!(
+        title(&document(&one), &parts),
+        "Undo what happened to the mailbox public.a: put back 1,500 rows",
+        "nothing is said twice"
+    );
+    let at = Moment::from_micros(1);
+    let mut bundle = connect::plan::Bundle::new(
+        "b".to_owned(),
+        "incident 1: psql as agent emptied it".to_owned(),
+        at,
+        vec![],
+        vec![],
+    );
+    bundle.counts = one.counts;
+    let mut mail = one.clone();
+    mail.attachments.clear();
+    mail.fidelity.push(connect::fidelity::Fidelity::new("message", connect::fidelity::Way::MadeAnew));
+    assert_eq!(
+        title(&Document::Bundle(bundle.clone()), std::slice::from_ref(&mail)),
+        "Undo incident 1: put back 1,500 messages of public.a"
+    );
+    let both = [parts[0].clone(), Plan { destination: "other".to_owned(), ..mail }];
+    assert_eq!(title(&Document::Bundle(bundle), &both), "Undo incident 1: put back 1,500 items");
+    assert_eq!(sums(&Counts::default(), "row"), "nothing to do");
+    assert_eq!(as_planned(1, 1, "row"), "1 of 1 row as planned");
+}
+
+#[test]
+fn a_plan_of_this_home_is_known_by_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = home.path().join("plans/incident-1");
+    let folder = PlanFolder::new(&kept);
+    folder.write(&plan(&folder, &[], Vec::new())).unwrap();
+    assert_eq!(name_of(home.path(), &kept), "incident-1");
+    assert_eq!(folder_named(home.path(), Path::new("incident-1")), kept);
+    assert_eq!(folder_named(home.path(), &kept), kept);
+    // Whatever else is named is taken as it stands.
+    for other in ["plans/incident-1", "incident-2", "../incident-1", "."] {
+        assert_eq!(folder_named(home.path(), Path::new(other)), Path::new(other));
+    }
+    assert_eq!(name_of(home.path(), Path::new("/elsewhere/plan")), "/elsewhere/plan");
+}

@@ -19,6 +19,7 @@ use watch::{Amendment, Incident};
 use super::{Message, WatchError, reach::Counted, settings::Listener};
 use crate::{
     Installation, Secrets,
+    incidents::happened,
     operations::{self, Kind},
     retention::Retention,
     secret::Environment,
@@ -195,7 +196,7 @@ impl Work {
     }
 
     fn hold(&self, incident: &Incident) {
-        let reason = format!("incident {}: {}", incident.id, incident.summary());
+        let reason = format!("incident {}: {}", incident.id, happened(incident));
         let retention = match Retention::open(&self.installation, self.environment) {
             Ok(retention) => retention,
             Err(error) => return self.say(format!("incident {}: no hold was taken: {error}", incident.id)),
@@ -246,7 +247,7 @@ impl Work {
                 }
                 if let Some(incident) = unsent.incident {
                     let text = match failure {
-                        None => format!("{}: {}", channel.name(), unsent.notice.title),
+                        None => told(channel.name()),
                         Some(failure) => format!("not told: {failure}"),
                     };
                     self.amend(incident, Amendment::Notified { at: self.clock.now(), text });
@@ -277,6 +278,16 @@ pub(super) fn record(
     let (writer, _) = installation.writer(environment)?;
     operations::record(&writer, Kind::Incident, &incident.id.to_string(), incident)?;
     Ok(())
+}
+
+/// Says over which channel somebody was told: of a path its last part says enough.
+fn told(channel: &str) -> String {
+    match channel.split_once(' ') {
+        Some(("file", path)) => format!("written to the file {}", path.rsplit('/').next().unwrap_or(path)),
+        Some(("mail", host)) => format!("a mail was sent over {host}"),
+        Some((kind, place)) => format!("a notice was sent to the {kind} {place}"),
+        None => format!("a notice was sent to {channel}"),
+    }
 }
 
 /// Writes an error with its causes in one line.

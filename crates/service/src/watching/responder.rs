@@ -21,7 +21,7 @@ use super::{
     aftermath::{Aftermath, Task, record},
     reach::Counted,
 };
-use crate::{Installation, secret::Environment};
+use crate::{Installation, incidents::happened, secret::Environment, words::counted};
 
 /// How often files are looked at: expectations, requests; and whether the time of an action is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -205,7 +205,8 @@ impl Responder {
                 News::Attributed { incident } | News::Grew { incident } => self.mark(incident, false),
                 News::Noticed { notice } => self.notice(&notice),
                 News::Suppressed { expectation, source, scope, items, .. } => self.say(format!(
-                    "{source}: {items} items in {scope} are as {expectation} says, and raise no alarm"
+                    "{source}: {} in {scope} as {expectation} says; that raises no alarm",
+                    counted(items, "item")
                 )),
                 News::Contain { .. } => {}
             }
@@ -215,7 +216,7 @@ impl Responder {
     fn alarm(&mut self, id: u64) {
         self.mark(id, true);
         let Some(incident) = self.watcher.incident(id).cloned() else { return };
-        self.say(format!("ALARM  incident {id}: {}  (unwipe incidents {id})", incident.summary()));
+        self.say(format!("ALARM  incident {id}: {}  (unwipe incidents {id})", happened(&incident)));
         if let Some(aftermath) = &self.aftermath {
             let now = self.clock.now();
             let finding =
@@ -535,7 +536,7 @@ fn notice_of(incident: &Incident, finding: serde_json::Value, at: Moment) -> Not
         id: format!("incident-{id}"),
         at,
         urgency: Urgency::Alarm,
-        title: format!("incident {id}: {}", incident.summary()),
+        title: format!("incident {id}: {}", happened(incident)),
         lines,
         finding,
     }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  unwipe cases request plans/7 --reason 'the orders are gone'
+  unwipe cases request incident-7 --reason 'the orders are gone'
   unwipe cases                      what waits, and for whom
   unwipe approve CASE               as one of those who may
   unwipe cases refuse CASE --reason 'not before the audit'")]
@@ -27,7 +27,7 @@ pub(crate) enum CasesAction {
     },
     /// Ask for approval of a plan
     Request {
-        /// The plan's folder
+        /// The plan: its name in the home folder, or its folder
         plan: PathBuf,
         /// Why
         #[arg(long, value_name = "TEXT", default_value = "")]

@@ -29,7 +29,7 @@ pub(crate) struct Timeline {
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// `SOURCE@MOMENT`, `SOURCE@transaction:XID`, or a plan's folder
+    /// `SOURCE@MOMENT`, `SOURCE@transaction:XID`, or a plan's name or folder
     pub(crate) what: String,
     /// One file of a folder tree, by its path
     #[arg(long, value_name = "PATH")]

@@ -101,7 +101,7 @@ pub(crate) fn for_source<'v>(values: &'v [String], source: &str) -> Option<&'v s
 
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
-    /// The plan's folder, or a case
+    /// The plan, by its name or its folder, or a case
     #[arg(value_name = "PLAN|CASE")]
     pub(crate) plan: PathBuf,
     /// Your signing key, by reference; it is created when it does not exist
@@ -114,7 +114,7 @@ pub(crate) struct Approve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// The plan's folder
+    /// The plan: its name in the home folder, or its folder
     pub(crate) plan: PathBuf,
     /// Do everything, show the result, and roll back; where the source has no transactions, only check
     #[arg(long)]

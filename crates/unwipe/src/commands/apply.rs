@@ -13,6 +13,7 @@ use service::{
     Installation, approval,
     cases::Application,
     operations,
+    plans::{self, Found},
     watching::{Request, WatchStore},
 };
 
@@ -23,12 +24,15 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Output, Style, count, printable},
+    output::{Output, Style, printable},
 };
 
 /// What applying a plan came to.
 #[derive(Serialize)]
 pub(crate) struct Outcome {
+    /// What the plan is about, in the singular.
+    #[serde(skip)]
+    noun: String,
     pub(crate) approvers: Vec<String>,
     pub(crate) applied: AppliedReport,
     pub(crate) verification: Option<Verification>,
@@ -37,6 +41,8 @@ pub(crate) struct Outcome {
 /// What applying a bundle came to, part by part.
 #[derive(Serialize)]
 pub(crate) struct BundleOutcome {
+    #[serde(skip)]
+    noun: String,
     pub(crate) approvers: Vec<String>,
     bundle: PlanHash,
     mode: ApplyMode,
@@ -56,8 +62,9 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
     let (outcomes, exit) = carry_out(context, options)?;
     let output = context.output;
     match &outcomes {
-        Outcomes::Plan(outcome) => output
-            .result(outcome, || outcome_text(output, &outcome.applied, outcome.verification.as_ref()))?,
+        Outcomes::Plan(outcome) => output.result(outcome, || {
+            outcome_text(output, &outcome.noun, &outcome.applied, outcome.verification.as_ref())
+        })?,
         Outcomes::Bundle(bundle, outcome) => {
             output.result(outcome, || bundle_outcome_text(output, bundle, outcome))?;
         }
@@ -68,16 +75,18 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
 /// Applies an approved plan, or rehearses any plan, and records what was done.
 pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes, Exit), Failure> {
     let installation = context.installation()?;
-    let folder = PlanFolder::new(&options.plan);
+    let place = context.plan_folder(&options.plan);
+    let folder = PlanFolder::new(&place);
     let document = folder.read_document(None)?;
     let hash = document.hash()?;
+    let noun = plans::noun(&Found::of(folder.clone(), document.clone())?.plans()).to_owned();
     let mode = if options.dry_run { ApplyMode::Rehearsal } else { ApplyMode::Lasting };
     let approvers = match mode {
         ApplyMode::Rehearsal => Vec::new(),
         ApplyMode::Lasting => {
             let passkeys = cases::passkeys(&installation);
             let quorum = approval::Quorum::of(&installation, &*passkeys, hash)?;
-            approval::approvers_of(hash, &options.plan, &quorum)?
+            approval::approvers_of(hash, &place, &quorum)?
         }
     };
     // What waits in a case begins only as the case allows; if this ends before its time, it can be gone on with.
@@ -89,7 +98,7 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
         Document::Plan(plan) => {
             let Done { applied, verification } =
                 apply_plan(context, &installation, options, &folder, &plan, mode)?;
-            let outcome = Outcome { approvers, applied, verification };
+            let outcome = Outcome { noun, approvers, applied, verification };
             let exit = exit_of([(&outcome.applied, outcome.verification.as_ref())]);
             record(context, &installation, mode, (hash, exit), &outcome)?;
             finish(context, &installation, application, exit)?;
@@ -98,7 +107,7 @@ pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes,
         Document::Bundle(bundle) => {
             let parts = apply_bundle(context, &installation, options, &folder, &bundle, mode)?;
             let counts = parts.iter().fold(Counts::default(), |sum, part| sum.plus(part.applied.counts));
-            let outcome = BundleOutcome { approvers, bundle: hash, mode, counts, parts };
+            let outcome = BundleOutcome { noun, approvers, bundle: hash, mode, counts, parts };
             let exit = exit_of(outcome.parts.iter().map(|part| (&part.applied, part.verification.as_ref())));
             record(context, &installation, mode, (hash, exit), &outcome)?;
             finish(context, &installation, application, exit)?;
@@ -265,26 +274,23 @@ fn bundle_outcome_text(output: Output, bundle: &Bundle, outcome: &BundleOutcome)
     for (part, done) in bundle.parts.iter().zip(&outcome.parts) {
         let title = format!("{} of {}", printable(&part.destination), printable(&part.source));
         text.push_str(&format!("{}\n", output.paint(Style::Strong, &title)));
-        text.push_str(&outcome_text(output, &done.applied, done.verification.as_ref()));
+        text.push_str(&outcome_text(output, &outcome.noun, &done.applied, done.verification.as_ref()));
     }
     text
 }
 
-fn outcome_text(output: Output, applied: &AppliedReport, verification: Option<&Verification>) -> String {
-    let counts = &applied.counts;
+fn outcome_text(
+    output: Output,
+    noun: &str,
+    applied: &AppliedReport,
+    verification: Option<&Verification>,
+) -> String {
     let mut text = String::new();
     let done = match applied.mode {
-        ApplyMode::Rehearsal => "rolled back; it would have",
+        ApplyMode::Rehearsal => "rehearsed and rolled back:",
         ApplyMode::Lasting => "done:",
     };
-    text.push_str(&format!(
-        "{done} put back {} rows, set back {}, removed {}, made {} objects; {} left alone\n",
-        count(counts.inserted),
-        count(counts.reverted),
-        count(counts.removed),
-        count(counts.objects),
-        count(counts.conflicts),
-    ));
+    text.push_str(&format!("{done} {}\n", plans::sums(&applied.counts, noun)));
     for note in &applied.notes {
         text.push_str(&format!("  note  {}\n", printable(note)));
     }
@@ -305,10 +311,9 @@ fn outcome_text(output: Output, applied: &AppliedReport, verification: Option<&V
                 if good { "verified" } else { "DIFFERS " },
             );
             text.push_str(&format!(
-                "  {word} {}: {} of {} as planned\n",
+                "  {word} {}: {}\n",
                 printable(&check.target),
-                count(check.matched),
-                count(check.expected)
+                plans::as_planned(check.matched, check.expected, noun)
             ));
         }
     }

@@ -10,6 +10,7 @@ use service::{
     approval::{Approval, ApprovalError, Proof, Quorum, approvers_of},
     cases::CaseStore,
     operations::{self, Kind},
+    plans::name_of,
     signature::SigningKey,
 };
 
@@ -40,11 +41,12 @@ const OWNER: &str = "owner";
 
 pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure> {
     let mut installation = context.installation()?;
-    if options.plan.is_dir() {
-        let hash = PlanFolder::new(&options.plan).read_document(None)?.hash()?;
+    let place = context.plan_folder(&options.plan);
+    if place.is_dir() {
+        let hash = PlanFolder::new(&place).read_document(None)?.hash()?;
         return match waiting_case(&installation, hash)? {
             Some(case) => approve_case(context, &mut installation, options, &case),
-            None => approve_plan(context, &mut installation, options, hash),
+            None => approve_plan(context, &mut installation, options, (&place, hash)),
         };
     }
     let typed = options.plan.to_string_lossy();
@@ -92,7 +94,8 @@ fn approve_case(
     let step = cases.decide(&case.id, Decision::Approve, "", &proof)?;
     cases::told(context, installation, &step)?;
     if let Subject::Restore { folder, .. } = &step.case.subject {
-        context.output.say(format!("next: unwipe apply {} --url URL", printable(folder)));
+        let name = name_of(installation.home(), Path::new(folder));
+        context.output.say(format!("next: unwipe apply {} --url URL", printable(&name)));
     }
     Ok(Exit::Done)
 }
@@ -101,9 +104,9 @@ fn approve_plan(
     context: &Context,
     installation: &mut Installation,
     options: &Approve,
-    hash: PlanHash,
+    (place, hash): (&Path, PlanHash),
 ) -> Result<Exit, Failure> {
-    let folder = PlanFolder::new(&options.plan);
+    let folder = PlanFolder::new(place);
     let document = folder.read_document(Some(hash))?;
     // Whoever approves a bundle approves its parts: they must be what it says.
     let text = document_text(context.output, &folder, &document)?;
@@ -112,11 +115,11 @@ fn approve_plan(
     }
     let key = key(context, installation, options)?;
     let approval = Approval::sign(&key, hash, context.clock().now());
-    approval.write(&options.plan)?;
+    approval.write(place)?;
     let (writer, _) = installation.writer(&environment)?;
     operations::record(&writer, Kind::Approval, &format!("{hash}/{}", approval.approver), &approval)?;
     let counts = installation.config().approvers.values().any(|public| *public == approval.approver);
-    let (approvers, missing) = standing(installation, hash, &options.plan)?;
+    let (approvers, missing) = standing(installation, hash, place)?;
     let needed = installation.config().approvals.needed();
     let result = Approved { approval, counts, approvers, needed, missing };
     context.output.result(&result, || {
@@ -132,7 +135,10 @@ fn approve_plan(
             format!("plan {hash} is approved\n")
         }
     })?;
-    context.output.say(format!("next: unwipe apply {} --url URL", options.plan.display()));
+    context.output.say(format!(
+        "next: unwipe apply {} --url URL",
+        printable(&name_of(installation.home(), &place.to_path_buf()))
+    ));
     Ok(if counts { Exit::Done } else { Exit::Authentication })
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
         }
         CasesAction::Request { plan, reason } => {
             // The folder is used later, from wherever that may be.
-            let plan = std::path::absolute(plan)?;
+            let plan = std::path::absolute(context.plan_folder(&plan))?;
             let step = cases.request_restore(&plan, Principal::Host(context.person()), &reason)?;
             told(context, &installation, &step)?;
             context.output.say(format!("next: unwipe approve {}", step.case.id));

@@ -9,7 +9,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::{count, printable},
+    output::{counted, printable},
 };
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, options: &Export) -> Result<Exit, Failure> 
     context.output.result(&exported, || {
         let mut text = String::new();
         for file in &exported.files {
-            let rows = file.rows.map(|rows| format!("  {} rows", count(rows))).unwrap_or_default();
+            let rows = file.rows.map(|rows| format!("  {}", counted(rows, "row"))).unwrap_or_default();
             text.push_str(&format!("{}{rows}\n", printable(&file.file)));
         }
         text

@@ -20,7 +20,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::count,
+    output::{count, counted},
 };
 
 #[derive(Serialize)]
@@ -122,8 +122,8 @@ fn advance(context: &Context, installation: &Installation) -> Result<Exit, Failu
     let size = advance.newest.as_ref().map_or(0, vault::tree::TreeHead::size);
     let advanced = Advanced { heads: advance.heads, commits: advance.commits, size };
     context.output.result(&advanced, || match advanced.commits {
-        0 => format!("nothing new: the tree covers all {} commits\n", count(advanced.size)),
-        new => format!("{} commits more; the tree covers {}\n", count(new), count(advanced.size)),
+        0 => format!("nothing new: the tree covers {}\n", counted(advanced.size, "commit")),
+        new => format!("{} more; the tree covers {}\n", counted(new, "commit"), count(advanced.size)),
     })?;
     Ok(Exit::Done)
 }

@@ -1,7 +1,11 @@
 //! `unwipe incidents`
 
 use model::Moment;
-use service::watching::{Request, WatchStore};
+use service::{
+    incidents::{happened, headline},
+    watching::{Request, WatchStore},
+    words,
+};
 use watch::{ActionStatus, Incident, IncidentSeverity, IncidentState, SuspectNote};
 
 use super::contain::ask;
@@ -52,7 +56,7 @@ fn list_text(output: Output, incidents: &[Incident]) -> String {
             incident.opened_at.to_string(),
             state_text(output, incident.state),
             who.collect::<Vec<_>>().join(", "),
-            printable(&incident.summary()),
+            printable(&happened(incident)),
         ]);
     }
     table(&rows)
@@ -88,7 +92,7 @@ pub(crate) fn incident_text(output: Output, incident: &Incident) -> String {
         "{}  {}, {severity}{grows}\n{}\n",
         output.paint(Style::Strong, &format!("incident {}", incident.id)),
         state_text(output, incident.state),
-        printable(&incident.summary()),
+        printable(&headline(incident)),
     );
     if let Some(other) = incident.merged_into {
         text.push_str(&format!("part of incident {other}\n"));
@@ -117,8 +121,7 @@ pub(crate) fn incident_text(output: Output, incident: &Incident) -> String {
         ));
     }
     for deed in incident.deeds.iter().take(DEEDS_SHOWN) {
-        let what: Vec<String> =
-            deed.effects.iter().map(|e| format!("{} {} in {}", e.verb, count(e.count), e.target)).collect();
+        let what: Vec<String> = deed.effects.iter().map(|effect| words::deed(effect, &deed.scope)).collect();
         let fate = if deed.given_up { " (never took effect)" } else { "" };
         let what = printable(&what.join(", "));
         text.push_str(&format!("    {}  {}  {what}{fate}\n", deed.at, printable(&deed.transaction)));
@@ -142,7 +145,7 @@ fn suspect_text(output: Output, suspect: &SuspectNote) -> String {
         .effects
         .iter()
         .take(4)
-        .map(|e| format!("{} {} in {}", e.verb, count(e.count), printable(&e.target)))
+        .map(|effect| printable(&words::deed(effect, &suspect.scope)))
         .collect();
     let mut text = format!("  {}  [{}]{fired}\n", output.paint(Style::Strong, &who), kind);
     if !effects.is_empty() {

@@ -9,7 +9,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{bytes, count, table},
+    output::{bytes, count, counted, table},
 };
 
 #[derive(Serialize)]
@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context, options: &Log) -> Result<Exit, Failure> {
                 entry.sequence.to_string(),
                 entry.vault_time.to_string(),
                 entry.hash.chars().take(12).collect(),
-                format!("{} items", count(entry.ledger.stored)),
+                counted(entry.ledger.stored, "item"),
                 bytes(entry.new_bytes),
                 partial,
             ]

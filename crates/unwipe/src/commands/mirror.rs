@@ -18,7 +18,7 @@ use crate::{
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
-    output::{Output, Style, bytes, count, printable, table},
+    output::{Output, Style, bytes, count, counted, printable, table},
 };
 
 #[derive(Serialize)]
@@ -240,7 +240,7 @@ fn mirror_text(output: Output, mirror: &MirrorStanding) -> String {
     }
     match mirror.commits_behind {
         Some(0) => text.push_str("  nothing is missing in it\n"),
-        Some(behind) => text.push_str(&format!("  {} commits behind\n", count(behind))),
+        Some(behind) => text.push_str(&format!("  {} behind\n", counted(behind, "commit"))),
         None => text.push_str("  how far it is behind cannot be seen now\n"),
     }
     for warning in &mirror.warnings {

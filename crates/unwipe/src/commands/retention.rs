@@ -20,7 +20,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Output, Style, bytes, count, table},
+    output::{Output, Style, bytes, count, counted, table},
 };
 
 #[derive(Serialize)]
@@ -181,7 +181,7 @@ fn lengthen(context: &Context, installation: &Installation, days: u32) -> Result
     let result = Lengthened { lock_days: days, extended };
     context
         .output
-        .result(&result, || format!("{} objects are locked for at least {days} days\n", count(extended)))?;
+        .result(&result, || format!("{} locked for at least {days} days\n", counted(extended, "object")))?;
     Ok(Exit::Done)
 }
 
@@ -248,9 +248,10 @@ fn reap(
     let refused = report.refused.iter().map(|(pack, reason)| (pack.to_string(), reason.clone())).collect();
     let result = ReapedPacks { reaped: report.reaped.len(), bytes: report.bytes, staying, refused };
     context.output.result(&result, || {
-        let mut text = format!("reaped  {} packs, {}\n", count(result.reaped as u64), bytes(result.bytes));
+        let mut text =
+            format!("reaped  {}, {}\n", counted(result.reaped as u64, "pack"), bytes(result.bytes));
         for (reason, packs) in &result.staying {
-            text.push_str(&format!("stay    {} packs: {reason}\n", count(*packs)));
+            text.push_str(&format!("stay    {}: {reason}\n", counted(*packs, "pack")));
         }
         for (pack, reason) in &result.refused {
             text.push_str(&format!("refused {pack}: {reason}\n"));

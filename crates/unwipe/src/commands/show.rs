@@ -16,8 +16,9 @@ use crate::{
 };
 
 pub(crate) fn run(context: &Context, options: &Show) -> Result<Exit, Failure> {
-    if Path::new(&options.what).is_dir() {
-        return show_plan(context, Path::new(&options.what));
+    let place = context.plan_folder(Path::new(&options.what));
+    if place.is_dir() {
+        return show_plan(context, &place);
     }
     let installation = context.installation()?;
     if let Some(tree) =

@@ -17,7 +17,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Style, bytes, count},
+    output::{Style, bytes, count, counted},
 };
 
 #[derive(Serialize)]
@@ -107,8 +107,10 @@ pub(crate) fn verify(
             if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
         );
         for found in &verified.findings {
-            let items =
-                found.affected_items.map(|n| format!(" ({} items affected)", count(n))).unwrap_or_default();
+            let items = found
+                .affected_items
+                .map(|n| format!(" ({} affected)", counted(n, "item")))
+                .unwrap_or_default();
             let word = output.paint(Style::Bad, &found.problem);
             text.push_str(&format!("{word}  {}: {}{items}\n", found.object, found.detail));
         }
@@ -190,10 +192,13 @@ fn explain(comparison: &Comparison, kept: &SignedCheckpoint, time: &str, since: 
     let since = since.map_or_else(String::new, |time| format!("; what was kept at {time} is still there"));
     match (comparison.standing, &comparison.newest) {
         (Standing::Consistent, _) => {
-            format!("all {} commits that the checkpoint of {time} covers are there", count(size))
+            format!("all {} that the checkpoint of {time} covers are there", counted(size, "commit"))
         }
         (Standing::RolledBack, None) => {
-            format!("the checkpoint of {time} covers {} commits, and the vault has no tree head", count(size))
+            format!(
+                "the checkpoint of {time} covers {}, and the vault has no tree head",
+                counted(size, "commit")
+            )
         }
         (Standing::RolledBack, Some(newest)) => format!(
             "the checkpoint of {time} covers {} commits, the vault's newest tree head of {} only {}: at least {} \

@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::count,
+    output::counted,
 };
 
 /// The kind of source that this connector protects, as the configuration names it.
@@ -62,7 +62,7 @@ impl FilesConfig {
         match FilesReader::check(&self.path) {
             Ok(entries) => Finding::good(
                 subject,
-                format!("{}: {} entries at its top", self.path.display(), count(entries)),
+                format!("{}: {} at its top", self.path.display(), counted(entries, "entry")),
             ),
             Err(error) => Finding::bad(subject, error.to_string(), format!("ls -ld {}", self.path.display())),
         }

@@ -58,6 +58,7 @@ struct Card {
     stream_title: String,
     stream_address: String,
     commit: u64,
+    /// The moment in words.
     moment: String,
     count: String,
     lines: Vec<Line>,
@@ -74,7 +75,7 @@ struct BasketPage {
     frame: Frame,
     cards: Vec<Card>,
     more_groups: usize,
-    count: usize,
+    count: String,
     may_plan: bool,
 }
 
@@ -88,7 +89,8 @@ pub(super) async fn page(
     let may_plan = visitor.may(Permission::Plan);
     let page = elsewhere(&site, move |site| {
         let groups = site.browsing.baskets.groups(&person.csrf);
-        let count = groups.iter().map(|group| group.items.len()).sum();
+        let count: usize = groups.iter().map(|group| group.items.len()).sum();
+        let count = words::counted(count as u64, "thing");
         let more_groups = groups.len().saturating_sub(GROUPS_SHOWN);
         let browse = browse(site)?;
         // Every page has its bound: a basket of many groups shows fewer of each.
@@ -123,7 +125,7 @@ fn card(site: &Site, browse: &Browse, group: &Group, each: usize) -> Card {
         stream_title: stream_title(&group.stream),
         stream_address: stream_path(&group.source, &group.stream),
         commit: group.commit,
-        count: words::count(group.items.len() as u64),
+        count: words::counted(group.items.len() as u64, "thing"),
         lines: lines.collect(),
         more: group.items.len().saturating_sub(each),
         proof: proof(site, &group.source),
@@ -134,7 +136,7 @@ fn card(site: &Site, browse: &Browse, group: &Group, each: usize) -> Card {
         ),
         command,
         stream: group.stream.clone(),
-        moment,
+        moment: group.at.map_or_else(|| format!("commit {}", group.commit), words::moment),
     }
 }
 

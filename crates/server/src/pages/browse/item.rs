@@ -8,8 +8,8 @@ use axum::{
     extract::{RawQuery, State},
     http::HeaderMap,
 };
-use model::{Event, SourceName, StreamName};
-use render::Document;
+use model::{Event, Moment, SourceName, StreamName};
+use render::{Document, Kind};
 use service::{
     browse::{Browse, BrowseError, PageWish, Past, Versions},
     history::{TimelineRequest, timeline},
@@ -82,9 +82,19 @@ struct VersionLine {
     is_second: bool,
 }
 
+/// A field; a time in it is told in words, with its exact text.
+struct FieldLine {
+    name: String,
+    value: String,
+    exact: Option<String>,
+}
+
 /// What is shown of the item itself.
 struct Shown {
     document: Document,
+    fields: Vec<FieldLine>,
+    /// Whether its text is for reading as letters are, and not for its columns and signs.
+    is_prose: bool,
     kind: &'static str,
     size: String,
     download: Option<String>,
@@ -203,6 +213,8 @@ fn shown(place: &Place, kind: &str, view: service::browse::ItemView) -> Shown {
         (attachment.name.clone(), attachment.media_type.clone(), words::bytes(attachment.bytes))
     });
     Shown {
+        fields: fields(&view.document),
+        is_prose: is_prose(&view.document),
         kind: kind_word(view.entry.kind),
         size: words::bytes(view.entry.size_bytes),
         download: has_content.then(|| link("/items/content", &pairs)),
@@ -216,6 +228,29 @@ fn shown(place: &Place, kind: &str, view: service::browse::ItemView) -> Shown {
             })
         }),
         document: view.document,
+    }
+}
+
+/// Returns the fields as they are read. What is a record's own data stays as it is stored.
+fn fields(document: &Document) -> Vec<FieldLine> {
+    let is_data = matches!(document.kind, Kind::Row | Kind::Record | Kind::Table | Kind::Internal);
+    let line = |field: &render::Field| {
+        let at: Option<Moment> = field.value.parse().ok().filter(|_| !is_data);
+        let exact = at.map(|_| field.value.clone());
+        let value = at.map_or_else(|| field.value.clone(), words::moment);
+        FieldLine { name: field.name.clone(), value, exact }
+    };
+    document.fields.iter().map(line).collect()
+}
+
+/// Endings of names of files that hold letters rather than data or code.
+const PROSE: [&str; 4] = [".txt", ".md", ".html", ".htm"];
+
+fn is_prose(document: &Document) -> bool {
+    match document.kind {
+        Kind::Mail | Kind::Event | Kind::Contact | Kind::Group | Kind::User => true,
+        Kind::File => PROSE.iter().any(|end| document.title.to_lowercase().ends_with(end)),
+        _ => false,
     }
 }
 
@@ -293,7 +328,7 @@ fn events(site: &Site, place: &Place, versions: &[Past]) -> Result<Vec<Event>, P
 }
 
 /// Finds the event that brought a version: the last one that names the item, after the version before.
-fn who(events: &[Event], place: &Place, past: &Past, older: Option<model::Moment>) -> Option<String> {
+fn who(events: &[Event], place: &Place, past: &Past, older: Option<Moment>) -> Option<String> {
     let at = past.entry.at?;
     let name = place.key.rsplit('/').next().unwrap_or_default();
     if name.len() < NAME_BYTES_MIN {

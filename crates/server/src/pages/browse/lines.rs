@@ -71,6 +71,7 @@ pub(super) fn stream_title(stream: &str) -> String {
         "directory" => "Directory",
         "relations" => "Tables",
         "files" => "Files",
+        "blinded" => "What could not be seen",
         _ => return render::visible(stream, 300),
     };
     if rest.is_empty() { what.to_owned() } else { format!("{what} of {}", render::visible(rest, 300)) }

@@ -21,6 +21,8 @@ pub(super) struct MomentPart {
     /// As a field for times has it.
     value: String,
     is_now: bool,
+    /// Whether the moment is named by its commit.
+    is_commit: bool,
     /// The commit and its time, where the page is about one source.
     stand: Option<(u64, Option<When>)>,
     proofs: Vec<ProofWord>,
@@ -66,6 +68,7 @@ impl MomentPart {
             kept: told.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             value: time.and_then(|at| at.to_string().get(..19).map(str::to_owned)).unwrap_or_default(),
             is_now: chosen.text.is_empty(),
+            is_commit: matches!(chosen.at, service::browse::At::Commit(_)),
             stand: stand.map(|stand| (stand.commit, stand.at.map(|at| When::of(at, now)))),
             proofs: sources.iter().map(|source| proof(site, source)).collect(),
             ways,

@@ -209,7 +209,7 @@ fn card(site: &Site, browse: &Browse, source: &SourceName, chosen: &Chosen) -> S
         .map(|stream| StreamLine {
             title: stream_title(&stream.stream),
             address: link(&stream_path(source, &stream.stream), &[("at", &chosen.text)]),
-            items: words::count(stream.items),
+            items: words::counted(stream.items, "item"),
             bytes: words::bytes(stream.bytes),
         })
         .collect();

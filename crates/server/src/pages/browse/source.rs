@@ -153,7 +153,7 @@ fn streams(
     let line = |stream: &service::browse::StreamEntry| StreamLine {
         title: stream_title(&stream.stream),
         address: link(&stream_path(source, &stream.stream), &[("at", &chosen.text)]),
-        items: words::count(stream.items),
+        items: words::counted(stream.items, "item"),
         bytes: words::bytes(stream.bytes),
     };
     (page.into_iter().map(line).collect(), next)

@@ -63,11 +63,6 @@ struct Act {
 
 impl Act {
     fn of(source: &SourceName, event: &Event, statements: bool) -> Self {
-        let mut effects: Vec<String> = event.effects.iter().take(EFFECTS_SHOWN).map(told::effect).collect();
-        let more = event.effects.len().saturating_sub(EFFECTS_SHOWN);
-        if more > 0 {
-            effects.push(format!("and {more} more"));
-        }
         let class = match event.severity {
             Severity::Destructive => "bad",
             Severity::Notable => "warning",
@@ -81,9 +76,9 @@ impl Act {
             transaction: event.transaction.clone(),
             severity: told::severity_class(event.severity),
             class,
-            who: told::name(event.actor.as_ref()),
+            who: words::actor(event.actor.as_ref()),
             known: told::known_word(event.attribution),
-            effects,
+            effects: told::deeds(event.effects.iter(), &event.scope, EFFECTS_SHOWN),
             statement: event.statement.as_deref().filter(|_| statements).map(told::statement),
         }
     }
@@ -129,7 +124,7 @@ pub(super) async fn acts(
             event.at < span.1 && theirs
         });
         let who = chosen.first().filter(|_| !asked.actor.is_empty());
-        let who = who.map(|(_, event)| told::name(event.actor.as_ref()));
+        let who = who.map(|(_, event)| words::actor(event.actor.as_ref()));
         chosen.sort_by_cached_key(key);
         if !asked.after.is_empty() {
             chosen.retain(|act| key(act) > asked.after);
@@ -140,7 +135,10 @@ pub(super) async fn acts(
         let next = last
             .map(|after| serde_urlencoded::to_string(Asked { after, ..asked.clone() }).unwrap_or_default());
         let acts = chosen.iter().map(|(source, event)| Act::of(source, event, statements)).collect();
-        let span = format!("{} to {}", words::moment(span.0), words::moment(span.1));
+        let span = match (words::moment(span.0), words::moment(span.1)) {
+            (from, until) if from == until => from,
+            (from, until) => format!("{from} to {until}"),
+        };
         Ok::<_, Problem>((span, who, acts, next, read.capped))
     })
     .await?;

@@ -123,7 +123,7 @@ pub(crate) struct Bar {
 /// One actor's lane.
 pub(crate) struct LaneView {
     name: String,
-    kind: String,
+    kind: &'static str,
     total: String,
     bars: Vec<Bar>,
     address: String,
@@ -229,12 +229,12 @@ impl Picture {
     }
 
     fn lane(&self, lane: &Lane, id: &str) -> LaneView {
-        let name = told::name(lane.actor.as_ref());
+        let name = words::actor(lane.actor.as_ref());
         let cells = lane.cells.iter().enumerate().filter(|(_, cell)| cell.count > 0);
         let bars = cells.map(|(column, cell)| self.bar(&name, id, column, cell)).collect();
         LaneView {
-            kind: lane.kind.to_string(),
-            total: words::count(lane.total()),
+            kind: told::kind(lane.kind),
+            total: words::counted(lane.total(), "change"),
             bars,
             address: self.acts(id, self.from, self.until),
             name,
@@ -248,7 +248,7 @@ impl Picture {
         let (from, until) = (self.begin(column), self.begin(column + 1));
         let what = cell.worst.map_or_else(String::new, |verb| verb.to_string());
         let class = cell.severity.map_or("routine", told::severity_class);
-        let count = words::count(cell.count);
+        let count = words::counted(cell.count, "change");
         let label = self.label(from);
         Bar {
             hit: column * COLUMN_WIDTH,
@@ -256,10 +256,10 @@ impl Picture {
             y: format!("{:.1}", LANE_HEIGHT - height),
             height: format!("{height:.1}"),
             class,
-            title: format!("{name}: {count} at {label}, {class}, at worst {what}"),
+            title: format!("{name}, {label}: {count}, {class}; at worst {what}"),
             from: label,
             what: format!("{what} ({class})"),
-            count,
+            count: words::count(cell.count),
             address: self.acts(lane, from, until),
         }
     }

@@ -59,7 +59,8 @@ fn hostile_names_are_text_on_every_page_of_an_incident() {
     house.incident(incident(1, "open", HOSTILE));
     let page = house.get("vera", "/incidents/1");
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-    assert!(page.text.contains("Probably an agent deleted 249,500 rows in shop"), "{}", page.text);
+    assert!(page.text.contains(" deleted 249,500 rows of the table “public."), "{}", page.text);
+    assert!(page.text.contains("Probably “"), "a guess says so, and a name is no part of the sentence");
     assert!(page.text.contains("a guess: inferred"));
     let acts = links(&page.text, "/incidents/1/acts");
     assert!(!acts.is_empty(), "no bar leads anywhere");

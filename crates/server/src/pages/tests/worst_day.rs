@@ -34,7 +34,7 @@ fn from_a_plan_to_a_proven_restore() {
     let job = house.ended(job);
     assert!(matches!(job.state, JobState::Done { .. }), "{job:?}");
     let page = house.get("vera", &format!("/cases/{case}"));
-    assert!(page.text.contains("Read again: 7 of 7 as planned."), "{}", page.text);
+    assert!(page.text.contains("Read again: 7 of 7 items as planned."), "{}", page.text);
     assert!(page.text.contains("verified"));
     for path in [format!("/cases/{case}"), format!("/plans/{plan}"), "/cases".to_owned()] {
         let page = house.get("olga", &path);
@@ -160,7 +160,7 @@ fn what_a_killed_process_was_applying_is_gone_on_with() {
     let job = house.site.jobs.newest(service::jobs::JobKind::Apply, &case).unwrap();
     let job = house.ended(job.id);
     assert!(matches!(job.state, JobState::Done { .. }), "{job:?}");
-    assert!(house.get("otto", &format!("/cases/{case}")).text.contains("7 of 7 as planned"));
+    assert!(house.get("otto", &format!("/cases/{case}")).text.contains("7 of 7 items as planned"));
     let before = house.site.jobs.all().len();
     crate::resume::go_on(&house.site);
     assert_eq!(house.site.jobs.all().len(), before, "it was begun again");

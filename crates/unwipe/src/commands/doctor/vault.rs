@@ -1,7 +1,11 @@
 //! Whether the vault is whole, locked and openable, and who could read it from here.
 
 use connect::Finding;
-use service::{Installation, retention::Retention};
+use service::{
+    Installation,
+    retention::Retention,
+    words::{count, counted, moment},
+};
 
 use crate::{
     context::{Context, environment},
@@ -14,7 +18,10 @@ pub(super) fn examine(context: &Context, installation: &Installation) -> Result<
     let report = vault::verify::verify(&vault, None, vault::verify::Depth::Structure, &mut |_| {})?;
     let subject = "the vault is whole: chain, signatures, packs";
     findings.push(match report.findings.first() {
-        None => Finding::good(subject, format!("{} commits, {} packs", report.commits, report.packs)),
+        None => Finding::good(
+            subject,
+            format!("{}, {}", counted(report.commits, "commit"), counted(report.packs, "pack")),
+        ),
         Some(first) => Finding::bad(
             subject,
             format!("{}: {} ({})", first.object, first.problem, first.detail),
@@ -56,7 +63,8 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     let mut findings = Vec::new();
     for (source, floor) in &status.floors {
         let subject = format!("all that moments of {source} need is locked for {} days", status.lock_days);
-        let evidence = format!("the lock floor is {} days, at {}", floor.days_left, floor.object);
+        let evidence =
+            format!("the lock floor is {}, at {}", counted(u64::from(floor.days_left), "day"), floor.object);
         findings.push(match floor.standing {
             "good" => Finding::good(subject, evidence),
             "late" => Finding::advice(subject, evidence, "unwipe serve, or unwipe retention renew every day"),
@@ -76,7 +84,7 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     });
     let subject = "vault time goes on, and the clocks agree";
     let evidence =
-        if status.alarms.is_empty() { status.vault_time.to_string() } else { status.alarms.join("; ") };
+        if status.alarms.is_empty() { moment(status.vault_time) } else { status.alarms.join("; ") };
     findings.push(match &status.frozen {
         Some(freeze) => Finding::bad(subject, &freeze.reason, "unwipe retention thaw"),
         None if status.alarms.is_empty() => Finding::good(subject, evidence),
@@ -94,7 +102,11 @@ fn history(installation: &Installation, report: &vault::verify::Report) -> Findi
         Ok(None) => return Finding::advice(subject, "the vault has no tree head", "unwipe head advance"),
         Err(error) => return Finding::bad(subject, error.to_string(), "unwipe verify"),
     };
-    let covered = format!("{} commits in the tree, {} not yet", head.head.size(), report.uncovered_commits);
+    let covered = format!(
+        "{} in the tree, {} not yet",
+        counted(head.head.size(), "commit"),
+        count(report.uncovered_commits)
+    );
     let names: Vec<_> = head.witnesses.iter().map(|(name, _)| name.as_str()).collect();
     match (installation.config().witnesses.len(), names.len()) {
         (0, _) => Finding::advice(subject, format!("{covered}; no witness is configured"), remedy),

@@ -3,7 +3,7 @@
 use drill::{Against, CheckResult, Outcome};
 use service::certificate::{Certificate, Verified};
 
-use crate::output::{Output, Style, bytes, count, printable};
+use crate::output::{Output, Style, bytes, count, counted, printable};
 
 /// So many tables, checks and differences are shown of each.
 const SHOWN_MAX: usize = 20;
@@ -79,7 +79,11 @@ pub(super) fn text(output: Output, certificate: &Certificate, verified: Option<V
     ));
     if !statement.tables.is_empty() {
         let rows = statement.tables.values().map(|(rows, _)| rows).sum();
-        text.push_str(&format!("content   {} tables, {} rows\n", statement.tables.len(), count(rows)));
+        text.push_str(&format!(
+            "content   {}, {}\n",
+            counted(statement.tables.len() as u64, "table"),
+            counted(rows, "row")
+        ));
     }
     text.push_str(&format!("history   commit {} {}\n", statement.commit, printable(&statement.commit_hash)));
     text.push_str(&format!("signed    by {} on {}\n", printable(&certificate.signer), statement.at));

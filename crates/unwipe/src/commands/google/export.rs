@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::{bytes, count, printable},
+    output::{bytes, count, counted, printable},
 };
 
 const UNREAD_SHOWN_MAX: u32 = 20;
@@ -71,7 +71,7 @@ fn export_calendar(
     let selection = CalendarSelection { account, stream, at: domain.at };
     let written = export_calendars(&domain.stored, &selection, &options.to, &*context.progress());
     let written = written.map_err(|error| not_written("the calendars were not written", error))?;
-    let told = format!("{} calendars, {} events", count(written.calendars), count(written.events));
+    let told = format!("{}, {}", counted(written.calendars, "calendar"), counted(written.events, "event"));
     finish(context, domain, options, (selection.account, &selection.stream), &told, written)
 }
 
@@ -85,7 +85,7 @@ fn export_people(
     let selection = ContactSelection { account, stream, at: domain.at };
     let written = export_contacts(&domain.stored, &selection, &options.to, &*context.progress());
     let written = written.map_err(|error| not_written("the contacts were not written", error))?;
-    let told = format!("{} contacts, {} photos", count(written.contacts), count(written.photos));
+    let told = format!("{}, {}", counted(written.contacts, "contact"), counted(written.photos, "photo"));
     finish(context, domain, options, (selection.account, &selection.stream), &told, written)
 }
 
@@ -141,7 +141,7 @@ fn export_mailbox(
     };
     let written = export_mail(&domain.stored, &selection, &options.to, format, &*context.progress());
     let written = written.map_err(|error| not_written("the mailbox was not written", error))?;
-    let told = format!("{} messages, {}", count(written.messages), bytes(written.bytes));
+    let told = format!("{}, {}", counted(written.messages, "message"), bytes(written.bytes));
     finish(context, domain, options, (selection.mailbox, &selection.stream), &told, written)
 }
 
@@ -156,7 +156,8 @@ fn export_drive(
     let written = export_files(&domain.stored, &selection, &options.to, &*context.progress());
     let written = written.map_err(|error| not_written("the drive was not written", error))?;
     let ExportedFiles { files, folders, bytes: size, unreadable, .. } = &written;
-    let mut told = format!("{} files in {} folders, {}", count(*files), count(*folders), bytes(*size));
+    let mut told =
+        format!("{} in {}, {}", counted(*files, "file"), counted(*folders, "folder"), bytes(*size));
     if *unreadable > 0 {
         told.push_str(&format!(", {} without content (see index.jsonl)", count(*unreadable)));
     }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use service::{
     Installation,
     config::SourceConfig,
+    incidents::happened,
     undo::{self, Choice, Doubts, Numbers, Pattern, Span},
     watching::{self, Answer, Request, WatchStore, Watched},
 };
@@ -26,7 +27,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::count,
+    output::counted,
 };
 
 /// What stands before the number of an incident.
@@ -186,7 +187,7 @@ fn wanted_by_incident(
         doubts: Doubts { inferred: true, unattributed: nobody || options.culprit.unattributed },
         from: None,
         until: None,
-        title: format!("incident {id}: {}", incident.summary()),
+        title: format!("incident {id}: {}", happened(&incident)),
         incident: Some(id),
         verbs: incident.verbs.clone(),
     })
@@ -256,11 +257,15 @@ fn sources(
     }
 }
 
+const fn are(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
 /// Writes who did something, for people.
 fn who(actors: &[Actor]) -> String {
     let one = |actor: &Actor| match (&actor.application, &actor.client) {
         (Some(application), Some(client)) => format!("{} through {application} ({client})", actor.identity),
-        (Some(name), None) | (None, Some(name)) => format!("{} as {name}", actor.identity),
+        (Some(name), None) | (None, Some(name)) => format!("{name} as {}", actor.identity),
         (None, None) => actor.identity.clone(),
     };
     actors.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -321,12 +326,17 @@ impl Parts<'_> {
         let named = choice.taken.len() - nameless;
         if named > 0 {
             let who = who(&choice.actors());
-            self.notes.push(format!("{name}: {} acts of {who} are undone", count(named as u64)));
+            self.notes.push(format!(
+                "{name}: {} of {who} {} undone",
+                counted(named as u64, "act"),
+                are(named)
+            ));
         }
         if nameless > 0 {
             self.notes.push(format!(
-                "{name}: {} acts are undone of which nobody knows who did them",
-                count(nameless as u64)
+                "{name}: {} {} undone of which nobody knows who did it",
+                counted(nameless as u64, "act"),
+                are(nameless)
             ));
         }
     }
@@ -335,8 +345,9 @@ impl Parts<'_> {
     fn tell_doubts(&mut self, name: &SourceName, choice: &Choice<'_>) {
         if !choice.inferred.is_empty() {
             self.notes.push(format!(
-                "{name}: {} acts are only inferred to be the actor's and are left; --inferred takes them",
-                count(choice.inferred.len() as u64)
+                "{name}: {} {} only inferred to be the actor's, and left; --inferred takes what is inferred",
+                counted(choice.inferred.len() as u64, "act"),
+                are(choice.inferred.len())
             ));
         }
         if !choice.unattributed.is_empty() {
@@ -345,8 +356,8 @@ impl Parts<'_> {
             let (first, last) = (times.first(), times.last());
             let span = first.zip(last).map(|(first, last)| format!(" from {first} to {last}"));
             self.notes.push(format!(
-                "{name}: of {} acts{} nobody knows who did them, and they are left; --unattributed takes them",
-                count(choice.unattributed.len() as u64),
+                "{name}: of {}{} nobody knows who did it, and that is left; --unattributed takes it",
+                counted(choice.unattributed.len() as u64, "act"),
                 span.unwrap_or_default()
             ));
         }
@@ -356,8 +367,8 @@ impl Parts<'_> {
         let numbers = Numbers::of(choice.taken.iter().map(|event| event.transaction.as_str()));
         if !numbers.nameless.is_empty() {
             self.notes.push(format!(
-                "{name}: of {} acts the log keeps no transaction numbers, and they are left: {}",
-                count(numbers.nameless.len() as u64),
+                "{name}: of {} the log keeps no transaction number, and that is left: {}",
+                counted(numbers.nameless.len() as u64, "act"),
                 numbers.nameless.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ")
             ));
         }
@@ -372,11 +383,11 @@ impl Parts<'_> {
         let joint = JointUndo::read(self.context, &cluster, &numbers.numbers, since)?;
         if !joint.missing.is_empty() {
             self.notes.push(format!(
-                "{name}: {} transactions changed nothing that is stored, or are not stored, and are left",
-                count(joint.missing.len() as u64)
+                "{name}: {} left: what it changed is not stored, or it changed nothing that is",
+                counted(joint.missing.len() as u64, "transaction")
             ));
         }
-        let title = format!("{} in {} transactions", self.title, count(numbers.numbers.len() as u64));
+        let title = format!("{}, {}", self.title, counted(numbers.numbers.len() as u64, "transaction"));
         let scopes: BTreeSet<&str> = choice.taken.iter().map(|event| event.scope.as_str()).collect();
         for database in joint.databases()? {
             if !scopes.contains(database.as_str()) {

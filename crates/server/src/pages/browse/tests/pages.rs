@@ -252,7 +252,7 @@ async fn questions_are_asked_compared_and_shown_escaped() {
     let id = location.rsplit('/').next().unwrap();
     assert!(world.get(&olga, &location).await.page().contains(&format!("/questions/{id}")));
     let page = world.get(&olga, &format!("/questions/{id}")).await.page();
-    for told in ["3 rows differ, 1 are the same", "id = 2", "id = 3", "id = 4", "NULL", ">old<", ">new<"] {
+    for told in ["3 rows different, 1 the same", "id = 2", "id = 3", "id = 4", "NULL", ">old<", ">new<"] {
         assert!(page.contains(told) || page.contains(&told.replace('>', "</span>")), "{told}: {page}");
     }
     assert!(page.contains("text&#60;script&#62;alert(1)"), "the name of a column: {page}");
