@@ -7,8 +7,8 @@ use crate::{Catalog, CatalogError, query::sequence};
 
 /// So many entries of the index are taken at a time.
 pub(crate) const CHUNK: usize = 512;
-/// So many entries of the index one page looks at: where nearly all is deleted, a page may hold little or nothing, and
-/// there is a next one all the same.
+/// So many entries of the index one page looks at, give or take a chunk: where nearly all is deleted or came later, a
+/// page may hold little or nothing, and there is a next one all the same.
 pub(crate) const LOOKED_AT_MAX: usize = 20_000;
 
 /// Which way a page goes from where it begins.
@@ -80,6 +80,39 @@ pub(crate) struct Entry {
     pub(crate) id: i64,
 }
 
+/// A moment as the index of keys knows it, so that what was not live then is stepped over without being read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Then {
+    /// The commit after which things are shown.
+    at: i64,
+    /// The first row that came later: rows are in the order of commits.
+    end: i64,
+}
+
+/// What was live in a span.
+pub(crate) struct Scan {
+    /// In the order of the way.
+    pub(crate) rows: Vec<Row>,
+    /// Where it goes on; none at the end.
+    pub(crate) next: Option<String>,
+    /// Entries of the index that were looked at.
+    pub(crate) looked_at: usize,
+}
+
+/// How far a scan goes at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) rows: usize,
+    pub(crate) looked_at: usize,
+}
+
+impl Then {
+    /// Returns whether the version in a row, that ended so, was live.
+    pub(crate) fn holds(self, id: i64, until: Option<i64>) -> bool {
+        id < self.end && until.is_none_or(|until| until > self.at)
+    }
+}
+
 impl Span {
     /// Returns the span of all keys that begin with a prefix.
     pub(crate) fn below(prefix: &str) -> Self {
@@ -134,50 +167,55 @@ impl Catalog {
         if let Some(from) = request.from {
             span.behind(from, request.direction);
         }
-        let mut page = self.scan(id, span, request, LOOKED_AT_MAX)?;
-        for row in &mut page.rows {
+        let then = self.then(request.at)?;
+        let bounds = Bounds { rows: request.limit as usize, looked_at: LOOKED_AT_MAX };
+        let Scan { mut rows, next, .. } = self.scan(id, span, (then, request.direction), bounds)?;
+        for row in &mut rows {
             stream.as_str().clone_into(&mut row.stream);
         }
         if request.direction == Direction::Back {
-            page.rows.reverse();
+            rows.reverse();
         }
-        Ok(page)
+        Ok(Page { rows, next })
     }
 
-    /// Collects what was live in a span, in the order of the way.
+    /// Finds out how the index tells what was live after commit `at`.
+    pub(crate) fn then(&self, at: u64) -> Result<Then, CatalogError> {
+        Ok(Then { at: sequence(at), end: self.first_row_after(at)? })
+    }
+
+    /// Collects what was live in a span. Only what is found is read; the rest is told by the index alone.
     pub(crate) fn scan(
         &self,
         stream: i64,
         mut span: Span,
-        request: PageRequest<'_>,
-        looked_at_max: usize,
-    ) -> Result<Page, CatalogError> {
-        let (mut rows, mut looked_at) = (Vec::new(), 0);
+        (then, direction): (Then, Direction),
+        bounds: Bounds,
+    ) -> Result<Scan, CatalogError> {
+        let mut scan = Scan { rows: Vec::new(), next: None, looked_at: 0 };
         loop {
-            let entries = self.entries(stream, &span, request.direction)?;
+            let entries = self.entries(stream, &span, direction)?;
             let is_last = entries.len() < CHUNK;
-            looked_at += entries.len();
+            scan.looked_at += entries.len();
             let mut groups = entries.chunk_by(|a, b| a.key == b.key).peekable();
             while let Some(group) = groups.next() {
                 let key = &group[0].key;
                 // Of the last key in a full chunk there may be more.
                 let is_whole = is_last || groups.peek().is_some();
                 let live = if is_whole {
-                    self.live_of(group, request.at)?
+                    self.live_of(group, then)?
                 } else {
-                    self.live_among_many(stream, key, request.at)?
+                    self.live_among_many(stream, key, then)?
                 };
-                span.behind(key, request.direction);
-                rows.extend(live.map(|row| Row { key: key.clone(), ..row }));
-                if rows.len() >= request.limit as usize {
-                    return Ok(Page { rows, next: Some(key.clone()) });
-                }
-                if !is_whole && looked_at >= looked_at_max {
-                    return Ok(Page { rows, next: Some(key.clone()) });
+                span.behind(key, direction);
+                scan.rows.extend(live.map(|row| Row { key: key.clone(), ..row }));
+                if scan.rows.len() >= bounds.rows || !is_whole && scan.looked_at >= bounds.looked_at {
+                    scan.next = Some(key.clone());
+                    return Ok(scan);
                 }
             }
             if is_last {
-                return Ok(Page { rows, next: None });
+                return Ok(scan);
             }
         }
     }
@@ -199,40 +237,39 @@ impl Catalog {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Finds among the entries of one key the version that was live; its stream and key are left empty.
-    pub(crate) fn live_of(&self, entries: &[Entry], at: u64) -> Result<Option<Row>, CatalogError> {
-        // Versions of one key follow each other: the one that was live ends first of those that end later, or not at all.
-        let at_sequence = sequence(at);
-        let next_end =
-            entries.iter().filter_map(|entry| entry.until).filter(|until| *until > at_sequence).min();
-        for entry in entries.iter().filter(|entry| entry.until.is_none() || entry.until == next_end) {
-            let row = self.row_by_id(entry.id)?;
-            if let Some(row) = row.filter(|row| row.from <= at) {
-                return Ok(Some(row));
-            }
+    /// Reads, of all entries of one key, the version that was live; its stream and key are left empty.
+    pub(crate) fn live_of(&self, entries: &[Entry], then: Then) -> Result<Option<Row>, CatalogError> {
+        match entries.iter().find(|entry| then.holds(entry.id, entry.until)) {
+            Some(entry) => self.row_by_id(entry.id),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
-    /// Finds the version of a key that was live, without looking at all versions of it.
+    /// Reads the version of a key that was live, without looking at all versions of it.
     pub(crate) fn live_among_many(
         &self,
         stream: i64,
         key: &str,
-        at: u64,
+        then: Then,
     ) -> Result<Option<Row>, CatalogError> {
-        let mut statement = self.database.prepare_cached(ENDING_NEXT)?;
-        let mut ids = statement
-            .query_map(params![stream, key, sequence(at)], |row| row.get(0))?
-            .collect::<Result<Vec<i64>, _>>()?;
-        let mut newest = self.database.prepare_cached(NEWEST)?;
-        ids.extend(newest.query_row(params![stream, key], |row| row.get::<_, i64>(0)).optional()?);
-        for id in ids {
-            if let Some(row) = self.row_by_id(id)?.filter(|row| row.from <= at) {
-                return Ok(Some(row));
-            }
+        // Versions of one key follow each other: what was live ends first of those that end later, or not at all.
+        let ending = self
+            .database
+            .prepare_cached(ENDING_NEXT)?
+            .query_row(params![stream, key, then.at], |row| row.get(0))
+            .optional()?;
+        let found: Option<i64> = match ending {
+            Some(id) => Some(id),
+            None => self
+                .database
+                .prepare_cached(NEWEST)?
+                .query_row(params![stream, key], |row| row.get(0))
+                .optional()?,
+        };
+        match found.filter(|id| *id < then.end) {
+            Some(id) => self.row_by_id(id),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     /// Reads one row; its stream and key are left empty.
@@ -296,7 +333,7 @@ impl Catalog {
     /// Returns the version of an item that was live after commit `at`, however many versions it has.
     pub fn row_at(&self, stream: &StreamName, key: &str, at: u64) -> Result<Option<Row>, CatalogError> {
         let Some(id) = self.stream_id(stream.as_str())? else { return Ok(None) };
-        let row = self.live_among_many(id, key, at)?;
+        let row = self.live_among_many(id, key, self.then(at)?)?;
         Ok(row.map(|row| Row { stream: stream.as_str().to_owned(), key: key.to_owned(), ..row }))
     }
 
@@ -312,9 +349,9 @@ pub(crate) const ENTRIES_FORWARD: &str = "SELECT key, until_sequence, id FROM ve
 pub(crate) const ENTRIES_BACK: &str = "SELECT key, until_sequence, id FROM versions
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC, until_sequence DESC LIMIT ?4";
 pub(crate) const ROW_FROM: &str = "SELECT from_sequence FROM versions WHERE id >= ?1 ORDER BY id LIMIT 1";
-/// Several may end in one commit where an item changed twice in it.
+/// Several may end in one commit where an item changed twice in it: the first of them was there before.
 pub(crate) const ENDING_NEXT: &str = "SELECT id FROM versions
-     WHERE stream = ?1 AND key = ?2 AND until_sequence > ?3 ORDER BY until_sequence LIMIT 16";
+     WHERE stream = ?1 AND key = ?2 AND until_sequence > ?3 ORDER BY until_sequence, id LIMIT 1";
 pub(crate) const NEWEST: &str =
     "SELECT id FROM versions WHERE stream = ?1 AND key = ?2 AND until_sequence IS NULL";
 

@@ -4,13 +4,13 @@ use model::StreamName;
 
 use crate::{
     Catalog, CatalogError, Direction, Row,
-    browse::{CHUNK, LOOKED_AT_MAX, PageRequest, Span},
+    browse::{Bounds, CHUNK, LOOKED_AT_MAX, Span, Then},
 };
 
 /// So many entries are looked at to find out whether anything in a folder was live.
 const PROBED_MAX: usize = 2 * CHUNK;
-/// What that counts for among the entries that a page looks at.
-const PROBE_COST: usize = 128;
+/// What one question more counts for among the entries that a page looks at.
+const QUESTION_COST: usize = 64;
 const SEPARATOR: char = '/';
 /// What comes behind the separator in the order of keys: a folder's keys lie before it.
 const BEHIND_SEPARATOR: char = '0';
@@ -84,7 +84,7 @@ struct Walk<'a> {
     stream: i64,
     name: &'a StreamName,
     folder: &'a str,
-    at: u64,
+    then: Then,
     direction: Direction,
 }
 
@@ -109,7 +109,7 @@ impl Catalog {
         if let Some(from) = from {
             from.leave(&mut span, direction);
         }
-        let walk = Walk { stream: id, name: stream, folder, at, direction };
+        let walk = Walk { stream: id, name: stream, folder, then: self.then(at)?, direction };
         let mut found = self.walk(walk, span, limit as usize)?;
         if direction == Direction::Back {
             found.children.reverse();
@@ -130,12 +130,13 @@ impl Catalog {
                 let (mine, others) = rest.split_at(rest.partition_point(|entry| here.holds(&entry.key)));
                 rest = others;
                 let child = if here.is_group {
-                    looked_at += PROBE_COST;
-                    self.group(walk, &here)?
+                    let (group, cost) = self.group(walk, &here)?;
+                    looked_at += cost;
+                    group
                 } else if is_last || !others.is_empty() {
-                    self.live_of(mine, walk.at)?.map(Child::Item)
+                    self.live_of(mine, walk.then)?.map(Child::Item)
                 } else {
-                    self.live_among_many(walk.stream, &here.key, walk.at)?.map(Child::Item)
+                    self.live_among_many(walk.stream, &here.key, walk.then)?.map(Child::Item)
                 };
                 here.leave(&mut span, walk.direction);
                 children.extend(child.map(|child| named(child, walk.name, &here.key)));
@@ -151,18 +152,18 @@ impl Catalog {
         }
     }
 
-    /// Returns a folder that is no item, if anything in it was live.
-    fn group(&self, walk: Walk<'_>, place: &Place) -> Result<Option<Child>, CatalogError> {
-        if self.live_among_many(walk.stream, &place.key, walk.at)?.is_some() {
+    /// Returns a folder that is no item, if anything in it was live, and what it cost to find out.
+    fn group(&self, walk: Walk<'_>, place: &Place) -> Result<(Option<Child>, usize), CatalogError> {
+        if self.live_among_many(walk.stream, &place.key, walk.then)?.is_some() {
             // It is an item, and is shown in its own place.
-            return Ok(None);
+            return Ok((None, QUESTION_COST));
         }
-        let prefix = format!("{}{SEPARATOR}", place.key);
-        let request =
-            PageRequest { at: walk.at, prefix: &prefix, from: None, direction: Direction::Forward, limit: 1 };
-        let probe = self.scan(walk.stream, Span::below(&prefix), request, PROBED_MAX)?;
+        let inside = Span::below(&format!("{}{SEPARATOR}", place.key));
+        let bounds = Bounds { rows: 1, looked_at: PROBED_MAX };
+        let probe = self.scan(walk.stream, inside, (walk.then, Direction::Forward), bounds)?;
         let is_there = !probe.rows.is_empty() || probe.next.is_some();
-        Ok(is_there.then(|| Child::Group { key: place.key.clone() }))
+        let group = is_there.then(|| Child::Group { key: place.key.clone() });
+        Ok((group, 2 * QUESTION_COST + probe.looked_at))
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{Catalog, CatalogError, Direction, Row};
 /// So many candidates are taken at a time.
 const CHUNK: usize = 512;
 /// So many candidates one page looks at.
-const LOOKED_AT_MAX: usize = 2_000;
+const LOOKED_AT_MAX: usize = 20_000;
+/// What a look into the catalog counts for beside one at a candidate: each is somewhere else in a large file.
+const LOOK_UP_COST: usize = 16;
 
 /// Where in a folder a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +55,12 @@ impl SearchIndex {
             let is_last = entries.len() < CHUNK;
             for entry in entries {
                 looked_at += 1;
-                if entry.row < end && catalog.was_live(entry.row, at)? {
-                    inside.rows.extend(catalog.row(entry.row)?);
+                // What came later need not be looked up: rows are in the order of commits.
+                if entry.row < end {
+                    looked_at += LOOK_UP_COST;
+                    if catalog.was_live(entry.row, at)? {
+                        inside.rows.extend(catalog.row(entry.row)?);
+                    }
                 }
                 edge = Some(entry);
                 if inside.rows.len() >= limit as usize || looked_at >= LOOKED_AT_MAX {

@@ -2,6 +2,7 @@
 //!
 //! `browse [--versions 5000000] [--asked 300] [--folder FOLDER]` writes JSON to standard output. The catalog and its index
 //! are filled by the code that fills them for a source; the versions share some thousand contents that lie in a real vault.
+//! What was filled is removed; with `--keep FOLDER` it stays there, and is asked again the next time.
 //! Each question is asked so often, with other arguments each time; two rounds before are not counted.
 
 #![expect(
@@ -46,28 +47,57 @@ fn main() {
     };
     let number = |name: &str, default: u64| option(name).map_or(default, |text| text.parse().unwrap());
     let (versions, times) = (number("--versions", 5_000_000), number("--asked", 300) as usize);
-    let folder = option("--folder").map_or_else(std::env::temp_dir, PathBuf::from);
-    let folder = folder.join(format!("unwipe-bench-browse-{}", std::process::id()));
-    ports::files::create_scratch(&folder).unwrap();
-    let answer = measure(&folder, versions, times);
-    ports::files::remove_scratch(&folder).unwrap();
+    let answer = match option("--keep") {
+        Some(folder) => measure(Path::new(&folder), versions, times),
+        None => {
+            let folder = option("--folder").map_or_else(std::env::temp_dir, PathBuf::from);
+            let folder = folder.join(format!("unwipe-bench-browse-{}", std::process::id()));
+            ports::files::create_scratch(&folder).unwrap();
+            let answer = measure(&folder, versions, times);
+            ports::files::remove_scratch(&folder).unwrap();
+            answer
+        }
+    };
     println!("{}", serde_json::to_string_pretty(&answer).unwrap());
+}
+
+fn ports() -> Ports {
+    Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(corpus::chance()) }
 }
 
 fn measure(folder: &Path, versions: u64, times: usize) -> Value {
     let clock = SystemClock::new();
     let home = folder.join("home");
-    let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(corpus::chance()) };
-    let place = Place::Folder { path: "vault".into(), immutable_flags: false };
-    Installation::init(&home, &InitRequest { place, lock_days: 1 }, &ports, &|_| None).unwrap();
-    let mut installation = Installation::open(&home, ports).unwrap();
     let source = SourceName::new("acme").unwrap();
+    let filled = if home.exists() { json!(null) } else { fill(&home, &source, versions) };
+    let installation = Installation::open(&home, ports()).unwrap();
+    let state = installation.state_folder(&source);
+    let reader = installation.reader(None, &|_| None).unwrap();
+    let browse = Browse::new(installation, Some(Arc::new(reader)));
+    let asked = Asked { browse: &browse, clock: &clock, source: &source, times, versions };
+    let bytes = |name: &str| std::fs::metadata(state.join(name)).unwrap().len();
+    json!({
+        "filled": filled,
+        "catalog_mib": bytes("catalog.sqlite") >> 20,
+        "index_mib": bytes("search.sqlite") >> 20,
+        "asked": times,
+        "milliseconds": asked.all(),
+        "searches": asked.searches(),
+    })
+}
+
+/// Makes an installation with a source of so many versions.
+fn fill(home: &Path, source: &SourceName, versions: u64) -> Value {
+    let clock = SystemClock::new();
+    let place = Place::Folder { path: "vault".into(), immutable_flags: false };
+    Installation::init(home, &InitRequest { place, lock_days: 1 }, &ports(), &|_| None).unwrap();
+    let mut installation = Installation::open(home, ports()).unwrap();
     let config =
         SourceConfig { kind: "google".to_owned(), settings: serde_json::from_value(json!({})).unwrap() };
     installation.reconfigure(|all| all.add_source(source.clone(), config)).unwrap();
 
     let contents = corpus::contents(&installation, &SourceName::new("contents").unwrap());
-    let state = installation.state_folder(&source);
+    let state = installation.state_folder(source);
     ports::files::create_folder(&state).unwrap();
     let began = clock.elapsed();
     let mut catalog = Catalog::open(&state.join("catalog.sqlite")).unwrap();
@@ -77,24 +107,14 @@ fn measure(folder: &Path, versions: u64, times: usize) -> Value {
     drop(catalog);
     let cataloged = clock.elapsed();
     // Without a reader: this catalog is not that of the vault, and would be made anew.
-    let filler = Browse::new(installation.again().unwrap(), None);
-    let fresh = filler.refresh(&source, &Stop::default(), &Silent).unwrap();
+    let fresh = Browse::new(installation, None).refresh(source, &Stop::default(), &Silent).unwrap();
     let indexed = clock.elapsed();
     assert!(fresh.is_indexed && fresh.indexed == made);
-    let reader = installation.reader(None, &|_| None).unwrap();
-    let browse = Browse::new(installation, Some(Arc::new(reader)));
-    let asked = Asked { browse: &browse, clock: &clock, source: &source, times, versions };
-    let bytes = |name: &str| std::fs::metadata(state.join(name)).unwrap().len();
     json!({
         "versions": made,
         "commits": fresh.commit,
-        "catalog_mib": bytes("catalog.sqlite") >> 20,
-        "index_mib": bytes("search.sqlite") >> 20,
         "catalog_filled_s": cataloged.saturating_sub(began).as_secs(),
         "index_filled_s": indexed.saturating_sub(cataloged).as_secs(),
-        "asked": times,
-        "milliseconds": asked.all(),
-        "searches": asked.searches(),
     })
 }
 
