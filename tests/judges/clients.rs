@@ -70,7 +70,9 @@ fn googles_own_client_finds_nothing_that_google_would_not_answer() {
     assert!(judgement.status.success(), "{said}");
     // The judge's word is not enough: the simulator counted the calls.
     domain.running.with_tenant(|tenant| {
-        for method in READING.iter().chain(RESTORING).chain(SANDBOXED).flat_map(|method| in_documents(method.name)) {
+        for method in
+            READING.iter().chain(RESTORING).chain(SANDBOXED).flat_map(|method| in_documents(method.name))
+        {
             assert!(tenant.traffic().calls(&method) > 0, "{method} was never called");
         }
     });

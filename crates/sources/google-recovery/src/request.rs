@@ -8,7 +8,6 @@ use crate::Sandbox;
 /// calendar, a group.
 pub(crate) const ORIGIN: &str = "unwipe:origin";
 
-
 /// What a plan is called and what it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heading {

@@ -140,8 +140,11 @@ pub(crate) mod tests {
         Sandbox {
             email: "admin@sandbox.test".to_owned(),
             mark: Mark::new("acme", "vault-1", "0a1b2c"),
-            accounts: [account("anna@acme.test", "one@sandbox.test"), account("ben@acme.test", "one@sandbox.test")]
-                .into(),
+            accounts: [
+                account("anna@acme.test", "one@sandbox.test"),
+                account("ben@acme.test", "one@sandbox.test"),
+            ]
+            .into(),
             drive: None,
         }
     }

@@ -376,8 +376,14 @@ impl Planning<'_, '_, '_> {
             }),
             promise: (CONTACT, Way::InPlace),
         })?;
-        let create =
-            ContactsStep::Create { user: user.clone(), from, with_groups, stream: stream.clone(), at, group_names };
+        let create = ContactsStep::Create {
+            user: user.clone(),
+            from,
+            with_groups,
+            stream: stream.clone(),
+            at,
+            group_names,
+        };
         planner.step(NewStep {
             title: format!("make {} contacts again", rows.created.len()),
             target,

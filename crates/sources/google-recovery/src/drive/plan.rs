@@ -55,7 +55,9 @@ impl Planner<'_> {
         };
         match &request.destination {
             Destination::InPlace => planning.decide_all()?,
-            Destination::OtherUser { .. } | Destination::Sandbox(_) => planning.take_all(shared.as_deref())?,
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => {
+                planning.take_all(shared.as_deref())?
+            }
         }
         planning.finish()
     }

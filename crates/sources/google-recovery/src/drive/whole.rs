@@ -40,9 +40,8 @@ impl Planning<'_, '_, '_> {
                 None => false,
             };
             // A shared drive of a drill's own is the place that tells whose files they are.
-            let parent = parent
-                .filter(|_| is_in)
-                .or_else(|| self.target.shared.is_none().then(|| ORIGIN.to_owned()));
+            let parent =
+                parent.filter(|_| is_in).or_else(|| self.target.shared.is_none().then(|| ORIGIN.to_owned()));
             let depth = self.past.depth(&id, at)?;
             self.made.push(make_row(&id, &known, parent, depth));
         }

@@ -12,8 +12,8 @@ use source_google::{
 };
 
 use super::{
-    labels::is_system,
     decide::{Decision, LabelChange, MessageStates, decide},
+    labels::is_system,
     promise::KIND,
     step::{InsertRow, MailStep, RelabelRow, Twins},
 };
@@ -273,11 +273,8 @@ impl Planning<'_, '_, '_> {
             let name = name.unwrap_or_else(|| id.clone());
             // A label that a drill makes is found by its name, and taken away again.
             let is_of_drill = self.request.sandbox().is_some() && id != ORIGIN && !is_system(id, &name);
-            let name = if is_of_drill {
-                format!("{}/{name}", self.request.origin_name(account))
-            } else {
-                name
-            };
+            let name =
+                if is_of_drill { format!("{}/{name}", self.request.origin_name(account)) } else { name };
             names.insert(id.clone(), name);
         }
         Ok(names)

@@ -37,10 +37,6 @@ pub fn make_drive(
     let id = made["id"].as_str().unwrap_or_default().to_owned();
     for member in members {
         let Some(account) = may_be_member(sandbox, member) else { continue };
-        if account == sandbox.email {
-            // Whoever makes a drive manages it.
-            continue;
-        }
         let body = json!({ "type": "user", "role": member["role"], "emailAddress": account });
         let change = Change::post(
             &method::RESTORE_PERMISSIONS_CREATE,
@@ -58,9 +54,12 @@ pub fn make_drive(
     Ok(id)
 }
 
-/// Returns the account of the sandbox that stands for a member of a shared drive; nothing where none can.
+/// Returns the account of the sandbox that stands for a member of a shared drive; nothing where none can: whoever makes the
+/// drive manages it, whatever the member may do.
 pub fn may_be_member<'s>(sandbox: &'s Sandbox, member: &Value) -> Option<&'s str> {
     let is_person = member["type"] == "user" && member["deleted"] != true;
     let has_role = member["role"].as_str().is_some_and(|role| ROLES.contains(&role));
-    sandbox.account(member["emailAddress"].as_str()?).filter(|_| is_person && has_role)
+    sandbox
+        .account(member["emailAddress"].as_str()?)
+        .filter(|account| is_person && has_role && *account != sandbox.email)
 }

@@ -82,7 +82,13 @@ impl Sweep<'_> {
     }
 
     /// Makes a call that takes something away; what is gone already is as it should be.
-    fn take(&mut self, user: &str, what: &'static str, change: &Change, count: u64) -> Result<(), WriteError> {
+    fn take(
+        &mut self,
+        user: &str,
+        what: &'static str,
+        change: &Change,
+        count: u64,
+    ) -> Result<(), WriteError> {
         match self.api.send_only(user, change) {
             Ok(()) | Err(ApiError::NotFound(_) | ApiError::Expired(_)) => {}
             Err(error) => return Err(failed("take away what a drill made", error)),
@@ -171,7 +177,8 @@ impl Sweep<'_> {
         let names: Vec<&Value> = people.iter().filter(is_own).map(|person| &person["resourceName"]).collect();
         for names in names.chunks(CONTACTS_MAX) {
             let body = json!({ "resourceNames": names });
-            let change = Change::post(&method::SANDBOX_CONTACTS_DELETE, "v1/people:batchDeleteContacts", body);
+            let change =
+                Change::post(&method::SANDBOX_CONTACTS_DELETE, "v1/people:batchDeleteContacts", body);
             self.take(user, "contacts", &change, names.len() as u64)?;
         }
         let list = Get::new(&method::RESTORE_CONTACT_GROUPS_LIST, "v1/contactGroups")
