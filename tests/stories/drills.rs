@@ -4,11 +4,8 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
 };
 
-use google_tenant::{GoogleTenant, Running, Settings, Size};
-use ports::{SystemClock, SystemRandom};
 use postgres_server::StopMode;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -261,86 +258,6 @@ fn a_drill_that_has_no_room_or_no_time_leaves_no_certificate_and_no_traces() {
     unwipe.run(&["drill", "run", "vault"]).expect(exit::DONE);
     assert!(!left.exists() && foreign.is_dir(), "only what unwipe made is removed");
     unwipe.run(&["drill", "run", "nothing"]).refused(exit::USAGE, "no source");
-}
-
-fn tenant(domain: &str, seed: u64) -> Running {
-    let size = Size { users: 4, messages: 30, files: 8, events: 2, contacts: 2 };
-    let settings = Settings { size, seed, domain: domain.to_owned(), ..Settings::default() };
-    GoogleTenant::start(settings, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap()
-}
-
-fn write_key(running: &Running, account: usize, path: &Path) {
-    let key = running.with_tenant(|tenant| {
-        let email = tenant.service_accounts().nth(account).unwrap().email.clone();
-        tenant.key_file(&email).unwrap()
-    });
-    std::fs::write(path, key).unwrap();
-}
-
-fn person(running: &Running) -> String {
-    running.with_tenant(|tenant| {
-        let ordinary = |user: &&google_tenant::User| {
-            user.has_mailbox && !user.suspended && !user.is_admin && user.deleted.is_none()
-        };
-        tenant.users().iter().find(ordinary).unwrap().primary_email.clone()
-    })
-}
-
-#[test]
-fn a_domain_is_proven_in_a_sandbox_that_is_called_simulated() {
-    let (acme, sandbox) = (tenant("acme.test", 1), tenant("sandbox.test", 2));
-    let unwipe = Unwipe::initialised();
-    write_key(&acme, 0, &unwipe.path("capture.json"));
-    write_key(&sandbox, 0, &unwipe.path("look.json"));
-    write_key(&sandbox, 1, &unwipe.path("put.json"));
-    let admin = |running: &Running| running.with_tenant(|t| t.administrator().unwrap().to_owned());
-    let (key, own_admin) = (unwipe.argument("capture.json"), admin(&acme));
-    let arguments =
-        ["protect", "acme", "google", "--key", &key, "--admin", &own_admin, "--address", acme.url()];
-    unwipe.json(&arguments);
-    let none: String = ["gmail", "drive", "calendar", "people", "admin"]
-        .iter()
-        .map(|service| format!("\"{service}/user\" = 0\n\"{service}/project\" = 0\n"))
-        .collect();
-    let (anna, visitor) = (person(&acme), person(&sandbox));
-    let section = |receiver: &str| {
-        format!(
-            "[sources.acme.settings.quota]\n{none}\n[drills.sources.acme]\nsample = 12\n\
-             [drills.sources.acme.sandbox]\ncredential = 'file:{put}'\n\
-             [drills.sources.acme.sandbox.settings]\nkey = 'file:{look}'\nadmin = '{admin}'\naddress = '{address}'\n\
-             [drills.sources.acme.sandbox.settings.quota]\n{none}\n\
-             [drills.sources.acme.sandbox.accounts]\n'{anna}' = '{receiver}'\n",
-            put = unwipe.argument("put.json"),
-            look = unwipe.argument("look.json"),
-            admin = admin(&sandbox),
-            address = sandbox.url(),
-        )
-    };
-    let path = unwipe.home().join("unwipe.toml");
-    let before = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{before}\n{}", section(&own_admin))).unwrap();
-    // Some of a domain cannot be read, which is said.
-    unwipe.json_with(exit::INCOMPLETE, &["capture", "acme", "--once"]);
-    unwipe.run(&["drill", "run", "acme"]).refused(exit::USAGE, "belongs to the protected domain");
-    std::fs::write(&path, format!("{before}\n{}", section(&visitor))).unwrap();
-
-    let sample = unwipe.json(&["drill", "run", "acme", "--sample"]);
-    let statement = &sample["statement"];
-    assert_eq!(
-        (&statement["outcome"], &statement["simulated"]),
-        (&"proven".into(), &true.into()),
-        "{sample}"
-    );
-    let (chosen, of) = (&statement["extent"]["chosen"], &statement["extent"]["of"]);
-    assert!(chosen.as_u64().unwrap() >= 12 && chosen.as_u64() < of.as_u64(), "{sample}");
-    let whole = unwipe.json(&["drill", "run", "acme"]);
-    let statement = &whole["statement"];
-    assert_eq!(
-        (&statement["outcome"], &statement["extent"]["extent"]),
-        (&"proven".into(), &"whole".into()),
-        "{whole}"
-    );
-    assert!(statement["counts"]["equal"].as_u64() > chosen.as_u64(), "{whole}");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod push;
 mod refusals;
 mod rehearsals;
 mod retention;
+mod sandboxes;
 mod sieges;
 mod undo;
 mod unwipe;

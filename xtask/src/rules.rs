@@ -76,6 +76,12 @@ const RULES: &[Rule] = &[
         reason: "the reader of a domain has no call that changes anything",
     },
     Rule {
+        needle: "SANDBOX_",
+        allowed: &["crates/google-api/src/method.rs", "crates/sources/google-recovery/src/sandbox/"],
+        within: &["crates"],
+        reason: "what deletes in a domain is called by drills alone, and only for what carries their name",
+    },
+    Rule {
         needle: ".decide(",
         allowed: &[],
         within: &["crates/mcp/src"],

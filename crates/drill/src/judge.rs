@@ -45,6 +45,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds others to these.
+    pub const fn add(&mut self, others: Self) {
+        self.compared += others.compared;
+        self.equal += others.equal;
+        self.different += others.different;
+        self.not_comparable += others.not_comparable;
+    }
+
     /// Returns whether the numbers fit each other.
     pub fn balance(&self) -> bool {
         self.equal.checked_add(self.different) == Some(self.compared)

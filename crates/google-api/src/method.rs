@@ -314,6 +314,32 @@ methods! {
 }
 
 methods! {
+    /// Every method that only drills in a sandbox call besides those of restores, for tables of prices and for tests. All of
+    /// them make places of a drill's own, or take away what a drill made.
+    SANDBOXED, restore_scope:
+    /// A shared drive of a drill's own.
+    SANDBOX_DRIVES_CREATE = Drive "drive.drives.create", 50, DRIVE;
+    /// The shared drives of the sandbox.
+    SANDBOX_DRIVES_LIST = Drive "drive.drives.list", 100, DRIVE;
+    /// A shared drive that a drill made, with what is in it.
+    SANDBOX_DRIVES_DELETE = Drive "drive.drives.delete", 50, DRIVE;
+    /// A folder that a drill made, with what is in it.
+    SANDBOX_FILES_DELETE = Drive "drive.files.delete", 50, DRIVE;
+    /// A label that a drill made.
+    SANDBOX_LABELS_DELETE = Gmail "gmail.users.labels.delete", 5, GMAIL_LABELS;
+    /// A calendar that a drill made, with its events.
+    SANDBOX_CALENDARS_DELETE = Calendar "calendar.calendars.delete", 1, CALENDAR_CALENDARS;
+    /// Contacts that a drill made.
+    SANDBOX_CONTACTS_DELETE = People "people.people.batchDeleteContacts", 1, CONTACTS;
+    /// A group of contacts that a drill made.
+    SANDBOX_CONTACT_GROUPS_DELETE = People "people.contactGroups.delete", 1, CONTACTS;
+    /// The groups of users of the sandbox.
+    SANDBOX_GROUPS_LIST = Admin "directory.groups.list", 1, GROUPS;
+    /// A group of users that a drill made.
+    SANDBOX_GROUPS_DELETE = Admin "directory.groups.delete", 1, GROUPS;
+}
+
+methods! {
     /// Every method that stops somebody, for tables of prices and for tests.
     CONTAINING, containment_scope:
     /// The programs that a user let in.
@@ -341,6 +367,13 @@ mod tests {
     fn nothing_that_reads_asks_for_a_scope_that_writes() {
         for method in READING {
             assert!(method.scope.ends_with(".readonly"), "{}: {}", method.name, method.scope);
+        }
+    }
+
+    #[test]
+    fn a_drill_asks_for_no_scope_that_restores_do_not_ask_for() {
+        for method in SANDBOXED {
+            assert!(RESTORING.iter().any(|restoring| restoring.scope == method.scope), "{}", method.name);
         }
     }
 

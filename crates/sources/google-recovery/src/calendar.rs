@@ -13,6 +13,9 @@ mod setting;
 mod sharing;
 mod step;
 mod verify;
+mod whole;
 
+pub(crate) use anew::{OF_KINDS, copied_id, copied_occurrence_id};
+pub(crate) use event::{ATTENDEES, canonical, fields_of};
 pub(crate) use promise::promises;
 pub(crate) use step::CalendarStep;

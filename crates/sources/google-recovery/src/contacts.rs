@@ -10,5 +10,7 @@ mod promise;
 mod step;
 mod update;
 
+pub(crate) use groups::is_system;
+pub(crate) use person::{MEMBERSHIPS, fields_of, mark_of};
 pub(crate) use promise::promises;
 pub(crate) use step::ContactsStep;

@@ -19,4 +19,5 @@ mod wire;
 
 pub(crate) use promise::promises;
 pub(crate) use step::DriveStep;
+pub(crate) use subject::drive_name;
 pub use subject::known_organizer;

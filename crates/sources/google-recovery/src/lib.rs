@@ -18,6 +18,7 @@ mod parallel;
 mod planner;
 mod promise;
 mod request;
+pub mod sandbox;
 mod step;
 mod writer;
 
@@ -27,4 +28,5 @@ pub use mail::known_history;
 pub use planner::Planner;
 pub use promise::promises;
 pub use request::{Destination, Heading, Request, Selection, Window};
+pub use sandbox::Sandbox;
 pub use writer::GoogleWriter;

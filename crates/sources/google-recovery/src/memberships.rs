@@ -1,5 +1,6 @@
 //! Groups of users: who was taken out of them, what their members may do, groups that were deleted.
 
+mod copies;
 mod decide;
 mod plan;
 mod promise;

@@ -1,15 +1,12 @@
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use model::{Moment, StreamName};
+
+use crate::Sandbox;
 
 /// What a plan calls that which tells where things of another user came from, in place of an id: a label, a folder, a
 /// calendar, a group.
 pub(crate) const ORIGIN: &str = "unwipe:origin";
-
-/// Returns the name of that.
-pub(crate) fn origin_name(account: &str) -> String {
-    format!("From {account}")
-}
 
 /// What a plan is called and what it was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +40,9 @@ pub enum Destination {
         /// The address.
         email: String,
     },
+    /// Into a sandbox tenant: everything that was there before the window is put into places that carry a drill's name, and
+    /// nobody's address goes with it.
+    Sandbox(Sandbox),
 }
 
 /// Which items of a stream are meant.
@@ -83,6 +83,33 @@ impl Request {
         match &self.destination {
             Destination::InPlace => &self.account,
             Destination::OtherUser { email } => email,
+            Destination::Sandbox(sandbox) => &sandbox.email,
+        }
+    }
+
+    /// Returns the sandbox into which it goes.
+    pub(crate) fn sandbox(&self) -> Option<&Sandbox> {
+        match &self.destination {
+            Destination::Sandbox(sandbox) => Some(sandbox),
+            Destination::InPlace | Destination::OtherUser { .. } => None,
+        }
+    }
+
+    /// Tells whether everything that was there goes to where it was not.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !matches!(self.destination, Destination::InPlace)
+    }
+
+    /// Returns what the place is called that tells whose things were: `what` is an address, or the name of a drive.
+    pub(crate) fn origin_name(&self, what: &str) -> String {
+        self.sandbox().map_or_else(|| format!("From {what}"), |sandbox| sandbox.mark.place(what))
+    }
+
+    /// Returns what tells copies of this account's things from all others: the address, and the drill that makes them.
+    pub(crate) fn copies_of(&self) -> Cow<'_, str> {
+        match self.sandbox() {
+            Some(sandbox) => sandbox.mark.copies_of(&self.account).into(),
+            None => self.account.as_str().into(),
         }
     }
 
@@ -93,7 +120,7 @@ impl Request {
             Destination::InPlace => {
                 format!("what happened to {what} {account} from {} to {}", window.before.1, window.after.1)
             }
-            Destination::OtherUser { email } => {
+            Destination::OtherUser { email } | Destination::Sandbox(Sandbox { email, .. }) => {
                 format!("{what} {account} as of {}, for {email}", window.before.1)
             }
         }

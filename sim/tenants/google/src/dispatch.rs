@@ -13,7 +13,7 @@ use crate::{
     audit::Parameter,
     call::{Answer, Body, Call, Reply},
     drive,
-    faults::Effect,
+    faults::{Effect, reworded},
     fields::Mask,
     oauth::Session,
     quota::Charge,
@@ -164,6 +164,9 @@ impl Shared {
         let user = Arc::clone(&call.caller.email);
         let running = tenant.traffic.begin(route.service, &user);
         let effect = tenant.faults.meet(tenant.settings.seed, route.id, &user);
+        if let Some(Effect::Reworded(from, to)) = &effect {
+            call.body = reworded(&call.body, from, to).into();
+        }
         let (answer, row) = match carry_out(tenant, route, call, bearer, effect.as_ref(), running) {
             Ok((answer, row)) => (answer, row),
             Err(refusal) => (Err(refusal), None),

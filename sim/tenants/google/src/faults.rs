@@ -30,6 +30,8 @@ pub enum Effect {
     Lost,
     /// The call is carried out, and its answer comes this much later, in real time.
     Slow(Duration),
+    /// The call is carried out as if its body had the second text wherever it has the first.
+    Reworded(&'static str, &'static str),
 }
 
 /// Which of the calls that match meet the fault.
@@ -146,9 +148,26 @@ impl Effect {
                 Some(Refusal::gone(reason, "Sync token is no longer valid, a full sync is required."))
             }
             Self::TokenExpired => Some(Refusal::credentials()),
-            Self::Truncated(_) | Self::Spoilt(_) | Self::Reset | Self::Lost | Self::Slow(_) => None,
+            Self::Truncated(_)
+            | Self::Spoilt(_)
+            | Self::Reset
+            | Self::Lost
+            | Self::Slow(_)
+            | Self::Reworded(..) => None,
         }
     }
+}
+
+/// Puts a text in place of another wherever that stands in a body.
+pub(crate) fn reworded(body: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let (mut rest, mut all) = (body, Vec::with_capacity(body.len()));
+    while let Some(at) = rest.windows(from.len().max(1)).position(|window| window == from.as_bytes()) {
+        all.extend_from_slice(&rest[..at]);
+        all.extend_from_slice(to.as_bytes());
+        rest = &rest[at + from.len()..];
+    }
+    all.extend_from_slice(rest);
+    all
 }
 
 #[cfg(test)]
@@ -168,6 +187,12 @@ mod tests {
         assert_eq!(meet("gmail.messages.list", "ben"), Some(Effect::Reset));
         assert_eq!(meet("gmail.messages.list", "ben"), None);
         assert_eq!((faults.served_by(nth), faults.served_by(own), faults.served()), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_text_is_replaced_wherever_it_stands() {
+        assert_eq!(reworded(b"a calm sea, calm", "calm", "rough"), b"a rough sea, rough");
+        assert_eq!(reworded(b"", "calm", "rough"), b"");
     }
 
     #[test]

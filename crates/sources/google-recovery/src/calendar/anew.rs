@@ -9,12 +9,15 @@ use super::{
     event::{is_cancelled, is_guests, patch, series_of, writable},
     step::ReturnRow,
 };
-use crate::step::{Answer, Outcome};
+use crate::{
+    sandbox::{GUESTS_REFUSED, stand_in},
+    step::{Answer, Outcome},
+};
 
 /// The only kind of event that can be imported.
 const DEFAULT: &str = "default";
 /// Kinds of events, and their fields, that only a primary calendar can have.
-const OF_KINDS: [&str; 4] =
+pub(crate) const OF_KINDS: [&str; 4] =
     ["birthdayProperties", "focusTimeProperties", "outOfOfficeProperties", "workingLocationProperties"];
 
 /// What comes of trying to make an event.
@@ -92,21 +95,37 @@ impl Desk<'_> {
     }
 
     /// Puts events into somebody else's calendar, each once.
-    pub(super) fn copy(&self, from: &str, into: &str, rows: &[ReturnRow]) -> Result<Outcome, WriteError> {
+    pub(super) fn copy(
+        &self,
+        from: &str,
+        into: &str,
+        guests: Guests,
+        rows: &[ReturnRow],
+    ) -> Result<Outcome, WriteError> {
         self.task.progress.counted_phase("putting events in", Some(rows.len() as u64));
         let (differing, whole): (Vec<&ReturnRow>, Vec<&ReturnRow>) =
             rows.iter().partition(|row| row.series.is_some());
         let calendar = self.calendar_now(into);
-        let mut outcome = self.each(&whole, |row| row.name(), |row| self.copy_event(from, &calendar, row))?;
-        let more =
-            self.each(&differing, |row| row.name(), |row| self.copy_occurrence(from, &calendar, row))?;
+        let mut outcome =
+            self.each(&whole, |row| row.name(), |row| self.copy_event(from, &calendar, guests, row))?;
+        let more = self.each(
+            &differing,
+            |row| row.name(),
+            |row| self.copy_occurrence(from, &calendar, guests, row),
+        )?;
         outcome.changed += more.changed;
         outcome.unchanged += more.unchanged;
         outcome.conflicts.extend(more.conflicts);
         Ok(outcome)
     }
 
-    fn copy_event(&self, from: &str, calendar: &str, row: &ReturnRow) -> Result<Done, WriteError> {
+    fn copy_event(
+        &self,
+        from: &str,
+        calendar: &str,
+        guests: Guests,
+        row: &ReturnRow,
+    ) -> Result<Done, WriteError> {
         if self.task.journal.made(EVENT, &copied_name(from, row)).is_some() {
             return Ok(Done::Unchanged);
         }
@@ -114,11 +133,19 @@ impl Desk<'_> {
             return Ok(Done::Changed);
         }
         let id = copied_id(from, &row.calendar, &row.id);
-        let body = with_id(&copied(&self.wanted(row)?), &id);
-        match self.try_to_make(calendar, body)? {
+        let wanted = self.wanted(row)?;
+        let mut tried = self.try_to_make(calendar, with_id(&copied(&wanted, guests), &id))?;
+        let mut refused = None;
+        if let Try::Not(Done::Conflict(reason)) = &tried
+            && guests.may_be_refused(&wanted)
+        {
+            refused = Some(format!("{GUESTS_REFUSED}: {reason}"));
+            tried = self.try_to_make(calendar, with_id(&copied(&wanted, Guests::InText), &id))?;
+        }
+        match tried {
             Try::Made(id) => {
                 self.note(EVENT, copied_name(from, row), &id, calendar)?;
-                Ok(Done::Changed)
+                Ok(refused.map_or(Done::Changed, Done::InPart))
             }
             Try::Taken => {
                 Ok(Done::Conflict("somebody deleted the copy of it; it is not made twice".to_owned()))
@@ -127,7 +154,13 @@ impl Desk<'_> {
         }
     }
 
-    fn copy_occurrence(&self, from: &str, calendar: &str, row: &ReturnRow) -> Result<Done, WriteError> {
+    fn copy_occurrence(
+        &self,
+        from: &str,
+        calendar: &str,
+        guests: Guests,
+        row: &ReturnRow,
+    ) -> Result<Done, WriteError> {
         if self.task.journal.made(OCCURRENCE, &copied_name(from, row)).is_some() {
             return Ok(Done::Unchanged);
         }
@@ -141,20 +174,29 @@ impl Desk<'_> {
             return Ok(Done::Conflict("its series has no such occurrence".to_owned()));
         };
         let wanted = self.wanted(row)?;
-        let body = if is_cancelled(&wanted) {
-            if is_cancelled(&present) { Value::Null } else { json!({ "status": "cancelled" }) }
-        } else {
-            patch(&present, &copied(&wanted))
+        let body = |guests| match (is_cancelled(&wanted), is_cancelled(&present)) {
+            (true, true) => Value::Null,
+            (true, false) => json!({ "status": "cancelled" }),
+            _ => patch(&present, &copied(&wanted, guests)),
         };
-        if !body.is_null() {
-            match self.patch_event(calendar, &present, &id, body)? {
-                Answer::Done(_) | Answer::Taken | Answer::Unknown => {}
-                Answer::Gone => return Ok(Done::Conflict("its series has no such occurrence".to_owned())),
-                Answer::Refused(reason) => return Ok(Done::Conflict(reason)),
-            }
+        let send = |guests| match body(guests) {
+            Value::Null => Ok(Answer::Unknown),
+            body => self.patch_event(calendar, &present, &id, body),
+        };
+        let (mut answer, mut refused) = (send(guests)?, None);
+        if let Answer::Refused(reason) = &answer
+            && guests.may_be_refused(&wanted)
+        {
+            refused = Some(format!("{GUESTS_REFUSED}: {reason}"));
+            answer = send(Guests::InText)?;
+        }
+        match answer {
+            Answer::Done(_) | Answer::Taken | Answer::Unknown => {}
+            Answer::Gone => return Ok(Done::Conflict("its series has no such occurrence".to_owned())),
+            Answer::Refused(reason) => return Ok(Done::Conflict(reason)),
         }
         self.note(OCCURRENCE, copied_name(from, row), &id, calendar)?;
-        Ok(Done::Changed)
+        Ok(refused.map_or(Done::Changed, Done::InPart))
     }
 }
 
@@ -170,20 +212,73 @@ pub(super) fn copied_name(from: &str, row: &ReturnRow) -> String {
 }
 
 /// Returns the id that the copy of an event has with somebody else: always the same, so that it is made once.
-pub(super) fn copied_id(from: &str, calendar: &str, id: &str) -> String {
+pub(crate) fn copied_id(from: &str, calendar: &str, id: &str) -> String {
     derived_id(&format!("{from}/{calendar}/{id}"))
 }
 
 /// Returns the id of an occurrence in the copy of its series.
 pub(super) fn copied_occurrence(from: &str, row: &ReturnRow) -> Option<String> {
-    let series = row.series.as_deref()?;
-    let rest = row.id.strip_prefix(series)?;
-    Some(format!("{}{rest}", copied_id(from, &row.calendar, series)))
+    copied_occurrence_id(from, &row.calendar, row.series.as_deref()?, &row.id)
 }
 
-/// Returns an event as somebody else gets it: nobody is invited, and who was stands in its text.
-pub(super) fn copied(wanted: &Value) -> Value {
+/// Returns the id of an occurrence in the copy of its series, by the ids that they had.
+pub(crate) fn copied_occurrence_id(from: &str, calendar: &str, series: &str, id: &str) -> Option<String> {
+    let rest = id.strip_prefix(series)?;
+    Some(format!("{}{rest}", copied_id(from, calendar, series)))
+}
+
+/// What becomes of the guests of an event that goes to where they are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guests {
+    /// They stand in the text.
+    InText,
+    /// Addresses of a domain that does not exist stand for them.
+    StandIns,
+}
+
+impl Guests {
+    pub(super) const fn of(stand_ins: bool) -> Self {
+        if stand_ins { Self::StandIns } else { Self::InText }
+    }
+
+    /// Tells whether an event may be refused because of addresses that stand for those of its guests.
+    fn may_be_refused(self, event: &Value) -> bool {
+        self == Self::StandIns && event["attendees"].is_array()
+    }
+}
+
+/// Returns an event as somebody else gets it: nobody is invited.
+pub(super) fn copied(wanted: &Value, guests: Guests) -> Value {
     let mut body = writable(wanted);
+    let dropped: &[&str] = match guests {
+        Guests::InText => &["attendees", "conferenceData", "guestsCanModify", "guestsCanInviteOthers"],
+        Guests::StandIns => &["conferenceData"],
+    };
+    if let Value::Object(members) = &mut body {
+        for dropped in dropped.iter().chain(&OF_KINDS) {
+            members.remove(*dropped);
+        }
+        if series_of(wanted).is_none() {
+            members.insert("sequence".to_owned(), 0.into());
+        }
+    }
+    match guests {
+        Guests::InText => tell_guests(wanted, &mut body),
+        Guests::StandIns => stand_in_for_guests(&mut body),
+    }
+    body
+}
+
+fn stand_in_for_guests(body: &mut Value) {
+    for guest in body["attendees"].as_array_mut().into_iter().flatten() {
+        if let Some(address) = guest["email"].as_str() {
+            guest["email"] = stand_in(address).into();
+        }
+    }
+}
+
+/// Says in the text of an event who was to come.
+fn tell_guests(wanted: &Value, body: &mut Value) {
     let mut lines = Vec::new();
     if let Some(organizer) = wanted["organizer"]["email"].as_str() {
         lines.push(format!("Organizer: {organizer}"));
@@ -198,21 +293,9 @@ pub(super) fn copied(wanted: &Value) -> Value {
     let text = wanted["description"].as_str().unwrap_or_default();
     let parts: Vec<&str> = [text].into_iter().filter(|text| !text.is_empty()).collect();
     let text = [parts, lines.iter().map(String::as_str).collect()].concat().join("\n");
-    if let Value::Object(members) = &mut body {
-        for dropped in ["attendees", "conferenceData", "guestsCanModify", "guestsCanInviteOthers"] {
-            members.remove(dropped);
-        }
-        for dropped in OF_KINDS {
-            members.remove(dropped);
-        }
-        if series_of(wanted).is_none() {
-            members.insert("sequence".to_owned(), 0.into());
-        }
-        if !text.is_empty() {
-            members.insert("description".to_owned(), text.into());
-        }
+    if !text.is_empty() {
+        body["description"] = text.into();
     }
-    body
 }
 
 /// Tells whether a calendar takes an id: 5 to 1024 letters of base32hex.
@@ -249,7 +332,7 @@ mod tests {
             "hangoutLink": "https://meet.google.com/a", "conferenceData": { "conferenceId": "a" },
             "eventType": "focusTime", "focusTimeProperties": {},
         });
-        let copy = copied(&wanted);
+        let copy = copied(&wanted, Guests::InText);
         assert_eq!(
             copy["description"],
             "Agenda\nOrganizer: anna@acme.test\nGuest: ben@acme.test (accepted)\nConference: https://meet.google.com/a"

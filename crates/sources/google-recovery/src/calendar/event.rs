@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::{Fields, merge_patch, plainly_same};
 
-const CANCELLED: &str = "cancelled";
+pub(super) const CANCELLED: &str = "cancelled";
 /// What the service makes of an event by itself, or nobody may write.
 const MADE: [&str; 19] = [
     "attendeesOmitted",
@@ -32,11 +32,11 @@ const MADE: [&str; 19] = [
 const GUESTS: [&str; 5] = ["colorId", "reminders", "transparency", "visibility", "status"];
 /// Begin and end, which make sense together only.
 const TIME: &str = "time";
-const ATTENDEES: &str = "attendees/";
+pub(crate) const ATTENDEES: &str = "attendees/";
 const PROPERTIES: &str = "extendedProperties/";
 
 /// Returns the fields of an event: guests one by one, begin and end as one, extended properties one by one.
-pub(super) fn fields_of(event: &Value) -> Fields {
+pub(crate) fn fields_of(event: &Value) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in event.as_object().into_iter().flatten() {
         match name.as_str() {
@@ -169,6 +169,19 @@ pub(super) fn same(path: &str, one: &Value, other: &Value) -> bool {
         "transparency" => one.as_str().unwrap_or("opaque") == other.as_str().unwrap_or("opaque"),
         _ => plainly_same(path, one, other),
     }
+}
+
+/// Returns the text that all values of a field share that mean the same; nothing for what is as usual.
+pub(crate) fn canonical(path: &str, value: &Value) -> Option<String> {
+    if same(path, value, &Value::Null) {
+        return None;
+    }
+    Some(match path {
+        TIME => format!("{:?}", ["start", "end"].map(|side| moment(&value[side]))),
+        "reminders" => format!("{:?}", sorted(value)),
+        "conferenceData" => value["conferenceId"].to_string(),
+        _ => value.to_string(),
+    })
 }
 
 /// Reminders are in no order.

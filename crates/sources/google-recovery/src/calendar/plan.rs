@@ -12,14 +12,14 @@ use super::{
     calendars::{OF_CALENDAR, OF_ENTRY, chosen},
     decide::{Decision, EventStates, LaterRoles, RightDecision, again, decide, decide_right},
     event::{guests_own, is_guests, occurrence, series_of},
-    promise::{CALENDAR, COPY, EVENT, RIGHT},
+    promise::{CALENDAR, COPY, EVENT, RIGHT, SANDBOX},
     step::{CalendarRow, CalendarSetRow, CalendarStep, ReturnRow, RightRow, SetRow},
 };
 use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{FieldChange, plainly_same, undo},
     planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
-    request::{ORIGIN, origin_name},
+    request::ORIGIN,
     step::StepDetails,
 };
 
@@ -43,7 +43,7 @@ impl Planner<'_> {
                 planning.decide_events(&changed)?;
                 planning.decide_rights(&changed)?;
             }
-            Destination::OtherUser { .. } => planning.take_all()?,
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => planning.take_all()?,
         }
         planning.finish()
     }
@@ -59,8 +59,8 @@ enum Moved {
 }
 
 #[derive(Default)]
-struct Rows {
-    made: Vec<CalendarRow>,
+pub(super) struct Rows {
+    pub(super) made: Vec<CalendarRow>,
     calendars: Vec<CalendarSetRow>,
     /// Events of calendars that are still there.
     returned: Vec<ReturnRow>,
@@ -68,29 +68,29 @@ struct Rows {
     remade: Vec<ReturnRow>,
     set: Vec<SetRow>,
     rights: Vec<RightRow>,
-    copied: Vec<ReturnRow>,
+    pub(super) copied: Vec<ReturnRow>,
 }
 
-struct Planning<'r, 'q, 'p> {
-    request: &'r Request,
-    planner: &'q mut Planner<'p>,
+pub(super) struct Planning<'r, 'q, 'p> {
+    pub(super) request: &'r Request,
+    pub(super) planner: &'q mut Planner<'p>,
     /// Calendars that are gone, and are made again.
     gone: BTreeMap<String, Value>,
-    rows: Rows,
+    pub(super) rows: Rows,
 }
 
 /// Returns the calendar and the rest of a key such as `event/CALENDAR/ID`.
-fn parts<'k>(key: &'k str, prefix: &str) -> Option<(&'k str, &'k str)> {
+pub(super) fn parts<'k>(key: &'k str, prefix: &str) -> Option<(&'k str, &'k str)> {
     key.strip_prefix(prefix)?.split_once('/')
 }
 
 impl Planning<'_, '_, '_> {
-    fn stream(&self) -> &StreamName {
+    pub(super) fn stream(&self) -> &StreamName {
         &self.request.stream
     }
 
     /// Tells whether an item is meant, by itself or with its calendar.
-    fn is_meant(&self, key: &str) -> bool {
+    pub(super) fn is_meant(&self, key: &str) -> bool {
         let selection = &self.request.selection;
         let calendar =
             parts(key, EVENT_PREFIX).or_else(|| parts(key, ACL_PREFIX)).map(|(calendar, _)| calendar);
@@ -99,7 +99,7 @@ impl Planning<'_, '_, '_> {
     }
 
     /// Tells whether an event is meant as something that differs in a series that is chosen.
-    fn is_in_chosen(&self, key: &str, calendar: &str) -> Result<bool, PlanningError> {
+    pub(super) fn is_in_chosen(&self, key: &str, calendar: &str) -> Result<bool, PlanningError> {
         let (past, window, selection) = (self.planner.past, self.request.window, &self.request.selection);
         let of_calendar = event_key(calendar, "");
         if !selection.keys.iter().any(|key| key.starts_with(&of_calendar)) {
@@ -115,7 +115,7 @@ impl Planning<'_, '_, '_> {
         Ok(false)
     }
 
-    fn documents(&self) -> Documents<'_> {
+    pub(super) fn documents(&self) -> Documents<'_> {
         Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
@@ -395,58 +395,13 @@ impl Planning<'_, '_, '_> {
         Ok(())
     }
 
-    /// Takes every event that was there.
-    fn take_all(&mut self) -> Result<(), PlanningError> {
-        let (past, at) = (self.planner.past, self.request.window.before.0);
-        let mut keys = Vec::new();
-        live_below(past, &self.request.stream, EVENT_PREFIX, at, &mut |key| {
-            keys.push(key.to_owned());
-            Ok(true)
-        })?;
-        for key in &keys {
-            let Some((calendar, id)) = parts(key, EVENT_PREFIX) else { continue };
-            if !self.is_meant(key) && !self.is_in_chosen(key, calendar)? {
-                continue;
-            }
-            let Some(version) = past.version(&self.request.stream, key, at)? else { continue };
-            if !version.has_content {
-                let reason = "it could not be read when it was captured".to_owned();
-                self.planner.loss(format!("{}: {key}", self.request.account), reason);
-                continue;
-            }
-            let attributes = EventAttributes::of_text(&version.item.item.attributes).unwrap_or_default();
-            self.rows.copied.push(ReturnRow {
-                calendar: calendar.to_owned(),
-                id: id.to_owned(),
-                series: attributes.series,
-                with_series: true,
-                moved_to: None,
-                wanted: None,
-                summary: attributes.summary,
-            });
-        }
-        if self.rows.copied.is_empty() {
-            return Ok(());
-        }
-        let primary = self.documents().at(&format!("{CALENDAR_PREFIX}{}", self.request.account), at)?;
-        let zone = primary.map(|mut primary| primary["calendar"]["timeZone"].take()).unwrap_or_default();
-        let mut calendar = json!({ "summary": origin_name(&self.request.account) });
-        if zone.is_string() {
-            calendar["timeZone"] = zone;
-        }
-        self.rows.made.push(CalendarRow { id: ORIGIN.to_owned(), calendar, entry: json!({}) });
-        self.planner
-            .note(format!("the events go into the calendar {:?}", origin_name(&self.request.account)));
-        Ok(())
-    }
-
     fn finish(mut self) -> Result<(), PlanningError> {
         self.count_calls();
         let known = self.calendars_now()?;
-        let Request { account, stream, window, destination, .. } = self.request;
+        let Request { account, stream, window, .. } = self.request;
         let user = self.request.receiver().to_owned();
         let rows = std::mem::take(&mut self.rows);
-        let share = matches!(destination, Destination::OtherUser { .. });
+        let share = self.request.is_elsewhere();
         let (stream, at) = (stream.as_str().to_owned(), window.before.0);
         if rows.returned.iter().any(|row| row.series.is_none()) {
             self.planner.note(
@@ -458,7 +413,7 @@ impl Planning<'_, '_, '_> {
         let planner = &mut *self.planner;
         planner.step(NewStep {
             title: if share {
-                format!("make the calendar {:?}", origin_name(account))
+                format!("make the calendar {:?}", self.request.origin_name(account))
             } else {
                 count(rows.made.len(), "make a deleted calendar again", "make # deleted calendars again")
             },
@@ -531,15 +486,24 @@ impl Planning<'_, '_, '_> {
             details: StepDetails::Calendar(CalendarStep::Share { user: user() }),
             promise: (RIGHT, Way::InPlace),
         })?;
-        let (from, into) = (self.request.account.clone(), ORIGIN.to_owned());
+        let (from, into) = (self.request.copies_of().into_owned(), ORIGIN.to_owned());
+        let stand_ins = self.request.sandbox().is_some();
+        let kind = if stand_ins { SANDBOX } else { COPY };
         planner.step(NewStep {
             title: count(rows.copied.len(), "put an event in", "put # events in"),
             target,
             action: Action::Insert,
             name: "copies",
             rows: &rows.copied,
-            details: StepDetails::Calendar(CalendarStep::Copy { user: user(), from, into, stream, at }),
-            promise: (COPY, Way::MadeAnew),
+            details: StepDetails::Calendar(CalendarStep::Copy {
+                user: user(),
+                from,
+                into,
+                stream,
+                at,
+                stand_ins,
+            }),
+            promise: (kind, Way::MadeAnew),
         })
     }
 

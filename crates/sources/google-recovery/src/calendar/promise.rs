@@ -9,6 +9,9 @@ pub(super) const RIGHT: &str = "right to a calendar";
 /// An event that goes to somebody else.
 pub(super) const COPY: &str = "copied event";
 
+/// An event that a drill puts into a sandbox.
+pub(super) const SANDBOX: &str = "event in a sandbox";
+
 /// Returns what becomes of calendars in each way of bringing them back.
 pub(crate) fn promises() -> Vec<Fidelity> {
     vec![
@@ -57,6 +60,21 @@ pub(crate) fn promises() -> Vec<Fidelity> {
             .equivalent("guests", "they stand in the text and are not invited")
             .equivalent("conference", "its link stands in the text")
             .equivalent("kind", "absences, working places and birthdays become ordinary events")
+            .lost("id", "it is another event, in a calendar of its own"),
+        Fidelity::new(SANDBOX, Way::MadeAnew)
+            .exact(&[
+                "title, text and place",
+                "time and recurrence",
+                "differing and cancelled occurrences",
+                "guests' answers",
+                "reminders",
+                "attachments",
+                "colour and visibility",
+                "extended properties",
+            ])
+            .equivalent("guests", "addresses of a domain that does not exist stand for theirs: nobody is invited")
+            .lost("conference", "it belongs to the protected domain")
+            .lost("kind", "a calendar of its own has no absences, working places and birthdays: they become ordinary events")
             .lost("id", "it is another event, in a calendar of its own"),
     ]
 }

@@ -6,7 +6,7 @@ use connect::plan::{Check, WriteError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::desk::Desk;
+use super::{anew::Guests, desk::Desk};
 use crate::{
     fields::FieldChange,
     step::{Outcome, StepWork, Task, stream_name},
@@ -61,6 +61,9 @@ pub(crate) enum CalendarStep {
         stream: String,
         /// The commit as of which they are taken.
         at: u64,
+        /// Whether guests come with addresses that stand for theirs; else they stand in the text.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stand_ins: bool,
     },
 }
 
@@ -183,7 +186,9 @@ impl StepWork for CalendarStep {
             Self::Return { .. } => desk.bring_back(&task.rows()?),
             Self::Set { .. } => desk.set_back(&task.rows()?),
             Self::Share { .. } => desk.share(&task.rows()?),
-            Self::Copy { from, into, .. } => desk.copy(from, into, &task.rows()?),
+            Self::Copy { from, into, stand_ins, .. } => {
+                desk.copy(from, into, Guests::of(*stand_ins), &task.rows()?)
+            }
         }
     }
 
@@ -195,7 +200,9 @@ impl StepWork for CalendarStep {
             Self::Return { .. } => desk.verify_returned(&task.rows()?),
             Self::Set { .. } => desk.verify_set(&task.rows()?),
             Self::Share { .. } => desk.verify_shared(&task.rows()?),
-            Self::Copy { from, into, .. } => desk.verify_copied(from, into, &task.rows()?),
+            Self::Copy { from, into, stand_ins, .. } => {
+                desk.verify_copied(from, into, Guests::of(*stand_ins), &task.rows()?)
+            }
         }
     }
 }

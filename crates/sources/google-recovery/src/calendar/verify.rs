@@ -4,7 +4,7 @@ use connect::plan::{Check, WriteError};
 use serde_json::Value;
 
 use super::{
-    anew::{copied, copied_id, copied_occurrence},
+    anew::{Guests, copied, copied_id, copied_occurrence},
     desk::Desk,
     event::{fields_of, guests_own, is_cancelled, is_guests, same},
     step::{ReturnRow, SetRow},
@@ -39,6 +39,7 @@ impl Desk<'_> {
         &self,
         from: &str,
         into: &str,
+        guests: Guests,
         rows: &[ReturnRow],
     ) -> Result<Check, WriteError> {
         let calendar = self.calendar_now(into);
@@ -48,7 +49,7 @@ impl Desk<'_> {
                 None => copied_id(from, &row.calendar, &row.id),
             };
             let (present, wanted) = (self.event(&calendar, &id)?, self.wanted(row)?);
-            let wanted = if is_cancelled(&wanted) { wanted } else { copied(&wanted) };
+            let wanted = if is_cancelled(&wanted) { wanted } else { copied(&wanted, guests) };
             Ok(difference(present, &wanted, |fields| fields))
         })
     }

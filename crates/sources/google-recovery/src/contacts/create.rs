@@ -21,9 +21,34 @@ use crate::{
 pub(super) const MADE_MAX: usize = 200;
 const MY_CONTACTS: &str = "myContacts";
 
+/// Whose contacts are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'o> {
+    /// The user's own.
+    Own,
+    /// Somebody else's, without the groups that they were in.
+    Other(&'o str),
+    /// Somebody else's, with copies of their groups.
+    WithGroups(&'o str),
+}
+
+impl<'o> Origin<'o> {
+    pub(super) const fn of(from: Option<&'o str>, with_groups: bool) -> Self {
+        match from {
+            None => Self::Own,
+            Some(from) if with_groups => Self::WithGroups(from),
+            Some(from) => Self::Other(from),
+        }
+    }
+
+    const fn is_own(self) -> bool {
+        matches!(self, Self::Own)
+    }
+}
+
 /// What the contacts of a step have in common.
 struct Making<'m> {
-    from: Option<&'m str>,
+    origin: Origin<'m>,
     names: &'m BTreeMap<String, String>,
     groups: BTreeMap<String, String>,
 }
@@ -31,15 +56,20 @@ struct Making<'m> {
 impl Making<'_> {
     /// Returns what a contact is marked with: for whom it was made.
     fn mark(&self, id: &str) -> String {
-        self.from.map_or_else(|| id.to_owned(), |from| format!("{from}/{id}"))
+        match self.origin {
+            Origin::Own => id.to_owned(),
+            Origin::Other(from) | Origin::WithGroups(from) => format!("{from}/{id}"),
+        }
     }
 
     /// Returns the fields that a contact gets, with groups as the plan calls them.
     fn planned(&self, wanted: &Value) -> Fields {
         let mut fields = fields_of(wanted);
-        if self.from.is_some() {
+        if let Origin::Other(_) = self.origin {
             // The groups are those of whose contacts they were.
             fields.retain(|path, _| !path.starts_with(MEMBERSHIPS));
+        }
+        if !self.origin.is_own() {
             fields.insert(format!("{MEMBERSHIPS}{ORIGIN}"), true.into());
             fields.insert(format!("{MEMBERSHIPS}{MY_CONTACTS}"), true.into());
         }
@@ -60,12 +90,13 @@ impl Making<'_> {
 impl Book<'_> {
     pub(super) fn create(
         &self,
-        from: Option<&str>,
+        origin: Origin<'_>,
         group_names: &BTreeMap<String, String>,
         rows: &[CreateRow],
     ) -> Result<Outcome, WriteError> {
         self.task.progress.counted_phase("making contacts again", Some(rows.len() as u64));
-        let making = Making { from, names: group_names, groups: self.groups_now(group_names)? };
+        let groups = self.groups_now(group_names, origin.is_own())?;
+        let making = Making { origin, names: group_names, groups };
         let mut outcome = Outcome::default();
         let open = |row: &&CreateRow| self.task.journal.made(CONTACT, &making.mark(&row.id)).is_none();
         let mut open: Vec<&CreateRow> = rows.iter().filter(open).collect();
@@ -80,7 +111,7 @@ impl Book<'_> {
                 match marked.get(&making.mark(&row.id)) {
                     Some(resource) => found.push((row, resource)),
                     // Its owner can take it out of the bin, with its old id.
-                    None if from.is_none() && there.contains(row.id.as_str()) => outcome
+                    None if origin.is_own() && there.contains(row.id.as_str()) => outcome
                         .conflicts
                         .push((row.id.clone(), "it is there: somebody brought it back".to_owned())),
                     None => missing.push(row),
@@ -166,11 +197,12 @@ impl Book<'_> {
 
     pub(super) fn verify_created(
         &self,
-        from: Option<&str>,
+        origin: Origin<'_>,
         group_names: &BTreeMap<String, String>,
         rows: &[CreateRow],
     ) -> Result<Check, WriteError> {
-        let making = Making { from, names: group_names, groups: self.groups_now(group_names)? };
+        let groups = self.groups_now(group_names, origin.is_own())?;
+        let making = Making { origin, names: group_names, groups };
         let mut check = self.task.check();
         let made: Vec<Option<String>> = rows
             .iter()

@@ -24,14 +24,17 @@ impl Book<'_> {
     }
 
     /// Returns the ids that groups have now, by those that the plan calls them by; those that are gone are not in it.
+    /// With somebody else groups are found by their names alone.
     pub(super) fn groups_now(
         &self,
         planned: &BTreeMap<String, String>,
+        is_own: bool,
     ) -> Result<BTreeMap<String, String>, WriteError> {
         let present = self.groups()?;
         let mut now = BTreeMap::new();
         for (id, name) in planned {
-            let found = if present.contains_key(id) {
+            // With somebody else an id says nothing.
+            let found = if is_own && present.contains_key(id) {
                 Some(id.clone())
             } else {
                 present.iter().find(|(_, own)| *own == name).map(|(id, _)| id.clone())
@@ -101,6 +104,11 @@ impl Book<'_> {
         }
         Ok(check)
     }
+}
+
+/// Tells whether a group is one of those that everybody has.
+pub(crate) fn is_system(group: &Value) -> bool {
+    group["groupType"] == "SYSTEM_CONTACT_GROUP"
 }
 
 /// Tells whether a group has the name that it had: one that is renamed by itself, one that is made in any group.

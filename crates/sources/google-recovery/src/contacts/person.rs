@@ -38,7 +38,7 @@ const MADE: [&str; 5] =
 /// The key of the entry that tells whom a contact was made for.
 const MARK: &str = "unwipe";
 /// What the path of a membership begins with; the group's id follows.
-pub(super) const MEMBERSHIPS: &str = "memberships/";
+pub(crate) const MEMBERSHIPS: &str = "memberships/";
 
 /// Everything that is read of a contact to compare it.
 pub(super) fn mask() -> String {
@@ -46,7 +46,7 @@ pub(super) fn mask() -> String {
 }
 
 /// Returns the fields of a contact, and each of its groups as a field.
-pub(super) fn fields_of(person: &Value) -> Fields {
+pub(crate) fn fields_of(person: &Value) -> Fields {
     let mut fields = Fields::new();
     for name in WRITABLE {
         let items = person[name].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -111,7 +111,7 @@ pub(super) fn body(fields: &Fields, mark: Option<&str>) -> Value {
 }
 
 /// Returns whom a contact was made for.
-pub(super) fn mark_of(person: &Value) -> Option<&str> {
+pub(crate) fn mark_of(person: &Value) -> Option<&str> {
     let data = person["clientData"].as_array()?;
     data.iter().find(|entry| is_mark("clientData", entry))?["value"].as_str()
 }

@@ -1,6 +1,6 @@
 //! Planning what happens to a user's contacts, out of what is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect::{fidelity::Way, plan::Action};
 use google_api::method;
@@ -11,6 +11,7 @@ use source_google::contacts::{
 
 use super::{
     create::MADE_MAX,
+    groups::is_system,
     person::{MEMBERSHIPS, fields_of, name_of},
     promise::{CONTACT, GROUP},
     step::{ContactsStep, CreateRow, GroupRow, PhotoRow, UpdateRow},
@@ -19,7 +20,7 @@ use crate::{
     Destination, Planner, PlanningError, Request,
     fields::{Fields, plainly_same, undo},
     planner::{Documents, NewStep, TAKEN_AGAIN, live_below},
-    request::{ORIGIN, origin_name},
+    request::ORIGIN,
     step::StepDetails,
 };
 
@@ -39,7 +40,7 @@ impl Planner<'_> {
         let mut planning = Planning { request, planner: self, rows: Rows::default(), others: 0 };
         match &request.destination {
             Destination::InPlace => planning.decide_all()?,
-            Destination::OtherUser { .. } => planning.take_all()?,
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => planning.take_all()?,
         }
         planning.finish()
     }
@@ -201,7 +202,9 @@ impl Planning<'_, '_, '_> {
             }
             let mark = match self.request.destination {
                 Destination::InPlace => id.to_owned(),
-                Destination::OtherUser { .. } => format!("{}/{id}", self.request.account),
+                Destination::OtherUser { .. } | Destination::Sandbox(_) => {
+                    format!("{}/{id}", self.request.copies_of())
+                }
             };
             self.rows.photos.push(PhotoRow { id: id.to_owned(), mark, resource: None, expected: None });
         }
@@ -257,8 +260,11 @@ impl Planning<'_, '_, '_> {
             };
             self.make(id, &person)?;
         }
+        if self.request.sandbox().is_some() {
+            self.take_groups()?;
+        }
         if !self.rows.created.is_empty() {
-            let name = origin_name(&self.request.account);
+            let name = self.request.origin_name(&self.request.account);
             self.planner.note(format!("each contact is in the group {name:?}"));
             let id = ORIGIN.to_owned();
             self.rows.groups.push(GroupRow { id, name, client_data: Value::Null, expected: None });
@@ -280,21 +286,61 @@ impl Planning<'_, '_, '_> {
                 continue;
             };
             let group = self.documents().at(&key, at)?.unwrap_or_default();
-            names.insert(id.to_owned(), group["name"].as_str().unwrap_or(id).to_owned());
+            let name = group["name"].as_str().unwrap_or(id);
+            names.insert(id.to_owned(), self.group_name(&group, name));
         }
-        if matches!(self.request.destination, Destination::OtherUser { .. }) {
-            names.insert(ORIGIN.to_owned(), origin_name(&self.request.account));
+        if self.request.is_elsewhere() {
+            names.insert(ORIGIN.to_owned(), self.request.origin_name(&self.request.account));
         }
         Ok(names)
+    }
+
+    /// Returns what a group is called where it goes; groups of the system are everywhere.
+    fn group_name(&self, group: &Value, name: &str) -> String {
+        if self.request.sandbox().is_some() && !is_system(group) {
+            format!("{}/{name}", self.request.origin_name(&self.request.account))
+        } else {
+            name.to_owned()
+        }
+    }
+
+    /// Takes the groups that are meant, and those in which somebody is who is made.
+    fn take_groups(&mut self) -> Result<(), PlanningError> {
+        let at = self.request.window.before.0;
+        let mut of_people = BTreeSet::new();
+        for row in &self.rows.created {
+            let person = self.documents().at(&format!("{PERSON_PREFIX}{}", row.id), at)?.unwrap_or_default();
+            let groups = fields_of(&person).into_keys();
+            of_people.extend(groups.filter_map(|path| path.strip_prefix(MEMBERSHIPS).map(str::to_owned)));
+        }
+        let mut keys = Vec::new();
+        live_below(self.planner.past, &self.request.stream, GROUP_PREFIX, at, &mut |key| {
+            keys.push(key.to_owned());
+            Ok(true)
+        })?;
+        for key in keys {
+            let Some(id) = key.strip_prefix(GROUP_PREFIX) else { continue };
+            if !self.request.selection.has(&key) && !of_people.contains(id) {
+                continue;
+            }
+            let Some(group) = self.documents().at(&key, at)?.filter(|group| !is_system(group)) else {
+                continue;
+            };
+            let name = self.group_name(&group, group["name"].as_str().unwrap_or_default());
+            let (id, client_data) = (format!("{ORIGIN}/{id}"), group["clientData"].clone());
+            self.rows.groups.push(GroupRow { id, name, client_data, expected: None });
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(), PlanningError> {
         self.count_calls();
         let group_names = self.group_names()?;
-        let Request { account, stream, window, destination, .. } = self.request;
+        let Request { stream, window, .. } = self.request;
         let user = self.request.receiver().to_owned();
         let rows = std::mem::take(&mut self.rows);
-        let from = matches!(destination, Destination::OtherUser { .. }).then(|| account.clone());
+        let from = self.request.is_elsewhere().then(|| self.request.copies_of().into_owned());
+        let with_groups = self.request.sandbox().is_some();
         let (stream, at) = (stream.as_str().to_owned(), window.before.0);
         let target = &user;
         let planner = &mut *self.planner;
@@ -330,8 +376,14 @@ impl Planning<'_, '_, '_> {
             }),
             promise: (CONTACT, Way::InPlace),
         })?;
-        let create =
-            ContactsStep::Create { user: user.clone(), from, stream: stream.clone(), at, group_names };
+        let create = ContactsStep::Create {
+            user: user.clone(),
+            from,
+            with_groups,
+            stream: stream.clone(),
+            at,
+            group_names,
+        };
         planner.step(NewStep {
             title: format!("make {} contacts again", rows.created.len()),
             target,

@@ -7,7 +7,7 @@ use model::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::book::Book;
+use super::{book::Book, create::Origin};
 use crate::{
     fields::FieldChange,
     step::{Outcome, StepWork, Task},
@@ -35,6 +35,9 @@ pub(crate) enum ContactsStep {
         user: String,
         /// Whose they were, if that is somebody else.
         from: Option<String>,
+        /// Whether they stay in their groups although they were somebody else's: the groups come with them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        with_groups: bool,
         /// The stream that holds them.
         stream: String,
         /// The commit as of which they are taken.
@@ -130,8 +133,8 @@ impl StepWork for ContactsStep {
         match self {
             Self::Groups { .. } => book.make_groups(&task.rows()?),
             Self::Update { group_names, .. } => book.update(group_names, &task.rows()?),
-            Self::Create { from, group_names, .. } => {
-                book.create(from.as_deref(), group_names, &task.rows()?)
+            Self::Create { from, with_groups, group_names, .. } => {
+                book.create(Origin::of(from.as_deref(), *with_groups), group_names, &task.rows()?)
             }
             Self::Photos { .. } => book.set_photos(&task.rows()?),
         }
@@ -142,8 +145,8 @@ impl StepWork for ContactsStep {
         match self {
             Self::Groups { .. } => book.verify_groups(&task.rows()?),
             Self::Update { group_names, .. } => book.verify_updated(group_names, &task.rows()?),
-            Self::Create { from, group_names, .. } => {
-                book.verify_created(from.as_deref(), group_names, &task.rows()?)
+            Self::Create { from, with_groups, group_names, .. } => {
+                book.verify_created(Origin::of(from.as_deref(), *with_groups), group_names, &task.rows()?)
             }
             Self::Photos { .. } => book.verify_photos(&task.rows()?),
         }

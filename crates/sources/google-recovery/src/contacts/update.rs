@@ -23,7 +23,7 @@ impl Book<'_> {
         rows: &[UpdateRow],
     ) -> Result<Outcome, WriteError> {
         self.task.progress.counted_phase("setting contacts back", Some(rows.len() as u64));
-        let groups = self.groups_now(group_names)?;
+        let groups = self.groups_now(group_names, true)?;
         let resources: Vec<&str> = rows.iter().map(|row| row.resource.as_str()).collect();
         let mut outcome = Outcome::default();
         for (row, person) in rows.iter().zip(self.people(&resources)?) {
@@ -104,7 +104,7 @@ impl Book<'_> {
         group_names: &BTreeMap<String, String>,
         rows: &[UpdateRow],
     ) -> Result<Check, WriteError> {
-        let groups = self.groups_now(group_names)?;
+        let groups = self.groups_now(group_names, true)?;
         let resources: Vec<&str> = rows.iter().map(|row| row.resource.as_str()).collect();
         let mut check = self.task.check();
         for (row, person) in rows.iter().zip(self.people(&resources)?) {

@@ -29,6 +29,9 @@ impl Planner<'_> {
         self.begin(request, if shared.is_some() { "the shared drive" } else { "the drive of" });
         let target = match (&request.destination, &shared) {
             (Destination::OtherUser { email }, _) => Target { subject: email.clone(), shared: None },
+            (Destination::Sandbox(sandbox), _) => {
+                Target { subject: sandbox.email.clone(), shared: sandbox.drive.clone() }
+            }
             (Destination::InPlace, None) => Target { subject: request.account.clone(), shared: None },
             (Destination::InPlace, Some(drive)) => {
                 let organizer = known_organizer(self.past, drive, request.window.now)?;
@@ -52,7 +55,9 @@ impl Planner<'_> {
         };
         match &request.destination {
             Destination::InPlace => planning.decide_all()?,
-            Destination::OtherUser { .. } => planning.take_all(shared.as_deref())?,
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => {
+                planning.take_all(shared.as_deref())?
+            }
         }
         planning.finish()
     }

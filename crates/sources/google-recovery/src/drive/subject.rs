@@ -71,7 +71,7 @@ fn is_suspended(past: &dyn StoredHistory, address: &str, at: u64) -> Result<bool
 }
 
 /// Returns the name of a shared drive after a commit.
-pub(super) fn drive_name(
+pub(crate) fn drive_name(
     past: &dyn StoredHistory,
     drive: &str,
     at: u64,

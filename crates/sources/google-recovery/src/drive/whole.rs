@@ -7,10 +7,7 @@ use super::{
     rows::{MakeRow, Making},
     subject::drive_name,
 };
-use crate::{
-    PlanningError,
-    request::{ORIGIN, origin_name},
-};
+use crate::{PlanningError, request::ORIGIN};
 
 impl Planning<'_, '_, '_> {
     /// Takes every file that was there and not in the trash.
@@ -42,18 +39,20 @@ impl Planning<'_, '_, '_> {
                 Some(parent) => self.is_chosen(parent)?,
                 None => false,
             };
-            let parent = parent.filter(|_| is_in).unwrap_or_else(|| ORIGIN.to_owned());
+            // A shared drive of a drill's own is the place that tells whose files they are.
+            let parent =
+                parent.filter(|_| is_in).or_else(|| self.target.shared.is_none().then(|| ORIGIN.to_owned()));
             let depth = self.past.depth(&id, at)?;
-            self.made.push(make_row(&id, &known, Some(parent), depth));
+            self.made.push(make_row(&id, &known, parent, depth));
         }
-        if self.made.is_empty() {
+        if self.made.is_empty() || self.target.shared.is_some() {
             return Ok(());
         }
         let name = match shared {
             Some(drive) => drive_name(self.planner.past, drive, at)?.unwrap_or_else(|| drive.to_owned()),
             None => self.request.account.clone(),
         };
-        let name = origin_name(&name);
+        let name = self.request.origin_name(&name);
         self.planner.note(format!("everything comes into a new folder {name:?}"));
         if trashed > 0 {
             self.planner.note(format!("{trashed} files lay in the trash and are left out"));

@@ -83,6 +83,6 @@ impl Mailbox<'_> {
 }
 
 /// Labels of the system are called by their ids and cannot be made.
-fn is_system(id: &str, name: &str) -> bool {
+pub(super) fn is_system(id: &str, name: &str) -> bool {
     id == name && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }

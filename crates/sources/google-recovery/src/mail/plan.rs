@@ -13,13 +13,14 @@ use source_google::{
 
 use super::{
     decide::{Decision, LabelChange, MessageStates, decide},
+    labels::is_system,
     promise::KIND,
     step::{InsertRow, MailStep, RelabelRow, Twins},
 };
 use crate::{
     Destination, Planner, PlanningError, Request,
     planner::{NewStep, live_below},
-    request::{ORIGIN, origin_name},
+    request::ORIGIN,
     step::StepDetails,
 };
 
@@ -40,11 +41,10 @@ impl Planner<'_> {
                 planning.decide_all()?;
                 planning.find_threads()?;
             }
-            Destination::OtherUser { .. } => {
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => {
                 planning.take_all()?;
-                planning
-                    .planner
-                    .note(format!("each message gets the label {:?}", origin_name(&request.account)));
+                let label = request.origin_name(&request.account);
+                planning.planner.note(format!("each message gets the label {label:?}"));
             }
         }
         planning.finish()
@@ -227,7 +227,7 @@ impl Planning<'_, '_, '_> {
                 let twins = Twins::After { commit: window.now, history };
                 (format!("put {} deleted messages in again", rows.len()), twins)
             }
-            Destination::OtherUser { .. } => {
+            Destination::OtherUser { .. } | Destination::Sandbox(_) => {
                 (format!("put {} messages in", rows.len()), Twins::Labelled(ORIGIN.to_owned()))
             }
         };
@@ -262,7 +262,7 @@ impl Planning<'_, '_, '_> {
                 continue;
             }
             let name = if id == ORIGIN {
-                Some(origin_name(account))
+                Some(self.request.origin_name(account))
             } else {
                 let key = format!("{LABEL_PREFIX}{id}");
                 let label = self.planner.past.version(stream, &key, window.before.0)?;
@@ -270,7 +270,12 @@ impl Planning<'_, '_, '_> {
                     serde_json::from_str::<RecordAttributes>(&label.item.item.attributes).ok()?.name
                 })
             };
-            names.insert(id.clone(), name.unwrap_or_else(|| id.clone()));
+            let name = name.unwrap_or_else(|| id.clone());
+            // A label that a drill makes is found by its name, and taken away again.
+            let is_of_drill = self.request.sandbox().is_some() && id != ORIGIN && !is_system(id, &name);
+            let name =
+                if is_of_drill { format!("{}/{name}", self.request.origin_name(account)) } else { name };
+            names.insert(id.clone(), name);
         }
         Ok(names)
     }

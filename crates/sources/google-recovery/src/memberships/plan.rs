@@ -18,8 +18,8 @@ use crate::{
     step::StepDetails,
 };
 
-const GROUPS: &str = "group/";
-const MEMBERS: &str = "member/";
+pub(super) const GROUPS: &str = "group/";
+pub(super) const MEMBERS: &str = "member/";
 const USERS: &str = "user/";
 const DELETED: &str = "deleted-user/";
 const WRITABLE: [&str; 2] = ["name", "description"];
@@ -39,6 +39,11 @@ impl Planner<'_> {
             return Ok(());
         }
         let mut planning = Planning { request, planner: self, admin, addresses: None, rows: Rows::default() };
+        if let Destination::Sandbox(sandbox) = &request.destination {
+            planning.admin = &sandbox.email;
+            planning.copy_all(sandbox)?;
+            return planning.finish();
+        }
         let changed = planning.planner.past.changed(
             &request.stream,
             request.window.before.0,
@@ -52,24 +57,24 @@ impl Planner<'_> {
 }
 
 #[derive(Default)]
-struct Rows {
-    made: Vec<GroupRow>,
+pub(super) struct Rows {
+    pub(super) made: Vec<GroupRow>,
     described: Vec<GroupRow>,
-    joined: Vec<MemberRow>,
+    pub(super) joined: Vec<MemberRow>,
     roles: Vec<MemberRow>,
 }
 
-struct Planning<'r, 'q, 'p> {
-    request: &'r Request,
-    planner: &'q mut Planner<'p>,
+pub(super) struct Planning<'r, 'q, 'p> {
+    pub(super) request: &'r Request,
+    pub(super) planner: &'q mut Planner<'p>,
     admin: &'r str,
     /// The addresses that groups have now, once they were asked for.
     addresses: Option<BTreeSet<String>>,
-    rows: Rows,
+    pub(super) rows: Rows,
 }
 
 impl Planning<'_, '_, '_> {
-    fn documents(&self) -> Documents<'_> {
+    pub(super) fn documents(&self) -> Documents<'_> {
         Documents { past: self.planner.past, stream: &self.request.stream, window: self.request.window }
     }
 
@@ -247,6 +252,7 @@ impl Planning<'_, '_, '_> {
         self.count_calls();
         let (rows, target, admin) =
             (std::mem::take(&mut self.rows), &self.request.account, self.admin.to_owned());
+        let way = if self.request.is_elsewhere() { Way::MadeAnew } else { Way::InPlace };
         let planner = &mut *self.planner;
         if !rows.made.is_empty() {
             planner.note(
@@ -270,7 +276,7 @@ impl Planning<'_, '_, '_> {
                 MembershipStep::Describe { admin: admin.clone() },
             ),
         ];
-        for (verb, rows, action, way, step) in steps {
+        for (verb, rows, action, made, step) in steps {
             let names: Vec<&str> = rows.iter().map(|row| row.email.as_str()).take(5).collect();
             planner.step(NewStep {
                 title: format!("{verb} {} groups of users again: {}", rows.len(), names.join(", ")),
@@ -279,7 +285,7 @@ impl Planning<'_, '_, '_> {
                 name: "groups-of-users",
                 rows,
                 details: StepDetails::Memberships(step),
-                promise: (GROUP, way),
+                promise: (GROUP, made),
             })?;
         }
         let steps = [
@@ -306,7 +312,7 @@ impl Planning<'_, '_, '_> {
                 name: "members",
                 rows,
                 details: StepDetails::Memberships(step),
-                promise: (MEMBER, Way::InPlace),
+                promise: (MEMBER, way),
             })?;
         }
         Ok(())

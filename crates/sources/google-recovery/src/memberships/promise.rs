@@ -12,6 +12,10 @@ pub(crate) fn promises() -> Vec<Fidelity> {
             "delivery of mail",
             "Google's usual one, when the directory did not tell which it was",
         ),
+        Fidelity::new(MEMBER, Way::MadeAnew).exact(&["group", "role"]).equivalent(
+            "address",
+            "in a sandbox an account of it stands for somebody, or an address of a domain that does not exist",
+        ),
         Fidelity::new(GROUP, Way::InPlace).exact(&["name", "description"]),
         Fidelity::new(GROUP, Way::MadeAnew)
             .exact(&["address", "name", "description", "members and their roles"])

@@ -1,31 +1,38 @@
 //! A drill of a domain: a sample, or everything, goes into accounts of a sandbox tenant, is read again there with the
-//! reader, and compared item by item under the connector's promise.
+//! reader, and compared item by item under the connector's promise. Everything that it makes there carries its name, and is
+//! taken away again; so is what a drill left that did not end.
 
+mod describe;
+mod found;
+mod places;
+mod putting;
 mod sandbox;
 mod things;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect::{
     SourceReader, Stop, StoredHistory,
     fidelity::{Fidelity, Way},
-    plan::{ApplyMode, PlanFolder, SourceWriter},
+    plan::WriteError,
 };
-use drill::{Against, Candidate, Check, Extent, Sample, Tally, draw};
-use google_recovery::{Destination, GoogleWriter, Selection, promises};
+use drill::{Against, Candidate, Check, Comparison, Counts, Extent, Sample, Tally, draw};
+use google_recovery::{
+    promises,
+    sandbox::{Mark, Swept, sweep},
+};
 use service::{Secrets, StoredSource, proof};
 use source_google::Part;
 
 use self::{
+    found::{Collector, Found},
+    places::{Place, Places},
+    putting::{Move, Put},
     sandbox::Sandbox,
-    things::{Collector, Found, Stored},
+    things::{Expecting, Stored},
 };
 use super::{Drilling, Held, certify::not_held, over_budget, room::ScratchFolder};
 use crate::{
-    commands::google::{
-        StoredAccount,
-        rewind::{Back, Span, plan_part, plan_parts},
-    },
     connectors::{
         google::{GoogleConfig, StoredDomain},
         selector::commit_of,
@@ -35,21 +42,18 @@ use crate::{
     failure::Failure,
 };
 
-const PUT_IN: &str = "the sandbox took everything that was put in";
 const READ_AGAIN: &str = "the sandbox can be read again";
-const EMPTY_BEFORE: &str = "nothing of it was in the sandbox before";
-const OTHER_PARTS: &str = "calendars, contacts and groups";
+const TAKEN_AWAY: &str = "what was put into the sandbox was taken away again";
 /// How often it is looked whether the time is over while the sandbox is written or read.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 
-/// An account's things of one kind, and the account that receives them.
-type Place = (StoredAccount, String);
-
-/// One account's things of one kind that go into the sandbox.
-struct Move {
-    account: StoredAccount,
-    receiver: String,
-    keys: Vec<String>,
+/// A drill of a domain, with everything that it takes.
+struct Domain<'d> {
+    drilling: &'d Drilling<'d>,
+    stored: StoredDomain,
+    sandbox: Sandbox,
+    secrets: Secrets<'d>,
+    mark: Mark,
 }
 
 /// Restores into the sandbox and compares.
@@ -62,40 +66,40 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
     let sandbox = Sandbox::of(&drilling.settings, name, &config)?;
     let stored = context.stored(installation, name, asked.reading)?;
     let at = commit_of(&stored, name.as_str(), &asked.moment)?;
-    let domain = StoredDomain { name: name.clone(), config, stored, stream: None, at };
+    let vault = installation.vault(&environment)?.manifest().vault.to_string();
+    let domain = Domain {
+        drilling,
+        stored: StoredDomain { name: name.clone(), config, stored, stream: None, at },
+        sandbox,
+        secrets: Secrets::new(installation.home(), &environment),
+        mark: Mark::new(name.as_str(), &vault, &context.random_text::<4>()),
+    };
 
     progress.phase("drawing what is restored", None);
-    let (accounts, candidates) = candidates(drilling, &domain, &sandbox)?;
+    let places = Places::of(&domain.stored, &domain.sandbox)?;
+    let candidates = domain.candidates(&places.all)?;
     let sample = drawn(drilling, &candidates)?;
     let bytes = sample.chosen.iter().map(|&place| candidates[place].size_bytes).sum();
     limits.budget.admit(bytes, u64::MAX).map_err(over_budget)?;
-    let moves = moves(accounts, &candidates, &sample, asked.whole);
-    let expected = things::expected(&domain.stored, &candidates, &sample.chosen, at)
-        .map_err(|error| not_held(name, error))?;
-
-    let mut checks = vec![Check::not_checked(OTHER_PARTS, "drills of domains restore mail and files")];
+    let moves = domain.moves(&places.all, &candidates, &sample);
     let scratch = ScratchFolder::create(context, installation)?;
-    let secrets = Secrets::new(installation.home(), &environment);
-    let stop = Stop::default();
-    let (before, applied, after) = while_time(drilling, &stop, || -> Result<_, Failure> {
-        let before = read(drilling, &sandbox, &secrets, &moves, &stop)?;
-        let applied = put_in(drilling, &domain, &sandbox, &secrets, &moves, &scratch, &stop)?;
-        let after = read(drilling, &sandbox, &secrets, &moves, &stop)?;
-        Ok((before, applied, after))
-    })?;
-    checks.push(applied);
-    checks.push(Check::passed(READ_AGAIN, format!("{} messages and files there", after.len())));
-    let known = expected.iter().filter(|stored| before.has(&stored.receiver_identity(&moves))).count();
-    checks.push(match known {
-        0 => Check::passed(EMPTY_BEFORE, ""),
-        known => {
-            Check::not_checked(EMPTY_BEFORE, format!("{known} were there from before; empty the sandbox"))
-        }
-    });
-    let tally = compare(&expected, after, &moves);
+    let (put, found, taken_away) = domain.through_the_sandbox(&moves, &scratch)?;
+
+    progress.phase("comparing", None);
+    let expected = domain.expected(&places.all, &candidates, &sample.chosen, &put)?;
+    let mut checks = vec![put.check];
+    checks.push(Check::passed(READ_AGAIN, format!("{} things of this drill are there", found.len())));
+    let compared = compare(&expected.things, found);
+    checks.extend(compared.checks(&domain.sandbox.parts()));
+    checks.push(taken_away);
+    checks.extend(put.refused.check);
+    checks.extend(put.foreign);
+    checks.extend(places.missing);
+    let mut tally = compared.tally;
+    tally.counts.not_comparable += expected.left_out;
     Ok(Held {
         kind: crate::connectors::google::KIND,
-        simulated: sandbox.is_simulated(),
+        simulated: domain.sandbox.is_simulated(),
         restored_commit: at,
         moment: None,
         position: format!("commit {at}"),
@@ -105,37 +109,9 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
         checks,
         probes: Vec::new(),
         serving_ms: None,
-        space_bytes: expected.iter().map(|stored| stored.bytes).sum(),
+        space_bytes: expected.things.iter().map(|stored| stored.bytes).sum(),
         tables: BTreeMap::new(),
     })
-}
-
-/// Lists what can be drawn of the accounts that have a place in the sandbox.
-fn candidates(
-    drilling: &Drilling<'_>,
-    domain: &StoredDomain,
-    sandbox: &Sandbox,
-) -> Result<(Vec<Place>, Vec<Candidate>), Failure> {
-    let (mut accounts, mut candidates) = (Vec::new(), Vec::new());
-    for (account, receiver) in &sandbox.accounts {
-        for (part, stream) in [
-            (Part::Gmail, source_google::gmail::mailbox_stream(account)),
-            (Part::Drive, source_google::drive::drive_stream(account)),
-        ] {
-            let stream = stream.map_err(|error| not_held(&domain.name, error))?;
-            things::list(&domain.stored, &stream, domain.at, &mut candidates)?;
-            accounts.push((StoredAccount { part, account: account.clone(), stream }, receiver.clone()));
-        }
-        drilling.check_time()?;
-    }
-    if candidates.is_empty() {
-        return Err(Failure::new(
-            Exit::Nothing,
-            "nothing is stored of the accounts that have a place in the sandbox",
-        )
-        .hint(format!("[drills.sources.{}.sandbox.accounts]", domain.name)));
-    }
-    Ok((accounts, candidates))
 }
 
 /// Draws a sample, or takes everything.
@@ -150,93 +126,152 @@ fn drawn(drilling: &Drilling<'_>, candidates: &[Candidate]) -> Result<Sample, Fa
     Ok(draw(candidates, u64::from_be_bytes(seed), settings.sample_items(), &before))
 }
 
-fn moves(accounts: Vec<Place>, candidates: &[Candidate], sample: &Sample, whole: bool) -> Vec<Move> {
-    let with_keys = |(account, receiver): Place| {
-        let of_account = |place: &&usize| candidates[**place].stream == account.stream.as_str();
-        let keys: Vec<_> =
-            sample.chosen.iter().filter(of_account).map(|&place| candidates[place].key.clone()).collect();
-        // No key at all would mean everything.
-        (!keys.is_empty()).then(|| Move { keys: if whole { Vec::new() } else { keys }, account, receiver })
-    };
-    accounts.into_iter().filter_map(with_keys).collect()
+/// What has to be in the sandbox.
+struct Expected {
+    things: Vec<Stored>,
+    /// How many of those that were drawn nothing comes of there.
+    left_out: u64,
 }
 
-/// Puts everything into the sandbox, by a plan like any other.
-fn put_in(
-    drilling: &Drilling<'_>,
-    domain: &StoredDomain,
-    sandbox: &Sandbox,
-    secrets: &Secrets<'_>,
-    moves: &[Move],
-    scratch: &ScratchFolder,
-    stop: &Stop,
-) -> Result<Check, Failure> {
-    let Drilling { context, progress, .. } = drilling;
-    let path = scratch.0.join("plan");
-    ports::files::create_folder(&path)?;
-    let folder = PlanFolder::new(path);
-    let span = Span { before: domain.at, after: domain.at };
-    progress.phase("planning", None);
-    let plan = plan_parts(context, domain, &domain.stored, span, &folder, &mut |planner, window| {
-        for to_move in moves {
-            let account = StoredAccount {
-                part: to_move.account.part,
-                account: to_move.account.account.clone(),
-                stream: to_move.account.stream.clone(),
-            };
-            let back = Back {
-                account,
-                span,
-                destination: Destination::OtherUser { email: to_move.receiver.clone() },
-                selection: Selection { keys: to_move.keys.clone(), ..Selection::default() },
-            };
-            plan_part(planner, to_move.account.part, &back.request(window), domain)?;
+impl Domain<'_> {
+    /// Lists what can be drawn.
+    fn candidates(&self, places: &[Place]) -> Result<Vec<Candidate>, Failure> {
+        let mut candidates = Vec::new();
+        for place in places {
+            things::list(&self.stored.stored, place, self.stored.at, &mut candidates)?;
+            self.drilling.check_time()?;
         }
-        Ok(())
-    })?;
-    progress.phase("putting things into the sandbox", None);
-    let api = sandbox.settings.writer(context, secrets, &sandbox.credential, stop)?;
-    let mut writer =
-        GoogleWriter::new(&api, &domain.stored, folder.path().join("applied.jsonl"), domain.config.threads);
-    let applied = writer.apply(&plan, &folder, ApplyMode::Lasting, *progress);
-    let applied = match applied {
-        Ok(applied) => applied,
-        Err(error) => {
-            drilling.check_time()?;
-            return Ok(Check::failed(PUT_IN, vault::error_text(&error)));
+        if candidates.is_empty() {
+            return Err(Failure::new(Exit::Nothing, "nothing is stored that a drill could restore"));
         }
-    };
-    let put = applied.counts.inserted + applied.counts.objects;
-    Ok(if applied.counts.conflicts == 0 {
-        Check::passed(PUT_IN, format!("{put} things"))
-    } else {
-        Check::failed(PUT_IN, format!("{put} things; {} were left aside", applied.counts.conflicts))
-    })
+        Ok(candidates)
+    }
+
+    /// Clears the sandbox of what drills left, puts everything in, reads it again, and clears the sandbox once more,
+    /// whatever happened.
+    fn through_the_sandbox(
+        &self,
+        moves: &[Move<'_>],
+        scratch: &ScratchFolder,
+    ) -> Result<(Put, Found, Check), Failure> {
+        let stop = Stop::default();
+        let left = while_time(self.drilling, &stop, || {
+            self.clear(&stop).map_err(|error| refused(error, "the sandbox cannot be cleared"))
+        })?;
+        if !left.is_empty() {
+            let text =
+                format!("removed from the sandbox what a drill left that did not end: {}", said(&left));
+            self.drilling.context.output.say(text);
+        }
+        let result = while_time(self.drilling, &stop, || {
+            let put = self.put_in(moves, scratch, &stop)?;
+            let found = self.read(moves, &put, &stop)?;
+            Ok((put, found))
+        });
+        // Whoever was told to stop is not asked again.
+        let taken_away = match self.clear(&Stop::default()) {
+            Ok(swept) => Check::passed(TAKEN_AWAY, said(&swept)),
+            Err(error) => Check::not_checked(TAKEN_AWAY, vault::error_text(&error)),
+        };
+        let (put, found) = result?;
+        Ok((put, found, taken_away))
+    }
+
+    /// Takes away what drills of this source made.
+    fn clear(&self, stop: &Stop) -> Result<Swept, WriteError> {
+        let Drilling { context, progress, .. } = self.drilling;
+        progress.phase("clearing the sandbox", None);
+        let (sandbox, settings) = (&self.sandbox, &self.sandbox.settings);
+        let api = settings.writer(context, &self.secrets, &sandbox.credential, stop).map_err(|failure| {
+            WriteError::Source {
+                message: failure.lines().join(" "),
+                hint: None,
+                transient: false,
+                source: None,
+            }
+        })?;
+        let accounts: BTreeSet<String> = sandbox.accounts.values().cloned().collect();
+        sweep(&api, &self.mark, &sandbox.admin(), &accounts, &sandbox.parts())
+    }
+
+    /// Reads the receiving accounts with the reader.
+    fn read(&self, moves: &[Move<'_>], put: &Put, stop: &Stop) -> Result<Found, Failure> {
+        let Drilling { context, progress, .. } = self.drilling;
+        progress.phase("reading the sandbox", None);
+        let mut settings = self.sandbox.settings.clone();
+        settings.parts = self.sandbox.parts().into_iter().collect();
+        let of_accounts = |to_move: &&Move<'_>| to_move.place.of.account.contains('@');
+        settings.users =
+            moves.iter().filter(of_accounts).map(|to_move| to_move.place.receiver.clone()).collect();
+        if !put.drives.is_empty() || settings.users.is_empty() {
+            // Shared drives are read in the name of whoever made them.
+            settings.users.push(self.sandbox.admin());
+        }
+        let mut reader = settings.reader(context, &self.secrets, true)?;
+        let mut collector = Collector::new(self.mark.clone());
+        let result = reader.changes(None, &mut collector, stop);
+        // What was broken off because the time is over says nothing of the vault.
+        self.drilling.check_time()?;
+        result.map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            Failure::because(Exit::Failed, "the sandbox cannot be read", error).hint_opt(hint)
+        })?;
+        Ok(collector.found())
+    }
+
+    /// Describes what was drawn as it must be in the sandbox.
+    fn expected(
+        &self,
+        places: &[Place],
+        candidates: &[Candidate],
+        chosen: &[usize],
+        put: &Put,
+    ) -> Result<Expected, Failure> {
+        let by_stream: BTreeMap<&str, &Place> =
+            places.iter().map(|place| (place.of.stream.as_str(), place)).collect();
+        let sandbox = self.sandbox_of(&self.sandbox.admin(), None);
+        let expecting = Expecting {
+            stored: &self.stored.stored,
+            at: self.stored.at,
+            sandbox: &sandbox,
+            drives: &put.drives,
+        };
+        let mut expected = Expected { things: Vec::new(), left_out: 0 };
+        for candidate in chosen.iter().map(|&place| &candidates[place]) {
+            let Some(place) = by_stream.get(candidate.stream.as_str()) else { continue };
+            let thing = expecting.thing(place, candidate);
+            match thing.map_err(|error| not_held(&self.stored.name, error))? {
+                Some(mut stored) => {
+                    put.refused.excuse(&mut stored);
+                    expected.things.push(stored);
+                }
+                None => expected.left_out += 1,
+            }
+            self.drilling.check_time()?;
+        }
+        Ok(expected)
+    }
+
+    /// Returns where things go that this account gets.
+    fn sandbox_of(&self, receiver: &str, drive: Option<String>) -> google_recovery::Sandbox {
+        google_recovery::Sandbox {
+            email: receiver.to_owned(),
+            mark: self.mark.clone(),
+            accounts: self.sandbox.accounts.clone(),
+            drive,
+        }
+    }
 }
 
-/// Reads the receiving accounts with the reader.
-fn read(
-    drilling: &Drilling<'_>,
-    sandbox: &Sandbox,
-    secrets: &Secrets<'_>,
-    moves: &[Move],
-    stop: &Stop,
-) -> Result<Found, Failure> {
-    let Drilling { context, progress, .. } = drilling;
-    progress.phase("reading the sandbox", None);
-    let mut settings = sandbox.settings.clone();
-    settings.parts = vec![Part::Gmail, Part::Drive];
-    settings.users = moves.iter().map(|to_move| to_move.receiver.clone()).collect();
-    let mut reader = settings.reader(context, secrets, true)?;
-    let mut collector = Collector::default();
-    let result = reader.changes(None, &mut collector, stop);
-    // What was broken off because the time is over says nothing of the vault.
-    drilling.check_time()?;
-    result.map_err(|error| {
-        let hint = error.hint().map(str::to_owned);
-        Failure::because(Exit::Failed, "the sandbox cannot be read", error).hint_opt(hint)
-    })?;
-    Ok(collector.found())
+/// Says in words what was taken away.
+fn said(swept: &Swept) -> String {
+    swept.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Says that no drill is held because of what the sandbox answered.
+fn refused(error: WriteError, what: &str) -> Failure {
+    let hint = error.hint();
+    Failure::because(Exit::Failed, what.to_owned(), error).hint_opt(hint)
 }
 
 /// Works, and asks it to stop when the time is over.
@@ -267,27 +302,61 @@ fn while_time<T>(
     })
 }
 
+/// What comparing came to, in all and by kind.
+#[derive(Default)]
+struct Compared {
+    tally: Tally,
+    kinds: BTreeMap<String, Counts>,
+}
+
 /// Compares each stored thing with the one in the sandbox that answers to it.
-fn compare(expected: &[Stored], mut found: Found, moves: &[Move]) -> Tally {
+fn compare(expected: &[Stored], mut found: Found) -> Compared {
     let promises: Vec<Fidelity> =
         promises().into_iter().filter(|promise| promise.way == Way::MadeAnew).collect();
     let nothing = Fidelity::new("", Way::MadeAnew);
-    let mut tally = Tally::default();
+    let mut compared = Compared::default();
     for stored in expected {
         let promise = promises.iter().find(|promise| promise.kind == stored.thing.kind).unwrap_or(&nothing);
+        let (mut one, subject) = (Tally::default(), stored.thing.subject());
         if let Some(damage) = &stored.damage {
-            tally.differs(&stored.thing.subject(), damage);
-            continue;
-        }
-        let comparison = if stored.readable {
-            let twin = found.take(&stored.receiver_identity(moves), &stored.thing);
-            drill::compare(&stored.thing, twin.as_ref(), promise)
+            one.differs(&subject, damage);
+            compared.tally.differs(&subject, damage);
         } else {
-            drill::Comparison::NotComparable
-        };
-        tally.add(&stored.thing.subject(), &comparison);
+            let comparison = if stored.readable {
+                let twin = found.take(&stored.identity, &stored.thing);
+                drill::compare(&stored.thing, twin.as_ref(), promise)
+            } else {
+                Comparison::NotComparable
+            };
+            one.add(&subject, &comparison);
+            compared.tally.add(&subject, &comparison);
+        }
+        compared.kinds.entry(stored.thing.kind.clone()).or_default().add(one.counts);
     }
-    tally
+    compared
+}
+
+impl Compared {
+    /// Says of each kind how many there were.
+    fn checks(&self, parts: &BTreeSet<Part>) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for (kind, part, words) in describe::KINDS {
+            let subject = format!("{words} are as they were");
+            match self.kinds.get(kind) {
+                Some(counts) if counts.different > 0 => checks.push(Check::failed(
+                    subject,
+                    format!("{} of {} are otherwise", counts.different, counts.compared),
+                )),
+                Some(counts) if counts.compared > 0 => {
+                    checks.push(Check::passed(subject, format!("{} compared", counts.compared)));
+                }
+                Some(_) => checks.push(Check::not_checked(subject, "nothing of them can be compared")),
+                None if parts.contains(&part) => checks.push(Check::not_checked(subject, "none was drawn")),
+                None => {}
+            }
+        }
+        checks
+    }
 }
 
 /// Reads content only to know its digest.

@@ -1,11 +1,14 @@
 //! The tenant into which drills of a domain restore.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drill::SourceDrills;
+use google_recovery::sandbox::domain_of;
 use model::SourceName;
 use serde::Deserialize;
+use source_google::Part;
 
+use super::places::domains_of;
 use crate::{connectors::google::GoogleConfig, exit::Exit, failure::Failure};
 
 /// What the configuration says about a sandbox: `[drills.sources.NAME.sandbox]`.
@@ -40,21 +43,42 @@ impl Sandbox {
         let lower = |text: &String| text.to_lowercase();
         sandbox.accounts = sandbox.accounts.iter().map(|(from, to)| (lower(from), lower(to))).collect();
         let own = domain_of(&source.admin).to_lowercase();
-        for (from, to) in &sandbox.accounts {
-            if domain_of(to) == own || domain_of(to) == domain_of(from) {
-                return Err(Failure::new(Exit::Usage, format!("{to} belongs to the protected domain"))
+        let from = sandbox.accounts.keys().map(|from| domain_of(from).to_lowercase());
+        sandbox.refuse(&from.chain([own]).collect())?;
+        Ok(sandbox)
+    }
+
+    /// Refuses accounts in domains of which something is stored: they belong to the protected organization.
+    pub(super) fn refuse_domains_of(&self, streams: &[String]) -> Result<(), Failure> {
+        self.refuse(&domains_of(streams))
+    }
+
+    fn refuse(&self, domains: &BTreeSet<String>) -> Result<(), Failure> {
+        let admin = self.admin();
+        for account in self.accounts.values().chain([&admin]) {
+            if domains.contains(&domain_of(account).to_lowercase()) {
+                return Err(Failure::new(Exit::Usage, format!("{account} belongs to the protected domain"))
                     .hint("a sandbox is another domain: a drill must not write into the one it proves"));
             }
         }
-        Ok(sandbox)
+        Ok(())
+    }
+
+    /// Returns the administrator in whose name groups of users and shared drives are made.
+    pub(super) fn admin(&self) -> String {
+        self.settings.admin.to_lowercase()
+    }
+
+    /// Returns the parts of a service that go into it.
+    pub(super) fn parts(&self) -> BTreeSet<Part> {
+        let parts = &self.settings.parts;
+        let all: BTreeSet<Part> =
+            if parts.is_empty() { Part::ALL.into() } else { parts.iter().copied().collect() };
+        all.into_iter().filter(|part| *part != Part::Audit).collect()
     }
 
     /// Returns whether the tenant is a simulated one.
     pub(super) fn is_simulated(&self) -> bool {
         self.simulated.unwrap_or(self.settings.address.is_some())
     }
-}
-
-fn domain_of(address: &str) -> &str {
-    address.rsplit_once('@').map_or(address, |(_, domain)| domain)
 }

@@ -1,13 +1,14 @@
-use drill::Thing;
-use model::StreamName;
+use drill::{CheckResult, Thing};
 
 use super::*;
 
-fn thing(stream: &str, key: &str, text: &str) -> Thing {
+const IDENTITY: &str = "anna@sandbox.test place <1@acme.test>";
+
+fn thing(kind: &str, key: &str, text: &str) -> Thing {
     Thing {
-        stream: stream.to_owned(),
+        stream: "gmail/anna@acme.test".to_owned(),
         key: key.to_owned(),
-        kind: "message".to_owned(),
+        kind: kind.to_owned(),
         aspects: BTreeMap::from([
             ("text".to_owned(), text.to_owned()),
             ("labels".to_owned(), "INBOX".to_owned()),
@@ -15,50 +16,65 @@ fn thing(stream: &str, key: &str, text: &str) -> Thing {
     }
 }
 
-fn moves() -> Vec<Move> {
-    let account = StoredAccount {
-        part: Part::Gmail,
-        account: "anna@acme.test".to_owned(),
-        stream: StreamName::new("gmail/anna@acme.test").unwrap(),
-    };
-    vec![Move { account, receiver: "anna@sandbox.test".to_owned(), keys: Vec::new() }]
+fn stored(kind: &str, key: &str, text: &str) -> Stored {
+    Stored {
+        thing: thing(kind, key, text),
+        identity: IDENTITY.to_owned(),
+        readable: true,
+        damage: None,
+        bytes: 0,
+    }
 }
 
-fn stored(key: &str, text: &str) -> Stored {
-    Stored::new(thing("gmail/anna@acme.test", key, text), "<1@acme.test>")
+fn message(key: &str, text: &str) -> Stored {
+    stored(describe::MESSAGE, key, text)
 }
 
 fn found(texts: &[&str]) -> Found {
-    let things = texts.iter().map(|text| thing("gmail/anna@sandbox.test", "message/9", text));
-    Found::of("anna@sandbox.test <1@acme.test>", things.collect())
+    Found::of(IDENTITY, texts.iter().map(|text| thing(describe::MESSAGE, "message/9", text)).collect())
 }
 
 #[test]
 fn a_message_whose_text_was_changed_on_the_way_is_named() {
-    let tally = compare(&[stored("message/1", "aa")], found(&["bb"]), &moves());
+    let tally = compare(&[message("message/1", "aa")], found(&["bb"])).tally;
     assert_eq!((tally.counts.equal, tally.total), (0, 1));
     assert_eq!(tally.named[0].subject, "gmail/anna@acme.test message/1");
     assert!(tally.named[0].what.starts_with("text is"), "{tally:?}");
-    let tally = compare(&[stored("message/1", "aa")], found(&["aa"]), &moves());
+    let tally = compare(&[message("message/1", "aa")], found(&["aa"])).tally;
     assert_eq!((tally.counts.equal, tally.total), (1, 0));
 }
 
 #[test]
 fn one_message_in_the_sandbox_answers_to_one_message_alone() {
-    let twins = [stored("message/1", "aa"), stored("message/2", "aa")];
-    let tally = compare(&twins, found(&["aa"]), &moves());
+    let twins = [message("message/1", "aa"), message("message/2", "aa")];
+    let tally = compare(&twins, found(&["aa"])).tally;
     assert_eq!((tally.counts.equal, tally.total), (1, 1));
     assert_eq!(tally.named[0].what, "it was not restored");
-    let tally = compare(&twins, found(&["bb", "aa", "aa"]), &moves());
+    let tally = compare(&twins, found(&["bb", "aa", "aa"])).tally;
     assert_eq!((tally.counts.equal, tally.total), (2, 0), "the most alike are taken");
 }
 
 #[test]
 fn what_the_vault_cannot_give_is_a_difference_and_what_was_never_read_is_not() {
-    let mut damaged = stored("message/1", "aa");
+    let mut damaged = message("message/1", "aa");
     damaged.damage = Some("the vault's copy is damaged".to_owned());
-    let mut unread = stored("message/2", "aa");
+    let mut unread = message("message/2", "aa");
     unread.readable = false;
-    let tally = compare(&[damaged, unread], found(&["aa"]), &moves());
+    let tally = compare(&[damaged, unread], found(&["aa"])).tally;
     assert_eq!((tally.total, tally.counts.not_comparable), (1, 1), "{tally:?}");
+}
+
+#[test]
+fn each_kind_is_counted_and_one_of_which_nothing_was_drawn_is_not_passed() {
+    let things = [message("message/1", "aa"), stored(describe::GROUP, "group/1", "aa")];
+    let compared = compare(&things, found(&["aa"]));
+    let checks = compared.checks(&BTreeSet::from([Part::Gmail, Part::Directory]));
+    let of = |subject: &str| {
+        let check = checks.iter().find(|check| check.subject == format!("{subject} are as they were"));
+        check.map(|check| check.result)
+    };
+    assert_eq!(of("messages"), Some(CheckResult::Passed));
+    assert_eq!(of("groups of users"), Some(CheckResult::Failed), "the message answers to no group");
+    assert_eq!(of("members of groups of users"), Some(CheckResult::NotChecked));
+    assert_eq!(of("events"), None, "it is said elsewhere that calendars are left out");
 }
