@@ -3,7 +3,7 @@ use std::fmt;
 use model::Moment;
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Now, Principal, Running, Subject, same_person};
+use crate::{Decision, Now, Principal, Running, Subject, Weakening, same_person};
 
 /// The name of a case: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,17 +60,28 @@ pub struct Policy {
     pub needed: u32,
     /// What makes protection less begins so many seconds after the last approval.
     pub weakening_delay_s: u64,
+    /// Letting somebody in again begins so many seconds after the last approval: an alarm may have been false.
+    pub let_in_delay_s: u64,
     /// A case waits so many seconds for its approvals, and then so many to be begun; after that it lapses.
     pub lifetime_s: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { needed: 1, weakening_delay_s: 24 * 60 * 60, lifetime_s: 7 * 24 * 60 * 60 }
+        Self { needed: 1, weakening_delay_s: 24 * 60 * 60, let_in_delay_s: 0, lifetime_s: 7 * 24 * 60 * 60 }
     }
 }
 
 impl Policy {
+    /// Returns for how many seconds something waits after its last approval.
+    pub const fn delay_s(&self, subject: &Subject) -> u64 {
+        match subject {
+            Subject::Restore { .. } => 0,
+            Subject::Weakening(Weakening::LetIn { .. }) => self.let_in_delay_s,
+            Subject::Weakening(_) => self.weakening_delay_s,
+        }
+    }
+
     /// Returns how many people must approve: at least one.
     pub fn needed(&self) -> usize {
         usize::try_from(self.needed.max(1)).unwrap_or(usize::MAX)
@@ -279,7 +290,7 @@ impl Case {
     pub fn begins_at(&self, policy: &Policy) -> Option<Moment> {
         match &self.state {
             State::Approved { at, not_before, .. } if self.subject.is_weakening() => {
-                Some((*not_before).max(after_s(*at, policy.weakening_delay_s)))
+                Some((*not_before).max(after_s(*at, policy.delay_s(&self.subject))))
             }
             State::Approved { not_before, .. } => Some(*not_before),
             _ => None,

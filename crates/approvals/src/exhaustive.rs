@@ -58,7 +58,7 @@ const LIES: [Time; 8] = [
 ];
 
 const fn policy(needed: u32) -> Policy {
-    Policy { needed, weakening_delay_s: DELAY_S as u64, lifetime_s: LIFETIME_S as u64 }
+    Policy { needed, weakening_delay_s: DELAY_S as u64, let_in_delay_s: 0, lifetime_s: LIFETIME_S as u64 }
 }
 
 /// Cases, each with its witness.

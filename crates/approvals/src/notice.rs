@@ -63,6 +63,11 @@ pub fn notices(before: Option<&Case>, after: &Case) -> Vec<Notice> {
                  less at {not_before}: {subject}. Until then any approver can refuse it"
             ),
         ),
+        State::Approved { at, not_before, .. } if weakening && not_before == at => (
+            Audience::Everybody,
+            true,
+            format!("may be done now: {subject}. Approved by {}", after.approvers().join(", ")),
+        ),
         State::Approved { not_before, .. } if weakening => (
             Audience::Everybody,
             true,

@@ -213,8 +213,7 @@ fn decide(case: &Case, policy: &Policy, signed: &Signed, now: Now) -> Result<Cas
         Decision::Approve
             if matches!(next.state, State::Waiting) && next.approvers().len() >= policy.needed() =>
         {
-            let delay_s = if case.subject.is_weakening() { policy.weakening_delay_s } else { 0 };
-            let not_before = after_s(now, delay_s);
+            let not_before = after_s(now, policy.delay_s(&case.subject));
             let expires_at = after_s(not_before, policy.lifetime_s);
             next.state = State::Approved { at: now, not_before, expires_at, running };
         }

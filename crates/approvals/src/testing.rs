@@ -95,11 +95,11 @@ pub(crate) fn restore() -> Subject {
 }
 
 pub(crate) fn weakening() -> Subject {
-    Subject::Weakening(Weakening::LetIn { incident: 7 })
+    Subject::Weakening(Weakening::LiftHold { hold: "7".to_owned() })
 }
 
 pub(crate) fn policy(needed: u32) -> Policy {
-    Policy { needed, weakening_delay_s: 2, lifetime_s: 4 }
+    Policy { needed, weakening_delay_s: 2, let_in_delay_s: 0, lifetime_s: 4 }
 }
 
 pub(crate) fn case(id: &str, subject: Subject, by: Principal, policy: &Policy) -> Case {

@@ -8,7 +8,7 @@ mod doctor;
 mod door;
 mod drills;
 mod frame;
-mod incident;
+pub(crate) mod incident;
 pub(crate) mod incidents;
 mod jobs;
 mod people;

@@ -15,6 +15,7 @@ pub mod incidents;
 pub mod installation;
 pub mod jobs;
 pub mod keys;
+pub mod let_in;
 pub mod mirrors;
 pub mod operations;
 pub mod overview;
@@ -29,8 +30,10 @@ pub mod signature;
 mod stored;
 mod stored_history;
 mod stored_items;
+mod telling;
 pub mod undo;
 pub mod watching;
+pub mod weakened;
 pub mod words;
 pub mod workshop;
 

@@ -126,6 +126,19 @@ fn what_protects_less_waits_and_can_be_refused_until_it_begins() {
 }
 
 #[test]
+fn whoever_was_stopped_by_a_false_alarm_is_let_in_as_soon_as_another_person_agrees() {
+    let let_in = || asked(crate::Subject::Weakening(crate::Weakening::LetIn { incident: 7 }));
+    assert!(matches!(approve(&let_in(), "anna", 1, at(1)), Err(Refusal::Requester { .. })));
+    let case = approve(&let_in(), "ben", 1, at(1)).unwrap();
+    let told = notices(Some(&let_in()), &case);
+    assert!(told[0].urgent && told[0].to == Audience::Everybody, "{told:?}");
+    // Without a delay nothing has to be remembered either.
+    super::step(&case, &policy(1), &begin_as("r1", None), Now::from(at(1))).unwrap();
+    let slow = Policy { let_in_delay_s: 2, ..policy(1) };
+    assert_eq!(step(&case, &slow, &begin_as("r1", None), at(2)), Err(Refusal::Delay { at: at(3) }));
+}
+
+#[test]
 fn a_clock_that_jumps_back_neither_shortens_the_delay_nor_revives_what_lapsed() {
     let case = approve(&asked(weakening()), "ben", 2, at(3)).unwrap();
     // The second approval comes by a clock that went back to 0: the delay runs from 3.

@@ -68,7 +68,12 @@ impl Home {
             },
             restore: RestoreConfig::default(),
             approvers: keys.iter().map(|(name, key)| ((*name).to_owned(), key.public())).collect(),
-            approvals: approvals::Policy { needed, weakening_delay_s: 100, lifetime_s: 1_000 },
+            approvals: approvals::Policy {
+                needed,
+                weakening_delay_s: 100,
+                let_in_delay_s: 0,
+                lifetime_s: 1_000,
+            },
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
@@ -110,7 +115,7 @@ impl Home {
     }
 
     fn weakening(&self) -> CaseId {
-        let subject = Subject::Weakening(Weakening::LetIn { incident: 7 });
+        let subject = Subject::Weakening(Weakening::LiftHold { hold: "7".to_owned() });
         self.cases().request(subject, person("anna"), "").unwrap().case.id
     }
 

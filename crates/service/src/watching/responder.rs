@@ -21,7 +21,7 @@ use super::{
     aftermath::{Aftermath, Task, record},
     reach::Counted,
 };
-use crate::{Installation, secret::Environment};
+use crate::{Installation, let_in::Gate, secret::Environment};
 
 /// How often files are looked at: expectations, requests; and whether the time of an action is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -73,6 +73,8 @@ pub(super) struct Responder {
     remembered_at: Option<Duration>,
     /// By elapsed time, when those who stop somebody last made themselves ready.
     prepared_at: Option<Duration>,
+    /// Decides whether somebody is let in again.
+    gate: Gate,
     /// What was said of each source that is not ready.
     unready: BTreeMap<SourceName, String>,
     notices: u64,
@@ -120,6 +122,7 @@ impl Responder {
             looked_at: None,
             remembered_at: None,
             prepared_at: None,
+            gate: Gate::of(installation),
             unready: BTreeMap::new(),
             notices: 0,
         })
@@ -420,7 +423,10 @@ impl Responder {
                     this.take(id, &note.action, false, format!("approved by {by}"))
                 });
             }
-            Request::TakeBack { by, .. } => {
+            Request::TakeBack { by, case, .. } => {
+                if let Some(why) = self.gate.refusal(id, by, case.as_ref()) {
+                    return Answer::Refused(why);
+                }
                 return self.for_actions(&incident, ActionStatus::Taken, |this, note| {
                     this.take_back(id, note, &format!("by {by}"))
                 });

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::Path};
 
-use approvals::{Case, Decision, Subject};
+use approvals::{Case, Decision, Subject, Weakening};
 use connect::plan::{PlanFolder, PlanHash};
 use serde::Serialize;
 use service::{
@@ -91,8 +91,14 @@ fn approve_case(
     let proof = Proof::sign(&key, &cases.statement(&case.id, Decision::Approve)?);
     let step = cases.decide(&case.id, Decision::Approve, "", &proof)?;
     cases::told(context, installation, &step)?;
-    if let Subject::Restore { folder, .. } = &step.case.subject {
-        context.output.say(format!("next: unwipe apply {} --url URL", printable(folder)));
+    match &step.case.subject {
+        Subject::Restore { folder, .. } => {
+            context.output.say(format!("next: unwipe apply {} --url URL", printable(folder)));
+        }
+        Subject::Weakening(Weakening::LetIn { incident }) => {
+            context.output.say(format!("next: unwipe contain {incident} --take-back"));
+        }
+        Subject::Weakening(_) => {}
     }
     Ok(Exit::Done)
 }
