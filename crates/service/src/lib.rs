@@ -9,6 +9,7 @@ pub mod cases;
 pub mod certificate;
 pub mod config;
 pub mod enrolment;
+pub mod guards;
 pub mod heads;
 pub mod history;
 pub mod incidents;

@@ -90,6 +90,8 @@ impl Overview {
         measured_after: Moment,
     ) -> Result<Self, ServiceError> {
         let now = installation.ports().clock.now();
+        // What became less is written down and told; the posture is told whether or not that can be done.
+        crate::guards::look(installation, environment).ok();
         let retention = Retention::open(installation, environment)
             .and_then(|retention| retention.status(&connect::Silent))
             .map_err(|error| error.to_string());

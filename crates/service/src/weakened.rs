@@ -51,7 +51,7 @@ pub fn note(
         finding: "protection became less".to_owned(),
         title: sentence.clone(),
         explanation: sentence,
-        lines: vec!["if nobody of you did this, look at once: unwipe log".to_owned()],
+        lines: vec!["if nobody of you did this, look at once: unwipe log unwipe".to_owned()],
         at,
     };
     let messages: Vec<_> = told.message(at).into_iter().collect();

@@ -18,7 +18,7 @@ use service::{
 
 use crate::{
     arguments::Apply,
-    commands::{cases, rewind::actor::note_in_incident},
+    commands::{cases, rewind::actor::note_in_incident, weakened},
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -68,6 +68,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
 /// Applies an approved plan, or rehearses any plan, and records what was done.
 pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes, Exit), Failure> {
     let installation = context.installation()?;
+    weakened::look(context, &installation);
     let folder = PlanFolder::new(&options.plan);
     let document = folder.read_document(None)?;
     let hash = document.hash()?;

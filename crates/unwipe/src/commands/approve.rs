@@ -40,6 +40,7 @@ const OWNER: &str = "owner";
 
 pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure> {
     let mut installation = context.installation()?;
+    super::weakened::look(context, &installation);
     if options.plan.is_dir() {
         let hash = PlanFolder::new(&options.plan).read_document(None)?.hash()?;
         return match waiting_case(&installation, hash)? {
@@ -171,6 +172,9 @@ fn key(context: &Context, installation: &mut Installation, options: &Approve) ->
             config.approvers.insert(OWNER.to_owned(), public);
             Ok(())
         })?;
+        let what =
+            format!("the first key of this installation approves, under the name {OWNER}: {}", key.public());
+        super::weakened::note(context, installation, &what);
     }
     Ok(key)
 }
