@@ -3,7 +3,7 @@ use std::fmt;
 use model::Moment;
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Principal, Subject, same_person};
+use crate::{Decision, Now, Principal, Running, Subject, Weakening, same_person};
 
 /// The name of a case: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,17 +60,28 @@ pub struct Policy {
     pub needed: u32,
     /// What makes protection less begins so many seconds after the last approval.
     pub weakening_delay_s: u64,
+    /// Letting somebody in again begins so many seconds after the last approval: an alarm may have been false.
+    pub let_in_delay_s: u64,
     /// A case waits so many seconds for its approvals, and then so many to be begun; after that it lapses.
     pub lifetime_s: u64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { needed: 1, weakening_delay_s: 24 * 60 * 60, lifetime_s: 7 * 24 * 60 * 60 }
+        Self { needed: 1, weakening_delay_s: 24 * 60 * 60, let_in_delay_s: 0, lifetime_s: 7 * 24 * 60 * 60 }
     }
 }
 
 impl Policy {
+    /// Returns for how many seconds something waits after its last approval.
+    pub const fn delay_s(&self, subject: &Subject) -> u64 {
+        match subject {
+            Subject::Restore { .. } => 0,
+            Subject::Weakening(Weakening::LetIn { .. }) => self.let_in_delay_s,
+            Subject::Weakening(_) => self.weakening_delay_s,
+        }
+    }
+
     /// Returns how many people must approve: at least one.
     pub fn needed(&self) -> usize {
         usize::try_from(self.needed.max(1)).unwrap_or(usize::MAX)
@@ -99,6 +110,9 @@ pub struct Case {
     pub requested_by: Principal,
     /// When.
     pub requested_at: Moment,
+    /// For how long the machine had been running then; `None` where nothing was remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
     /// When its approvals must be there.
     pub expires_at: Moment,
     /// The latest time that was seen with it; time never goes back for a case.
@@ -135,12 +149,15 @@ pub enum State {
     Waiting,
     /// Enough people approved.
     Approved {
-        /// When the last of them did.
+        /// When the last of them did; when its delay had to start again, then.
         at: Moment,
         /// It does not begin before: later than `at` for what makes protection less.
         not_before: Moment,
         /// It lapses then.
         expires_at: Moment,
+        /// For how long the machine had been running at `at`; `None` where nothing was remembered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        running: Option<Running>,
     },
     /// It is being done.
     Applying {
@@ -218,7 +235,7 @@ impl Case {
         requested_by: Principal,
         reason: &str,
         policy: &Policy,
-        now: Moment,
+        now: Now,
     ) -> Self {
         Self {
             id,
@@ -226,9 +243,10 @@ impl Case {
             subject,
             reason: reason.to_owned(),
             requested_by,
-            requested_at: now,
-            expires_at: after_s(now, policy.lifetime_s),
-            seen: now,
+            requested_at: now.at,
+            running: now.running,
+            expires_at: after_s(now.at, policy.lifetime_s),
+            seen: now.at,
             decisions: Vec::new(),
             state: State::Waiting,
         }
@@ -256,14 +274,38 @@ impl Case {
         }
     }
 
+    /// Returns when it lapsed, if it has: by the host's clock, or because the machine was running for long enough since. A
+    /// clock that is put back revives nothing.
+    pub fn lapsed(&self, policy: &Policy, now: &Now) -> Option<Moment> {
+        let at = self.lapses_at(policy)?;
+        let (from, running) = match &self.state {
+            State::Approved { at, running, .. } => (*at, *running),
+            _ => (self.requested_at, self.running),
+        };
+        let ran_out = now.since(running).is_some_and(|micros| micros >= at.micros_since(from));
+        (now.at >= at || ran_out).then_some(at)
+    }
+
     /// Returns before when an approved case does not begin; the stricter of what held then and what holds now.
     pub fn begins_at(&self, policy: &Policy) -> Option<Moment> {
         match &self.state {
             State::Approved { at, not_before, .. } if self.subject.is_weakening() => {
-                Some((*not_before).max(after_s(*at, policy.weakening_delay_s)))
+                Some((*not_before).max(after_s(*at, policy.delay_s(&self.subject))))
             }
             State::Approved { not_before, .. } => Some(*not_before),
             _ => None,
         }
+    }
+
+    /// Returns when an approved case may begin, if that is not now: the host's clock must have reached the time, and the
+    /// machine must have been running for as long as that takes. Where nobody remembers for how long it was, the whole
+    /// delay is ahead.
+    pub(crate) fn waits_until(&self, policy: &Policy, now: &Now) -> Option<Moment> {
+        let State::Approved { at, running, .. } = &self.state else { return None };
+        let begins = self.begins_at(policy)?;
+        let delay = begins.micros_since(*at);
+        let left = delay - now.since(*running).unwrap_or(0);
+        let accounted = now.at.plus_micros(left);
+        (delay > 0 && (now.at < begins || left > 0)).then(|| begins.max(accounted))
     }
 }

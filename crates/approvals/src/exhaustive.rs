@@ -10,25 +10,55 @@ mod witness;
 
 use std::collections::{HashSet, VecDeque};
 
-use model::Moment;
-
 use self::witness::Witness;
 use crate::{
-    Act, Case, Decision, Policy, Principal, Refusal, Signed, State, Subject, step,
+    Act, Case, Decision, Now, Policy, Principal, Refusal, Running, Signed, State, Subject, step,
     testing::{Pen, at, case, host, pen, person, restore, service, sign_with, weakening},
 };
 
 /// The deciding function, or a broken one.
-type Decide<'d> = &'d dyn Fn(&Case, &Policy, &Act, Moment) -> Result<Case, Refusal>;
+type Decide<'d> = &'d dyn Fn(&Case, &Policy, &Act, Now) -> Result<Case, Refusal>;
+
+/// What clocks say: the host's in seconds, and by which memory the machine has been running for how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Time {
+    wall: i64,
+    memory: i64,
+    ran: i64,
+}
+
+impl Time {
+    const fn new(wall: i64, memory: i64, ran: i64) -> Self {
+        Self { wall, memory, ran }
+    }
+
+    fn now(self) -> Now {
+        let running = Running { memory: at(self.memory), micros: at(self.ran).as_micros() };
+        Now { at: at(self.wall), running: Some(running) }
+    }
+}
 
 const DELAY_S: i64 = 1;
 const LIFETIME_S: i64 = 2;
 
-/// Up to here time goes in these worlds: past every deadline.
-const TIMES: [i64; 5] = [0, 1, 2, 3, 4];
+/// Up to here time goes in these worlds: past every deadline. The host's clock jumps, and the machine runs on.
+const TIMES: [Time; 5] =
+    [Time::new(0, 0, 0), Time::new(1, 0, 1), Time::new(2, 0, 2), Time::new(3, 0, 3), Time::new(4, 0, 4)];
+
+/// Times at which the host's clock lies, ahead or behind, and one by which what was remembered is lost.
+const LIES: [Time; 8] = [
+    Time::new(0, 0, 0),
+    Time::new(1, 0, 1),
+    Time::new(2, 0, 1),
+    Time::new(3, 0, 0),
+    Time::new(0, 0, 2),
+    Time::new(0, 0, 4),
+    Time::new(1, 1, 0),
+    Time::new(2, 1, 1),
+];
 
 const fn policy(needed: u32) -> Policy {
-    Policy { needed, weakening_delay_s: DELAY_S as u64, lifetime_s: LIFETIME_S as u64 }
+    Policy { needed, weakening_delay_s: DELAY_S as u64, let_in_delay_s: 0, lifetime_s: LIFETIME_S as u64 }
 }
 
 /// Cases, each with its witness.
@@ -128,7 +158,7 @@ fn normal(mut case: Case) -> Case {
 fn explore(
     cases: Vec<Case>,
     acts: &[Act],
-    (policy, times): (&Policy, &[i64]),
+    (policy, times): (&Policy, &[Time]),
     decide: Decide<'_>,
 ) -> Result<Explored, String> {
     let start = World(cases.into_iter().map(|case| (normal(case), Witness::default())).collect());
@@ -142,13 +172,17 @@ fn explore(
             for act in acts {
                 for &time in times {
                     let (case, witness) = &world.0[place];
-                    let after = decide(case, policy, act, at(time));
+                    // However clocks are set, a machine does not run backwards.
+                    if !witness.can_come_to(time) {
+                        continue;
+                    }
+                    let after = decide(case, policy, act, time.now());
                     let mut witness = witness.clone();
                     witness.judge((case, act, time), policy, after.as_ref().ok())?;
                     let Ok(after) = after else {
                         // What was tried in vain may still have to end the case.
                         if witness != world.0[place].1 {
-                            return Err(format!("{act:?} at {time} should have ended {case:?}"));
+                            return Err(format!("{act:?} at {time:?} should have ended {case:?}"));
                         }
                         continue;
                     };
@@ -180,10 +214,20 @@ fn explore_one(
     parties: &[Party],
     decide: Decide<'_>,
 ) -> Result<Explored, String> {
+    explore_at(&TIMES, subject, (by, needed), parties, decide)
+}
+
+fn explore_at(
+    times: &[Time],
+    subject: &Subject,
+    (by, needed): (&Principal, u32),
+    parties: &[Party],
+    decide: Decide<'_>,
+) -> Result<Explored, String> {
     let policy = policy(needed);
     let (one, other) = (asked(subject, by, needed), case("c2", subject.clone(), by.clone(), &policy));
     let acts = acts(&[one.clone(), other], parties);
-    explore(vec![one], &acts, (&policy, &TIMES), decide)
+    explore(vec![one], &acts, (&policy, times), decide)
 }
 
 fn subjects() -> [Subject; 2] {
@@ -219,6 +263,14 @@ fn protection_becomes_less_only_after_enough_other_people_signed_and_the_delay_i
 }
 
 #[test]
+fn a_clock_that_lies_ends_no_delay_and_revives_nothing() {
+    for subject in subjects() {
+        let explored = explore_at(&LIES, &subject, (&person("anna"), 1), &ALL, &step).unwrap();
+        assert!(explored.states.contains("applied") && explored.states.contains("expired"));
+    }
+}
+
+#[test]
 fn two_cases_do_not_help_each_other() {
     let policy = policy(2);
     let cases =
@@ -237,7 +289,7 @@ fn two_cases_do_not_help_each_other() {
         Act::Fail { .. } => false,
     };
     let acts: Vec<Act> = acts(&cases, &ALL).into_iter().filter(few).collect();
-    let explored = explore(cases, &acts, (&policy, &[0, 1, 3]), &step).unwrap();
+    let explored = explore(cases, &acts, (&policy, &[TIMES[0], TIMES[1], TIMES[3]]), &step).unwrap();
     assert!(explored.worlds > 1_000 && explored.states.contains("applied"), "{}", explored.worlds);
 }
 

@@ -15,6 +15,7 @@ mod case;
 #[cfg(test)]
 mod exhaustive;
 mod notice;
+mod now;
 mod principal;
 mod signed;
 mod step;
@@ -24,6 +25,7 @@ mod testing;
 
 pub use case::{Case, CaseId, CaseIdError, Decided, Policy, State};
 pub use notice::{Audience, Notice, notices};
+pub use now::{Now, Running};
 pub use principal::{Principal, same_person};
 pub use signed::{Decision, Signed, Signer, Verifier, statement};
 pub use step::{Act, Refusal, step};

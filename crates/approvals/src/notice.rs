@@ -53,7 +53,21 @@ pub fn notices(before: Option<&Case>, after: &Case) -> Vec<Notice> {
             .into_iter()
             .collect();
     }
+    let again = matches!((&before.state, &after.state), (State::Approved { .. }, State::Approved { .. }));
     let (to, urgent, sentence) = match &after.state {
+        State::Approved { not_before, .. } if weakening && again => (
+            Audience::Everybody,
+            true,
+            format!(
+                "the delay starts again, because nobody remembers for how long it has been going on: protection becomes \
+                 less at {not_before}: {subject}. Until then any approver can refuse it"
+            ),
+        ),
+        State::Approved { at, not_before, .. } if weakening && not_before == at => (
+            Audience::Everybody,
+            true,
+            format!("may be done now: {subject}. Approved by {}", after.approvers().join(", ")),
+        ),
         State::Approved { not_before, .. } if weakening => (
             Audience::Everybody,
             true,

@@ -1,6 +1,8 @@
 use model::Moment;
 
-use crate::{Case, CaseId, Decided, Decision, Policy, Principal, Signed, State, case::after_s, same_person};
+use crate::{
+    Case, CaseId, Decided, Decision, Now, Policy, Principal, Signed, State, case::after_s, same_person,
+};
 
 /// What happens to a case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,19 +144,24 @@ pub enum Refusal {
 
 /// Decides what an act makes of a case, or why it makes nothing of it.
 ///
-/// `now` may jump: what counts is the latest time that was seen with the case. A [`Act::Look`] at which nothing lapses
-/// gives the case back as it was, with its version.
-pub fn step(case: &Case, policy: &Policy, act: &Act, now: Moment) -> Result<Case, Refusal> {
-    let now = now.max(case.seen);
-    let lapsed = case.lapses_at(policy).filter(|at| now >= *at);
+/// The host's clock may jump: what counts is the latest time that was seen with the case, and a delay is over only when the
+/// machine was running for as long. A [`Act::Look`] at which nothing lapses gives the case back as it was, with its
+/// version, except where a delay has to start again because nobody remembers for how long it has been going on.
+pub fn step(case: &Case, policy: &Policy, act: &Act, now: Now) -> Result<Case, Refusal> {
+    let now = Now { at: now.at.max(case.seen), ..now };
+    let lapsed = case.lapsed(policy, &now);
+    let (clock, now) = (now, now.at);
     let state = match (act, lapsed) {
-        (Act::Look, None) => return Ok(case.clone()),
+        (Act::Look, None) => match started_again(case, policy, &clock) {
+            Some(state) => state,
+            None => return Ok(case.clone()),
+        },
         (Act::Look, Some(_)) => State::Expired { at: now },
         (_, Some(at)) => return Err(Refusal::Expired { case: case.id.clone(), at }),
-        (Act::Decide(signed), None) => return decide(case, policy, signed, now),
+        (Act::Decide(signed), None) => return decide(case, policy, signed, clock),
         (Act::Withdraw { by }, None) => withdraw(case, by, now)?,
         (Act::Begin { by, run, ended }, None) => {
-            begin(case, policy, by, (run.as_str(), ended.as_deref()), now)?
+            begin(case, policy, by, (run.as_str(), ended.as_deref()), clock)?
         }
         (Act::Finish { by, run, verified }, None) => {
             running(case, by, run)?;
@@ -173,7 +180,20 @@ fn later(case: &Case, now: Moment) -> Case {
     Case { version: case.version + 1, seen: now, ..case.clone() }
 }
 
-fn decide(case: &Case, policy: &Policy, signed: &Signed, now: Moment) -> Result<Case, Refusal> {
+/// Starts a delay again of which nobody remembers for how long it has been going on: the memory is another one.
+fn started_again(case: &Case, policy: &Policy, now: &Now) -> Option<State> {
+    let State::Approved { at, running, .. } = &case.state else { return None };
+    let delay = case.begins_at(policy)?.micros_since(*at);
+    if delay <= 0 || now.running.is_none() || now.since(*running).is_some() {
+        return None;
+    }
+    let not_before = now.at.plus_micros(delay);
+    let expires_at = after_s(not_before, policy.lifetime_s);
+    Some(State::Approved { at: now.at, not_before, expires_at, running: now.running })
+}
+
+fn decide(case: &Case, policy: &Policy, signed: &Signed, now: Now) -> Result<Case, Refusal> {
+    let Now { at: now, running } = now;
     open(case)?;
     let person = allowed(case, signed)?;
     let mut next = later(case, now);
@@ -193,10 +213,9 @@ fn decide(case: &Case, policy: &Policy, signed: &Signed, now: Moment) -> Result<
         Decision::Approve
             if matches!(next.state, State::Waiting) && next.approvers().len() >= policy.needed() =>
         {
-            let delay_s = if case.subject.is_weakening() { policy.weakening_delay_s } else { 0 };
-            let not_before = after_s(now, delay_s);
+            let not_before = after_s(now, policy.delay_s(&case.subject));
             let expires_at = after_s(not_before, policy.lifetime_s);
-            next.state = State::Approved { at: now, not_before, expires_at };
+            next.state = State::Approved { at: now, not_before, expires_at, running };
         }
         Decision::Approve => {}
     }
@@ -242,16 +261,16 @@ fn begin(
     policy: &Policy,
     by: &Principal,
     (run, ended): (&str, Option<&str>),
-    now: Moment,
+    now: Now,
 ) -> Result<State, Refusal> {
     host(by)?;
     let not_approved = || Refusal::NotApproved { given: case.approvers().len(), needed: policy.needed() };
     match &case.state {
         State::Waiting => Err(not_approved()),
         State::Approved { .. } if case.approvers().len() < policy.needed() => Err(not_approved()),
-        State::Approved { .. } => match case.begins_at(policy).filter(|at| now < *at) {
+        State::Approved { .. } => match case.waits_until(policy, &now) {
             Some(at) => Err(Refusal::Delay { at }),
-            None => Ok(State::Applying { run: run.to_owned(), since: now, begun: 1 }),
+            None => Ok(State::Applying { run: run.to_owned(), since: now.at, begun: 1 }),
         },
         State::Applying { run: before, since, begun } if ended == Some(before) && run != before => {
             Ok(State::Applying { run: run.to_owned(), since: *since, begun: begun.saturating_add(1) })

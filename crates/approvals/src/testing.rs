@@ -6,7 +6,8 @@ use model::Moment;
 use serde::Serialize;
 
 use crate::{
-    Case, CaseId, Decision, Policy, Principal, Signed, Signer, Subject, Verifier, Weakening, statement,
+    Case, CaseId, Decision, Now, Policy, Principal, Running, Signed, Signer, Subject, Verifier, Weakening,
+    statement,
 };
 
 /// A signature that anybody can read.
@@ -63,6 +64,11 @@ pub(crate) fn at(second: i64) -> Moment {
     Moment::from_micros(second * 1_000_000)
 }
 
+/// Returns what clocks say that lie at nothing: the machine was started at second 0.
+pub(crate) fn honest(moment: Moment) -> Now {
+    Now { at: moment, running: Some(Running { memory: at(0), micros: moment.as_micros() }) }
+}
+
 /// Returns an approver's pen.
 pub(crate) fn pen(who: &Principal) -> Pen {
     Pen { who: who.clone(), key: format!("key of {}", who.name()), approver: true }
@@ -89,16 +95,16 @@ pub(crate) fn restore() -> Subject {
 }
 
 pub(crate) fn weakening() -> Subject {
-    Subject::Weakening(Weakening::LetIn { incident: 7 })
+    Subject::Weakening(Weakening::LiftHold { hold: "7".to_owned() })
 }
 
 pub(crate) fn policy(needed: u32) -> Policy {
-    Policy { needed, weakening_delay_s: 2, lifetime_s: 4 }
+    Policy { needed, weakening_delay_s: 2, let_in_delay_s: 0, lifetime_s: 4 }
 }
 
 pub(crate) fn case(id: &str, subject: Subject, by: Principal, policy: &Policy) -> Case {
     let id = CaseId::new(id).expect("a name");
-    Case::request(id, subject, by, "because", policy, at(0))
+    Case::request(id, subject, by, "because", policy, honest(at(0)))
 }
 
 pub(crate) fn statement_of(case: &Case, decision: Decision) -> Vec<u8> {

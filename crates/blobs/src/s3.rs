@@ -5,6 +5,7 @@
 //! attacks throw-away objects to learn what the bucket really enforces.
 
 pub mod attest;
+mod caller;
 mod client;
 mod connection;
 mod encoding;
@@ -15,6 +16,7 @@ mod settings;
 mod signature;
 mod store;
 
+pub use caller::{Caller, CallerAnswer, StsSettings, caller};
 pub use client::LockMode;
 pub use reaper::{ReaperCredential, S3Reaper};
 pub use settings::{Addressing, Patience, S3Credential, S3Settings, SettingsError};

@@ -11,7 +11,7 @@ use crate::{Against, Extent, Outcome, Span};
 const SKEW_MICROS: i64 = 5 * 60 * 1_000_000;
 
 /// A drill that was held, as far as it matters for what is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// Which certificate: its digest.
     pub id: String,
@@ -29,6 +29,9 @@ pub struct Held {
     pub subjects: BTreeSet<String>,
     /// Whether all of it is named.
     pub all_named: bool,
+    /// Why its certificate is not to be believed: it was changed, or removed. It counts as failed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A person has seen that a drill failed.
@@ -56,6 +59,9 @@ pub struct OpenFailure {
     pub acknowledged: bool,
     /// Whether a later drill that covers at least as much has passed.
     pub passed_since: bool,
+    /// Why the certificate is not to be believed: it was changed, or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// What is known about restoring a source.
@@ -84,6 +90,12 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Says of which certificates of what failed it is known that they were changed or removed, and how.
+    pub fn problems(&self) -> Vec<&str> {
+        let Self::Failed { failures } = self else { return Vec::new() };
+        failures.iter().filter_map(|failure| failure.problem.as_deref()).collect()
+    }
+
     /// Returns the one word for it.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -110,6 +122,7 @@ pub fn standing(held: &[Held], acknowledged: &[Acknowledged], terms: Terms, now:
             at: failure.at,
             acknowledged: acknowledged.iter().any(|seen| seen.certificate == failure.id),
             passed_since: held[place + 1..].iter().any(|later| makes_good(later, failure)),
+            problem: failure.problem.clone(),
         })
         .filter(|failure| !(failure.acknowledged && failure.passed_since))
         .collect();

@@ -131,7 +131,7 @@ impl Kind {
 }
 
 /// Names in foreign files may hold what moves a cursor.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 

@@ -7,7 +7,10 @@ mod shared;
 use connect::Finding;
 
 pub use self::{
-    credentials::{Bucket, bucket_key, identity, looked, not_tried, other_secrets, same_account, server_key},
+    credentials::{
+        Bucket, Whose, bucket_key, identity, looked, not_tried, other_secrets, same_account, server_key,
+        whose,
+    },
     identities::{ServerReach, capture_role, capture_scopes, login},
     shared::{KeyUse, Person, folder_user, host, identity_provider, key_service, volume},
 };

@@ -9,7 +9,7 @@ mod door;
 mod drills;
 mod frame;
 pub(crate) mod help;
-mod incident;
+pub(crate) mod incident;
 pub(crate) mod incidents;
 mod jobs;
 mod people;

@@ -180,6 +180,9 @@ mod tests {
         };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(home.path(), &InitRequest { place, lock_days: 30 }, &ports, &|_| None).unwrap();
+        // As every writer of the vault does: from here on it is remembered for how long the machine has been running.
+        let installation = Installation::open(home.path(), ports.clone()).unwrap();
+        installation.writer(&|_| None).unwrap();
         let party = access::RelyingParty::of_origin(ORIGIN, "unwipe").unwrap();
         let folder = home.path().join("state/access");
         let access = Access::open(&folder, party, Arc::clone(&ports.clock), Arc::clone(&ports.random));

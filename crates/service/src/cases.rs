@@ -17,13 +17,14 @@ use std::{
 };
 
 use approvals::{
-    Act, Case, CaseId, CaseIdError, Decision, Notice, Principal, Refusal, Signed, State, Subject, Verifier,
-    notices, same_person, statement, step,
+    Act, Case, CaseId, CaseIdError, Decision, Notice, Now, Principal, Refusal, Running, Signed, State,
+    Subject, Verifier, notices, same_person, statement, step,
 };
 use connect::plan::{PlanFolder, PlanFolderError, PlanHash};
 use model::SourceName;
 use ports::files::FileError;
 use serde::{Deserialize, Serialize};
+use vault::time::TimeRecord;
 
 pub use self::{
     log::{CaseLog, LookUp, VaultLog},
@@ -35,6 +36,7 @@ use crate::{
     approval::{ApprovalError, CaseApproval, Passkeys, People, Proof, ProofError, Request},
     installation::Ports,
     plans::Found,
+    retention::time_memory,
 };
 
 /// Why something does not happen to a case.
@@ -192,8 +194,7 @@ impl Cases {
         let mut random = [0; 8];
         self.ports.random.fill(&mut random);
         let id = CaseId::new(&random.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
-        let now = self.ports.clock.now();
-        let case = Case::request(id, subject, by, reason, &config.approvals, now);
+        let case = Case::request(id, subject, by, reason, &config.approvals, self.now());
         let step = Step { notices: notices(None, &case), case };
         {
             let _lock = self.store.lock()?;
@@ -332,10 +333,21 @@ impl Cases {
         Ok(())
     }
 
-    /// Lets a case lapse whose time is over.
+    /// Returns the time that comes with an act: the host's clock may be set, so the memory of vault time tells for how
+    /// long the machine has been running. One that cannot be read remembers nothing, which shortens no delay.
+    fn now(&self) -> Now {
+        let clock = &self.ports.clock;
+        let memory = time_memory(&self.home).load().ok().flatten();
+        let running =
+            memory.map(|state| Running { memory: state.anchor, micros: state.running_micros(&clock.boot()) });
+        Now { at: clock.now(), running }
+    }
+
+    /// Lets a case lapse whose time is over, and a delay start again of which nobody remembers how long it has been going
+    /// on.
     fn looked_at(&self, case: Case) -> Result<Case, CaseError> {
-        let config = Config::read(&self.home)?;
-        if case.lapses_at(&config.approvals).is_none_or(|at| self.ports.clock.now() < at) {
+        let policy = Config::read(&self.home)?.approvals;
+        if step(&case, &policy, &Act::Look, self.now())?.version == case.version {
             return Ok(case);
         }
         Ok(self.act(&case.id, &Act::Look, |_| Ok(()))?.case)
@@ -352,7 +364,7 @@ impl Cases {
         let stepped = {
             let _lock = self.store.lock()?;
             let before = self.store.get(id)?;
-            let now = self.ports.clock.now();
+            let now = self.now();
             let take = |after: Case| -> Result<Step, CaseError> {
                 let step = Step { notices: notices(Some(&before), &after), case: after };
                 if step.case.version != before.version {

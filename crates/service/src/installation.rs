@@ -289,6 +289,13 @@ impl Installation {
         Ok(())
     }
 
+    /// Returns the same installation, which tells other channels.
+    pub(crate) fn telling(&self, notify: Vec<crate::watching::ChannelConfig>) -> Self {
+        let mut config = self.config.clone();
+        config.watch.notify = notify;
+        Self { home: self.home.clone(), config, ports: self.ports.clone(), read_from: None, observer: None }
+    }
+
     /// Returns the ports.
     pub const fn ports(&self) -> &Ports {
         &self.ports

@@ -30,6 +30,8 @@ pub enum Kind {
     Expectation,
     /// Something that waits for people was asked for, decided, begun or ended.
     Case,
+    /// Protection became less without a case.
+    Weakening,
     /// Something happened to the accounts of people and of service identities.
     Access,
     /// An agent asked for something that leaves a trace.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Incident => "incidents",
             Self::Expectation => "expectations",
             Self::Case => "cases",
+            Self::Weakening => "weakenings",
             Self::Access => "access",
             Self::Agent => "agents",
         }

@@ -90,6 +90,8 @@ impl Overview {
         measured_after: Moment,
     ) -> Result<Self, ServiceError> {
         let now = installation.ports().clock.now();
+        // What became less is written down and told; the posture is told whether or not that can be done.
+        crate::guards::look(installation, environment).ok();
         let retention = Retention::open(installation, environment)
             .and_then(|retention| retention.status(&connect::Silent))
             .map_err(|error| error.to_string());
@@ -126,6 +128,8 @@ impl Overview {
                     && incident.state != watch::IncidentState::Undone
             })
             .count();
+        // Where the log cannot be read, what was read before counts: other answers say that the vault cannot be reached.
+        crate::proof::read_log(installation, environment).ok();
         // What cannot be told proves nothing.
         let proofs = crate::proof::proofs(installation, now).unwrap_or_default();
         Ok(Self { at: now, vault, sources, proofs, open_incidents })

@@ -19,7 +19,7 @@ use vault::reap::Lapsed;
 
 pub use blobs::s3::Addressing;
 
-pub use self::bucket::Bucket;
+pub use self::bucket::{Bucket, asking};
 use crate::{SecretError, Secrets};
 
 /// Where a vault, or a mirror of one, lies.

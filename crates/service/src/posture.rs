@@ -272,7 +272,9 @@ impl From<&crate::proof::Proof> for SourceProof {
             drill::Standing::Proven { at, .. } => (Proof::Proven, Some(*at), None),
             drill::Standing::Failed { failures } => {
                 let passed = !failures.is_empty() && failures.iter().all(|failure| failure.passed_since);
-                let note = passed.then(|| "a later drill passed; a person has to acknowledge it".to_owned());
+                let passed = passed.then_some("a later drill passed; a person has to acknowledge it");
+                let notes: Vec<&str> = known.standing.problems().into_iter().chain(passed).collect();
+                let note = (!notes.is_empty()).then(|| notes.join("; "));
                 (Proof::Failed, failures.last().map(|failure| failure.at), note)
             }
         };

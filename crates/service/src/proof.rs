@@ -2,7 +2,9 @@
 //!
 //! Certificates lie below `state/SOURCE/certificates` and in the vault's operation log. A file there that is damaged, or
 //! signed by a key that does not count, counts as a failure: what failed must not turn green because somebody changed
-//! the file.
+//! the file. One that the log has and whose file is gone counts as a failure, too.
+
+mod recorded;
 
 use std::{
     collections::BTreeSet,
@@ -14,9 +16,10 @@ use model::{Moment, SourceName};
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
+pub use self::recorded::read_log;
 use crate::{
     Installation, ServiceError,
-    certificate::{Certificate, CertificateError, Trust},
+    certificate::{Certificate, CertificateError, Statement, Trust},
     operations::{self, Kind},
     secret::Environment,
     signature::{self, SigningKey, SigningKeyError},
@@ -65,6 +68,8 @@ pub struct Kept {
     pub id: String,
     /// The certificate, or why it is not to be believed.
     pub certificate: Result<Certificate, String>,
+    /// What it said, as the vault's log has it, where it is not to be believed or is gone.
+    recorded: Option<Held>,
 }
 
 /// A person has seen that a drill failed.
@@ -125,7 +130,8 @@ pub fn signers(installation: &Installation) -> Result<Vec<String>, ProofError> {
     Ok(signers)
 }
 
-/// Returns the certificates of a source, newest first.
+/// Returns the certificates of a source, newest first; those that the vault's log has, as far as it was read, and that are
+/// gone come after those that are there.
 pub fn certificates(installation: &Installation, source: &SourceName) -> Result<Vec<Kept>, ProofError> {
     let state = installation.state_folder(source);
     let mut paths = json_files(&state.join(FOLDER))?;
@@ -145,11 +151,37 @@ pub fn certificates(installation: &Installation, source: &SourceName) -> Result<
             certificate.verify(&Trust::default()).map(|_| certificate)
         });
         match read {
-            Ok(certificate) => Kept { path, id: certificate.id(), certificate: Ok(certificate) },
-            Err(error) => Kept { id: stem(&path), path, certificate: Err(vault::error_text(&error)) },
+            Ok(certificate) => {
+                Kept { path, id: certificate.id(), certificate: Ok(certificate), recorded: None }
+            }
+            Err(error) => {
+                let why = vault::error_text(&error);
+                Kept { id: stem(&path), path, certificate: Err(why), recorded: None }
+            }
         }
     };
-    Ok(paths.into_iter().map(kept).collect())
+    let mut kept: Vec<Kept> = paths.into_iter().map(kept).collect();
+    miss(installation, source, &mut kept)?;
+    Ok(kept)
+}
+
+/// Adds what the log has and what is gone, and notes of what was changed what it said.
+fn miss(installation: &Installation, source: &SourceName, kept: &mut Vec<Kept>) -> Result<(), ProofError> {
+    for recorded in recorded::of(installation, source)? {
+        if kept.iter().any(|kept| kept.certificate.is_ok() && kept.id == recorded.held.id) {
+            continue;
+        }
+        let (path, lost) = (recorded.path(installation), recorded.lost());
+        let changed = kept.iter_mut().find(|kept| kept.certificate.is_err() && kept.path == path);
+        if let Some(changed) = changed {
+            let problem = changed.certificate.as_ref().err().cloned();
+            (changed.id, changed.recorded) = (lost.id.clone(), Some(Held { problem, ..lost }));
+        } else {
+            let why = lost.problem.clone().unwrap_or_default();
+            kept.push(Kept { path, id: lost.id.clone(), certificate: Err(why), recorded: Some(lost) });
+        }
+    }
+    Ok(())
 }
 
 /// Says what is known about restoring a source.
@@ -236,8 +268,7 @@ pub fn keep(
     let statement = &certificate.statement;
     let folder = installation.state_folder(&statement.source).join(FOLDER);
     files::create_folder(&folder)?;
-    let time = statement.at.to_string().replace([':', '-'], "");
-    let path = folder.join(format!("{time}-{}.json", &certificate.id()[..8]));
+    let path = folder.join(recorded::file_name(&held_of(certificate.id(), statement)));
     certificate.write(&path)?;
     let key = format!("{}/{}", statement.source, statement.at);
     let logged = installation
@@ -316,22 +347,11 @@ fn seen_message(statement: &Acknowledgement) -> Result<Vec<u8>, serde_json::Erro
 
 /// Takes of a certificate what decides what is known.
 fn held(kept: &Kept) -> Held {
-    match &kept.certificate {
-        Ok(certificate) => {
-            let statement = &certificate.statement;
-            Held {
-                id: kept.id.clone(),
-                at: statement.at,
-                commit: statement.restored_commit,
-                outcome: statement.outcome,
-                extent: statement.extent.clone(),
-                against: statement.against,
-                subjects: statement.differences.iter().map(|d| d.subject.clone()).collect(),
-                all_named: statement.differences.len() as u64 == statement.differences_total,
-            }
-        }
+    match (&kept.certificate, &kept.recorded) {
+        (Ok(certificate), _) => held_of(kept.id.clone(), &certificate.statement),
+        (Err(_), Some(recorded)) => recorded.clone(),
         // Nobody knows what it said; that somebody changed it is bad enough. A person can put it aside.
-        Err(_) => Held {
+        (Err(why), None) => Held {
             id: kept.id.clone(),
             at: Moment::from_micros(i64::MIN),
             commit: 0,
@@ -340,7 +360,22 @@ fn held(kept: &Kept) -> Held {
             against: Against::Nothing,
             subjects: BTreeSet::new(),
             all_named: false,
+            problem: Some(why.clone()),
         },
+    }
+}
+
+fn held_of(id: String, statement: &Statement) -> Held {
+    Held {
+        id,
+        at: statement.at,
+        commit: statement.restored_commit,
+        outcome: statement.outcome,
+        extent: statement.extent.clone(),
+        against: statement.against,
+        subjects: statement.differences.iter().map(|d| d.subject.clone()).collect(),
+        all_named: statement.differences.len() as u64 == statement.differences_total,
+        problem: None,
     }
 }
 

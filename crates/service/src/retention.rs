@@ -195,7 +195,7 @@ impl<'a> Retention<'a> {
         vault: Vault,
         environment: Environment<'a>,
     ) -> Result<Self, RetentionError> {
-        let record = Box::new(TimeFile::new(&installation.home().join("state/vault-time.json")));
+        let record = Box::new(time_memory(installation.home()));
         let sources = installation.time_sources(environment)?;
         let clock = VaultClock::new(Arc::clone(&installation.ports().clock), sources, record);
         Ok(Self { installation, environment, vault, clock })
@@ -377,6 +377,11 @@ impl<'a> Retention<'a> {
         let hash = blake3::hash(&question.message(&self.vault.manifest().vault)).to_hex();
         self.installation.home().join("state/answers").join(&hash[..16])
     }
+}
+
+/// Returns where a home folder remembers vault time.
+pub(crate) fn time_memory(home: &Path) -> TimeFile {
+    TimeFile::new(&home.join("state/vault-time.json"))
 }
 
 fn describe(

@@ -119,12 +119,15 @@ pub enum Request {
         /// Who asks.
         by: String,
     },
-    /// Take back what was done.
+    /// Take back what was done: as people approved in a case, or without one where nobody else may approve.
     TakeBack {
         /// The incident.
         incident: u64,
         /// Who asks.
         by: String,
+        /// The case, which is being carried out.
+        #[serde(default)]
+        case: Option<approvals::CaseId>,
     },
     /// A plan was made that undoes the incident.
     Planned {

@@ -35,4 +35,5 @@ pub(crate) mod token;
 pub(crate) mod vault;
 pub(crate) mod verify;
 pub(crate) mod watching;
+pub(crate) mod weakened;
 pub(crate) mod witness;

@@ -70,7 +70,7 @@ impl Workshop for HomeWorkshop {
     fn examine(&self, progress: &Arc<dyn Progress>) -> Result<Vec<Examined>, WorkError> {
         let context = self.context.metered_by(progress);
         // What was found is not tried from here: a page must not log in anywhere with what lies about on this host.
-        let options = Doctor { credentials: Vec::new(), no_defaults: false, network: false };
+        let options = Doctor { credentials: Vec::new(), no_defaults: false, network: false, sts: None };
         let examine = || commands::doctor::examine(&context, &context.installation()?, &options, &**progress);
         examine().map_err(work_error)
     }

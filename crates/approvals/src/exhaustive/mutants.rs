@@ -7,7 +7,7 @@ use crate::{Decided, Signer};
 fn with(
     change: impl Fn(&mut Case),
     restore: impl Fn(&Case, &mut Case),
-) -> impl Fn(&Case, &Policy, &Act, Moment) -> Result<Case, Refusal> {
+) -> impl Fn(&Case, &Policy, &Act, Now) -> Result<Case, Refusal> {
     move |case, policy, act, now| {
         let mut changed = case.clone();
         change(&mut changed);
@@ -18,9 +18,7 @@ fn with(
 }
 
 /// Changes the signer of every decision before.
-fn with_signer(
-    change: impl Fn(&mut Signer),
-) -> impl Fn(&Case, &Policy, &Act, Moment) -> Result<Case, Refusal> {
+fn with_signer(change: impl Fn(&mut Signer)) -> impl Fn(&Case, &Policy, &Act, Now) -> Result<Case, Refusal> {
     with_act(move |_, act| {
         if let Act::Decide(signed) = act {
             change(&mut signed.signer);
@@ -29,9 +27,7 @@ fn with_signer(
 }
 
 /// Changes the act before.
-fn with_act(
-    change: impl Fn(&Case, &mut Act),
-) -> impl Fn(&Case, &Policy, &Act, Moment) -> Result<Case, Refusal> {
+fn with_act(change: impl Fn(&Case, &mut Act)) -> impl Fn(&Case, &Policy, &Act, Now) -> Result<Case, Refusal> {
     move |case, policy, act, now| {
         let mut changed = act.clone();
         change(case, &mut changed);
@@ -40,9 +36,7 @@ fn with_act(
 }
 
 /// Changes the policy before.
-fn with_policy(
-    change: impl Fn(&mut Policy),
-) -> impl Fn(&Case, &Policy, &Act, Moment) -> Result<Case, Refusal> {
+fn with_policy(change: impl Fn(&mut Policy)) -> impl Fn(&Case, &Policy, &Act, Now) -> Result<Case, Refusal> {
     move |case, policy, act, now| {
         let mut changed = *policy;
         change(&mut changed);
@@ -116,7 +110,7 @@ fn that_fewer_people_suffice_is_found() {
 
 #[test]
 fn that_a_weakening_does_not_wait_is_found() {
-    let broken = |case: &Case, policy: &Policy, act: &Act, now: Moment| {
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| {
         let (mut hasty, mut policy) = (case.clone(), *policy);
         if let (Act::Begin { .. }, State::Approved { at, not_before, .. }) = (act, &mut hasty.state) {
             *not_before = *at;
@@ -126,6 +120,44 @@ fn that_a_weakening_does_not_wait_is_found() {
     };
     assert!(found(&weakening(), &anna(), 1, &broken).contains("something began that may not"));
     explore_one(&restore(), &anna(), 1, &ALL, &broken).expect("a restore waits for nothing");
+}
+
+#[test]
+fn that_a_clock_set_forward_ends_a_delay_is_found() {
+    let lying = |decide: Decide<'_>| explore_at(&LIES, &weakening(), (&anna(), 1), &ALL, decide).unwrap_err();
+    // The host's clock is believed where something begins.
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| match (act, &case.state) {
+        (Act::Begin { .. }, State::Approved { at, running: Some(ran), .. }) => {
+            let micros = ran.micros + now.at.micros_since(*at);
+            step(case, policy, act, Now { running: Some(Running { micros, ..*ran }), ..now })
+        }
+        _ => step(case, policy, act, now),
+    };
+    assert!(lying(&broken).contains("something began that may not"));
+    // What is lost is taken for long enough.
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| {
+        let stamp = |state: &State| match state {
+            State::Approved { running, .. } => *running,
+            _ => None,
+        };
+        match stamp(&case.state).filter(|ran| now.running.is_some_and(|now| now.memory != ran.memory)) {
+            Some(ran) => {
+                let enough = Running { micros: ran.micros + 1_000_000, ..ran };
+                step(case, policy, act, Now { running: Some(enough), ..now })
+            }
+            None => step(case, policy, act, now),
+        }
+    };
+    assert!(lying(&broken).contains("something began that may not"));
+}
+
+#[test]
+fn that_a_clock_put_back_revives_a_case_is_found() {
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| {
+        step(case, policy, act, Now { running: None, ..now })
+    };
+    let found = explore_at(&LIES, &restore(), (&anna(), 1), &ALL, &broken).unwrap_err();
+    assert!(found.contains("had lapsed"), "{found}");
 }
 
 #[test]
@@ -140,13 +172,13 @@ fn that_a_signature_for_another_case_counts_is_found() {
 
 #[test]
 fn that_a_refusal_is_ignored_is_found() {
-    let broken = |case: &Case, policy: &Policy, act: &Act, now: Moment| match act {
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| match act {
         Act::Decide(signed) if signed.decision == Decision::Refuse => Ok(case.clone()),
         _ => step(case, policy, act, now),
     };
     found(&restore(), &anna(), 1, &broken);
     // Also where only what was approved already cannot be refused any more.
-    let late = |case: &Case, policy: &Policy, act: &Act, now: Moment| match (act, &case.state) {
+    let late = |case: &Case, policy: &Policy, act: &Act, now: Now| match (act, &case.state) {
         (Act::Decide(signed), State::Approved { .. }) if signed.decision == Decision::Refuse => {
             Err(Refusal::Begun { case: case.id.clone() })
         }
@@ -165,7 +197,7 @@ fn that_a_case_never_lapses_is_found() {
     };
     let back = |before: &Case, after: &mut Case| after.expires_at = before.expires_at;
     let lasting = with(far, back);
-    let broken = |case: &Case, policy: &Policy, act: &Act, now: Moment| {
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| {
         lasting(case, &Policy { lifetime_s: 1_000, ..*policy }, act, now)
     };
     assert!(found(&restore(), &anna(), 1, &broken).contains("had lapsed"));
@@ -179,9 +211,9 @@ fn that_time_goes_back_is_found() {
 
 #[test]
 fn that_something_begins_without_approval_is_found() {
-    let broken = |case: &Case, policy: &Policy, act: &Act, now: Moment| match (act, &case.state) {
+    let broken = |case: &Case, policy: &Policy, act: &Act, now: Now| match (act, &case.state) {
         (Act::Begin { by: Principal::Host(_), run, .. }, State::Waiting) => {
-            let state = State::Applying { run: run.clone(), since: now, begun: 1 };
+            let state = State::Applying { run: run.clone(), since: now.at, begun: 1 };
             Ok(Case { state, version: case.version + 1, ..case.clone() })
         }
         _ => step(case, policy, act, now),

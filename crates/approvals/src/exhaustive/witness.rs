@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{DELAY_S, LIFETIME_S};
+use super::{DELAY_S, LIFETIME_S, Time};
 use crate::{Act, Case, Decision, Policy, Principal, Signed, State};
 
 /// What really happened to a case. Times are seconds; a case is asked for at 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Witness {
-    /// The latest time at which something happened.
+    /// The latest time of the host's clock at which something happened.
     time: i64,
+    /// When something last happened, by the machine's running.
+    last: Option<Time>,
     /// With which key each person approved whose word counts.
     approved: BTreeMap<String, String>,
-    /// The time from which on enough people had approved.
-    ready: Option<i64>,
+    /// The time from which on enough people had approved, or from which on the delay ran anew.
+    ready: Option<Time>,
     /// Somebody who may ended it, or time did.
     ended: bool,
     /// The run that does it.
@@ -26,13 +28,13 @@ impl Witness {
     /// Judges an act at a time and what became of it; `after` is `None` where it was refused.
     pub(super) fn judge(
         &mut self,
-        (case, act, time): (&Case, &Act, i64),
+        (case, act, time): (&Case, &Act, Time),
         policy: &Policy,
         after: Option<&Case>,
     ) -> Result<(), String> {
         let before = self.clone();
-        let wrong = |what: &str| Err(format!("{what}: {act:?} at {time} on {case:?} with {before:?}"));
-        let now = time.max(self.time);
+        let wrong = |what: &str| Err(format!("{what}: {act:?} at {time:?} on {case:?} with {before:?}"));
+        let now = Time { wall: time.wall.max(self.time), ..time };
         let changed = after.filter(|after| after.version != case.version);
         if let Some(after) = changed
             && (after.version != case.version + 1 || after.id != case.id || after.subject != case.subject)
@@ -40,7 +42,7 @@ impl Witness {
             return wrong("a step is one version, and changes neither name nor subject");
         }
         let begun = self.run.is_some();
-        if changed.is_some() && !begun && now >= self.lapses_at(case) {
+        if changed.is_some() && !begun && self.lapsed(case, now) {
             let expired = changed.is_some_and(|after| matches!(after.state, State::Expired { .. }));
             if !expired || *act != Act::Look {
                 return wrong("something happened to a case that had lapsed");
@@ -85,16 +87,23 @@ impl Witness {
                 }
                 self.done = true;
             }
+            Act::Look if changed.is_some_and(|after| matches!(after.state, State::Approved { .. })) => {
+                let remembered = self.ready.and_then(|ready| ran(ready, now));
+                if self.ready.is_none() || remembered.is_some() || !case.subject.is_weakening() {
+                    return wrong("a delay started again for nothing");
+                }
+                self.ready = Some(now);
+            }
             Act::Look if changed.is_some() => self.ended = true,
             _ => {}
         }
         if changed.is_some() {
-            self.time = now;
+            (self.time, self.last) = (now.wall, Some(time));
         }
         match after {
             // Nothing changed: whatever the act was, it must have been one that changes nothing.
             Some(after) if changed.is_none() && (after != case || *self != before) => {
-                Err(format!("{act:?} at {time} changed nothing of {case:?}, and should have"))
+                Err(format!("{act:?} at {time:?} changed nothing of {case:?}, and should have"))
             }
             Some(after) => self.agrees_with(after, policy),
             None => Ok(()),
@@ -107,11 +116,11 @@ impl Witness {
         &mut self,
         case: &Case,
         policy: &Policy,
-        (person, signed, now): (String, &Signed, i64),
+        (person, signed, now): (String, &Signed, Time),
         taken: bool,
     ) -> bool {
         let open = self.run.is_none() && !self.ended && !case.state.is_over();
-        let in_time = now < self.lapses_at(case);
+        let in_time = !self.lapsed(case, now);
         match signed.decision {
             // Whether or not the case took it: somebody who may, said no.
             Decision::Refuse => self.ended |= open && in_time,
@@ -130,17 +139,24 @@ impl Witness {
         true
     }
 
-    fn lapses_at(&self, case: &Case) -> i64 {
-        match (self.ready, case.subject.is_weakening()) {
-            (None, _) => LIFETIME_S,
-            (Some(ready), false) => ready + LIFETIME_S,
-            (Some(ready), true) => ready + DELAY_S + LIFETIME_S,
-        }
+    /// Tells whether a machine can come to a time, after what happened.
+    pub(super) fn can_come_to(&self, time: Time) -> bool {
+        self.last.is_none_or(|last| last.memory != time.memory || last.ran <= time.ran)
     }
 
-    fn may_begin(&self, case: &Case, now: i64) -> bool {
-        let delay_s = if case.subject.is_weakening() { DELAY_S } else { 0 };
-        !self.ended && self.ready.is_some_and(|ready| now >= ready + delay_s)
+    fn lapsed(&self, case: &Case, now: Time) -> bool {
+        let delay = if case.subject.is_weakening() { DELAY_S } else { 0 };
+        let (from, span) = match self.ready {
+            None => (Time::new(0, 0, 0), LIFETIME_S),
+            Some(ready) => (ready, delay + LIFETIME_S),
+        };
+        now.wall >= from.wall + span || ran(from, now).is_some_and(|ran| ran >= span)
+    }
+
+    fn may_begin(&self, case: &Case, now: Time) -> bool {
+        let Some(ready) = self.ready.filter(|_| !self.ended) else { return false };
+        let waited = now.wall >= ready.wall + DELAY_S && ran(ready, now).is_some_and(|ran| ran >= DELAY_S);
+        waited || !case.subject.is_weakening()
     }
 
     /// Compares what the case says of itself with what happened.
@@ -159,6 +175,11 @@ impl Witness {
         });
         if sound && !strangers { Ok(()) } else { Err(format!("{case:?} is not what happened: {self:?}")) }
     }
+}
+
+/// Returns for how long the machine was running between two times, if anybody remembers.
+fn ran(from: Time, to: Time) -> Option<i64> {
+    (from.memory == to.memory && from.ran <= to.ran).then_some(to.ran - from.ran)
 }
 
 /// Returns whose word a signature is for a case, if it counts at all.

@@ -1,11 +1,22 @@
 use super::*;
 use crate::{
-    Audience, notices,
+    Audience, Running, notices,
     testing::{
-        Exact, at, case, host, pen, person, policy, restore, service, sign, sign_with, statement_of,
+        Exact, at, case, honest, host, pen, person, policy, restore, service, sign, sign_with, statement_of,
         weakening,
     },
 };
+
+/// Does an act by clocks that do not lie.
+fn step(case: &Case, policy: &Policy, act: &Act, now: Moment) -> Result<Case, Refusal> {
+    super::step(case, policy, act, honest(now))
+}
+
+/// Returns the host's clock at a second, while the machine has been running for others, by a memory.
+fn lying(wall: i64, memory: i64, running: i64) -> Now {
+    let running = Running { memory: at(memory), micros: at(running).as_micros() };
+    Now { at: at(wall), running: Some(running) }
+}
 
 fn approve(case: &Case, who: &str, needed: u32, now: Moment) -> Result<Case, Refusal> {
     step(case, &policy(needed), &Act::Decide(sign(case, who, Decision::Approve)), now)
@@ -115,6 +126,19 @@ fn what_protects_less_waits_and_can_be_refused_until_it_begins() {
 }
 
 #[test]
+fn whoever_was_stopped_by_a_false_alarm_is_let_in_as_soon_as_another_person_agrees() {
+    let let_in = || asked(crate::Subject::Weakening(crate::Weakening::LetIn { incident: 7 }));
+    assert!(matches!(approve(&let_in(), "anna", 1, at(1)), Err(Refusal::Requester { .. })));
+    let case = approve(&let_in(), "ben", 1, at(1)).unwrap();
+    let told = notices(Some(&let_in()), &case);
+    assert!(told[0].urgent && told[0].to == Audience::Everybody, "{told:?}");
+    // Without a delay nothing has to be remembered either.
+    super::step(&case, &policy(1), &begin_as("r1", None), Now::from(at(1))).unwrap();
+    let slow = Policy { let_in_delay_s: 2, ..policy(1) };
+    assert_eq!(step(&case, &slow, &begin_as("r1", None), at(2)), Err(Refusal::Delay { at: at(3) }));
+}
+
+#[test]
 fn a_clock_that_jumps_back_neither_shortens_the_delay_nor_revives_what_lapsed() {
     let case = approve(&asked(weakening()), "ben", 2, at(3)).unwrap();
     // The second approval comes by a clock that went back to 0: the delay runs from 3.
@@ -127,6 +151,49 @@ fn a_clock_that_jumps_back_neither_shortens_the_delay_nor_revives_what_lapsed() 
     let lapsed = step(&waiting, &policy(1), &Act::Look, at(4)).unwrap();
     assert!(matches!(approve(&lapsed, "ben", 1, at(1)), Err(Refusal::Over { .. })));
     assert!(matches!(lapsed.state, State::Expired { .. }));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_ends_no_delay_and_lets_a_case_lapse_at_most() {
+    let case = approve(&asked(weakening()), "ben", 1, at(1)).unwrap();
+    let begin = |case: &Case, now| super::step(case, &policy(1), &begin_as("r1", None), now);
+    assert_eq!(begin(&case, lying(3, 0, 2)), Err(Refusal::Delay { at: at(4) }), "a second ran of two");
+    assert_eq!(begin(&case, Now::from(at(5))), Err(Refusal::Delay { at: at(7) }), "nobody remembers");
+    assert!(matches!(begin(&case, lying(100, 0, 2)), Err(Refusal::Expired { .. })));
+    begin(&case, lying(3, 0, 3)).unwrap();
+    // A restore waits for nothing, so nothing has to be remembered.
+    let case = approve(&asked(restore()), "ben", 1, at(1)).unwrap();
+    begin(&case, Now::from(at(1))).unwrap();
+}
+
+#[test]
+fn a_clock_that_is_put_back_revives_nothing_that_nobody_looked_at() {
+    let waiting = asked(restore());
+    let act = Act::Decide(sign(&waiting, "ben", Decision::Approve));
+    let late = lying(1, 0, 4);
+    assert!(matches!(super::step(&waiting, &policy(1), &act, late), Err(Refusal::Expired { .. })));
+    let lapsed = super::step(&waiting, &policy(1), &Act::Look, late).unwrap();
+    assert!(matches!(lapsed.state, State::Expired { .. }));
+    let case = approve(&asked(restore()), "ben", 1, at(1)).unwrap();
+    let begun = super::step(&case, &policy(1), &begin_as("r1", None), lying(1, 0, 5));
+    assert!(matches!(begun, Err(Refusal::Expired { .. })));
+}
+
+#[test]
+fn a_delay_starts_again_where_the_memory_of_time_was_lost_and_everybody_is_told() {
+    let case = approve(&asked(weakening()), "ben", 1, at(1)).unwrap();
+    let other = |wall, running| lying(wall, 9, running);
+    let begin = |case: &Case, now| super::step(case, &policy(1), &begin_as("r1", None), now);
+    assert_eq!(begin(&case, other(4, 90)), Err(Refusal::Delay { at: at(6) }));
+    let again = super::step(&case, &policy(1), &Act::Look, other(4, 90)).unwrap();
+    assert_eq!(again.version, case.version + 1);
+    let told = notices(Some(&case), &again);
+    assert!(told[0].urgent && told[0].sentence.contains("starts again"), "{told:?}");
+    assert_eq!(begin(&again, other(5, 91)), Err(Refusal::Delay { at: at(6) }));
+    assert_eq!(super::step(&again, &policy(1), &Act::Look, other(5, 91)).unwrap(), again, "once is enough");
+    begin(&again, other(6, 92)).unwrap();
+    // The same memory that has counted less than before is another one.
+    assert_eq!(begin(&case, lying(4, 0, 0)), Err(Refusal::Delay { at: at(6) }));
 }
 
 #[test]

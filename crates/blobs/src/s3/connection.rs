@@ -13,6 +13,7 @@ use ureq::{
 
 use super::{
     S3Credential, S3Settings,
+    caller::StsSettings,
     encoding::{self, Sha256, escape},
     settings::{Address, Patience, SettingsError},
     signature::{self, Scope, Signable},
@@ -106,6 +107,8 @@ impl S3Error {
 pub(super) struct Connection {
     agent: Agent,
     address: Address,
+    /// The service and the region that requests are signed for.
+    service: &'static str,
     region: String,
     credential: S3Credential,
     patience: Patience,
@@ -125,7 +128,34 @@ impl Connection {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, SettingsError> {
-        let address = Address::new(settings)?;
+        let S3Settings { endpoint, region, certificate_authorities, patience, .. } = settings;
+        let server = StsSettings {
+            endpoint: endpoint.clone(),
+            region: region.clone(),
+            certificate_authorities: certificate_authorities.clone(),
+            patience: *patience,
+        };
+        Self::to_server(&server, ("s3", Address::new(settings)?), credential, clock, random)
+    }
+
+    /// Speaks to the security token service.
+    pub(super) fn to_sts(
+        settings: &StsSettings,
+        credential: S3Credential,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, SettingsError> {
+        let address = Address::of_server(&settings.endpoint)?;
+        Self::to_server(settings, ("sts", address), credential, clock, random)
+    }
+
+    fn to_server(
+        settings: &StsSettings,
+        (service, address): (&'static str, Address),
+        credential: S3Credential,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, SettingsError> {
         let configuration = Agent::config_builder()
             .http_status_as_error(false)
             // A redirect would carry the request to a server that nobody chose.
@@ -146,6 +176,7 @@ impl Connection {
         Ok(Self {
             agent: configuration.build().new_agent(),
             address,
+            service,
             region: settings.region.clone(),
             credential,
             patience: settings.patience,
@@ -251,7 +282,7 @@ impl Connection {
             headers: &headers,
             body_sha256: &body_sha256,
         };
-        let scope = Scope { region: &self.region, service: "s3" };
+        let scope = Scope { region: &self.region, service: self.service };
         let authorization = signature::authorization(&signable, &self.credential, &scope, &timestamp);
         let mut request = Request::builder().method(call.method.clone()).uri(self.address.uri(&path, &query));
         for (name, value) in headers {
@@ -261,7 +292,7 @@ impl Connection {
     }
 }
 
-fn tls(settings: &S3Settings) -> Result<TlsConfig, SettingsError> {
+fn tls(settings: &StsSettings) -> Result<TlsConfig, SettingsError> {
     let failed = |detail: String| SettingsError::Certificates { detail };
     let certificates = match &settings.certificate_authorities {
         Some(path) => rustls_pki_types::CertificateDer::pem_file_iter(path)

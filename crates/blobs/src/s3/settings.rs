@@ -114,9 +114,10 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn new(settings: &S3Settings) -> Result<Self, SettingsError> {
-        let refused = |reason| SettingsError::Endpoint { endpoint: settings.endpoint.clone(), reason };
-        let (scheme, rest) = match settings.endpoint.split_once("://") {
+    /// Reads the address of a server whose requests are about no bucket.
+    pub(super) fn of_server(endpoint: &str) -> Result<Self, SettingsError> {
+        let refused = |reason| SettingsError::Endpoint { endpoint: endpoint.to_owned(), reason };
+        let (scheme, rest) = match endpoint.split_once("://") {
             Some(("https", rest)) => ("https", rest),
             Some(("http", rest)) => ("http", rest),
             _ => return Err(refused("write https://HOST or https://HOST:PORT")),
@@ -130,6 +131,11 @@ impl Address {
         if scheme == "http" && !is_this_machine(host) {
             return Err(refused("without TLS only a server on this machine is believed"));
         }
+        Ok(Self { scheme, host: host.to_owned(), bucket_path: String::new(), prefix: String::new() })
+    }
+
+    pub(super) fn new(settings: &S3Settings) -> Result<Self, SettingsError> {
+        let Self { scheme, host, .. } = Self::of_server(&settings.endpoint)?;
         let bucket = &settings.bucket;
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(allowed) {
@@ -141,7 +147,7 @@ impl Address {
             return Err(SettingsError::Prefix { prefix: settings.prefix.clone() });
         }
         let (host, bucket_path) = match settings.addressing {
-            Addressing::Path => (host.to_owned(), format!("/{bucket}")),
+            Addressing::Path => (host, format!("/{bucket}")),
             Addressing::VirtualHost => (format!("{bucket}.{host}"), String::new()),
         };
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };

@@ -19,6 +19,7 @@ fn held(at: i64, outcome: Outcome) -> Held {
         against: Against::Production,
         subjects: BTreeSet::new(),
         all_named: true,
+        problem: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{not_made, some};
 use crate::{
     Credential, Kind,
     aws::account_of,
-    credential::tail,
+    credential::{printable, tail},
     own::Owned,
     scan::Looked,
     trial::{Answer, Summary, Trial},
@@ -146,25 +146,114 @@ fn revoke(credential: &Credential) -> String {
     )
 }
 
-/// Judges whether a production key and the bucket's writer belong to one account.
-pub fn same_account(credential: &Credential, bucket: &Bucket) -> Option<Finding> {
+/// Whose an access key is, as its maker says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Nobody was asked.
+    NotAsked,
+    /// It belongs to an account, as a user or a role.
+    Known {
+        /// The account's number.
+        account: String,
+        /// The user or the role.
+        arn: String,
+    },
+    /// Its maker does not take it.
+    Refused(String),
+    /// Its maker did not say.
+    Unknown(String),
+}
+
+impl Whose {
+    /// Returns the account, as its maker says or as the key itself does, and how that is known.
+    fn account(&self, access_key: &str) -> Option<(String, String)> {
+        if let Self::Known { account, arn } = self {
+            return Some((account.clone(), format!("account {account}, as {}", printable(arn))));
+        }
+        let account = account_of(access_key)?;
+        let known = format!("account {account}, as the key itself says");
+        Some((account, known))
+    }
+
+    fn missing(&self, whose: &str) -> Option<String> {
+        match self {
+            Self::Known { .. } | Self::NotAsked => None,
+            Self::Refused(why) => Some(format!("{whose} is not taken: {}", printable(why))),
+            Self::Unknown(why) => Some(format!("of {whose} nobody said: {}", printable(why))),
+        }
+    }
+}
+
+/// Judges whether a production key and the bucket's writer belong to one account; what their maker said of both counts
+/// before what the keys themselves say.
+pub fn same_account(
+    credential: &Credential,
+    bucket: &Bucket,
+    theirs: &Whose,
+    ours: &Whose,
+) -> Option<Finding> {
     let Kind::Aws { access_key, .. } = &credential.kind else { return None };
     let subject = format!("{credential} and the writer of {} are of different accounts", bucket.label);
     let fix = "make an account of its own for the vault: its root and its administrators may be nobody of production";
-    Some(match (account_of(access_key), account_of(&bucket.writer)) {
-        _ if *access_key == bucket.writer => {
-            Finding::bad(subject, format!("it is the same key: {}", tail(access_key)), fix)
+    if *access_key == bucket.writer {
+        return Some(Finding::bad(subject, format!("it is the same key: {}", tail(access_key)), fix));
+    }
+    if let Whose::Refused(why) = theirs {
+        let evidence = format!("it opens nothing any more: its maker does not take it: {}", printable(why));
+        return Some(Finding::good(subject, evidence));
+    }
+    Some(match (theirs.account(access_key), ours.account(&bucket.writer)) {
+        (Some((one, known)), Some((other, known_of_ours))) if one == other => {
+            Finding::bad(subject, format!("both are of one: {known}; the writer: {known_of_ours}"), fix)
         }
-        (Some(theirs), Some(ours)) if theirs == ours => {
-            Finding::bad(subject, format!("both are of account {ours}, as the keys themselves say"), fix)
+        (Some((_, known)), Some((_, known_of_ours))) => {
+            Finding::good(subject, format!("{known}; the writer: {known_of_ours}"))
         }
-        (Some(theirs), Some(ours)) => Finding::good(subject, format!("account {theirs}, and account {ours}")),
-        _ => not_made(
-            subject,
-            "the account cannot be read from these keys",
-            "aws sts get-caller-identity, with each of the two keys; the accounts must differ",
-        ),
+        _ => {
+            let whys: Vec<String> =
+                [theirs.missing("it"), ours.missing("the writer")].into_iter().flatten().collect();
+            let why = if whys.is_empty() {
+                "the account cannot be read from these keys".to_owned()
+            } else {
+                whys.join("; ")
+            };
+            not_made(
+                subject,
+                why,
+                "unwipe doctor --credentials WHERE --network --sts URL, or aws sts get-caller-identity with each of the two \
+                 keys; the accounts must differ",
+            )
+        }
     })
+}
+
+/// Says whose a key is where no place of the vault is a bucket.
+pub fn whose(credential: &Credential, theirs: &Whose) -> Finding {
+    let subject = subject(credential);
+    let no_bucket =
+        "no place of the vault is a bucket; whether it administers the vault's machine was not tried";
+    match theirs {
+        Whose::Refused(why) => Finding::good(
+            subject,
+            format!("it opens nothing any more: its maker does not take it: {}", printable(why)),
+        ),
+        Whose::Known { account, arn } => not_made(
+            subject,
+            format!("{no_bucket}; it is {} of account {account}", printable(arn)),
+            format!("make sure that account {account} is not the one of the vault's host"),
+        ),
+        Whose::NotAsked => not_made(
+            subject,
+            no_bucket,
+            "unwipe doctor --credentials WHERE --network --sts URL tells whose it is: the account must not be the one of the \
+             vault's host",
+        ),
+        Whose::Unknown(why) => not_made(
+            subject,
+            format!("{no_bucket}; whose it is was not said: {}", printable(why)),
+            "aws sts get-caller-identity: the account must not be the one of the vault's host",
+        ),
+    }
 }
 
 /// Judges a key with a certificate by the answer of the vault's server.

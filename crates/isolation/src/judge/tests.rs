@@ -63,11 +63,51 @@ fn a_key_is_good_only_when_everything_was_tried_and_refused() {
 #[test]
 fn accounts_are_compared_where_keys_tell_them() {
     let (one, other) = ("ASIAQNZGKIQY56JQ7WML", "AKIAY34FZKBOKMUTVV7A");
-    let standing = |theirs, ours| same_account(&key(theirs), &bucket(ours)).unwrap().standing;
+    let standing = |theirs, ours| {
+        same_account(&key(theirs), &bucket(ours), &Whose::NotAsked, &Whose::NotAsked).unwrap().standing
+    };
     assert_eq!(standing(one, one), Standing::Bad);
     assert_eq!(standing(one, "AKIAQNZGKIQYZAAAAAAA"), Standing::Bad);
     assert_eq!(standing(one, other), Standing::Good);
     assert_eq!(standing(one, "writer"), Standing::Advice);
+}
+
+#[test]
+fn what_the_maker_of_a_key_says_counts_before_what_the_key_says() {
+    let one = "ASIAQNZGKIQY56JQ7WML";
+    let of = |account: &str| Whose::Known {
+        account: account.to_owned(),
+        arn: format!("arn:aws:iam::{account}:user/app"),
+    };
+    let (unknown, refused) =
+        (Whose::Unknown("no answer".to_owned()), Whose::Refused("InvalidClientTokenId".to_owned()));
+    let cases = [
+        (of("123456789012"), of("123456789012"), Standing::Bad),
+        (of("123456789012"), of("210987654321"), Standing::Good),
+        // The key itself says 029608264753.
+        (of("123456789012"), Whose::NotAsked, Standing::Advice),
+        (Whose::NotAsked, of("029608264753"), Standing::Bad),
+        (refused.clone(), unknown.clone(), Standing::Good),
+        (of("123456789012"), unknown.clone(), Standing::Advice),
+    ];
+    for (theirs, ours, expected) in cases {
+        let finding = same_account(&key(one), &bucket("writer"), &theirs, &ours).unwrap();
+        assert_eq!(finding.standing, expected, "{finding:?}");
+        if expected != Standing::Good {
+            assert!(finding.fix.is_some_and(|fix| !fix.is_empty()));
+        }
+    }
+    for (theirs, expected) in [
+        (of("123456789012"), Standing::Advice),
+        (refused, Standing::Good),
+        (unknown, Standing::Advice),
+        (Whose::NotAsked, Standing::Advice),
+    ] {
+        let finding = whose(&key(one), &theirs);
+        assert_eq!(finding.standing, expected, "{finding:?}");
+    }
+    let hostile = Whose::Refused("no\u{1b}[2J".to_owned());
+    assert!(!format!("{:?}", whose(&key(one), &hostile).evidence).contains("\\u{1b}"));
 }
 
 #[test]

@@ -6,22 +6,31 @@ use access::Permission;
 use axum::{
     Json,
     extract::{Path, Query, State},
+    http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use service::incidents::{headline, timeline};
+use service::{
+    incidents::{headline, timeline},
+    let_in::LetIn,
+    watching::Answer,
+};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use watch::Incident;
 
 use crate::{
-    pages::{AskedIncidents, elsewhere, incidents as listed, told},
+    pages::{
+        AskedIncidents, elsewhere,
+        incident::steps::{let_in_again, not_done},
+        incidents as listed, told,
+    },
     problem::Problem,
     site::Site,
     visitor::Caller,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Site>> {
-    OpenApiRouter::new().routes(routes!(incidents)).routes(routes!(incident))
+    OpenApiRouter::new().routes(routes!(incidents)).routes(routes!(incident)).routes(routes!(take_back))
 }
 
 /// Which incidents are asked for.
@@ -201,4 +210,54 @@ async fn incident(
     caller.require(Permission::See)?;
     let incident = elsewhere(&site, move |site| Ok(site.incidents.get(id)?)).await?;
     Ok(Json(IncidentView::of(&incident)))
+}
+
+/// Why somebody may come in again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LetInWish {
+    /// For those who approve it.
+    #[serde(default)]
+    reason: String,
+}
+
+/// What came of letting somebody in again.
+#[derive(Serialize, ToSchema)]
+struct LetInView {
+    /// What was done, a line each; empty where others have to approve it first.
+    done: Vec<String>,
+    /// The case that others have to approve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_in: Option<String>,
+}
+
+/// Lets in again whom an incident stopped, once others approved it; opens the case for them. People only: no token has a
+/// scope for it.
+#[utoipa::path(
+    post,
+    path = "/incidents/{id}/take-back",
+    params(("id" = u64, Path, description = "The incident's number")),
+    request_body = LetInWish,
+    responses(
+        (status = 200, body = LetInView, description = "They were let in again"),
+        (status = 202, body = LetInView, description = "Others have to approve it first"),
+        (status = "default", body = Problem),
+    ),
+)]
+async fn take_back(
+    State(site): State<Arc<Site>>,
+    Caller(caller): Caller,
+    Path(id): Path<u64>,
+    Json(wish): Json<LetInWish>,
+) -> Result<(StatusCode, Json<LetInView>), Problem> {
+    match let_in_again(&site, &caller, id, wish.reason).await? {
+        LetIn::Waits(case, _) => {
+            let waits_in = Some(case.id.to_string());
+            Ok((StatusCode::ACCEPTED, Json(LetInView { done: Vec::new(), waits_in })))
+        }
+        LetIn::Tried(Answer::Done(done), ..) => {
+            Ok((StatusCode::OK, Json(LetInView { done, waits_in: None })))
+        }
+        LetIn::Tried(Answer::Refused(why), ..) => Err(not_done(id, &why)),
+    }
 }

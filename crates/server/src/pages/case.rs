@@ -249,6 +249,8 @@ struct CasePage<'c> {
     approved: bool,
     /// Whether it is a change of an account that may be carried out now.
     account_due: bool,
+    /// The incident whose people may be let in again now.
+    let_in_due: Option<u64>,
     may: May,
     job: Option<&'c Job>,
     job_part: Option<JobPart<'c>>,
@@ -258,6 +260,14 @@ struct CasePage<'c> {
 fn is_account_due(case: &Case, now: model::Moment) -> bool {
     let about = matches!(case.subject, Subject::Weakening(Weakening::Account { .. }));
     about && matches!(case.state, Standing::Approved { not_before, .. } if not_before <= now)
+}
+
+/// Returns the incident whose people may be let in again now, if the case is about that.
+fn let_in_due(facts: &Facts) -> Option<u64> {
+    let Subject::Weakening(Weakening::LetIn { incident }) = facts.case.subject else { return None };
+    let begun = matches!(facts.case.state, Standing::Applying { .. });
+    let approved = matches!(facts.case.state, Standing::Approved { .. }) && !facts.waits;
+    (begun || approved).then_some(incident)
 }
 
 /// Says how a case ended, where there is more to say than a word.
@@ -319,6 +329,7 @@ async fn case(
         said: said.collect(),
         approved: matches!(case.state, Standing::Approved { .. }),
         account_due: is_account_due(case, site.now()) && visitor.may(Permission::ManagePeople),
+        let_in_due: let_in_due(&facts).filter(|_| visitor.may(Permission::Contain)),
         may: May::of(&facts, &visitor, running),
         job_part: job.as_ref().map(|job| JobPart { job }),
         job: job.as_ref(),

@@ -86,8 +86,11 @@ impl Line {
                 let waits = failures.iter().filter(|failure| !failure.acknowledged).count();
                 let open = failures.iter().filter(|failure| !failure.passed_since).count();
                 let drills = if failures.len() == 1 { "drill" } else { "drills" };
+                let problems: String =
+                    self.proof.standing.problems().iter().map(|problem| format!("; {problem}")).collect();
                 format!(
-                    "{} failed {drills}: {open} without a later drill that passed, {waits} that nobody has acknowledged",
+                    "{} failed {drills}: {open} without a later drill that passed, {waits} that nobody has \
+                     acknowledged{problems}",
                     failures.len()
                 )
             }

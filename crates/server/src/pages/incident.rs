@@ -2,7 +2,7 @@
 
 mod acts;
 mod lanes;
-mod steps;
+pub(crate) mod steps;
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use axum::{
 };
 use model::Moment;
 use service::{
+    cases::CaseStore,
     incidents::{Entry, headline, timeline},
     words,
 };
@@ -23,7 +24,9 @@ use watch::{ActionStatus, Incident, IncidentState};
 
 use self::lanes::{LanesPart, Window};
 use super::{
-    Page, elsewhere,
+    Page,
+    cases::standing_of,
+    elsewhere,
     frame::{Frame, Section},
     incidents::{severity_word, state_class, state_word},
     show, told,
@@ -152,6 +155,8 @@ struct IncidentPage {
     firings: Vec<String>,
     actions: Vec<Action>,
     steps: Steps,
+    /// The case in which somebody is to be let in again, and how it stands.
+    let_in: Option<(String, &'static str)>,
     /// Hash, its beginning, and how it stands.
     plans: Vec<(String, String, String)>,
     capped: bool,
@@ -210,10 +215,12 @@ async fn incident(
     Query(window): Query<Window>,
 ) -> Page {
     visitor.require(Permission::See)?;
-    let (incident, lanes) = elsewhere(&site, move |site| {
+    let (incident, lanes, let_in) = elsewhere(&site, move |site| {
         let incident = site.incidents.get(id)?;
         let lanes = LanesPart::of(site, &incident, &window)?;
-        Ok((incident, lanes))
+        let case = service::let_in::newest(&CaseStore::of(&site.home), id)?;
+        let open = case.filter(|case| !case.state.is_over());
+        Ok((incident, lanes, open.map(|case| (case.id.to_string(), standing_of(&case)))))
     })
     .await?;
     let frame = Frame::of(&site, &visitor, &person, &headers, Section::Incidents, format!("Incident {id}"));
@@ -233,6 +240,7 @@ async fn incident(
         firings: incident.firings.iter().map(|firing| firing.explanation.clone()).collect(),
         actions: actions(&incident),
         steps: Steps::of(&incident, &visitor),
+        let_in,
         plans: plans.collect(),
         capped: incident.deeds_capped,
     })

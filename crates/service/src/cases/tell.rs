@@ -1,11 +1,16 @@
 //! Telling people of cases, over the same channels as of incidents.
 
 use approvals::{Audience, Notice};
-use model::{Moment, SourceName};
+use model::Moment;
 use notify::{Message, Urgency};
 
 use super::Step;
-use crate::{Installation, Secrets, operations, secret::Environment, watching::WatchError};
+use crate::{
+    Installation,
+    secret::Environment,
+    telling::{self, Told},
+    watching::WatchError,
+};
 
 /// The rule under which notices of cases are found among findings.
 const RULE: &str = "cases";
@@ -18,43 +23,23 @@ pub fn tell(
     environment: Environment<'_>,
     step: &Step,
 ) -> Result<Vec<String>, WatchError> {
-    let notices: Vec<&Notice> =
-        step.notices.iter().filter(|notice| notice.to != Audience::Requester).collect();
-    if notices.is_empty() || installation.config().watch.notify.is_empty() {
-        return Ok(Vec::new());
-    }
-    let secrets = Secrets::new(installation.home(), environment);
-    let channels = installation.config().watch.channels(installation, &secrets)?;
     let now = installation.ports().clock.now();
-    let mut failed = Vec::new();
-    for message in notices.into_iter().filter_map(|notice| message(step, notice, now)) {
-        for channel in channels.iter().filter(|channel| message.urgency >= channel.from) {
-            if let Err(error) = channel.to.send(&message) {
-                failed.push(format!("{}: {error}", channel.to.name()));
-            }
-        }
-    }
-    Ok(failed)
+    let notices = step.notices.iter().filter(|notice| notice.to != Audience::Requester);
+    let messages: Vec<Message> = notices.filter_map(|notice| message(step, notice, now)).collect();
+    telling::send(installation, environment, &messages)
 }
 
 fn message(step: &Step, notice: &Notice, now: Moment) -> Option<Message> {
     let case = &step.case;
-    let seen = watch::Notice {
-        rule: RULE.to_owned(),
-        title: format!("case {}: {}", case.id, case.state.word()),
-        source: SourceName::new(operations::SOURCE).ok()?,
-        scope: String::new(),
-        actor: None,
-        kind: watch::ActorKind::Unknown,
-        at: case.seen,
-        explanation: notice.sentence.clone(),
-    };
-    Some(Message {
+    let told = Told {
         id: format!("case-{}-{}", case.id, case.version),
-        at: now,
+        rule: RULE,
         urgency: if notice.urgent { Urgency::Alarm } else { Urgency::Notice },
+        finding: format!("case {}: {}", case.id, case.state.word()),
         title: format!("case {}: {}", case.id, notice.sentence),
+        explanation: notice.sentence.clone(),
         lines: vec![format!("see: unwipe cases show {}", case.id)],
-        finding: watch::ocsf::notice(&seen, env!("CARGO_PKG_VERSION"), now),
-    })
+        at: case.seen,
+    };
+    told.message(now)
 }

@@ -10,6 +10,7 @@ use approvals::Weakening;
 use connect::{Stored, plan::Bundle};
 use model::Moment;
 use ports::{ManualClock, SeededRandom, files};
+use vault::time::VaultClock;
 
 use super::*;
 use crate::{
@@ -67,7 +68,12 @@ impl Home {
             },
             restore: RestoreConfig::default(),
             approvers: keys.iter().map(|(name, key)| ((*name).to_owned(), key.public())).collect(),
-            approvals: approvals::Policy { needed, weakening_delay_s: 100, lifetime_s: 1_000 },
+            approvals: approvals::Policy {
+                needed,
+                weakening_delay_s: 100,
+                let_in_delay_s: 0,
+                lifetime_s: 1_000,
+            },
             mirrors: BTreeMap::new(),
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
@@ -77,7 +83,15 @@ impl Home {
         };
         config.write(folder.path()).unwrap();
         let clock = Arc::new(ManualClock::new(Moment::from_micros(0)));
-        Self { folder, clock, random, log: Arc::default(), keys }
+        let home = Self { folder, clock, random, log: Arc::default(), keys };
+        home.remember_time();
+        home
+    }
+
+    /// Looks at the time as whoever opens the vault does.
+    fn remember_time(&self) {
+        let memory = Box::new(time_memory(self.folder.path()));
+        VaultClock::new(self.clock.clone(), Vec::new(), memory).read(None).unwrap();
     }
 
     /// Opens the cases as another process would.
@@ -101,7 +115,7 @@ impl Home {
     }
 
     fn weakening(&self) -> CaseId {
-        let subject = Subject::Weakening(Weakening::LetIn { incident: 7 });
+        let subject = Subject::Weakening(Weakening::LiftHold { hold: "7".to_owned() });
         self.cases().request(subject, person("anna"), "").unwrap().case.id
     }
 
@@ -116,7 +130,7 @@ impl Home {
     }
 
     fn second(&self, seconds: i64) {
-        self.clock.jump_micros(seconds * 1_000_000);
+        self.clock.advance_micros(seconds * 1_000_000);
     }
 
     fn file(&self, id: &CaseId) -> PathBuf {
@@ -273,6 +287,63 @@ fn what_lapsed_stays_lapsed_when_the_clock_goes_back() {
     // A list shows it too, and a new case may be opened.
     assert!(matches!(home.cases().list().unwrap()[0].state, State::Expired { .. }));
     assert_ne!(home.requested(service()), id);
+}
+
+#[test]
+fn whoever_sets_the_host_s_clock_forward_ends_no_delay() {
+    let home = Home::new(1);
+    let id = home.weakening();
+    home.approve(&id, "ben").unwrap();
+    home.clock.jump_micros(101_000_000);
+    assert!(matches!(home.cases().begin(&id), Err(CaseError::Refused(Refusal::Delay { .. }))));
+    // Looking often adds nothing either, and a machine that was off has not been running.
+    home.clock.restart(50_000_000);
+    for _ in 0..10 {
+        home.remember_time();
+        assert!(home.cases().begin(&id).is_err());
+    }
+    home.second(99);
+    assert!(home.cases().begin(&id).is_err());
+    home.second(1);
+    drop(home.cases().begin(&id).unwrap());
+}
+
+#[test]
+fn a_delay_starts_again_when_the_memory_of_vault_time_is_gone() {
+    let home = Home::new(1);
+    let id = home.weakening();
+    home.approve(&id, "ben").unwrap();
+    home.second(90);
+    std::fs::remove_file(home.folder.path().join("state/vault-time.json")).unwrap();
+    home.second(20);
+    assert!(matches!(home.cases().begin(&id), Err(CaseError::Refused(Refusal::Delay { .. }))));
+    home.remember_time();
+    assert!(home.cases().begin(&id).is_err());
+    let steps = home.log.steps.lock().unwrap().clone();
+    let told = &steps.last().unwrap().1.notices;
+    assert!(told[0].urgent && told[0].sentence.contains("starts again"), "{told:?}");
+    home.second(99);
+    assert!(home.cases().begin(&id).is_err());
+    home.second(1);
+    drop(home.cases().begin(&id).unwrap());
+    // A memory that is no memory shortens nothing, and hinders no restore.
+    files::replace(&home.folder.path().join("state/vault-time.json"), b"{").unwrap();
+    let (id, plan) = (home.weakening(), home.requested(service()));
+    home.approve(&id, "ben").unwrap();
+    home.approve(&plan, "ben").unwrap();
+    home.second(500);
+    assert!(matches!(home.cases().begin(&id), Err(CaseError::Refused(Refusal::Delay { .. }))));
+    drop(home.cases().begin(&plan).unwrap());
+}
+
+#[test]
+fn a_clock_that_goes_back_revives_no_case_that_nobody_looked_at() {
+    let home = Home::new(1);
+    let id = home.requested(service());
+    home.second(1_000);
+    home.clock.jump_micros(-900_000_000);
+    assert!(matches!(home.approve(&id, "ben"), Err(CaseError::Refused(Refusal::Expired { .. }))));
+    assert!(matches!(home.cases().get(&id).unwrap().state, State::Expired { .. }));
 }
 
 #[test]

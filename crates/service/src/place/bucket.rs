@@ -1,12 +1,18 @@
 //! A vault in a bucket with Object Lock.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use blobs::s3::{
-    Addressing, Patience, ReaperCredential, S3Credential, S3Reaper, S3Settings, S3Store,
+    Addressing, CallerAnswer, Patience, ReaperCredential, S3Credential, S3Reaper, S3Settings, S3Store,
+    StsSettings,
     attest::{
         Attestation, Canary, Check, Credentials, ForeignAttempt, Outcome, Verdict, attest, try_foreign,
     },
+    caller,
 };
 use connect::Finding;
 use ports::{BlobStore, ForeignObject, LapsedBlobs, files};
@@ -146,10 +152,35 @@ impl Bucket {
         around: &Surroundings<'_>,
     ) -> Result<Vec<ForeignAttempt>, PlaceError> {
         let mut settings = self.settings(around);
-        // An answer is wanted, and no perseverance.
-        settings.patience.attempts = 2;
-        settings.patience.request = std::time::Duration::from_secs(30);
+        settings.patience = asking();
         Ok(try_foreign(&settings, self.writer(around)?, foreign, &around.clock, &around.random)?)
+    }
+
+    /// Returns where the maker of this bucket's keys says whose a key is: as given, or Amazon's own where the bucket is there.
+    pub fn token_service(&self, given: Option<&str>, home: &Path) -> Option<StsSettings> {
+        let host = self.endpoint.split_once("://").map(|(_, host)| host.trim_end_matches('/'));
+        let at_amazon = host.is_some_and(|host| host.ends_with(".amazonaws.com"));
+        let endpoint = match given {
+            Some(given) => given.to_owned(),
+            None if at_amazon => format!("https://sts.{}.amazonaws.com", self.region),
+            None => return None,
+        };
+        let certificate_authorities = self.certificate_authorities.as_ref().map(|path| home.join(path));
+        Some(StsSettings {
+            endpoint,
+            region: self.region.clone(),
+            certificate_authorities,
+            patience: asking(),
+        })
+    }
+
+    /// Asks whose the writer's key is.
+    pub fn whose_writer(
+        &self,
+        service: &StsSettings,
+        around: &Surroundings<'_>,
+    ) -> Result<CallerAnswer, PlaceError> {
+        Ok(caller(service, self.writer(around)?, &around.clock, &around.random)?)
     }
 
     pub(super) fn describe(&self) -> String {
@@ -157,6 +188,11 @@ impl Bucket {
         let slash = if prefix.is_empty() { "" } else { "/" };
         format!("{}/{}{slash}{prefix}", self.endpoint.trim_end_matches('/'), self.bucket)
     }
+}
+
+/// An answer is wanted, and no perseverance.
+pub fn asking() -> Patience {
+    Patience { attempts: 2, request: std::time::Duration::from_secs(30), ..Patience::default() }
 }
 
 fn standing(attestation: &Attestation) -> Standing {

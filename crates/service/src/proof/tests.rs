@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use ports::{Clock, ManualClock, SeededRandom};
+use vault::{RestoreKey, VaultWriter, WriterOptions, keys::KeyRing};
 
 use super::*;
 use crate::{
@@ -121,6 +122,62 @@ fn a_changed_file_is_a_failure() {
     assert_eq!(house.word(), "failed", "whoever changes the file gains nothing");
     acknowledge(&house.installation, &house.shop, "anna", "the file was changed", &nothing).unwrap();
     assert_eq!(house.word(), "proven");
+}
+
+#[test]
+fn a_removed_file_is_missed_and_gains_nothing() {
+    let house = House::new();
+    let read = || read_log(&house.installation, &nothing).unwrap();
+    house.keep(Outcome::Proven);
+    let failed = house.keep(Outcome::Failed);
+    read();
+    assert_eq!(house.word(), "failed");
+    std::fs::remove_file(&failed).unwrap();
+    let standing = standing(&house.installation, &house.shop, house.clock.now()).unwrap();
+    let problems = standing.problems();
+    assert!(problems.len() == 1 && problems[0].contains("was removed"), "{problems:?}");
+    assert_eq!(certificates(&house.installation, &house.shop).unwrap().len(), 2, "it is shown as missing");
+
+    // Nor does it help to remove what was read of the log, or to change it.
+    let index = house.installation.home().join("state/unwipe/recorded-certificates.json");
+    std::fs::remove_file(&index).unwrap();
+    read();
+    assert_eq!(house.word(), "failed");
+    let text = files::read_text(&index).unwrap();
+    let at = text.find("\"certificates\":[").unwrap() + "\"certificates\":[".len();
+    let end = text.rfind("],\"").or_else(|| text.rfind("]}")).unwrap();
+    files::replace(&index, format!("{}{}", &text[..at], &text[end..]).as_bytes()).unwrap();
+    read();
+    assert_eq!(house.word(), "failed");
+
+    acknowledge(&house.installation, &house.shop, "anna", "I tidied up", &nothing).unwrap();
+    assert_eq!(house.word(), "failed", "the proof from before the failure makes nothing good");
+    house.keep(Outcome::Proven);
+    assert_eq!(house.word(), "proven");
+}
+
+#[test]
+fn a_proof_that_is_removed_is_missed_as_well_and_strangers_are_not() {
+    let house = House::new();
+    let proven = house.keep(Outcome::Proven);
+    let strange = house.installation.home().join("strange");
+    let stranger = SigningKey::create(&strange, &SeededRandom::new(9)).unwrap();
+    read_log(&house.installation, &nothing).unwrap();
+    assert_eq!(house.word(), "proven");
+    std::fs::remove_file(&proven).unwrap();
+    assert_eq!(house.word(), "failed", "nobody removes a certificate by mistake");
+
+    // Another installation in the same vault keeps its own certificates.
+    let store = house.installation.store(&nothing).unwrap();
+    let owner = RestoreKey::load(&house.installation.home().join("keys/restore.key")).unwrap();
+    let Ports { clock, random } = house.installation.ports().clone();
+    let mut ring = KeyRing::open(Arc::clone(&store), &owner).unwrap();
+    let key = ring.issue_capture_key(None, &*clock, &*random).unwrap();
+    let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default()).unwrap();
+    let foreign = house.signed(Outcome::Failed, &stranger);
+    operations::record(&writer, Kind::Certificate, "shop/other", &foreign).unwrap();
+    read_log(&house.installation, &nothing).unwrap();
+    assert_eq!(certificates(&house.installation, &house.shop).unwrap().len(), 1);
 }
 
 #[test]

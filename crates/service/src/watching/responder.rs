@@ -21,7 +21,9 @@ use super::{
     aftermath::{Aftermath, Task, record},
     reach::Counted,
 };
-use crate::{Installation, incidents::happened, secret::Environment, words::counted};
+use crate::{
+    Installation, incidents::happened, let_in::Gate, secret::Environment, words::counted,
+};
 
 /// How often files are looked at: expectations, requests; and whether the time of an action is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -73,6 +75,8 @@ pub(super) struct Responder {
     remembered_at: Option<Duration>,
     /// By elapsed time, when those who stop somebody last made themselves ready.
     prepared_at: Option<Duration>,
+    /// Decides whether somebody is let in again.
+    gate: Gate,
     /// What was said of each source that is not ready.
     unready: BTreeMap<SourceName, String>,
     notices: u64,
@@ -120,6 +124,7 @@ impl Responder {
             looked_at: None,
             remembered_at: None,
             prepared_at: None,
+            gate: Gate::of(installation),
             unready: BTreeMap::new(),
             notices: 0,
         })
@@ -421,7 +426,10 @@ impl Responder {
                     this.take(id, &note.action, false, format!("approved by {by}"))
                 });
             }
-            Request::TakeBack { by, .. } => {
+            Request::TakeBack { by, case, .. } => {
+                if let Some(why) = self.gate.refusal(id, by, case.as_ref()) {
+                    return Answer::Refused(why);
+                }
                 return self.for_actions(&incident, ActionStatus::Taken, |this, note| {
                     this.take_back(id, note, &format!("by {by}"))
                 });

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use approvals::Principal;
 use connect::{Silent, Urge};
 use model::{Actor, Attribution, Effect, Event, Moment, Severity, SourceName, Stage, Verb};
 use ports::{SeededRandom, SystemClock};
@@ -15,8 +16,12 @@ use watch::{
 
 use super::*;
 use crate::{
+    approval::{NoPasskeys, Proof},
+    cases::{CaseError, Cases, VaultLog},
     installation::{InitRequest, Ports},
+    let_in::{LetIn, let_in},
     retention::Retention,
+    signature::SigningKey,
 };
 
 const NOWHERE: Environment<'static> = &|_| None;
@@ -220,7 +225,7 @@ fn without_a_policy_nobody_is_stopped_until_a_person_says_so_and_it_can_be_taken
     home.wait_for(|incident| incident.state == IncidentState::Contained);
     let again = home.ask("two", &Request::Contain { incident: 1, by: by() });
     assert!(matches!(again, Answer::Refused(_)), "{again:?}");
-    let back = home.ask("three", &Request::TakeBack { incident: 1, by: by() });
+    let back = home.ask("three", &Request::TakeBack { incident: 1, by: by(), case: None });
     assert_eq!(back, Answer::Done(vec!["bar agent".to_owned()]));
     assert_eq!(home.deeds(), ["bar agent", "let agent in again"]);
     drop(watch);
@@ -238,6 +243,76 @@ fn without_a_policy_nobody_is_stopped_until_a_person_says_so_and_it_can_be_taken
         PATIENCE,
     );
     assert!(matches!(nobody, Err(WatchError::NoIncident { id: 9 })));
+}
+
+#[test]
+fn whoever_was_stopped_comes_in_again_only_when_another_person_agreed() {
+    let home = Home::new(|watch| watch.containment.mode = Mode::Approve);
+    let watch = home.watch();
+    watch.observer().observe(&shop(), Stage::Done, &truncation(&home, 7));
+    home.wait_for(|incident| incident.actions.iter().any(|a| a.status == ActionStatus::Proposed));
+    home.ask("one", &Request::Contain { incident: 1, by: "anna".to_owned() });
+
+    let ports = home.installation().ports().clone();
+    let key = SigningKey::create(&home.installation().home().join("ben.key"), &*ports.random).unwrap();
+    let mut installation = home.installation();
+    let list = |config: &mut crate::Config| {
+        config.approvers = BTreeMap::from([("ben".to_owned(), key.public())]);
+        Ok(())
+    };
+    installation.reconfigure(list).unwrap();
+    let log = VaultLog::of(&installation, Arc::new(|_: &str| None)).unwrap();
+    let cases = Cases::of(&installation, Arc::new(NoPasskeys), Arc::new(log));
+    let anna = Principal::Person("anna".to_owned());
+    let name = std::cell::Cell::new(0);
+    let try_it = || {
+        let ask = |request: &Request| -> Result<Answer, CaseError> {
+            name.set(name.get() + 1);
+            Ok(home.ask(&format!("try-{}", name.get()), request))
+        };
+        let_in((&installation, NOWHERE), &cases, (1, &anna), "it was the migration", ask).unwrap()
+    };
+    // Whoever writes the request by hand comes no further.
+    let refused = home.ask("two", &Request::TakeBack { incident: 1, by: "anna".to_owned(), case: None });
+    assert!(matches!(refused, Answer::Refused(why) if why.contains("others have to approve")));
+    let LetIn::Waits(case, Some(_)) = try_it() else { panic!("nobody was asked") };
+    let forged = Request::TakeBack { incident: 1, by: "anna".to_owned(), case: Some(case.id.clone()) };
+    assert!(matches!(home.ask("three", &forged), Answer::Refused(_)), "it was not approved");
+    assert!(matches!(try_it(), LetIn::Waits(_, None)), "it waits in one case");
+    assert_eq!(home.deeds(), ["bar agent"]);
+
+    let proof = Proof::sign(&key, &cases.statement(&case.id, approvals::Decision::Approve).unwrap());
+    cases.decide(&case.id, approvals::Decision::Approve, "", &proof).unwrap();
+    let LetIn::Tried(Answer::Done(_), Some(ended), _) = try_it() else { panic!("it was not done") };
+    assert!(matches!(ended.case.state, approvals::State::Applied { .. }));
+    assert_eq!(home.deeds(), ["bar agent", "let agent in again"]);
+    drop(watch);
+}
+
+#[test]
+fn where_nobody_else_may_approve_it_is_done_at_once_and_everybody_hears_of_it() {
+    let home = Home::new(|watch| watch.containment.mode = Mode::Approve);
+    let watch = home.watch();
+    watch.observer().observe(&shop(), Stage::Done, &truncation(&home, 7));
+    home.wait_for(|incident| incident.actions.iter().any(|a| a.status == ActionStatus::Proposed));
+    home.ask("one", &Request::Contain { incident: 1, by: "anna".to_owned() });
+    let mut installation = home.installation();
+    let told = installation.home().join("told.jsonl");
+    let all = |config: &mut crate::Config| {
+        let to = Way::File { path: "told.jsonl".into() };
+        config.watch.notify = vec![ChannelConfig { from: notify::Urgency::Alarm, to }];
+        Ok(())
+    };
+    installation.reconfigure(all).unwrap();
+    let log = VaultLog::of(&installation, Arc::new(|_: &str| None)).unwrap();
+    let cases = Cases::of(&installation, Arc::new(NoPasskeys), Arc::new(log));
+    let ask = |request: &Request| -> Result<Answer, CaseError> { Ok(home.ask("two", request)) };
+    let anna = Principal::Person("anna".to_owned());
+    let outcome = let_in((&installation, NOWHERE), &cases, (1, &anna), "", ask).unwrap();
+    assert!(matches!(outcome, LetIn::Tried(Answer::Done(_), None, unreached) if unreached.is_empty()));
+    assert!(cases.list().unwrap().is_empty());
+    assert!(ports::files::read_text(&told).unwrap().contains("was let in again"));
+    drop(watch);
 }
 
 #[test]

@@ -14,7 +14,11 @@ use service::{
 };
 
 use super::{HomeDesk, browse_failed, failed, work_failed};
-use crate::{commands::drill::proof_of, connectors::postgres, context::environment};
+use crate::{
+    commands::drill::{proof_of, read_log},
+    connectors::postgres,
+    context::environment,
+};
 
 /// What a page's place is called among the names of items.
 const PLACE: &str = "place";
@@ -59,6 +63,7 @@ impl HomeDesk {
     pub(super) fn list_sources(&self) -> Result<Answer, DeskError> {
         let vault = self.installation.vault(&environment).map_err(failed)?;
         let now = self.context.clock().now();
+        read_log(&self.context, &self.installation);
         let mut sources = Vec::new();
         for (name, config) in &self.installation.config().sources {
             let head = vault.head(name).map_err(failed)?;

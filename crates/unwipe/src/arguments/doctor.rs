@@ -20,4 +20,8 @@ pub(crate) struct Doctor {
     /// Try what was found: log in, ask the vault's bucket and server, harmlessly
     #[arg(long)]
     pub(crate) network: bool,
+    /// Ask here whose an AWS key is that lies where --credentials names, with --network; by default at Amazon in the
+    /// region of the vault's bucket, if that is there
+    #[arg(long, value_name = "URL")]
+    pub(crate) sts: Option<String>,
 }

@@ -37,7 +37,7 @@ What is done is recorded before and after, can be taken back, and ends by itself
 Examples:
   unwipe contain 7                  take the actions that were proposed
   unwipe contain 7 --keep           keep them beyond their time
-  unwipe contain 7 --take-back      put back what was there before")]
+  unwipe contain 7 --take-back      put back what was there before, once another person has approved it")]
 pub(crate) struct Contain {
     /// The incident
     #[arg(value_parser = number)]
@@ -45,9 +45,12 @@ pub(crate) struct Contain {
     /// Keep what was done until it is taken back
     #[arg(long, conflicts_with = "take_back")]
     pub(crate) keep: bool,
-    /// Put back what was there before
+    /// Put back what was there before; asks other people for approval, and does it once they gave it
     #[arg(long)]
     pub(crate) take_back: bool,
+    /// Why they may come in again, for whoever approves it
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "take_back")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

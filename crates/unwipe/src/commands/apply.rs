@@ -19,7 +19,7 @@ use service::{
 
 use crate::{
     arguments::Apply,
-    commands::{cases, rewind::actor::note_in_incident},
+    commands::{cases, rewind::actor::note_in_incident, weakened},
     connectors::google::GoogleConfig,
     context::{Context, environment},
     exit::Exit,
@@ -75,6 +75,7 @@ pub(crate) fn run(context: &Context, options: &Apply) -> Result<Exit, Failure> {
 /// Applies an approved plan, or rehearses any plan, and records what was done.
 pub(crate) fn carry_out(context: &Context, options: &Apply) -> Result<(Outcomes, Exit), Failure> {
     let installation = context.installation()?;
+    weakened::look(context, &installation);
     let place = context.plan_folder(&options.plan);
     let folder = PlanFolder::new(&place);
     let document = folder.read_document(None)?;

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::Path};
 
-use approvals::{Case, Decision, Subject};
+use approvals::{Case, Decision, Subject, Weakening};
 use connect::plan::{PlanFolder, PlanHash};
 use serde::Serialize;
 use service::{
@@ -41,6 +41,7 @@ const OWNER: &str = "owner";
 
 pub(crate) fn run(context: &Context, options: &Approve) -> Result<Exit, Failure> {
     let mut installation = context.installation()?;
+    super::weakened::look(context, &installation);
     let place = context.plan_folder(&options.plan);
     if place.is_dir() {
         let hash = PlanFolder::new(&place).read_document(None)?.hash()?;
@@ -93,9 +94,15 @@ fn approve_case(
     let proof = Proof::sign(&key, &cases.statement(&case.id, Decision::Approve)?);
     let step = cases.decide(&case.id, Decision::Approve, "", &proof)?;
     cases::told(context, installation, &step)?;
-    if let Subject::Restore { folder, .. } = &step.case.subject {
-        let name = name_of(installation.home(), Path::new(folder));
-        context.output.say(format!("next: unwipe apply {} --url URL", printable(&name)));
+    match &step.case.subject {
+        Subject::Restore { folder, .. } => {
+            let name = name_of(installation.home(), Path::new(folder));
+            context.output.say(format!("next: unwipe apply {} --url URL", printable(&name)));
+        }
+        Subject::Weakening(Weakening::LetIn { incident }) => {
+            context.output.say(format!("next: unwipe contain {incident} --take-back"));
+        }
+        Subject::Weakening(_) => {}
     }
     Ok(Exit::Done)
 }
@@ -171,6 +178,9 @@ fn key(context: &Context, installation: &mut Installation, options: &Approve) ->
             config.approvers.insert(OWNER.to_owned(), public);
             Ok(())
         })?;
+        let what =
+            format!("the first key of this installation approves, under the name {OWNER}: {}", key.public());
+        super::weakened::note(context, installation, &what);
     }
     Ok(key)
 }

@@ -21,6 +21,7 @@ use crate::{
 
 pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    super::weakened::look(context, &installation);
     let cases = open(&installation)?;
     match options.action.unwrap_or(CasesAction::List) {
         CasesAction::List => {

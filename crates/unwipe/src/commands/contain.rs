@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use approvals::Principal;
 use serde::Serialize;
 use service::{
     Installation,
-    watching::{self, Answer, Request},
+    let_in::{LetIn, let_in},
+    watching::{self, Answer, Request, WatchStore},
 };
 
 use crate::{
     arguments::Contain,
+    commands::cases,
     connectors::containment::watched,
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
+    output::printable,
 };
 
 /// How long the process that watches may take.
@@ -25,7 +29,7 @@ pub(crate) fn run(context: &Context, options: &Contain) -> Result<Exit, Failure>
     let request = if options.keep {
         Request::Keep { incident, by }
     } else if options.take_back {
-        Request::TakeBack { incident, by }
+        return take_back(context, &installation, options);
     } else {
         Request::Contain { incident, by }
     };
@@ -44,17 +48,55 @@ pub(crate) fn ask(
     installation: &Installation,
     request: &Request,
 ) -> Result<Exit, Failure> {
+    answered(context, request.incident(), answer(context, installation, request)?)
+}
+
+/// Has a request carried out.
+fn answer(context: &Context, installation: &Installation, request: &Request) -> Result<Answer, Failure> {
     let name = context.random_text::<8>();
     let watched = watched(context, installation)?;
-    let answer = watching::request(installation, &environment, watched, &name, request, PATIENCE)?;
+    Ok(watching::request(installation, &environment, watched, &name, request, PATIENCE)?)
+}
+
+fn answered(context: &Context, incident: u64, answer: Answer) -> Result<Exit, Failure> {
     match answer {
         Answer::Done(done) => {
-            let answered = Answered { incident: request.incident(), done };
+            let answered = Answered { incident, done };
             context.output.result(&answered, || format!("{}\n", answered.done.join("\n")))?;
             Ok(Exit::Done)
         }
         Answer::Refused(why) => {
-            Err(Failure::new(Exit::Failed, why).hint(format!("unwipe incidents {}", request.incident())))
+            Err(Failure::new(Exit::Failed, why).hint(format!("unwipe incidents {incident}")))
+        }
+    }
+}
+
+/// Lets somebody in again, as other people approved; asks them first.
+fn take_back(context: &Context, installation: &Installation, options: &Contain) -> Result<Exit, Failure> {
+    let incident = options.incident;
+    WatchStore::of(installation.home()).incident(incident)?;
+    let cases = cases::open(installation)?;
+    let by = Principal::Host(context.person());
+    let doing = |request: &Request| answer(context, installation, request);
+    let around: (&Installation, service::secret::Environment<'_>) = (installation, &environment);
+    match let_in(around, &cases, (incident, &by), &options.reason, doing)? {
+        LetIn::Waits(case, step) => {
+            context.output.result(&case, || cases::text(installation, &case))?;
+            if let Some(step) = step {
+                cases::announce(context, installation, &step);
+            }
+            let next = format!("unwipe approve {}, then unwipe contain {incident} --take-back", case.id);
+            context.output.say(format!("nobody was let in: others approve it first; next: {next}"));
+            Ok(Exit::Authentication)
+        }
+        LetIn::Tried(answer, step, unreached) => {
+            if let Some(step) = step {
+                cases::announce(context, installation, &step);
+            }
+            for why in unreached {
+                context.output.say(format!("not told: {}", printable(&why)));
+            }
+            answered(context, incident, answer)
         }
     }
 }

@@ -193,9 +193,21 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Reads what the vault's log has of certificates, so that a removed one is missed; without the vault, what was read before
+/// counts.
+pub(crate) fn read_log(context: &Context, installation: &Installation) {
+    if let Err(error) = proof::read_log(installation, &environment) {
+        context.output.say(format!(
+            "warning: the vault's log was not read, so a certificate that was removed may not be missed: {}",
+            ::vault::error_text(&error)
+        ));
+    }
+}
+
 /// Returns all that is known, for lists.
 fn all(context: &Context, installation: &Installation) -> Result<(Vec<Proof>, Moment), Failure> {
     let now = context.clock().now();
+    read_log(context, installation);
     Ok((proof::proofs(installation, now)?, now))
 }
 

@@ -117,6 +117,8 @@ fn remove(context: &Context, target: &GuardTarget) -> Result<Exit, Failure> {
         left: Vec::new(),
     };
     context.output.result(&result, || result.to_string())?;
+    let what = format!("the guard was removed from {} in {}", result.database, result.source);
+    super::weakened::note(context, &context.installation()?, &what);
     Ok(Exit::Done)
 }
 

@@ -51,6 +51,8 @@ struct Done {
 pub(crate) fn run(context: &Context, options: Keys) -> Result<Exit, Failure> {
     let installation = context.installation()?;
     let (clock, random) = (context.clock(), context.ports.random.clone());
+    // A new data key for the same recipients takes nothing away.
+    let weakens = !matches!(&options.action, KeysAction::Rotate(rotate) if rotate.without.is_empty());
     let done = match options.action {
         KeysAction::List => return list(context, &installation),
         KeysAction::Drill(options) => return drill(context, &installation, &options),
@@ -100,6 +102,9 @@ pub(crate) fn run(context: &Context, options: Keys) -> Result<Exit, Failure> {
             }
         },
     };
+    if weakens {
+        super::weakened::note(context, &installation, &done);
+    }
     let changes = installation.vault(&environment)?.keys().sequence;
     let result = Done { done, changes };
     context.output.result(&result, || format!("{}\n", result.done))?;

@@ -292,6 +292,12 @@ fn decide(
         };
         format!("{}\nby {names}\n", decided.decision)
     })?;
+    let by = if decided.people.is_empty() {
+        String::new()
+    } else {
+        format!(", as {} decided", decided.people.join(", "))
+    };
+    super::weakened::note(context, installation, &format!("{}{by}", decided.decision));
     Ok(Exit::Done)
 }
 

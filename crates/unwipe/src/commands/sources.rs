@@ -25,6 +25,7 @@ struct Source {
 
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let installation = context.installation()?;
+    crate::commands::drill::read_log(context, &installation);
     let sources = installation
         .config()
         .sources

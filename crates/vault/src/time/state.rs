@@ -1,7 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use model::Moment;
-use ports::files::{self, FileError};
+use ports::{
+    Boot,
+    files::{self, FileError},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::quorum::Question;
@@ -22,6 +25,16 @@ pub struct TimeState {
     pub boot_running_micros: i64,
     /// Why nothing may be released or reaped.
     pub frozen: Option<Freeze>,
+}
+
+impl TimeState {
+    /// Returns for how many microseconds machines have been seen running since vault time was last settled, up to now.
+    /// No change of wall time touches it, and settling vault time anew begins it anew: [`TimeState::anchor`] tells.
+    pub fn running_micros(&self, boot: &Boot) -> i64 {
+        let mut state = self.clone();
+        state.credit(boot);
+        state.credited_micros
+    }
 }
 
 /// A stop of releasing and reaping, until people end it.

@@ -121,7 +121,7 @@ fn the_open_ones_come_first_and_pages_follow_each_other() {
 
 #[test]
 fn who_is_stopped_is_let_in_again_only_with_a_word_and_by_whom_may() {
-    let house = House::new(1);
+    let mut house = House::new(1);
     house.incident(incident(1, "open", "agent"));
     for (who, path) in [("vera", "contain"), ("anna", "contain"), ("vera", "plan"), ("vera", "take-back")] {
         let answer = house.form(who, &format!("/incidents/1/{path}"), &[("sure", "yes")]);
@@ -133,12 +133,30 @@ fn who_is_stopped_is_let_in_again_only_with_a_word_and_by_whom_may() {
     assert_eq!(careless.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(house.asked_of_the_watch().is_empty());
     assert_eq!(house.form("otto", "/incidents/1/contain", &[]).location, "/incidents/1");
-    house.form("otto", "/incidents/1/take-back", &[("sure", "yes")]);
     let by = || "otto".to_owned();
-    assert_eq!(
-        house.asked_of_the_watch(),
-        [Request::Contain { incident: 1, by: by() }, Request::TakeBack { incident: 1, by: by() }]
-    );
+    // Somebody else has to agree: it waits in one case, whoever asks how often.
+    let wish = [("sure", "yes"), ("reason", "<b>it was the migration</b>")];
+    let case = house.form("otto", "/incidents/1/take-back", &wish).location;
+    let id = case.strip_prefix("/cases/").unwrap().to_owned();
+    assert_eq!(house.form("otto", "/incidents/1/take-back", &wish).location, case);
+    assert!(house.get("otto", "/incidents/1").text.contains(&format!("case {id}")));
+    let waits = house.post("otto", "/api/v1/incidents/1/take-back", &serde_json::json!({}));
+    assert_eq!((waits.status, waits.json()["waits_in"].as_str()), (StatusCode::ACCEPTED, Some(id.as_str())));
+    for who in ["bot", "vera"] {
+        let answer = house.post(who, "/api/v1/incidents/1/take-back", &serde_json::json!({}));
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{who}");
+    }
+    assert_eq!(house.asked_of_the_watch(), [Request::Contain { incident: 1, by: by() }]);
+    assert!(!house.get("otto", &case).text.contains("Let them in now"));
+    assert_eq!(house.decide("otto", &id, "approve", 1).status, StatusCode::FORBIDDEN);
+    assert_eq!(house.decide("anna", &id, "approve", 1).status, StatusCode::OK);
+    assert!(!house.get("anna", &case).text.contains("Let them in now"), "an approver stops nobody");
+    let page = house.get("otto", &case).text;
+    assert!(page.contains("Let them in now") && !page.contains("<b>it was"), "{page}");
+    assert_eq!(house.form("otto", "/incidents/1/take-back", &[("sure", "yes")]).location, "/incidents/1");
+    let back = Request::TakeBack { incident: 1, by: by(), case: Some(approvals::CaseId::new(&id).unwrap()) };
+    assert_eq!(house.asked_of_the_watch(), [Request::Contain { incident: 1, by: by() }, back]);
+    assert!(house.get("vera", &case).text.contains("applied"));
     assert_eq!(house.form("otto", "/incidents/1/nonsense", &[]).status, StatusCode::NOT_FOUND);
     let planning = house.form("otto", "/incidents/1/plan", &[]);
     assert!(planning.location.starts_with("/jobs/"), "{}", planning.text);

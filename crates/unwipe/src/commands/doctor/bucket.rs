@@ -2,10 +2,10 @@
 
 use blobs::{
     RemoteSettings, RemoteStore,
-    s3::{S3Credential, attest::ForeignAnswer},
+    s3::{CallerAnswer, S3Credential, StsSettings, attest::ForeignAnswer, caller},
 };
 use isolation::{
-    judge::Bucket,
+    judge::{Bucket, Whose},
     trial::{Answer, Trial},
 };
 use model::Redacted;
@@ -55,6 +55,41 @@ pub(super) fn try_key(
             })
             .collect(),
         Err(error) => vec![Trial::new("ask the bucket", Answer::Unknown(text_of(&error)))],
+    }
+}
+
+/// Asks the maker of a key whose it is; nothing is changed by that.
+pub(super) fn whose_key(
+    service: &StsSettings,
+    around: &Surroundings<'_>,
+    access_key: &str,
+    secret_key: &Redacted<String>,
+    session_token: Option<&Redacted<String>>,
+) -> Whose {
+    let key = S3Credential {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.clone(),
+        session_token: session_token.cloned(),
+    };
+    match caller(service, key, &around.clock, &around.random) {
+        Ok(answer) => whose(answer),
+        Err(error) => Whose::Unknown(text_of(&error)),
+    }
+}
+
+/// Asks whose the writer of the vault's bucket is.
+pub(super) fn whose_writer(service: &StsSettings, bucket: &BucketPlace, around: &Surroundings<'_>) -> Whose {
+    match bucket.whose_writer(service, around) {
+        Ok(answer) => whose(answer),
+        Err(error) => Whose::Unknown(text_of(&error)),
+    }
+}
+
+fn whose(answer: CallerAnswer) -> Whose {
+    match answer {
+        CallerAnswer::Known(caller) => Whose::Known { account: caller.account, arn: caller.arn },
+        CallerAnswer::Refused(why) => Whose::Refused(why),
+        CallerAnswer::Unknown(why) => Whose::Unknown(why),
     }
 }
 

@@ -1,18 +1,24 @@
 //! The negative proof: every credential of production that can be found, and what it is worth against the vault; whether
 //! the capture's identities could write; what vault and production share.
 
+use blobs::s3::StsSettings;
 use connect::{Finding, Progress};
 use isolation::{
     Credential, Kind,
-    judge::{self, ServerReach},
+    judge::{self, ServerReach, Whose},
     own::Owned,
     scan::Looked,
     trial::Answer,
 };
-use service::{Installation, Place, Secrets, place::Surroundings, workshop::Examined};
+use service::{
+    Installation, Place, Secrets,
+    place::{Surroundings, asking},
+    workshop::Examined,
+};
 
 use super::{
-    bucket, database, found,
+    bucket, database,
+    found::{self, Where},
     own::OwnSecrets,
     places::{VaultPlace, places},
     shared::{self, Folders},
@@ -51,7 +57,9 @@ pub(super) fn examine(
         secrets: &secrets,
         places: places(installation),
         folders: &folders,
+        wanted,
         network: options.network,
+        sts: options.sts.as_deref(),
     };
     let mut findings = judge::looked(&looked, &owned);
     findings.extend(own.missing.iter().map(|missing| {
@@ -113,8 +121,14 @@ struct Trying<'a> {
     secrets: &'a Secrets<'a>,
     places: Vec<VaultPlace<'a>>,
     folders: &'a Folders,
+    wanted: &'a [Where],
     network: bool,
+    /// Who is asked whose a key is.
+    sts: Option<&'a str>,
 }
+
+/// Where nobody says which, requests to a service of tokens are signed for this region: it answers at all of them.
+const DEFAULT_REGION: &str = "us-east-1";
 
 const OVER_NETWORK: &str = "unwipe doctor --network";
 
@@ -208,11 +222,25 @@ impl Trying<'_> {
     fn access_key(&self, credential: &Credential) -> Vec<Finding> {
         let Kind::Aws { access_key, secret_key, session_token } = &credential.kind else { return Vec::new() };
         let around = bucket::surroundings(self.installation, self.secrets);
+        let whose = |service: Option<StsSettings>| {
+            let asked = service.filter(|_| self.network && self.is_named(credential));
+            match (asked, secret_key) {
+                (Some(service), Some(secret)) => {
+                    let theirs =
+                        bucket::whose_key(&service, &around, access_key, secret, session_token.as_ref());
+                    (theirs, Some(service))
+                }
+                _ => (Whose::NotAsked, None),
+            }
+        };
         let mut findings = Vec::new();
         for place in &self.places {
             let Place::S3(bucket) = place.place else { continue };
             let described = bucket::of_place(place, bucket, &around);
-            findings.extend(judge::same_account(credential, &described));
+            let (theirs, service) = whose(bucket.token_service(self.sts, self.installation.home()));
+            let ours =
+                service.map_or(Whose::NotAsked, |service| bucket::whose_writer(&service, bucket, &around));
+            findings.extend(judge::same_account(credential, &described, &theirs, &ours));
             findings.push(match secret_key {
                 Some(secret) if self.network => {
                     let trials = bucket::try_key(bucket, &around, access_key, secret, session_token.as_ref());
@@ -225,13 +253,28 @@ impl Trying<'_> {
             });
         }
         if findings.is_empty() {
-            findings.push(judge::not_tried(
-                credential,
-                "no place of the vault is a bucket; whether it administers the vault's machine was not tried",
-                "aws sts get-caller-identity: the account must not be the one of the vault's host",
-            ));
+            let given = self.sts.map(|endpoint| StsSettings {
+                endpoint: endpoint.to_owned(),
+                region: DEFAULT_REGION.to_owned(),
+                certificate_authorities: None,
+                patience: asking(),
+            });
+            findings.push(judge::whose(credential, &whose(given).0));
         }
         findings
+    }
+
+    /// Returns whether a credential lies where somebody named, and not where it was looked by default.
+    fn is_named(&self, credential: &Credential) -> bool {
+        let found = &credential.found;
+        self.wanted.iter().any(|place| match place {
+            Where::Environment => found.starts_with("the environment"),
+            Where::Process(id) => found.contains(&format!("process {id}")),
+            Where::File(path) | Where::Folder(path) => found
+                .strip_prefix(&*path.to_string_lossy())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])),
+            Where::Address(_) => found.starts_with("the command line"),
+        })
     }
 
     fn servers(&self) -> impl Iterator<Item = &VaultPlace<'_>> {

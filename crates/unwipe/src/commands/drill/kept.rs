@@ -5,7 +5,7 @@ use model::Moment;
 use serde::Serialize;
 use service::proof::{self, Acknowledgement};
 
-use super::{all, named, show};
+use super::{all, named, read_log, show};
 use crate::{
     context::{Context, environment},
     exit::Exit,
@@ -33,6 +33,7 @@ pub(super) fn list(context: &Context, source: Option<&str>) -> Result<Exit, Fail
         Some(source) => vec![named(&installation, source)?],
         None => installation.config().sources.keys().cloned().chain(proof::vault_source()).collect(),
     };
+    read_log(context, &installation);
     let mut rows = Vec::new();
     for source in sources {
         for kept in proof::certificates(&installation, &source)? {
@@ -95,7 +96,15 @@ pub(super) fn schedule(context: &Context) -> Result<Exit, Failure> {
                         Some(failure) if !failure.passed_since => "a drill that passes",
                         _ => "unwipe drill acknowledge",
                     };
-                    ("FAILED", Style::Bad, format!("{} failed drill(s); waits for {waits}", failures.len()))
+                    (
+                        "FAILED",
+                        Style::Bad,
+                        format!(
+                            "{} failed drill(s); waits for {waits}{}",
+                            failures.len(),
+                            problems(&proof.standing)
+                        ),
+                    )
                 }
             };
             let next = match &proof.next {
@@ -116,6 +125,11 @@ pub(super) fn schedule(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Says which certificates were changed or removed.
+fn problems(standing: &Standing) -> String {
+    standing.problems().iter().map(|problem| printable(&format!("; {problem}"))).collect()
+}
+
 #[derive(Serialize)]
 struct Seen {
     acknowledged: Vec<Acknowledgement>,
@@ -133,6 +147,7 @@ pub(super) fn acknowledge(
     let installation = context.installation()?;
     let source = named(&installation, source)?;
     let by = by.map_or_else(|| context.person(), str::to_owned);
+    read_log(context, &installation);
     let (acknowledged, trouble) = proof::acknowledge(&installation, &source, &by, reason, &environment)?;
     if let Some(error) = trouble {
         context.output.say(format!("warning: it is not in the vault's log: {error}"));

@@ -63,6 +63,9 @@ pub(super) fn run(context: &Context, options: &VaultEnrol) -> Result<Exit, Failu
             enrolled.enrolment, enrolled.serial, enrolled.expires, enrolled.signer
         )
     })?;
+    let what =
+        format!("another host may add to {} in the vault: signer {}", enrolled.source, enrolled.signer);
+    crate::commands::weakened::note(context, &installation, &what);
     context.output.say("next, on the production host: unwipe init --enrolment FILE");
     Ok(Exit::Done)
 }
