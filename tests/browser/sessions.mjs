@@ -67,4 +67,24 @@ await play(async (arrive) => {
   }
   const call = await request.get(`${origin}/api/v1/posture`);
   assert(call.status() === 401, `the API answered ${call.status()}`);
+
+  // More tabs than a browser has connections to a site: those that nobody sees hold none.
+  await anna.open("/login");
+  await anna.logIn("/");
+  const show = (page, hidden) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  const tabs = [];
+  for (let tab = 0; tab < 8; tab += 1) {
+    const page = await anna.context.newPage();
+    await page.goto(`${origin}/incidents`);
+    await show(page, true);
+    tabs.push(page);
+  }
+  // Seen again, a tab listens again.
+  const listens = tabs[0].waitForRequest((asked) => asked.url().includes("/events/incidents"));
+  await show(tabs[0], false);
+  await listens;
 });

@@ -1,4 +1,4 @@
-// Passkeys, copying a command, the theme. Everything else is HTML from the server.
+// Passkeys, copying a command, the theme, tabs that nobody sees. Everything else is HTML from the server.
 "use strict";
 
 const toBytes = (text) => {
@@ -110,5 +110,19 @@ document.addEventListener("click", async (event) => {
     const next = (root.dataset.theme ?? (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
     root.dataset.theme = next;
     document.cookie = `theme=${next}; path=/; max-age=31536000; samesite=lax`;
+  }
+});
+
+// A browser keeps six connections to a site, and a page that listens holds one: with seven open, none would load any
+// more. A page that nobody sees lets go of its own, and asks how things are once it is seen again.
+document.addEventListener("visibilitychange", () => {
+  for (const listener of document.querySelectorAll("[sse-connect]")) {
+    if (document.hidden) {
+      htmx.trigger(listener, "htmx:beforeCleanupElement");
+    } else {
+      // What has not changed is not begun anew.
+      listener.dataset.seenAt = String(Date.now());
+      htmx.process(listener);
+    }
   }
 });

@@ -36,8 +36,9 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 
 async fn overview(State(site): State<Arc<Site>>, member: Member) -> Result<Response, PageProblem> {
     member.0.require(Permission::See)?;
-    let happenings = happenings(&site);
-    let events = happenings.filter_map(move |happening| match happening {
+    // A page that was out of sight comes back to how things are now.
+    let looks = tokio_stream::once(None).chain(happenings(&site));
+    let events = looks.filter_map(move |happening| match happening {
         None | Some(Happening::Overview) => {
             let part = OverviewPart::of(&site);
             part.render().ok().map(|html| Event::default().event("overview").data(html))

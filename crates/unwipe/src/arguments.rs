@@ -42,7 +42,8 @@ First steps:
   unwipe rehearse pocketos          replay an incident on your own machine and undo it
   unwipe init                       create a vault and print its recovery kit
   unwipe protect shop postgres --url postgresql://unwipe@db.internal/postgres
-  unwipe capture shop               copy it, then follow it
+  unwipe serve                      capture, watch and drill; answer pages and API
+  unwipe person invite anna --role owner
   unwipe timeline shop              what happened, destruction first
   unwipe rewind shop --undo 7569    plan the undo of one transaction"
 )]
@@ -78,7 +79,7 @@ pub(crate) enum Verb {
     Guard(Guard),
     /// Copy a source and follow its changes until interrupted
     Capture(Capture),
-    /// Capture all sources until interrupted
+    /// Capture, watch and drill all sources, answer pages and API, until interrupted
     Serve(Serve),
     /// List the sources with their newest restorable moment
     Sources,

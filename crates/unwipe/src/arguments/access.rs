@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  unwipe person invite anna --role owner             the first owner; opens a page where the browser makes a passkey
+  unwipe person invite anna --role owner           the first owner; its page makes a passkey
   unwipe person invite ben --role viewer --role approver
-  unwipe person invite anna --key file:kit.txt       one more passkey for anna, on another device
-  unwipe person recover anna --key file:kit.txt      anna lost all passkeys; the recovery kit shows that this is right
+  unwipe person invite anna --key file:kit.txt     one more passkey, on another device
+  unwipe person recover anna --key file:kit.txt    anna lost all passkeys
 
-What weakens protection is approved by others in the pages. Here it is done at once, because whoever runs this command
-holds the files of the host anyway; it is written to the vault's operation log and told.")]
+What weakens protection is approved by others in the pages. Here it is done at once, because whoever runs this \
+command holds the files of the host anyway; it is written to the vault's operation log and told.")]
 pub(crate) struct Person {
     #[command(subcommand)]
     pub(crate) action: PersonAction,

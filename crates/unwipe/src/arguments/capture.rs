@@ -17,6 +17,15 @@ pub(crate) struct Capture {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Follows every source, watches for wipes, holds drills when they are due, renews locks, copies to mirrors, and answers pages \
+and API, in one process. Killing it loses nothing: the next one goes on where it stopped.
+
+Examples:
+  unwipe serve                         pages at http://localhost:8787
+  unwipe serve --listen 127.0.0.1:0    pages at any free port
+  unwipe serve --no-capture            pages only: unwipe capture runs by itself
+  unwipe person invite anna --role owner")]
 pub(crate) struct Serve {
     /// Begin again with a source this many seconds after it failed
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
   unwipe cases request plans/7 --reason 'the orders are gone'
   unwipe cases                      what waits, and for whom
   unwipe approve CASE               as one of those who may

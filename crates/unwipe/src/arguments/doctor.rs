@@ -3,6 +3,12 @@
 use clap::Args;
 
 #[derive(Debug, Default, Args)]
+#[command(after_help = "\
+Examples:
+  unwipe doctor                                            this installation and its sources
+  unwipe doctor --credentials folder:/srv/app --network    whether what the app holds reaches the vault
+  unwipe doctor --credentials postgresql://app@db.internal/shop --network
+  unwipe doctor --json | jq '.[].findings[] | select(.standing == \"bad\")'")]
 pub(crate) struct Doctor {
     /// Look here for credentials of production, and show that none reaches the vault: env (this process's environment),
     /// process:PID (another one's), file:PATH, folder:PATH, or postgresql://… itself. May be given more than once

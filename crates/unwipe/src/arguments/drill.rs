@@ -32,6 +32,13 @@ pub(crate) enum ShadowAction {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unwipe drill run shop          restore the newest moment, compare, sign a certificate
+  unwipe drill run acme --sample
+  unwipe drill run vault         read every pack
+  unwipe drill schedule          what is proven, what is due
+  unwipe drill verify certificate.json")]
 pub(crate) struct Drill {
     #[command(subcommand)]
     pub(crate) action: DrillAction,

@@ -6,10 +6,11 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An agent shows a token (`UNWIPE_TOKEN` in its environment, or `Authorization: Bearer` over HTTP), or is named by whoever
-starts it on this host. It may look, read with secrets masked, have a source captured, announce and request. No scope
-lets it delete, weaken, approve or apply anything.
+An agent shows a token (`UNWIPE_TOKEN` in its environment, or `Authorization: Bearer` over HTTP), or is named by \
+whoever starts it on this host. It may look, read with secrets masked, have a source captured, announce and request. No \
+scope lets it delete, weaken, approve or apply anything.
 
+Examples:
   UNWIPE_TOKEN=unwipe_… unwipe mcp          answer one agent over standard input and output
   unwipe mcp --as claude --scope see,content
   unwipe mcp --listen 127.0.0.1:8788        answer agents with tokens at http://127.0.0.1:8788/mcp")]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
   unwipe incidents                  all of them, the newest first
   unwipe incidents 7                one, with who, what and what was done about it
   unwipe rewind incident:7          plan the undo of it")]
@@ -30,9 +31,10 @@ pub(crate) enum IncidentAction {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is done is recorded before and after, can be taken back, and ends by itself after the time that [watch.containment]
-sets, unless a person keeps it.
+What is done is recorded before and after, can be taken back, and ends by itself after the time that \
+[watch.containment] sets, unless a person keeps it.
 
+Examples:
   unwipe contain 7                  take the actions that were proposed
   unwipe contain 7 --keep           keep them beyond their time
   unwipe contain 7 --take-back      put back what was there before")]
@@ -51,9 +53,10 @@ pub(crate) struct Contain {
 #[derive(Debug, Args)]
 #[command(
     after_help = "\
-What is expected raises no alarm and stops nobody; it is recorded all the same, with the expectation beside it. Whatever
-goes beyond it (another actor, another verb, more items, another time) counts as ever.
+What is expected raises no alarm and stops nobody; it is recorded all the same, with the expectation beside it. \
+Whatever goes beyond it (another actor, another verb, more items, another time) counts as ever.
 
+Examples:
   unwipe expect shop --actor migrator --verb truncate --scope shop --for 30m --reason 'migration 118'
   unwipe expect acme --actor anna@acme.org --verb trash --items 3000 --for 2h --reason 'old projects'
   unwipe expect --list
