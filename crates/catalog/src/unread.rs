@@ -85,7 +85,12 @@ impl Catalog {
         Ok(low)
     }
 
-    fn unread_rows(&self, from: i64, until: i64, limit: usize) -> Result<Vec<(i64, UnreadItem)>, CatalogError> {
+    fn unread_rows(
+        &self,
+        from: i64,
+        until: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, UnreadItem)>, CatalogError> {
         let mut statement = self.database.prepare_cached(
             "SELECT v.id, s.name, v.key, v.from_sequence, v.reason FROM versions v JOIN streams s ON s.id = v.stream
              WHERE v.id >= ?1 AND v.id < ?2 AND v.content IS NULL AND v.reason IS NOT NULL

@@ -65,10 +65,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_told_in_words() {
-        assert_eq!(
-            reason_text(r#"{"reason":"denied","detail":"403"}"#),
-            "reading it is not allowed: 403"
-        );
+        assert_eq!(reason_text(r#"{"reason":"denied","detail":"403"}"#), "reading it is not allowed: 403");
         assert_eq!(reason_text(r#"{"reason":"vanished"}"#), "it was gone before it could be read");
         assert_eq!(reason_text("{}"), "{}", "what is not understood is shown as it is");
     }

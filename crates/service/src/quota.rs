@@ -49,10 +49,7 @@ impl QuotaReport {
 }
 
 /// Returns what the newest capture of a source said; nothing where none has said anything yet.
-pub fn report(
-    installation: &Installation,
-    source: &SourceName,
-) -> Result<Option<QuotaReport>, ServiceError> {
+pub fn report(installation: &Installation, source: &SourceName) -> Result<Option<QuotaReport>, ServiceError> {
     let path = file(installation, source);
     if !path.exists() {
         return Ok(None);
@@ -188,7 +185,9 @@ mod tests {
     fn a_source_without_quota_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        drop(Reporter::start(path.clone(), None, Arc::new(ManualClock::new(Moment::from_micros(5)))).unwrap());
+        drop(
+            Reporter::start(path.clone(), None, Arc::new(ManualClock::new(Moment::from_micros(5)))).unwrap(),
+        );
         let report: QuotaReport = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert!(report.uses.is_empty() && report.tightest().is_none());
     }
