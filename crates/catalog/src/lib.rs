@@ -6,6 +6,7 @@ mod folder;
 mod past;
 mod query;
 pub mod search;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ pub use browse::{Direction, Page, PageRequest, Row};
 pub use folder::{Child, Children, Place};
 pub use past::{Past, Removal, RemovalEdge, StreamSize, VersionEdge};
 pub use query::{CommitRow, EventFilter, Version};
+pub use unread::{UnreadItem, UnreadItems};
 
 /// The schema's number; a catalog with another one is rebuilt.
 const SCHEMA: i64 = 3;

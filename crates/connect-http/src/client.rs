@@ -157,6 +157,7 @@ impl Client {
             }
             let failure = self.refused(response);
             drop(permit);
+            self.note_refusal(call, &failure);
             if let Failure::Answered { verdict: Verdict::Unauthorized { .. }, .. } = &failure
                 && let (Some(tokens), Some(access), Some(secret)) = (&self.parts.tokens, &call.access, secret)
                 && !renewed
@@ -213,7 +214,24 @@ impl Client {
         if let Failure::Answered { verdict: Verdict::Throttled { pool: Some(pool), .. }, .. } = &failure {
             self.penalise(call, pool, wait)?;
         }
-        self.wait(wait)
+        self.wait_because(call, is_throttled(&failure), wait)
+    }
+
+    /// Counts a refusal as one of too many calls, if it is that.
+    fn note_refusal(&self, call: &Call, failure: &Failure) {
+        if is_throttled(failure) {
+            self.parts.quota.refused(&call.charges);
+        }
+    }
+
+    fn wait_because(&self, call: &Call, throttled: bool, wait: Duration) -> Result<(), CallError> {
+        let before = self.parts.clock.elapsed();
+        let waited = self.wait(wait);
+        if throttled {
+            let took = self.parts.clock.elapsed().saturating_sub(before);
+            self.parts.quota.waited(&call.charges, took);
+        }
+        waited
     }
 
     fn wait(&self, wait: Duration) -> Result<(), CallError> {
@@ -226,6 +244,10 @@ impl Client {
         }
         Ok(())
     }
+}
+
+const fn is_throttled(failure: &Failure) -> bool {
+    matches!(failure, Failure::Answered { verdict: Verdict::Throttled { .. }, .. })
 }
 
 fn beginning(body: Body) -> Vec<u8> {

@@ -5,6 +5,7 @@
 //! delaying anyone who came before; whoever waits for one pool does not hold up others in another.
 
 mod bucket;
+mod meter;
 mod schedule;
 #[cfg(test)]
 pub(crate) mod simulation;
@@ -18,12 +19,16 @@ use std::{
     time::Duration,
 };
 
-use connect::pause::{SLICE, pause, whole_micros};
+use connect::{
+    QuotaUse,
+    pause::{SLICE, pause, whole_micros},
+};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
 use self::{
     bucket::{Time, duration, picoseconds},
+    meter::Meters,
     schedule::{Schedule, Standing},
 };
 
@@ -119,6 +124,8 @@ pub struct Quota {
 struct Shared {
     clock: Arc<dyn Clock>,
     schedule: Mutex<Schedule>,
+    /// What was taken; never locked together with the schedule.
+    meters: Mutex<Meters>,
     /// Somebody else's change may have made room.
     changed: Condvar,
 }
@@ -126,6 +133,10 @@ struct Shared {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Schedule> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meters(&self) -> MutexGuard<'_, Meters> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Time {
@@ -152,8 +163,9 @@ impl fmt::Debug for Quota {
 impl Quota {
     /// Makes buckets, full at first, on their first use.
     pub fn new(pools: Pools, clock: Arc<dyn Clock>) -> Self {
+        let meters = Mutex::new(Meters::new(pools.clone()));
         let schedule = Mutex::new(Schedule::new(pools));
-        Self { shared: Arc::new(Shared { clock, schedule, changed: Condvar::new() }) }
+        Self { shared: Arc::new(Shared { clock, schedule, meters, changed: Condvar::new() }) }
     }
 
     /// Waits until all charges fit at once, and takes them.
@@ -164,20 +176,24 @@ impl Quota {
         let ticket = self.shared.lock().arrive(charges)?;
         // Whoever changes anything looks for everybody; who was only woken need not look again.
         let mut look = true;
+        let mut waits = Waits { shared: &self.shared, pool: None, since: self.shared.now() };
         loop {
             if stop() {
                 self.shared.change(|schedule| schedule.leave(ticket));
                 return Err(QuotaError::Stopped);
             }
             let now = self.shared.now();
+            waits.tell(now);
             let mut schedule = self.shared.lock();
             if look && schedule.advance(now) {
                 self.shared.changed.notify_all();
             }
             match schedule.standing(ticket) {
                 Standing::Admitted { settle } => {
+                    waits.pool = schedule.held_by(ticket);
                     let places = schedule.take(ticket);
                     drop(schedule);
+                    self.shared.meters().take(now, charges);
                     let permit = Permit { shared: Arc::clone(&self.shared), places };
                     return if pause(&*self.shared.clock, duration(settle), stop) {
                         Ok(permit)
@@ -186,12 +202,14 @@ impl Quota {
                     };
                 }
                 Standing::Waits { until } => {
+                    waits.pool = schedule.held_by(ticket);
                     drop(schedule);
                     let left = whole_micros(duration(until.saturating_sub(now)));
                     self.shared.clock.sleep(left.min(SLICE));
                     look = true;
                 }
                 Standing::Queues => {
+                    waits.pool = schedule.held_by(ticket);
                     // No clock tells when another call ends: its end does. The limit is only there to see a stop.
                     let waited = self.shared.changed.wait_timeout(schedule, SLICE);
                     let (schedule, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -209,10 +227,49 @@ impl Quota {
         self.shared.lock().penalise(key, now, picoseconds(duration))
     }
 
+    /// Notes that the service refused a call with these charges as one too many.
+    pub fn refused(&self, charges: &[Charge]) {
+        self.shared.meters().refused(self.shared.now(), charges);
+    }
+
+    /// Notes that a call with these charges waits for so long because it was refused.
+    pub fn waited(&self, charges: &[Charge], wait: Duration) {
+        self.shared.meters().waited_all(self.shared.now(), charges, picoseconds(wait));
+    }
+
+    /// Returns what was taken of each pool that was used, in the order of their names.
+    #[must_use]
+    pub fn uses(&self) -> Vec<QuotaUse> {
+        let now = self.shared.now();
+        self.shared.meters().uses(now)
+    }
+
     /// Returns how many buckets are remembered; those that are full and unused are forgotten in time.
     #[must_use]
     pub fn buckets(&self) -> usize {
         self.shared.lock().buckets()
+    }
+}
+
+/// What one call waits for; each wait is told when it is over, however it ends.
+struct Waits<'q> {
+    shared: &'q Shared,
+    pool: Option<String>,
+    since: Time,
+}
+
+impl Waits<'_> {
+    fn tell(&mut self, now: Time) {
+        if let Some(pool) = self.pool.take() {
+            self.shared.meters().waited(now, &pool, now.saturating_sub(self.since));
+        }
+        self.since = now;
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.tell(self.shared.now());
     }
 }
 

@@ -9,6 +9,7 @@ mod file_item;
 mod observe;
 pub mod pause;
 pub mod plan;
+mod quota_use;
 mod read;
 mod report;
 mod stored;
@@ -18,6 +19,7 @@ pub mod units;
 
 pub use file_item::{FileItem, FileOf};
 pub use observe::{Observer, Urge};
+pub use quota_use::{QuotaMeter, QuotaOfLate, QuotaUnit, QuotaUse};
 pub use read::{ChangeSink, Cursor, KnownItem, LogTail, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 pub use report::{Finding, Progress, Silent, Standing};
 pub use stored::{LogRange, Stored, StoredError, StoredItem};

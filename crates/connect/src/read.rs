@@ -12,7 +12,7 @@ use model::{Event, Item, Layout, Stage, StreamName, UnreadableReason};
 use ports::Clock;
 use serde::{Deserialize, Serialize};
 
-use crate::{FileOf, pause};
+use crate::{FileOf, QuotaMeter, pause};
 
 /// Where a reader stands in a source's changes. Only the connector understands the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,6 +225,11 @@ pub trait SourceReader {
     /// Tells how to know which of its items are files: their new versions are compared with what is remembered of the
     /// ones before. A source of anything else has none.
     fn files(&self) -> Option<FileOf> {
+        None
+    }
+
+    /// Returns what tells of the quota that reading takes, while it reads. A source without quota has none.
+    fn meter(&self) -> Option<Arc<dyn QuotaMeter>> {
         None
     }
 }

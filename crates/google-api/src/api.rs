@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use connect::Stop;
+use connect::{QuotaMeter, QuotaUse, Stop};
 use connect_http::{
     ANSWER_BYTES_MAX, Access, Batched, Call, CallError, Charge, Client, ClientParts, PoolSettings, Pools,
     Quota, RefusalKind, Request, RetrySettings, Taking, TokenCache, Transport, http::Method as Verb,
@@ -96,6 +96,10 @@ fn user_pool(service: Service) -> String {
     format!("{}/user", service.name())
 }
 
+fn share(limit: u64, given: u64) -> Option<u64> {
+    limit.saturating_mul(100).checked_div(given)
+}
+
 impl ApiSettings {
     /// Puts other units in the place of the published ones: `SERVICE/project` and `SERVICE/user` have units a minute,
     /// `SERVICE/day` units a day; 0 takes the limit away. A name that is none of these changes nothing.
@@ -111,6 +115,35 @@ impl ApiSettings {
         } else if let Some(known) = self.pools.get_mut(pool) {
             (known.units, known.burst) = (units, (units / 6).max(1));
         }
+    }
+
+    /// Says of each pool which share of what Google publishes it is, and adds what was taken of the days' thresholds.
+    fn describe(&self, mut uses: Vec<QuotaUse>) -> Vec<QuotaUse> {
+        let published = Self::default();
+        for known in &mut uses {
+            let given = published.pools.get(&known.name).map(|pool| pool.units);
+            known.share_percent = given.and_then(|given| share(known.limit, given));
+        }
+        let days: Vec<QuotaUse> = self
+            .daily
+            .iter()
+            .filter_map(|(service, limit)| {
+                let project = format!("{service}/project");
+                let its = uses.iter().find(|known| known.name == project)?;
+                Some(QuotaUse {
+                    name: format!("{service}/day"),
+                    used: its.of_late?.day,
+                    limit: *limit,
+                    per_s: Some(86_400),
+                    share_percent: published.daily.get(service).and_then(|given| share(*limit, *given)),
+                    of_late: None,
+                    ..its.clone()
+                })
+            })
+            .collect();
+        uses.extend(days);
+        uses.sort_by(|one, other| one.name.cmp(&other.name));
+        uses
     }
 
     /// Returns how much time must lie between the beginnings of two rounds of so many calls of a method, so that all
@@ -315,6 +348,12 @@ impl ReadApi {
 
     pub(crate) fn error(&self, error: CallError, method: &'static Method) -> ApiError {
         ApiError::of(error, method.name, &self.client_id, method.scope)
+    }
+}
+
+impl QuotaMeter for ReadApi {
+    fn quota_use(&self) -> Vec<QuotaUse> {
+        self.settings.describe(self.client.parts().quota.uses())
     }
 }
 

@@ -38,12 +38,17 @@ async fn overview(State(site): State<Arc<Site>>, member: Member) -> Result<Respo
     member.0.require(Permission::See)?;
     // A page that was out of sight comes back to how things are now.
     let looks = tokio_stream::once(None).chain(happenings(&site));
-    let events = looks.filter_map(move |happening| match happening {
-        None | Some(Happening::Overview) => {
-            let part = OverviewPart::of(&site);
-            part.render().ok().map(|html| Event::default().event("overview").data(html))
-        }
-        Some(_) => None,
+    let mut shown = String::new();
+    let events = looks.filter_map(move |happening| {
+        let html = match happening {
+            None | Some(Happening::Overview) => OverviewPart::of(&site).render().ok()?,
+            Some(_) => return None,
+        };
+        // What the page shows already is not sent again.
+        (html != shown).then(|| {
+            html.clone_into(&mut shown);
+            Event::default().event("overview").data(html)
+        })
     });
     Ok(stream(events))
 }

@@ -22,7 +22,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use service::overview::Overview;
+use service::overview::{Overview, SourceOverview};
 
 use crate::{problem::Problem, site::Site, visitor::Caller};
 
@@ -37,6 +37,13 @@ struct SourceLabels {
     source: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    source: String,
+    pool: String,
+}
+
+type PoolGauge = Family<PoolLabels, Gauge<i64, AtomicI64>>;
 type SourceGauge = Family<SourceLabels, Gauge<i64, AtomicI64>>;
 
 /// The counters and gauges of a site.
@@ -47,6 +54,10 @@ pub(crate) struct Metrics {
     newest_moment_age: SourceGauge,
     lock_floor_days: SourceGauge,
     unreadable: SourceGauge,
+    quota_used: PoolGauge,
+    quota_limit: PoolGauge,
+    quota_refused: PoolGauge,
+    quota_waited: PoolGauge,
     open_incidents: Gauge,
     protection_tier: Gauge,
     pub(crate) overview_failures: Counter<u64, AtomicU64>,
@@ -64,6 +75,10 @@ impl Metrics {
             newest_moment_age: Family::default(),
             lock_floor_days: Family::default(),
             unreadable: Family::default(),
+            quota_used: Family::default(),
+            quota_limit: Family::default(),
+            quota_refused: Family::default(),
+            quota_waited: Family::default(),
             open_incidents: Gauge::default(),
             protection_tier: Gauge::default(),
             overview_failures: Counter::default(),
@@ -82,6 +97,7 @@ impl Metrics {
             "Items of the newest commits that could not be read",
             unreadable,
         );
+        metrics.register_quota(&mut registry);
         let incidents = metrics.open_incidents.clone();
         registry.register("open_incidents", "Incidents that wait for somebody", incidents);
         let tier = metrics.protection_tier.clone();
@@ -89,6 +105,31 @@ impl Metrics {
         let failures = metrics.overview_failures.clone();
         registry.register("overview_failures", "Looks at the installation that failed", failures);
         Self { registry, ..metrics }
+    }
+
+    fn register_quota(&self, registry: &mut Registry) {
+        let gauges = [
+            ("quota_used", "Units or bytes used of a pool's limit, of its fullest bucket", &self.quota_used),
+            ("quota_limit", "Units or bytes of a pool that unwipe allows itself", &self.quota_limit),
+            ("quota_refused", "Calls of the last 24 hours that the service refused", &self.quota_refused),
+            ("quota_waited_seconds", "Waits for quota in the last 24 hours, summed", &self.quota_waited),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn observe_quota(&self, source: &SourceOverview) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for used in source.quota.iter().flat_map(|report| &report.uses) {
+            let labels = PoolLabels { source: source.name.to_string(), pool: used.name.clone() };
+            self.quota_used.get_or_create(&labels).set(number(used.used));
+            self.quota_limit.get_or_create(&labels).set(number(used.limit));
+            if let Some(of_late) = used.of_late {
+                self.quota_refused.get_or_create(&labels).set(number(of_late.refused));
+                self.quota_waited.get_or_create(&labels).set(number(of_late.waited_ms / 1000));
+            }
+        }
     }
 
     pub(crate) fn request(&self, method: &Method, status: StatusCode, took: Duration) {
@@ -112,6 +153,7 @@ impl Metrics {
             }
             let unreadable = i64::try_from(source.unreadable).unwrap_or(i64::MAX);
             self.unreadable.get_or_create(&labels).set(unreadable);
+            self.observe_quota(source);
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct SiteParts {
 pub(crate) enum Happening {
     /// A job began, got on, or ended.
     Job(Arc<Job>),
-    /// The overview was made anew.
+    /// The installation was looked at; the overview, or the age of something in it, may be another one.
     Overview,
     /// An incident is new, or has changed.
     Incident(u64),
@@ -135,6 +135,11 @@ impl Site {
 
     pub(crate) fn renew_overview(&self, overview: Overview) {
         *self.overview.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(overview));
+    }
+
+    /// Lets open pages look whether what they show of the overview is still so.
+    pub(crate) fn tell_of_overview(&self) {
+        // Without a page that is open there is nobody to hear.
         self.happenings.send(Happening::Overview).ok();
     }
 }

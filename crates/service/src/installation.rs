@@ -24,6 +24,7 @@ use crate::{
     config::{RestoreConfig, VaultConfig},
     keys::KeyDrill,
     place::{Place, PlaceError, Standing, Surroundings},
+    quota::Reporter,
     retention::{Retention, RetentionError},
     secret::Environment,
 };
@@ -513,7 +514,19 @@ impl Installation {
         if let Some(observer) = &self.observer {
             session = session.observed_by(Arc::clone(observer));
         }
+        let _reporter = self.quota_reporter(source, reader)?;
         session.run(reader, stop).map_err(failed)
+    }
+
+    /// Begins to write down what a reader takes of its source's quota.
+    fn quota_reporter(
+        &self,
+        source: &SourceName,
+        reader: &dyn SourceReader,
+    ) -> Result<Reporter, ServiceError> {
+        let path = crate::quota::file(self, source);
+        let started = Reporter::start(path.clone(), reader.meter(), Arc::clone(&self.ports.clock));
+        Ok(started.map_err(|error| FileError::new("report", &path, error))?)
     }
 }
 

@@ -1,12 +1,18 @@
 //! How an installation stands, as one value: gathered in the background, shown everywhere.
 
+mod revision;
+#[cfg(test)]
+mod tests;
+
 use connect::Finding;
 use model::{Ledger, Moment, SourceName};
 use serde::Serialize;
 
+pub use self::revision::Revision;
 use crate::{
     Installation, ServiceError,
     proof::Proof,
+    quota::{self, QuotaReport},
     retention::{FloorStatus, Retention, RetentionStatus},
     secret::Environment,
     watching::WatchStore,
@@ -71,6 +77,8 @@ pub struct SourceOverview {
     pub ledger: Option<Ledger>,
     /// How many items of the newest commits could not be read.
     pub unreadable: u64,
+    /// What capturing takes of its quota; absent until a capture has said so.
+    pub quota: Option<QuotaReport>,
     /// Until when the newest commit is locked.
     pub locked_until: Option<Moment>,
     /// The least lock over all that its moments need.
@@ -114,6 +122,8 @@ impl Overview {
                 newest_moment: head.as_ref().map(|commit| commit.envelope.vault_time),
                 ledger: ledgers.first().map(|row| row.ledger),
                 unreadable: ledgers.iter().map(|row| row.ledger.unreadable).sum(),
+                // What is known of quotas must not hide how the source stands.
+                quota: quota::report(installation, name).unwrap_or_default(),
                 locked_until: head.map(|commit| commit.envelope.locked_until),
                 floor: floors.get(name).cloned(),
             })

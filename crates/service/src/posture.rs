@@ -351,6 +351,7 @@ mod tests {
             newest_moment: behind_s.map(|seconds| NOW.plus_micros(-seconds * 1_000_000)),
             ledger: None,
             unreadable: *unreadable,
+            quota: None,
             locked_until: None,
             floor: None,
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     batch::Batch,
     call::{Call, CallError, Taking, Verdict},
-    client::{Client, Failure, give_up, repeatable},
+    client::{Client, Failure, give_up, is_throttled, repeatable},
     retry::Next,
     transport::{Response, TransportError},
 };
@@ -93,6 +93,7 @@ impl Client {
             Ok(response) => self.refused(response),
             Err(error) => Failure::Silent(error),
         };
+        self.note_refusal(call, &failure);
         match repeatable(call, failure) {
             Ok(passing) => Err(passing),
             Err(error) => Ok(Err(error)),
@@ -128,7 +129,15 @@ impl Client {
                 self.penalise(&calls[*index], pool, wait)?;
             }
         }
-        self.wait(wait)?;
+        let before = self.parts().clock.elapsed();
+        let waited = self.wait(wait);
+        let took = self.parts().clock.elapsed().saturating_sub(before);
+        // They wait together: each pool waits once.
+        let throttled = failures.iter().filter(|(_, failure)| is_throttled(failure));
+        let charges: Vec<_> =
+            throttled.flat_map(|(index, _)| calls[*index].charges.iter().cloned()).collect();
+        self.parts().quota.waited(&charges, took);
+        waited?;
         Ok(failures.into_iter().map(|(index, _)| index).collect())
     }
 }

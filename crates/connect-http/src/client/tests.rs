@@ -153,3 +153,15 @@ fn a_call_without_what_it_needs_says_so() {
     let text = stage.client.json::<serde_json::Value>(&call()).unwrap_err();
     assert!(matches!(text, CallError::Body(TransportError::Invalid { .. })));
 }
+
+#[test]
+fn refusals_and_the_waits_after_them_are_counted_and_other_failures_are_not() {
+    let stage = stage(|_, number| Ok(answer([429, 503, 429, 200][number], &[], "")));
+    stage.client.call(&call()).unwrap();
+    let uses = stage.client.parts().quota.uses();
+    let of_late = uses[0].of_late.unwrap();
+    assert_eq!((uses[0].name.as_str(), uses[0].subject.as_deref()), ("user", Some("anna")));
+    assert_eq!((of_late.day, of_late.refused), (4, 2), "every attempt costs; two were too many");
+    assert!(of_late.waited_ms > 0);
+    assert!(u128::from(of_late.waited_ms) <= stage.clock.elapsed().as_millis());
+}

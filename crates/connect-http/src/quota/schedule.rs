@@ -32,10 +32,14 @@ struct Waiter {
     charges: Vec<(PoolKey, u64)>,
     /// When it was placed last, and whether only a place is missing.
     standing: Standing,
+    /// What it waits for.
+    held_by: Option<String>,
 }
 
 struct Admitted {
     settle: Time,
+    /// The pool that its price overdraws.
+    overdrawn: Option<String>,
     places: Vec<PoolKey>,
 }
 
@@ -80,7 +84,7 @@ impl Schedule {
         let charges = merged.into_iter().map(|(key, units)| (key.clone(), units)).collect();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiters.push(Waiter { ticket, charges, standing: Standing::Queues });
+        self.waiters.push(Waiter { ticket, charges, standing: Standing::Queues, held_by: None });
         self.sweep();
         Ok(ticket)
     }
@@ -103,11 +107,12 @@ impl Schedule {
         let before = self.waiters.len();
         let mut staying = Vec::with_capacity(before);
         for mut waiter in std::mem::take(&mut self.waiters) {
-            let at = self.place(&waiter.charges, &placed);
-            let queues = waiter.charges.iter().any(|(key, _)| {
+            let (at, held_by) = self.place(&waiter.charges, &placed);
+            let queue = waiter.charges.iter().find(|(key, _)| {
                 full.contains(key) || self.buckets.get(key).and_then(Bucket::places) == Some(0)
             });
-            if at == self.now && !queues {
+            waiter.held_by = held_by.or_else(|| queue.map(|(key, _)| key.pool.clone()));
+            if at == self.now && queue.is_none() {
                 self.admit(waiter);
                 continue;
             }
@@ -140,28 +145,38 @@ impl Schedule {
         self.buckets.get(key).map_or(0, |bucket| bucket.price(units))
     }
 
-    /// Returns the first time at which all charges fit.
-    fn place(&self, charges: &[(PoolKey, u64)], placed: &HashMap<PoolKey, Vec<Placement>>) -> Time {
-        let mut at = self.now;
+    /// Returns the first time at which all charges fit, and the pool that they wait for until then.
+    fn place(
+        &self,
+        charges: &[(PoolKey, u64)],
+        placed: &HashMap<PoolKey, Vec<Placement>>,
+    ) -> (Time, Option<String>) {
+        let (mut at, mut held_by) = (self.now, None);
         loop {
             let before = at;
             for (key, units) in charges {
                 if let Some(bucket) = self.buckets.get(key) {
                     let others = placed.get(key).map_or(&[][..], Vec::as_slice);
-                    at = bucket.earliest(others, at, bucket.price(*units));
+                    let fits = bucket.earliest(others, at, bucket.price(*units));
+                    if fits > at {
+                        (at, held_by) = (fits, Some(&key.pool));
+                    }
                 }
             }
             if at == before {
-                return at;
+                return (at, held_by.cloned());
             }
         }
     }
 
     fn admit(&mut self, waiter: Waiter) {
-        let mut admitted = Admitted { settle: 0, places: Vec::new() };
+        let mut admitted = Admitted { settle: 0, overdrawn: None, places: Vec::new() };
         for (key, units) in waiter.charges {
             let Some(bucket) = self.buckets.get_mut(&key) else { continue };
-            admitted.settle = admitted.settle.max(bucket.take(self.now, bucket.price(units)));
+            let settle = bucket.take(self.now, bucket.price(units));
+            if settle > admitted.settle {
+                (admitted.settle, admitted.overdrawn) = (settle, Some(key.pool.clone()));
+            }
             if bucket.counts() {
                 bucket.enter();
                 admitted.places.push(key);
@@ -177,6 +192,14 @@ impl Schedule {
         }
         let waiter = self.waiters.iter().find(|waiter| waiter.ticket == ticket);
         waiter.map_or(Standing::Queues, |waiter| waiter.standing)
+    }
+
+    /// Returns the pool that a ticket waits for, if it waits.
+    pub(super) fn held_by(&self, ticket: Ticket) -> Option<String> {
+        if let Some(admitted) = self.admitted.get(&ticket) {
+            return admitted.overdrawn.clone();
+        }
+        self.waiters.iter().find(|waiter| waiter.ticket == ticket).and_then(|waiter| waiter.held_by.clone())
     }
 
     /// Lets an admitted one go; it owes these places.

@@ -211,3 +211,64 @@ proptest! {
         assert_within(&settings, &run);
     }
 }
+
+#[test]
+fn what_was_taken_is_told_by_pool_and_forgotten_in_time() {
+    let clock = manual();
+    let settings = pools(&[("tenant", pool(1000, 60, 1000)), ("user", pool(60, 60, 60))]);
+    let quota = Quota::new(settings, Arc::clone(&clock) as Arc<dyn Clock>);
+    assert!(quota.uses().is_empty(), "nothing was taken");
+    let both = |subject: &str, units| [Charge::shared("tenant", units), Charge::of("user", subject, units)];
+    drop(quota.acquire(&both("anna", 40), NEVER).unwrap());
+    drop(quota.acquire(&both("berta", 10), NEVER).unwrap());
+    let uses = quota.uses();
+    let told: Vec<_> = uses
+        .iter()
+        .map(|it| (it.name.as_str(), it.subject.as_deref(), it.used, it.limit, it.per_s))
+        .collect();
+    assert_eq!(told, [("tenant", None, 50, 1000, Some(60)), ("user", Some("anna"), 40, 60, Some(60))]);
+    assert_eq!(uses[1].of_late.unwrap().day, 50, "of all subjects");
+    // A minute later nothing of the limit is used; the hour and the day know of it.
+    clock.advance_micros(61_000_000);
+    let user = quota.uses().remove(1);
+    assert_eq!((user.used, user.subject), (0, None));
+    assert_eq!((user.of_late.unwrap().hour, user.of_late.unwrap().day), (50, 50));
+    clock.advance_micros(3_600_000_000);
+    let user = quota.uses().remove(1);
+    assert_eq!((user.of_late.unwrap().hour, user.of_late.unwrap().day), (0, 50));
+    clock.advance_micros(24 * 3_600_000_000);
+    assert_eq!(quota.uses().remove(1).of_late.unwrap(), connect::QuotaOfLate::default());
+}
+
+#[test]
+fn a_wait_is_told_of_the_pool_that_was_waited_for() {
+    let clock = manual();
+    let settings = pools(&[("tenant", pool(1000, 1, 1000)), ("user", pool(10, 1, 10))]);
+    let quota = Quota::new(settings, Arc::clone(&clock) as Arc<dyn Clock>);
+    let charges = [Charge::shared("tenant", 10), Charge::of("user", "anna", 10)];
+    for _ in 0..3 {
+        drop(quota.acquire(&charges, NEVER).unwrap());
+    }
+    // A price above the burst waits after it was let in.
+    drop(quota.acquire(&[Charge::of("user", "berta", 30)], NEVER).unwrap());
+    let uses = quota.uses();
+    assert_eq!(uses[0].of_late.unwrap().waited_ms, 0);
+    assert_eq!(uses[1].of_late.unwrap().waited_ms, 4000);
+    quota.refused(&charges);
+    quota.waited(&charges, Duration::from_secs(3));
+    let (tenant, user) = (quota.uses()[0].of_late.unwrap(), quota.uses()[1].of_late.unwrap());
+    assert_eq!((tenant.refused, tenant.waited_ms), (1, 3000));
+    assert_eq!((user.refused, user.waited_ms), (1, 7000));
+}
+
+#[test]
+fn subjects_of_the_past_take_no_memory() {
+    let clock = manual();
+    let quota = Quota::new(pools(&[("user", pool(10, 1, 10))]), Arc::clone(&clock) as Arc<dyn Clock>);
+    for number in 0..10_000 {
+        drop(quota.acquire(&[Charge::of("user", format!("user-{number}"), 1)], NEVER).unwrap());
+        clock.advance_micros(100_000);
+    }
+    assert!(quota.shared.meters().subjects() < 200);
+    assert_eq!(quota.uses()[0].of_late.unwrap().day, 10_000);
+}

@@ -1,5 +1,8 @@
 //! The protected systems: how complete, how new, how locked, how proven.
 
+mod quota;
+mod unread;
+
 use std::sync::Arc;
 
 use access::Permission;
@@ -12,6 +15,7 @@ use axum::{
 };
 use model::{Ledger, Moment, SourceName};
 use service::{
+    completeness::{Unread, UnreadPage},
     jobs::{JobDraft, JobKind},
     overview::SourceOverview,
     posture::SourceProof,
@@ -19,6 +23,7 @@ use service::{
     workshop::DrillWish,
 };
 
+use self::quota::Quota;
 use super::{
     Page, begin, elsewhere,
     frame::{Frame, Section},
@@ -38,6 +43,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route("/sources", get(sources))
         .route("/sources/{name}", get(source))
+        .route("/sources/{name}/unread", get(unread::page))
         .route("/sources/{name}/capture", post(capture))
         .route("/sources/{name}/drill", post(drill))
 }
@@ -89,6 +95,10 @@ impl Line {
             service::posture::Proof::Hypothesis => "warning",
             service::posture::Proof::Failed => "bad",
         }
+    }
+
+    fn quota(&self) -> Quota {
+        Quota::of(self.source.quota.as_ref(), self.now)
     }
 
     fn drilled(&self) -> String {
@@ -158,19 +168,16 @@ impl CommitLine {
     }
 }
 
-/// Something that could not be read.
-struct Unread {
-    stream: String,
-    key: String,
-}
-
 #[derive(Template)]
 #[template(path = "source.html")]
 struct SourcePage {
     frame: Frame,
     line: Line,
     commits: Vec<CommitLine>,
+    quota: Quota,
     unread: Vec<Unread>,
+    /// Whether more could not be read than is named here.
+    more_unread: bool,
     lags: lags::LagChart,
     may_capture: bool,
     may_drill: bool,
@@ -194,18 +201,20 @@ async fn source(
     show(&SourcePage {
         frame,
         lags: lags::LagChart::of(&times),
+        quota: line.quota(),
         line,
         commits,
-        unread,
+        more_unread: unread.next.is_some(),
+        unread: unread.items,
         may_capture: visitor.may(Permission::Snapshot),
         may_drill: visitor.may(Permission::Drill),
     })
 }
 
-/// So much of what could not be read is named.
-const UNREAD_SHOWN: u32 = 20;
+/// So much of what could not be read is named here; the rest has pages of its own.
+const UNREAD_SHOWN: usize = 10;
 
-fn past(site: &Site, name: &SourceName) -> Result<(Vec<CommitLine>, Vec<Unread>), Problem> {
+fn past(site: &Site, name: &SourceName) -> Result<(Vec<CommitLine>, UnreadPage), Problem> {
     let catalog = site.installation()?.catalog(name)?;
     let failed = |error: service::CatalogError| Problem::from(service::ServiceError::from(error));
     let rows = catalog.commits(COMMITS_SHOWN).map_err(failed)?;
@@ -213,16 +222,10 @@ fn past(site: &Site, name: &SourceName) -> Result<(Vec<CommitLine>, Vec<Unread>)
         .into_iter()
         .map(|row| CommitLine { sequence: row.sequence, at: row.vault_time, ledger: row.ledger })
         .collect();
-    let at = catalog.last_sequence().map_err(failed)?;
-    let mut unread = Vec::new();
-    for stream in catalog.streams().map_err(failed)? {
-        let room = UNREAD_SHOWN.saturating_sub(u32::try_from(unread.len()).unwrap_or(u32::MAX));
-        if room == 0 {
-            break;
-        }
-        let Ok(name) = model::StreamName::new(stream.clone()) else { continue };
-        let keys = catalog.unread_at(&name, at, room).map_err(failed)?;
-        unread.extend(keys.into_iter().map(|key| Unread { stream: stream.clone(), key }));
+    let mut unread = unread::look(site, name.as_str(), None)?;
+    if unread.items.len() > UNREAD_SHOWN {
+        unread.items.truncate(UNREAD_SHOWN);
+        unread.next = unread.next.or(Some(0));
     }
     Ok((commits, unread))
 }

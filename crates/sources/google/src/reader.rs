@@ -1,9 +1,14 @@
 //! The reader of a Workspace domain.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use connect::{
-    ChangeSink, Cursor, FileOf, Finding, Progress, ReadEnd, ReadError, SourceReader, Stop, Urge,
+    ChangeSink, Cursor, FileOf, Finding, Progress, QuotaMeter, QuotaUse, ReadEnd, ReadError, SourceReader,
+    Stop, Urge,
     units::{UnitSettings, Units},
 };
 use connect_http::{TokenCache, Transport};
@@ -21,6 +26,7 @@ use crate::{
 
 /// Settings, labels and what failed are looked at again after so long.
 const ROUND: Duration = Duration::from_hours(1);
+
 /// What of a user is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,6 +84,19 @@ pub struct GoogleReader {
     retries: Arc<Retries>,
     formats: Arc<Formats>,
     every: Option<Duration>,
+    /// What the present reading calls with.
+    calling: Arc<Calling>,
+}
+
+/// Tells of the quota that a reading takes; before the first one nothing is known.
+#[derive(Default)]
+struct Calling(Mutex<Option<Arc<ReadApi>>>);
+
+impl QuotaMeter for Calling {
+    fn quota_use(&self) -> Vec<QuotaUse> {
+        let api = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        api.map(|api| api.quota_use()).unwrap_or_default()
+    }
 }
 
 impl GoogleReader {
@@ -103,6 +122,7 @@ impl GoogleReader {
             tokens,
             progress,
             every: None,
+            calling: Arc::default(),
         }
     }
 
@@ -145,14 +165,20 @@ impl SourceReader for GoogleReader {
         Some(crate::drive::file_of)
     }
 
+    fn meter(&self) -> Option<Arc<dyn QuotaMeter>> {
+        Some(Arc::clone(&self.calling) as Arc<dyn QuotaMeter>)
+    }
+
     fn changes(
         &mut self,
         _cursor: Option<&Cursor>,
         sink: &mut dyn ChangeSink,
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError> {
+        let api = self.api(stop);
+        *self.calling.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&api));
         let agenda = Agenda::new(AgendaParts {
-            api: self.api(stop),
+            api,
             settings: self.settings.clone(),
             client_id: self.client_id.clone(),
             rounds: Arc::clone(&self.rounds),

@@ -13,6 +13,7 @@ use crate::{
     layout::{self, Position},
     scan::Scan,
     settings::ClusterSettings,
+    slot::SlotMeter,
 };
 
 mod session;
@@ -88,6 +89,7 @@ pub(crate) struct Follower<'r> {
     urged_at: Option<Duration>,
     sink: &'r mut dyn ChangeSink,
     chronicle: &'r mut Chronicle,
+    meter: &'r SlotMeter,
     /// The first position that is in no commit.
     committed: Position,
     /// Where we read; `durable` bytes of it are in the sink.
@@ -116,7 +118,7 @@ impl<'r> Follower<'r> {
         (stop, urge): (&'r Stop, &'r Urge),
         sink: &'r mut dyn ChangeSink,
         chronicle: &'r mut Chronicle,
-        position: Position,
+        (meter, position): (&'r SlotMeter, Position),
     ) -> Result<Self, ReadError> {
         let stream = layout::wal_stream(position.timeline).map_err(failure::named)?;
         // A tail that begins after the position does not continue it: what lies between must be read first.
@@ -132,6 +134,7 @@ impl<'r> Follower<'r> {
             urged_at: None,
             sink,
             chronicle,
+            meter,
             timeline: position.timeline,
             durable: end.max(position.lsn),
             committed: position,

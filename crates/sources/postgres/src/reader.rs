@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use connect::{
-    ChangeSink, Cursor, Finding, Progress, ReadEnd, ReadError, Silent, SourceReader, Standing, Stop, Urge,
+    ChangeSink, Cursor, Finding, Progress, QuotaMeter, ReadEnd, ReadError, Silent, SourceReader, Standing,
+    Stop, Urge,
 };
 use model::{Item, Layout};
 use ports::Clock;
@@ -20,7 +21,7 @@ use crate::{
     layout::{self, Base, Hole, Position, Relation},
     server_log,
     settings::ClusterSettings,
-    slot,
+    slot::{self, SlotMeter},
 };
 
 /// Reads one cluster with a role that has `REPLICATION` and nothing else.
@@ -33,6 +34,7 @@ pub struct ClusterReader {
     begins_with_base: bool,
     known_relations: Vec<(String, Relation)>,
     urge: Urge,
+    meter: Arc<SlotMeter>,
 }
 
 impl ClusterReader {
@@ -47,6 +49,7 @@ impl ClusterReader {
             begins_with_base: false,
             known_relations: Vec::new(),
             urge: Urge::default(),
+            meter: Arc::default(),
         }
     }
 
@@ -227,6 +230,10 @@ impl ClusterReader {
 }
 
 impl SourceReader for ClusterReader {
+    fn meter(&self) -> Option<Arc<dyn QuotaMeter>> {
+        Some(Arc::clone(&self.meter) as Arc<dyn QuotaMeter>)
+    }
+
     fn changes(
         &mut self,
         cursor: Option<&Cursor>,
@@ -253,7 +260,8 @@ impl SourceReader for ClusterReader {
         loop {
             let (settings, clock) = (&self.settings, &self.clock);
             let asked = (stop, &self.urge);
-            let mut follower = Follower::new(settings, clock, asked, sink, &mut chronicle, position)?;
+            let mut follower =
+                Follower::new(settings, clock, asked, sink, &mut chronicle, (&self.meter, position))?;
             let end = follower.run(end_lsn);
             let stands = follower.position();
             match end {

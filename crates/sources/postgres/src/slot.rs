@@ -3,9 +3,12 @@
 //! A slot that nobody reads keeps WAL for ever, unless `max_slot_wal_keep_size` bounds it. So none is made or used
 //! without that bound, and one whose room runs out while we cannot read is given back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use connect::ReadError;
+use connect::{QuotaMeter, QuotaUnit, QuotaUse, ReadError};
 use ports::Clock;
 use postgres_wal::Lsn;
 use postgres_wire::{Connection, Limits, Mode, WireError, quote_literal};
@@ -54,12 +57,57 @@ impl SlotState {
     }
 }
 
-/// Refuses to go on where a slot would not be bounded.
-pub(crate) fn require_bound(connection: &mut Connection) -> Result<(), ReadError> {
+/// How much WAL our slot keeps on production's disk, out of what the stream says anyway: production is asked nothing.
+#[derive(Debug, Default)]
+pub(crate) struct SlotMeter {
+    bound_bytes: AtomicU64,
+    server_end_lsn: AtomicU64,
+    told_lsn: AtomicU64,
+}
+
+impl SlotMeter {
+    /// Notes the bound.
+    pub(crate) fn bound(&self, bytes: u64) {
+        self.bound_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes how far the server has WAL.
+    pub(crate) fn server_at(&self, lsn: u64) {
+        self.server_end_lsn.store(lsn, Ordering::Relaxed);
+    }
+
+    /// Notes up to where the server was told that it need not keep WAL.
+    pub(crate) fn told(&self, lsn: u64) {
+        self.told_lsn.store(lsn, Ordering::Relaxed);
+    }
+}
+
+impl QuotaMeter for SlotMeter {
+    fn quota_use(&self) -> Vec<QuotaUse> {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (bound, server, told) = (of(&self.bound_bytes), of(&self.server_end_lsn), of(&self.told_lsn));
+        if bound == 0 || server == 0 || told == 0 {
+            return Vec::new();
+        }
+        vec![QuotaUse {
+            name: "retained WAL".to_owned(),
+            subject: None,
+            unit: QuotaUnit::Bytes,
+            used: server.saturating_sub(told),
+            limit: bound,
+            per_s: None,
+            share_percent: None,
+            of_late: None,
+        }]
+    }
+}
+
+/// Refuses to go on where a slot would not be bounded; returns the bound in bytes.
+pub(crate) fn require_bound(connection: &mut Connection) -> Result<u64, ReadError> {
     let bound = connection.show("max_slot_wal_keep_size").map_err(failure::wire)?;
     let is_bounded = !bound.starts_with('-') && bound.bytes().any(|b| (b'1'..=b'9').contains(&b));
     if is_bounded {
-        return Ok(());
+        return Ok(check::megabytes(&bound).unwrap_or(0) << 20);
     }
     let wal_size_max = connection.show("max_wal_size").map_err(failure::wire)?;
     let fix = check::slot_bound_fix(check::megabytes(&wal_size_max).unwrap_or(1024));
@@ -150,6 +198,20 @@ mod tests {
 
     const fn state(wal: SlotWal, safe_bytes: Option<u64>) -> SlotState {
         SlotState { wal, restart_lsn: Some(1), safe_bytes, bound_bytes: Some(1000), active: false }
+    }
+
+    #[test]
+    fn what_a_slot_keeps_is_told_once_all_of_it_is_known() {
+        let meter = SlotMeter::default();
+        meter.bound(1 << 30);
+        meter.server_at(5000);
+        assert!(meter.quota_use().is_empty(), "nobody knows yet what the server keeps");
+        meter.told(2000);
+        let told = meter.quota_use().remove(0);
+        assert_eq!((told.used, told.limit, told.per_s, told.percent()), (3000, 1 << 30, None, 0));
+        // The stream says where the server is only now and then.
+        meter.told(6000);
+        assert_eq!(meter.quota_use()[0].used, 0);
     }
 
     #[test]

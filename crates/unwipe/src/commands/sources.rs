@@ -2,7 +2,7 @@
 
 use model::{Moment, SourceName};
 use serde::Serialize;
-use service::Installation;
+use service::{Installation, quota::QuotaReport};
 
 use crate::{
     context::{Context, environment},
@@ -19,6 +19,8 @@ struct Source {
     newest_moment: Option<Moment>,
     behind_s: Option<i64>,
     locked_until: Option<Moment>,
+    /// What capturing takes of its quota; absent until a capture has said so.
+    quota: Option<QuotaReport>,
     /// No moment is more than a hypothesis until a drill restored it.
     proof: &'static str,
 }
@@ -39,7 +41,9 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let output = context.output;
     output.result(&sources, || {
         let mut rows = vec![
-            ["SOURCE", "KIND", "COMMITS", "NEWEST MOMENT", "BEHIND", "PROOF"].map(str::to_owned).to_vec(),
+            ["SOURCE", "KIND", "COMMITS", "NEWEST MOMENT", "BEHIND", "QUOTA", "PROOF"]
+                .map(str::to_owned)
+                .to_vec(),
         ];
         for source in &sources {
             let newest = source.newest_moment.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
@@ -50,6 +54,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
                 count(source.commits),
                 newest,
                 behind,
+                quota(source.quota.as_ref()),
                 output
                     .paint(if source.proof == "proven" { Style::Good } else { Style::Warning }, source.proof),
             ]);
@@ -74,6 +79,18 @@ fn describe(
         newest_moment: newest,
         behind_s: newest.map(|at| context.clock().now().micros_since(at) / 1_000_000),
         locked_until: head.map(|commit| commit.envelope.locked_until),
+        quota: service::quota::report(installation, name)?,
         proof: crate::commands::drill::proof_of(context, installation, name),
     })
+}
+
+/// Names the pool of which the largest share is used.
+fn quota(report: Option<&QuotaReport>) -> String {
+    let Some(report) = report else { return String::new() };
+    let Some(tightest) = report.tightest() else { return "none".to_owned() };
+    let refused = match report.refused() {
+        0 => String::new(),
+        number => format!(", {} refused", count(number)),
+    };
+    format!("{} {} %{refused}", tightest.name, tightest.percent())
 }

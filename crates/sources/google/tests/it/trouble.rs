@@ -304,3 +304,51 @@ fn who_comes_while_a_domain_is_followed_is_read_and_who_is_suspended_is_told() {
     let kept = sink.stream(&format!("gmail/{user}"));
     assert_eq!(kept.keys().filter(|key| key.starts_with("message/")).count(), held.len(), "nothing is lost");
 }
+
+#[test]
+fn what_was_taken_of_the_quota_is_told_with_what_was_refused() {
+    use google_tenant::{Effect, Fault, When};
+
+    let domain = Domain::start(&[Part::Directory, Part::Gmail]);
+    domain.running.with_tenant(|tenant| {
+        tenant.fault(Fault::new("gmail.users.*", When::First(2), Effect::TooMany(Some(1))));
+        tenant.fault(Fault::new("gmail.users.*", When::Nth(5), Effect::UserRate));
+    });
+    let mut reader = domain.reader();
+    let meter = reader.meter().unwrap();
+    assert!(meter.quota_use().is_empty(), "nothing was called yet");
+    let mut sink = MemorySink::new();
+    reader.changes(None, &mut sink, &Stop::default()).unwrap();
+
+    let uses = meter.quota_use();
+    let of =
+        |name: &str| uses.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("{name}: {uses:?}"));
+    let (user, project) = (of("gmail/user"), of("gmail/project"));
+    let (late, shared) = (user.of_late.unwrap(), project.of_late.unwrap());
+    assert!(late.day > 0 && late.day == shared.day, "each call is charged to both");
+    assert_eq!((late.refused, shared.refused), (3, 3), "two of 429, one of 403");
+    assert!(late.waited_ms >= 1000, "it was asked to wait a second: {late:?}");
+    assert!(user.used <= late.hour && user.limit == 6000 && user.share_percent == Some(100));
+    let subject = user.subject.as_ref();
+    assert!(subject.is_none_or(|subject| domain.users().contains(subject)), "{subject:?}");
+    assert_eq!((of("gmail/day").used, of("gmail/day").limit), (shared.day, 80_000_000));
+    assert_eq!(of("admin/project").of_late.unwrap().refused, 0);
+}
+
+#[test]
+fn a_limit_of_ones_own_is_told_as_a_share_of_what_google_gives() {
+    let domain = Domain::start(&[Part::Gmail]);
+    let mut settings = domain.settings();
+    settings.api.limit("gmail/user", 3000);
+    settings.api.limit("gmail/day", 40_000_000);
+    let transport = Arc::new(HttpTransport::new(HttpSettings::default()).unwrap());
+    let mut reader = GoogleReader::new(domain.key(), transport, settings, Arc::new(connect::Silent));
+    let meter = reader.meter().unwrap();
+    reader.changes(None, &mut MemorySink::new(), &Stop::default()).unwrap();
+    let uses = meter.quota_use();
+    let share = |name: &str| uses.iter().find(|it| it.name == name).unwrap().share_percent;
+    assert_eq!(
+        (share("gmail/user"), share("gmail/project"), share("gmail/day")),
+        (Some(50), Some(100), Some(50))
+    );
+}

@@ -31,7 +31,7 @@ impl Follower<'_> {
         let identity = connection.identify_system()?;
         self.check_identity(&identity)?;
         self.live_from = identity.flushed_lsn;
-        slot::require_bound(&mut connection)?;
+        self.meter.bound(slot::require_bound(&mut connection)?);
         let segment = SegmentSize::new(u64::from(base::segment_bytes(&mut connection)?))
             .map_err(|error| failure::broken("the server's segments are unusable", error))?;
         let major = connection.major();
@@ -189,12 +189,14 @@ impl Follower<'_> {
         let mut told_at = heard_at;
         // The slot keeps what is needed from the first word on. A timeline that ends just here takes no word.
         match stream.send_status(self.durable, self.durable, self.durable, false) {
-            Ok(()) | Err(WireError::Unusable) => {}
+            Ok(()) => self.meter.told(self.durable),
+            Err(WireError::Unusable) => {}
             Err(error) => return Err(error.into()),
         }
         loop {
             if self.stop.is_requested() || self.is_up_to_date() {
                 stream.send_status(self.durable, self.durable, self.durable, false)?;
+                self.meter.told(self.durable);
                 // What goes wrong with a goodbye changes nothing.
                 drop(stream.stop());
                 return Ok(None);
@@ -218,6 +220,7 @@ impl Follower<'_> {
             }
             if tell || ask {
                 stream.send_status(self.durable, self.durable, self.durable, ask)?;
+                self.meter.told(self.durable);
                 told_at = now;
             }
             match look {
@@ -248,7 +251,8 @@ impl Follower<'_> {
                 Ok(message) => message,
             };
             match message {
-                Some(WalMessage::Data { start_lsn, data, .. }) => {
+                Some(WalMessage::Data { start_lsn, server_end_lsn, data, .. }) => {
+                    self.meter.server_at(server_end_lsn);
                     let next = expected + self.batch.len() as u64;
                     if start_lsn != next {
                         return Err(Interruption::Final(failure::refused(
@@ -258,7 +262,10 @@ impl Follower<'_> {
                     }
                     self.batch.extend_from_slice(data);
                 }
-                Some(WalMessage::Keepalive { reply_requested, .. }) if self.batch.is_empty() => {
+                Some(WalMessage::Keepalive { server_end_lsn, reply_requested, .. })
+                    if self.batch.is_empty() =>
+                {
+                    self.meter.server_at(server_end_lsn);
                     return Ok(if reply_requested {
                         Look::Asked
                     } else {
@@ -266,7 +273,7 @@ impl Follower<'_> {
                     });
                 }
                 // A batch is acknowledged anyway.
-                Some(WalMessage::Keepalive { .. }) => {}
+                Some(WalMessage::Keepalive { server_end_lsn, .. }) => self.meter.server_at(server_end_lsn),
                 Some(WalMessage::EndOfTimeline { next_timeline, switch_lsn }) => {
                     if !self.batch.is_empty() {
                         self.store(expected)?;
