@@ -30,6 +30,25 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Returns what people call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "message",
+            Self::File => "file",
+            Self::Folder => "folder",
+            Self::Event => "event",
+            Self::Contact => "contact",
+            Self::Group => "group",
+            Self::User => "user",
+            Self::Table => "table",
+            Self::Row => "row",
+            Self::Record => "record",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// A name with a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {

@@ -97,6 +97,12 @@ pub(crate) enum Verb {
     Show(Show),
     /// List what is stored of a folder tree
     Find(Find),
+    /// Search all sources for words in names, subjects and addresses
+    Search(Search),
+    /// List the versions of an item, also those that were removed
+    Versions(VersionsOf),
+    /// Show what differs between two versions of an item
+    Diff(Diff),
     /// Plan an undo, or bring a whole source back into a new folder
     Rewind(Rewind),
     /// Sign a plan, so that it may be applied
@@ -165,6 +171,10 @@ impl Verb {
             Self::Sources
                 | Self::Timeline(_)
                 | Self::Show(_)
+                | Self::Find(_)
+                | Self::Search(_)
+                | Self::Versions(_)
+                | Self::Diff(_)
                 | Self::Rewind(_)
                 | Self::Export(_)
                 | Self::Drill(_)

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod approve;
+pub(crate) mod browse;
 pub(crate) mod capture;
 pub(crate) mod cases;
 pub(crate) mod contain;

@@ -21,9 +21,7 @@ use super::{
     aftermath::{Aftermath, Task, record},
     reach::Counted,
 };
-use crate::{
-    Installation, incidents::happened, let_in::Gate, secret::Environment, words::counted,
-};
+use crate::{Installation, incidents::happened, let_in::Gate, secret::Environment, words::counted};
 
 /// How often files are looked at: expectations, requests; and whether the time of an action is over.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);

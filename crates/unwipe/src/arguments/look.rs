@@ -41,6 +41,85 @@ pub(crate) struct Show {
     pub(crate) reading: Reading,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unwipe search contract zanzibar
+  unwipe search 'inv*' --in acme --removed    what was removed as well
+  unwipe search '\"annual report\"' --at 2026-04-25T14:00:08Z")]
+pub(crate) struct Search {
+    /// Words, `"phrases"`, beginnings like `inv*`: all of them must be there
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    /// Only in this source; may be repeated
+    #[arg(long = "in", value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// What was there then: a time, or the number of a commit (default: now)
+    #[arg(long, value_name = "MOMENT", conflicts_with = "removed")]
+    pub(crate) at: Option<String>,
+    /// Also what was removed, and versions before the newest
+    #[arg(long)]
+    pub(crate) removed: bool,
+    #[command(flatten)]
+    pub(crate) page: Page,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unwipe versions papers --item contracts/zanzibar.txt
+  unwipe versions acme/gmail/anna@acme.org --item message/18c2f")]
+pub(crate) struct VersionsOf {
+    #[command(flatten)]
+    pub(crate) place: ItemPlace,
+    #[command(flatten)]
+    pub(crate) page: Page,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unwipe diff papers --item contracts/zanzibar.txt                the newest version and the one before
+  unwipe diff papers --item contracts/zanzibar.txt --from 3
+  unwipe diff papers --item contracts/zanzibar.txt --from 2026-04-25T13:00:00Z --to 2026-04-25T14:00:09Z")]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) place: ItemPlace,
+    /// The older version: a time, or the number of a commit (default: the version before the newest)
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) from: Option<String>,
+    /// The newer version (default: the newest)
+    #[arg(long, value_name = "MOMENT", requires = "from")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// Where an item is.
+#[derive(Debug, Args)]
+pub(crate) struct ItemPlace {
+    /// `SOURCE` of a folder tree, or `SOURCE/STREAM`: unwipe search shows it
+    pub(crate) what: String,
+    /// The item, as unwipe search shows it
+    #[arg(long, value_name = "ITEM")]
+    pub(crate) item: String,
+}
+
+/// Which part of a list is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Page {
+    /// At most so many, up to 500
+    #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) limit: u32,
+    /// Go on where a list ended: what it said
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) after: Option<String>,
+}
+
 /// How the vault is read.
 #[derive(Debug, Clone, Args, Default)]
 pub(crate) struct Reading {

@@ -11,7 +11,7 @@ pub(crate) struct Selector<'t> {
     pub(crate) source: &'t str,
     /// The stream: `gmail/anna@x.org`.
     pub(crate) stream: Option<&'t str>,
-    /// `latest`, or a time.
+    /// `latest`, a time, or the number of a commit.
     pub(crate) moment: &'t str,
 }
 
@@ -36,10 +36,10 @@ impl<'t> Selector<'t> {
 }
 
 fn is_moment(text: &str) -> bool {
-    text == "latest" || text.parse::<Moment>().is_ok()
+    text == "latest" || text.parse::<u64>().is_ok() || text.parse::<Moment>().is_ok()
 }
 
-/// Finds the newest commit no later than a moment.
+/// Finds the commit that a moment means: the newest one no later than a time.
 pub(crate) fn commit_of(stored: &StoredSource, source: &str, moment: &str) -> Result<u64, Failure> {
     let catalog = stored.catalog();
     let nothing = || Failure::new(Exit::Nothing, format!("nothing of {source} is stored as of {moment}"));
@@ -49,9 +49,13 @@ pub(crate) fn commit_of(stored: &StoredSource, source: &str, moment: &str) -> Re
             last => Ok(last),
         };
     }
+    if let Ok(commit) = moment.parse() {
+        let is_there = (1..=catalog.last_sequence()?).contains(&commit);
+        return is_there.then_some(commit).ok_or_else(|| nothing().hint(format!("unwipe log {source}")));
+    }
     let at: Moment = moment.parse().map_err(|error| {
         Failure::because(Exit::Usage, "the moment cannot be understood", error)
-            .hint(format!("write {source}@latest or {source}@2026-04-25T14:00:08Z"))
+            .hint(format!("write {source}@latest, {source}@2026-04-25T14:00:08Z or a commit: {source}@7"))
     })?;
     catalog.commit_at(at)?.ok_or_else(|| nothing().hint(format!("unwipe log {source}")))
 }
@@ -70,6 +74,7 @@ mod tests {
         assert_eq!(of("shop@before:0/5F3C9850"), ("shop", None, "before:0/5F3C9850"));
         assert_eq!(of("acme/gmail/anna@x.org"), ("acme", Some("gmail/anna@x.org"), "latest"));
         assert_eq!(of("acme/gmail/anna@x.org@latest"), ("acme", Some("gmail/anna@x.org"), "latest"));
+        assert_eq!(of("acme/gmail/anna@x.org@7"), ("acme", Some("gmail/anna@x.org"), "7"));
         let timed = "acme/gmail/anna@x.org@2026-04-25T14:00:08Z";
         assert_eq!(of(timed), ("acme", Some("gmail/anna@x.org"), "2026-04-25T14:00:08Z"));
         assert_eq!(of("acme/directory@latest"), ("acme", Some("directory"), "latest"));

@@ -2,7 +2,7 @@
 
 use askama::{Template, filters::HtmlSafe};
 use render::{Change, Difference, LineChange, Piece};
-use service::words;
+use service::{words, workshop::shell_word};
 
 use super::{
     frame::Frame,
@@ -113,6 +113,7 @@ pub(super) struct ComparePage {
     new: Side,
     swapped: String,
     part: DifferencePart,
+    command: String,
 }
 
 pub(super) fn make(site: &Site, mut frame: Frame, fields: &Fields) -> Result<ComparePage, Problem> {
@@ -144,7 +145,15 @@ pub(super) fn make(site: &Site, mut frame: Frame, fields: &Fields) -> Result<Com
         ("from", &to.text),
         ("to", &from.text),
     ];
+    let command = format!(
+        "unwipe diff {} {} --from {} --to {}",
+        shell_word(&format!("{}/{}", place.source, place.stream)),
+        shell_word(&format!("--item={}", place.key)),
+        old.commit,
+        new.commit
+    );
     Ok(ComparePage {
+        command,
         swapped: link("/items", &swapped),
         crumbs: crumbs(&place, &chosen),
         item_address: place.link(&chosen.text),

@@ -20,7 +20,7 @@ use service::{
 use super::{
     Page, compare, elsewhere,
     frame::{Frame, Section},
-    lines::{When, kind_word, pick_text, stream_title},
+    lines::{When, pick_text, stream_title},
     moment::MomentPart,
     query, show,
     source::{actor, attribution},
@@ -164,8 +164,13 @@ fn make(site: &Site, mut frame: Frame, person: &SignedIn, fields: &Fields) -> Re
     let kept = [("source", place.source.as_str()), ("stream", place.stream.as_str()), ("key", &place.key)];
     let shown_commit = view.as_ref().map(|view| view.entry.commit);
     let older = versions.next.clone();
-    let at = if chosen.text.is_empty() { "latest" } else { &chosen.text };
     let stand = view.as_ref().map(|view| view.stand);
+    let at = match stand.and_then(|stand| stand.at) {
+        _ if chosen.text.is_empty() => "latest".to_owned(),
+        // The moments of a cluster are times and positions in its log: commits are unknown there.
+        Some(at) if kind == "postgres" => at.to_string(),
+        _ => chosen.text.clone(),
+    };
     Ok(ItemPage {
         moment: MomentPart::of(
             site,
@@ -182,7 +187,7 @@ fn make(site: &Site, mut frame: Frame, person: &SignedIn, fields: &Fields) -> Re
         older: older.map(|older| {
             link("/items", &[&kept[..], &[("at", chosen.text.as_str()), ("versions", &older)]].concat())
         }),
-        command: command(&place, kind, at),
+        command: command(&place, kind, &at),
         shown: view.map(|view| shown(&place, kind, view)),
         in_basket: site.browsing.baskets.count(&person.csrf),
         frame,
@@ -215,7 +220,7 @@ fn shown(place: &Place, kind: &str, view: service::browse::ItemView) -> Shown {
     Shown {
         fields: fields(&view.document),
         is_prose: is_prose(&view.document),
-        kind: kind_word(view.entry.kind),
+        kind: view.entry.kind.word(),
         size: words::bytes(view.entry.size_bytes),
         download: has_content.then(|| link("/items/content", &pairs)),
         attachments: attachments.collect(),

@@ -1,7 +1,6 @@
 //! Things that are stored, as lines of a list.
 
 use model::{Moment, SourceName};
-use render::Kind;
 use service::{
     browse::{DeletedItem, Entry, Hit},
     words,
@@ -39,23 +38,6 @@ pub(super) struct When {
 impl When {
     pub(super) fn of(at: Moment, now: Moment) -> Self {
         Self { exact: at.to_string(), words: words::moment(at), ago: words::ago(at, now) }
-    }
-}
-
-/// Returns what kind of thing it is, as a word.
-pub(super) const fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mail => "message",
-        Kind::File => "file",
-        Kind::Folder => "folder",
-        Kind::Event => "event",
-        Kind::Contact => "contact",
-        Kind::Group => "group",
-        Kind::User => "user",
-        Kind::Table => "table",
-        Kind::Row => "row",
-        Kind::Record => "record",
-        Kind::Internal => "internal",
     }
 }
 
@@ -149,7 +131,7 @@ impl Maker<'_> {
             address: String::new(),
             title: entry.title.clone(),
             subtitle: entry.subtitle.clone(),
-            kind: kind_word(entry.kind),
+            kind: entry.kind.word(),
             place: (
                 format!("{} · {}", self.source, stream_title(&entry.stream)),
                 stream_path(self.source, &entry.stream),

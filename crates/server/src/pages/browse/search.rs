@@ -12,6 +12,7 @@ use model::SourceName;
 use service::{
     browse::{Browse, Hit, PageWish, SearchWish},
     words,
+    workshop::shell_word,
 };
 
 use super::{
@@ -137,10 +138,7 @@ fn make(site: &Site, frame: Frame, person: &SignedIn, asked: Option<&str>) -> Re
             all_sources.iter().map(|source| card(site, &browse, source, &wish.chosen)).collect()
         },
         index: index(site, &all_sources),
-        command: match &wish.source {
-            Some(source) => format!("unwipe find {source}@latest"),
-            None => "unwipe sources".to_owned(),
-        },
+        command: command(&wish),
         frame,
         at: wish.chosen.text.clone(),
         deleted: wish.deleted,
@@ -148,6 +146,28 @@ fn make(site: &Site, frame: Frame, person: &SignedIn, asked: Option<&str>) -> Re
         all_sources,
         text: wish.text,
     })
+}
+
+/// Returns the command line that does the same.
+fn command(wish: &Wish) -> String {
+    if wish.text.trim().is_empty() {
+        return wish
+            .source
+            .as_ref()
+            .map_or_else(|| "unwipe sources".to_owned(), |source| format!("unwipe find {source}@latest"));
+    }
+    let mut command = "unwipe search".to_owned();
+    if let Some(source) = &wish.source {
+        command.push_str(&format!(" --in {source}"));
+    }
+    if wish.deleted {
+        command.push_str(" --removed");
+    } else if !wish.chosen.text.is_empty() {
+        command.push_str(&format!(" --at {}", shell_word(&wish.chosen.text)));
+    }
+    // What begins like an option is none.
+    let end = if wish.text.starts_with('-') { " --" } else { "" };
+    format!("{command}{end} {}", shell_word(&wish.text))
 }
 
 fn found(
