@@ -261,7 +261,7 @@ class Person {
   }
 
   /** Keeps a picture of the page in both themes, when pictures are wanted. */
-  async picture(name, { width = WIDE.width, height = 960 } = {}) {
+  async picture(name, { width = WIDE.width, height = 1100 } = {}) {
     if (!gallery) return;
     mkdirSync(gallery, { recursive: true });
     await this.page.setViewportSize({ width, height: 480 });

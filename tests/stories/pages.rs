@@ -218,8 +218,8 @@ const DOCUMENTS: [(&str, [&str; 2]); 2] = [
     (
         "prices.json",
         [
-            r#"{"currency": "KES", "boat": {"day": 400, "week": 2400}, "fuel": true}"#,
-            r#"{"currency": "KES", "boat": {"day": 450, "week": 2400, "month": 9000}}"#,
+            "{\n  \"currency\": \"KES\",\n  \"boat\": {\n    \"day\": 400,\n    \"week\": 2400\n  },\n  \"fuel\": true\n}\n",
+            "{\n  \"currency\": \"KES\",\n  \"boat\": {\n    \"day\": 450,\n    \"week\": 2400,\n    \"month\": 9000\n  }\n}\n",
         ],
     ),
 ];

@@ -95,8 +95,14 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-// On a narrow screen the parts of the site are in one row that scrolls.
-document.querySelector(".nav a[aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+// On a narrow screen the parts of the site are in one row that scrolls. Only the row is moved: to scroll the link itself
+// into view would also move where Tab begins.
+const here = document.querySelector(".nav a[aria-current]");
+if (here) {
+  const row = here.closest("ul");
+  const [link, list] = [here.getBoundingClientRect(), row.getBoundingClientRect()];
+  row.scrollLeft += link.left - list.left - (list.width - link.width) / 2;
+}
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");

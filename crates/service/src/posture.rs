@@ -100,7 +100,7 @@ pub const TIERS: [Tier; 5] = [
     Tier {
         number: 3,
         place: "A bucket with Object Lock in another account",
-        withstands: "Root of every host, and the administrator of the bucket's account, until the locks run out.",
+        withstands: "Every credential, the account's own root too, until the locks run out.",
         falls_to: "Whoever closes that account, or runs the store itself.",
         made_by: "unwipe init --s3 https://HOST/BUCKET",
     },

@@ -237,10 +237,12 @@ impl CertificatePage {
         format!("{}, {}", words::counted(tables.len() as u64, "table"), words::counted(rows, "row"))
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand over references")]
     fn moment(&self, at: &Moment) -> String {
         words::moment(*at)
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand over references")]
     fn counted(&self, number: &u64, noun: &str) -> String {
         words::counted(*number, noun)
     }

@@ -29,6 +29,7 @@ pub(crate) const fn kind(kind: ActorKind) -> &'static str {
 }
 
 /// Writes a number of things with their noun, for templates.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand over references")]
 pub(crate) fn counted(number: &usize, noun: &str) -> String {
     words::counted(*number as u64, noun)
 }

@@ -345,7 +345,13 @@ pub fn timeline(incident: &Incident) -> Vec<Entry> {
         }
     }
     for change in incident.history.iter().filter(|change| change.state != IncidentState::Open) {
-        put(change.at, EntryKind::State, format!("{}: {}", change.state, change.why), None);
+        let plan = incident.plans.iter().find(|plan| change.why.contains(&plan.hash)).map(|plan| &plan.hash);
+        // Its hash is behind the way to it.
+        let why = plan.map_or_else(
+            || change.why.clone(),
+            |hash| change.why.replace(&format!("plan {hash}"), "the plan"),
+        );
+        put(change.at, EntryKind::State, format!("{}: {why}", change.state), plan.map(String::as_str));
     }
     entries.sort_by_key(|entry| entry.at);
     entries

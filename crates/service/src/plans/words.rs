@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use connect::plan::{Action, Counts, Document, Plan};
 
-use crate::words::{count, counted};
+use crate::words::{count, counted, timed};
 
 /// Titles of plans are foreign text in part; of a longer target so much is in one.
 const TARGET_CHARACTERS: usize = 80;
@@ -75,7 +75,7 @@ pub fn title(document: &Document, parts: &[Plan]) -> String {
         done.push_str(&format!(" of {target}"));
     }
     let is_undo = is_incident || ["what ", "transaction"].iter().any(|start| subject.starts_with(start));
-    if is_undo { format!("Undo {named}: {done}") } else { format!("{}: {named}", capital(&done)) }
+    timed(&if is_undo { format!("Undo {named}: {done}") } else { format!("{}: {named}", capital(&done)) })
 }
 
 /// Finds where a text begins to tell from when until when: `… from 2026-04-25T14:00:08Z to …`.

@@ -81,8 +81,13 @@ pub(crate) fn notes(planning: &mut Planning<'_>) {
         }
     }
     if references > 0 {
+        let keys = if references == 1 {
+            "foreign key from or to the touched tables is"
+        } else {
+            "foreign keys from and to the touched tables are"
+        };
         notes.push(format!(
-            "{references} foreign keys from and to the touched tables are checked for these rows before the end; one \
+            "{references} {keys} checked for these rows before the end; one \
              broken reference undoes all"
         ));
     }

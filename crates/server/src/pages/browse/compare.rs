@@ -54,7 +54,7 @@ impl DifferencePart {
         let sums = match (difference.removed_lines, difference.added_lines) {
             (0, 0) => String::new(),
             (removed, added) => {
-                format!("{} lines removed, {} added", words::count(removed), words::count(added))
+                format!("{} removed, {} added", words::counted(removed, "line"), words::count(added))
             }
         };
         Self {
