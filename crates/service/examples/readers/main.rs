@@ -104,8 +104,9 @@ fn main() {
     let cookie = people::sign_in(&installation);
     let visitor = Visitor { port, cookie };
 
-    let serving = Serving(options.command(&["serve", "--no-capture"]).spawn().unwrap());
+    let mut serving = Serving(options.command(&["serve", "--no-capture"]).spawn().unwrap());
     while visitor.ask("/").is_none() {
+        assert!(serving.0.try_wait().unwrap().is_none(), "unwipe serve ended");
         clock.sleep(Duration::from_millis(200));
     }
     clock.sleep(IDLE);

@@ -15,8 +15,8 @@ const DRIVE: &str = "/browse/acme/drive/user0@acme.test";
 const MESSAGES: u64 = 200_000;
 const COMMITS: u64 = 1_000;
 
-/// Words that the corpus has.
-const WORDS: [&str; 4] = ["balo", "mitra", "vor", "neku"];
+/// Words that the corpus has often.
+const WORDS: [&str; 4] = ["nelo", "kulo", "vorlo", "sello"];
 
 /// Somebody who logged in.
 #[derive(Clone)]
