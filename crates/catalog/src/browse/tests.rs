@@ -182,7 +182,7 @@ fn a_page_ends_where_nearly_all_is_deleted_and_goes_on() {
 }
 
 /// Steps that SQLite's machine takes for an entry of the index.
-const STEPS_EACH: usize = 16;
+const STEPS_EACH: usize = 8;
 
 /// What questions cost since the last look: entries of the index, and rows that were read.
 fn cost(catalog: &Catalog) -> (usize, usize) {
