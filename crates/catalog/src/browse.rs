@@ -274,9 +274,7 @@ impl Catalog {
 
     /// Reads one row; its stream and key are left empty.
     pub(crate) fn row_by_id(&self, id: i64) -> Result<Option<Row>, CatalogError> {
-        let mut statement = self.database.prepare_cached(
-            "SELECT from_sequence, until_sequence, attributes, size_bytes, reason FROM versions WHERE id = ?1",
-        )?;
+        let mut statement = self.database.prepare_cached(ROW)?;
         let row = statement.query_row([id], |row| {
             Ok(Row {
                 id,
@@ -294,9 +292,7 @@ impl Catalog {
 
     /// Returns whether a row was live after commit `at`; much cheaper than reading it.
     pub(crate) fn was_live(&self, id: i64, at: u64) -> Result<bool, CatalogError> {
-        let mut statement = self
-            .database
-            .prepare_cached("SELECT from_sequence, until_sequence FROM versions WHERE id = ?1")?;
+        let mut statement = self.database.prepare_cached(SPAN)?;
         let span = statement
             .query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
             .optional()?;
@@ -348,6 +344,9 @@ pub(crate) const ENTRIES_FORWARD: &str = "SELECT key, until_sequence, id FROM ve
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key, until_sequence LIMIT ?4";
 pub(crate) const ENTRIES_BACK: &str = "SELECT key, until_sequence, id FROM versions
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC, until_sequence DESC LIMIT ?4";
+pub(crate) const ROW: &str =
+    "SELECT from_sequence, until_sequence, attributes, size_bytes, reason FROM versions WHERE id = ?1";
+pub(crate) const SPAN: &str = "SELECT from_sequence, until_sequence FROM versions WHERE id = ?1";
 pub(crate) const ROW_FROM: &str = "SELECT from_sequence FROM versions WHERE id >= ?1 ORDER BY id LIMIT 1";
 /// Several may end in one commit where an item changed twice in it: the first of them was there before.
 pub(crate) const ENDING_NEXT: &str = "SELECT id FROM versions

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use rusqlite::StatementStatus;
 
 use super::*;
 use crate::{
@@ -180,6 +181,83 @@ fn a_page_ends_where_nearly_all_is_deleted_and_goes_on() {
     assert_eq!(catalog.sizes_at(2).unwrap()[0].items, 1);
 }
 
+/// Steps that SQLite's machine takes for an entry of the index.
+const STEPS_EACH: usize = 8;
+
+/// What questions cost since the last look: entries of the index, and rows that were read.
+fn cost(catalog: &Catalog) -> (usize, usize) {
+    let counted = |text: &str, what| {
+        let statement = catalog.database.prepare_cached(text).unwrap();
+        usize::try_from(statement.reset_status(what)).unwrap()
+    };
+    let steps =
+        counted(ENTRIES_FORWARD, StatementStatus::VmStep) + counted(ENTRIES_BACK, StatementStatus::VmStep);
+    (steps / STEPS_EACH, counted(ROW, StatementStatus::Run))
+}
+
+/// A folder of few items into which very many came later, before, between and behind them.
+fn flooded(later: usize) -> Catalog {
+    let mut catalog = Catalog::in_memory().unwrap();
+    let key = |number: usize| format!("a/{number:08}");
+    let few = (0..10).map(|item| upsert_with("files", &key(item * later / 10 + later / 20), 1, "{}"));
+    catalog.apply(&applied(1), few).unwrap();
+    let flood = (0..later).filter(|number| number % (later / 10) != later / 20);
+    catalog
+        .apply(&applied(2), flood.clone().map(|number| upsert_with("files", &key(number), 1, "{}")))
+        .unwrap();
+    catalog.apply(&applied(3), flood.map(|number| removed("files", &key(number)))).unwrap();
+    catalog
+}
+
+#[test]
+fn what_came_later_or_went_before_costs_a_page_no_reading_and_only_so_much_looking() {
+    let catalog = flooded(2 * LOOKED_AT_MAX);
+    let stream = name("files");
+    cost(&catalog);
+    for at in [1, 3] {
+        for direction in [Direction::Forward, Direction::Back] {
+            let (mut found, mut place) = (0, None::<Place>);
+            loop {
+                let page = catalog.children(&stream, "a/", at, place.as_ref(), (direction, 100)).unwrap();
+                let (entries, rows) = cost(&catalog);
+                assert_eq!(rows, page.children.len(), "only what is shown is read");
+                assert!(entries <= LOOKED_AT_MAX + 2 * CHUNK, "{entries} entries for one page");
+                found += page.children.len();
+                place = page.next;
+                if place.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, 10, "{direction:?} at {at}");
+            let listed = all_pages(&catalog, at, "a/", direction, 100);
+            assert_eq!((listed.len(), cost(&catalog).1), (10, 10));
+        }
+    }
+}
+
+#[test]
+fn folders_in_which_nothing_was_live_cost_what_was_looked_at() {
+    let mut catalog = Catalog::in_memory().unwrap();
+    catalog.apply(&applied(1), [upsert_with("files", "z", 1, "{}")]).unwrap();
+    let keys = (0..40).flat_map(|folder| (0..CHUNK + 10).map(move |file| format!("{folder:02}/{file:04}")));
+    catalog.apply(&applied(2), keys.map(|key| upsert_with("files", &key, 1, "{}"))).unwrap();
+    cost(&catalog);
+    let (mut place, mut found) = (None::<Place>, Vec::new());
+    loop {
+        let page = (Direction::Forward, 100);
+        let page = catalog.children(&name("files"), "", 1, place.as_ref(), page).unwrap();
+        let (entries, _) = cost(&catalog);
+        // The last folder may be looked into as far as any.
+        assert!(entries <= LOOKED_AT_MAX + 4 * CHUNK, "{entries} entries for one page");
+        found.extend(page.children.iter().map(|child| child.key().to_owned()));
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["z"]);
+}
+
 #[test]
 fn what_comes_behind_a_prefix() {
     assert_eq!(successor("a/"), "a0");
@@ -200,6 +278,8 @@ fn no_question_of_a_page_reads_a_whole_table() {
         ENTRIES_FORWARD,
         ENTRIES_BACK,
         ENDING_NEXT,
+        ROW,
+        SPAN,
         ROW_FROM,
         NEWEST,
         past::SIZES,

@@ -174,6 +174,42 @@ fn folders_by_title_page_in_both_directions() {
 }
 
 #[test]
+fn what_came_later_to_a_folder_by_title_is_not_looked_up() {
+    let mut catalog = Catalog::in_memory().unwrap();
+    let flood = |beginning: &'static str| {
+        (0..5_000).map(move |n| (format!("top/{beginning}{n}"), format!("{beginning} {n:05}")))
+    };
+    let few = [upsert_with("drive/a", "top/m", 1, "m"), upsert_with("drive/a", "top/z", 1, "z")];
+    catalog.apply(&applied(1), few).unwrap();
+    let later = flood("b").map(|(key, title)| upsert_with("drive/a", &key, 1, &title));
+    catalog.apply(&applied(2), later).unwrap();
+    catalog.apply(&applied(3), flood("b").map(|(key, _)| removed("drive/a", &key))).unwrap();
+    let index = filled(&catalog);
+    let looked_up = || {
+        let statement = catalog.database.prepare_cached(crate::browse::SPAN).unwrap();
+        statement.reset_status(rusqlite::StatementStatus::Run)
+    };
+    let page = |at, from: Option<&InsideEdge>| {
+        let page = index.inside(&catalog, ("drive/a", "top", at), from, (Direction::Forward, 9)).unwrap();
+        (page.rows.len(), page.next, looked_up())
+    };
+    looked_up();
+    assert_eq!(page(1, None), (2, None, 2));
+    // What was deleted since must be looked up, and no page looks up all of it.
+    let (mut found, mut from) = (0, None);
+    loop {
+        let (rows, next, looked_up) = page(3, from.as_ref());
+        assert!(looked_up < 2_000, "{looked_up} rows were looked up");
+        found += rows;
+        match next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(found, 2);
+}
+
+#[test]
 fn questions_to_the_index_use_it() {
     let index = SearchIndex::in_memory().unwrap();
     for text in [find::CANDIDATES, inside::INSIDE_FORWARD, inside::INSIDE_BACK, inside::INSIDE_FROM_END] {

@@ -92,8 +92,11 @@ fn fill(home: &Path, source: &SourceName, versions: u64) -> Value {
     let place = Place::Folder { path: "vault".into(), immutable_flags: false };
     Installation::init(home, &InitRequest { place, lock_days: 1 }, &ports(), &|_| None).unwrap();
     let mut installation = Installation::open(home, ports()).unwrap();
+    // Whoever serves this home finds nobody there, and reads nothing.
+    let settings =
+        json!({ "key": "file:keys/none.json", "admin": "admin@acme.test", "address": "http://127.0.0.1:9" });
     let config =
-        SourceConfig { kind: "google".to_owned(), settings: serde_json::from_value(json!({})).unwrap() };
+        SourceConfig { kind: "google".to_owned(), settings: serde_json::from_value(settings).unwrap() };
     installation.reconfigure(|all| all.add_source(source.clone(), config)).unwrap();
 
     let contents = corpus::contents(&installation, &SourceName::new("contents").unwrap());
