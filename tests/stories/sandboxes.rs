@@ -382,6 +382,30 @@ fn a_sandbox_that_loses_things_fails_the_drill_which_names_each() {
 }
 
 #[test]
+fn a_sandbox_that_takes_no_stand_ins_is_not_held_against_the_copy() {
+    let stage = Stage::new();
+    stage.furnish();
+    stage.configure(&stage.visitor, "parts = ['calendar', 'directory']");
+    stage.capture();
+    stage.sandbox.with_tenant(|tenant| {
+        // What is left has no domain, and no service takes it.
+        for method in ["directory.members.insert", "calendar.events.*"] {
+            tenant.fault(Fault::new(method, When::Always, Effect::Reworded("@example.invalid", "")));
+        }
+    });
+    let held = stage.drill(exit::DONE, &[]);
+    assert_eq!(held["outcome"], "proven", "{held:#}");
+    assert_eq!(
+        (of_kind(&held, "events"), of_kind(&held, "groups of users")),
+        (&"passed".into(), &"passed".into())
+    );
+    let said = check(&held, "the sandbox takes addresses that stand for people");
+    assert_eq!(said["result"], "not-checked", "{held:#}");
+    assert!(said["evidence"].as_str().unwrap().contains("without their guests"), "{said}");
+    assert!(held["counts"]["not_comparable"].as_u64() > Some(0), "{held:#}");
+}
+
+#[test]
 fn what_a_drill_left_that_was_killed_is_taken_away_by_the_next_one_and_nothing_else() {
     let stage = Stage::new();
     stage.furnish();

@@ -10,6 +10,14 @@ use super::{
 };
 use crate::{PlanningError, planner::live_below, request::ORIGIN};
 
+/// With what an event goes to somewhere else.
+enum Goes {
+    Alone,
+    /// With the series in which it differs.
+    With(String),
+    Nowhere,
+}
+
 impl Planning<'_, '_, '_> {
     /// Takes every event that was there.
     pub(super) fn take_all(&mut self) -> Result<(), PlanningError> {
@@ -31,7 +39,11 @@ impl Planning<'_, '_, '_> {
                 continue;
             }
             let attributes = EventAttributes::of_text(&version.item.item.attributes).unwrap_or_default();
-            let Some(series) = self.series_there(calendar, &attributes)? else { continue };
+            let series = match self.goes(calendar, &attributes)? {
+                Goes::Alone => None,
+                Goes::With(series) => Some(series),
+                Goes::Nowhere => continue,
+            };
             self.rows.copied.push(ReturnRow {
                 calendar: calendar.to_owned(),
                 id: id.to_owned(),
@@ -57,18 +69,14 @@ impl Planning<'_, '_, '_> {
         Ok(())
     }
 
-    /// Returns the series in which an event differs that goes along. Whoever was invited to one occurrence alone has no
-    /// series: the occurrence is an event of its own, and nothing where it does not take place.
-    fn series_there(
-        &self,
-        calendar: &str,
-        attributes: &EventAttributes,
-    ) -> Result<Option<Option<String>>, PlanningError> {
-        let Some(series) = &attributes.series else { return Ok(Some(None)) };
+    /// Tells with what an event goes. Whoever was invited to one occurrence alone has no series: the occurrence is an event
+    /// of its own, and nothing where it does not take place.
+    fn goes(&self, calendar: &str, attributes: &EventAttributes) -> Result<Goes, PlanningError> {
+        let Some(series) = &attributes.series else { return Ok(Goes::Alone) };
         let (past, at) = (self.planner.past, self.request.window.before.0);
         if past.version(self.stream(), &event_key(calendar, series), at)?.is_some() {
-            return Ok(Some(Some(series.clone())));
+            return Ok(Goes::With(series.clone()));
         }
-        Ok((attributes.status != CANCELLED).then_some(None))
+        Ok(if attributes.status == CANCELLED { Goes::Nowhere } else { Goes::Alone })
     }
 }

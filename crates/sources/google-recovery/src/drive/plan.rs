@@ -56,7 +56,7 @@ impl Planner<'_> {
         match &request.destination {
             Destination::InPlace => planning.decide_all()?,
             Destination::OtherUser { .. } | Destination::Sandbox(_) => {
-                planning.take_all(shared.as_deref())?
+                planning.take_all(shared.as_deref())?;
             }
         }
         planning.finish()
