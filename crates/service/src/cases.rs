@@ -4,6 +4,7 @@
 //! that each step is in the vault's operation log: a step counts once it is on disk, and one that could not be written to
 //! the vault is written with the next.
 
+mod damaged;
 mod log;
 mod store;
 mod tell;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use vault::time::TimeRecord;
 
 pub use self::{
+    damaged::look_for_damage,
     log::{CaseLog, LookUp, VaultLog},
     store::CaseStore,
     tell::tell,

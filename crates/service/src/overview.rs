@@ -105,7 +105,11 @@ impl Overview {
             .map_err(|error| error.to_string());
         let vault =
             vault(installation, environment, before.filter(|known| known.measured_at > measured_after))?;
-        let vault = with_retention(vault, &retention);
+        let mut vault = with_retention(vault, &retention);
+        // What people should look at; what was seen before is in there already where retention cannot be told.
+        let mut damaged = crate::cases::look_for_damage(installation, environment).unwrap_or_default();
+        damaged.retain(|line| !vault.alarms.contains(line));
+        vault.alarms.extend(damaged);
         let floors = retention.map(|status| status.floors).unwrap_or_default();
         // Opened once: in a bucket that is a call.
         let opened = installation.vault(environment)?;

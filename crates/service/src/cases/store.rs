@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use approvals::{Case, CaseId, Subject};
+use approvals::{Case, CaseId, Subject, SubjectHash};
 use connect::plan::PlanHash;
 use ports::files::{self, FileError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,12 @@ use super::{CaseError, Step};
 const CASES: &str = "cases";
 const UNRECORDED: &str = "unrecorded";
 const CLAIMS: &str = "claims";
+/// What each case is about, beside it: a case that is damaged must hinder only what it may be about.
+const ABOUT: &str = "about";
 const LOCK: &str = "lock";
+
+/// A file that is no case, and what is wrong with it.
+type Damaged = (PathBuf, serde_json::Error);
 
 /// The folder `state/cases` of an installation.
 #[derive(Debug, Clone)]
@@ -29,21 +34,46 @@ impl CaseStore {
         Self { folder: home.join("state/cases") }
     }
 
-    /// Returns every case, the oldest first, as it was written: whether time has made one lapse is not looked at.
+    /// Returns every case that can be read, the oldest first, as it was written: whether time has made one lapse is not
+    /// looked at. [`Self::damaged`] names the others.
     pub fn all(&self) -> Result<Vec<Case>, CaseError> {
-        let mut cases: Vec<Case> = Vec::new();
-        for path in documents(&self.folder.join(CASES))? {
-            cases.push(read(&path)?);
-        }
-        cases.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
-        Ok(cases)
+        Ok(self.sorted()?.0)
     }
 
-    /// Returns the cases in which a plan is to be applied, the oldest first.
+    /// Returns the files that are no cases.
+    pub fn damaged(&self) -> Result<Vec<PathBuf>, CaseError> {
+        Ok(self.sorted()?.1.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// Returns the cases in which a plan is to be applied, the oldest first. A damaged one of which it is not known that it
+    /// is about something else is an error: it may say that the plan was refused.
     pub fn of_plan(&self, plan: PlanHash) -> Result<Vec<Case>, CaseError> {
+        let subject = SubjectHash::of_plan(plan).to_string();
+        let (cases, damaged) = self.sorted()?;
+        for (path, source) in damaged {
+            let about = self.about_path(&path.file_stem().unwrap_or_default().to_string_lossy());
+            let about = if about.exists() { Some(files::read_text(&about)?) } else { None };
+            if about.is_none_or(|about| !is_hash(about.trim()) || about.trim() == subject) {
+                return Err(CaseError::Damaged { path, source });
+            }
+        }
         let is_about =
             |case: &Case| matches!(&case.subject, Subject::Restore { plan: about, .. } if *about == plan);
-        Ok(self.all()?.into_iter().filter(is_about).collect())
+        Ok(cases.into_iter().filter(is_about).collect())
+    }
+
+    /// Returns what can be read, and what cannot and why.
+    fn sorted(&self) -> Result<(Vec<Case>, Vec<Damaged>), CaseError> {
+        let (mut cases, mut damaged) = (Vec::new(), Vec::new());
+        for path in documents(&self.folder.join(CASES))? {
+            match read::<Case>(&path) {
+                Ok(case) => cases.push(case),
+                Err(CaseError::Damaged { path, source }) => damaged.push((path, source)),
+                Err(error) => return Err(error),
+            }
+        }
+        cases.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
+        Ok((cases, damaged))
     }
 
     /// Returns one case, as it was written.
@@ -85,6 +115,11 @@ impl CaseStore {
         }
         files::create_folder(&self.folder.join(UNRECORDED))?;
         files::create_folder(&self.folder.join(CASES))?;
+        if before.is_none() {
+            files::create_folder(&self.folder.join(ABOUT))?;
+            let about = self.about_path(step.case.id.as_str());
+            files::replace(&about, step.case.subject.hash().to_string().as_bytes())?;
+        }
         write(&self.unrecorded_path(step), step)?;
         write(&path, &step.case)
     }
@@ -93,10 +128,17 @@ impl CaseStore {
     pub(super) fn unrecorded(&self) -> Result<Vec<Step>, CaseError> {
         let mut steps: Vec<Step> = Vec::new();
         for path in documents(&self.folder.join(UNRECORDED))? {
-            let step: Step = read(&path)?;
+            let step: Step = match read(&path) {
+                Ok(step) => step,
+                // The others are recorded all the same.
+                Err(CaseError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let reached = match self.get(&step.case.id) {
                 Ok(case) => case.version,
                 Err(CaseError::NoCase { .. }) => 0,
+                // Whether the step happened is not known as long as its case cannot be read.
+                Err(CaseError::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
             // It was announced, and then the machine died: it never happened.
@@ -120,9 +162,17 @@ impl CaseStore {
         self.folder.join(CASES).join(format!("{id}.json"))
     }
 
+    fn about_path(&self, id: &str) -> PathBuf {
+        self.folder.join(ABOUT).join(id)
+    }
+
     fn unrecorded_path(&self, step: &Step) -> PathBuf {
         self.folder.join(UNRECORDED).join(format!("{}.{}.json", step.case.id, step.case.version))
     }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Returns the documents of a folder, in the order of their names. What a crash left half written is none.

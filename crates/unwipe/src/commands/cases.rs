@@ -7,7 +7,7 @@ use connect::plan::PlanHash;
 use service::{
     Installation,
     approval::{Passkeys, People, Proof},
-    cases::{Application, Cases, Step, VaultLog, tell},
+    cases::{Application, Cases, Step, VaultLog, look_for_damage, tell},
     signature::SigningKey,
 };
 
@@ -27,6 +27,9 @@ pub(crate) fn run(context: &Context, options: Options) -> Result<Exit, Failure> 
         CasesAction::List => {
             let all = cases.list()?;
             context.output.result(&all, || list_text(&installation, &all))?;
+            for line in look_for_damage(&installation, &environment)? {
+                context.output.say(printable(&line));
+            }
         }
         CasesAction::Show { case } => {
             let case = cases.get(&id(&case)?)?;
