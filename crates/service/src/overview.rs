@@ -103,16 +103,15 @@ impl Overview {
             .map_err(|error| error.to_string());
         let vault =
             vault(installation, environment, before.filter(|known| known.measured_at > measured_after))?;
-        let vault = with_retention(vault, &retention);
+        let mut vault = with_retention(vault, &retention);
+        let mut unseen = Unseen(&mut vault.alarms);
         let floors = retention.map(|status| status.floors).unwrap_or_default();
         // Opened once: in a bucket that is a call.
         let opened = installation.vault(environment)?;
         let sources = installation.config().sources.iter().map(|(name, source)| {
             let head = opened.head(name)?;
-            let ledgers = installation
-                .catalog(name)
-                .and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?))
-                .unwrap_or_default();
+            let ledgers = installation.catalog(name).and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?));
+            let ledgers = unseen.or_alarm(&format!("the ledgers of {name}"), ledgers);
             Ok(SourceOverview {
                 name: name.clone(),
                 kind: source.kind.clone(),
@@ -120,15 +119,15 @@ impl Overview {
                 newest_moment: head.as_ref().map(|commit| commit.envelope.vault_time),
                 ledger: ledgers.first().map(|row| row.ledger),
                 unreadable: ledgers.iter().map(|row| row.ledger.unreadable).sum(),
-                // What is known of quotas must not hide how the source stands.
-                quota: quota::report(installation, name).unwrap_or_default(),
+                quota: unseen
+                    .or_alarm(&format!("the quota use of {name}"), quota::report(installation, name)),
                 locked_until: head.map(|commit| commit.envelope.locked_until),
                 floor: floors.get(name).cloned(),
             })
         });
         let sources = sources.collect::<Result<Vec<_>, ServiceError>>()?;
-        // What is known of incidents must not hide how the vault stands.
-        let incidents = WatchStore::of(installation.home()).incidents().unwrap_or_default();
+        let incidents = WatchStore::of(installation.home()).incidents();
+        let incidents = unseen.or_alarm("the incidents", incidents);
         let open_incidents = incidents
             .iter()
             .filter(|incident| {
@@ -137,8 +136,23 @@ impl Overview {
             })
             .count();
         // What cannot be told proves nothing.
-        let proofs = crate::proof::proofs(installation, now).unwrap_or_default();
+        let proofs = unseen.or_alarm("what drills have proven", crate::proof::proofs(installation, now));
         Ok(Self { at: now, vault, sources, proofs, open_incidents })
+    }
+}
+
+/// What cannot be read must not hide how the rest stands, and must not look as if there were none: it is an alarm.
+struct Unseen<'a>(&'a mut Vec<String>);
+
+impl Unseen<'_> {
+    fn or_alarm<T: Default>(&mut self, what: &str, read: Result<T, impl std::error::Error>) -> T {
+        read.unwrap_or_else(|error| {
+            let alarm = format!("{what} cannot be read: {}", vault::error_text(&error));
+            if !self.0.contains(&alarm) {
+                self.0.push(alarm);
+            }
+            T::default()
+        })
     }
 }
 
