@@ -45,10 +45,9 @@ impl Catalog {
             let mut found = self.unread_rows(from, end, room + 1)?;
             let more = found.len() > room;
             found.truncate(room);
-            (left, end) = (left - (end - from), from);
-            if more {
-                end = found.last().map_or(end, |(row, _)| *row);
-            }
+            left -= end - from;
+            // What found no room on this page is the beginning of the next one.
+            end = if more { found.last().map_or(end, |(row, _)| *row) } else { from };
             page.items.extend(found.into_iter().map(|(_, item)| item));
             if more || left <= 0 {
                 page.next = Some(end);

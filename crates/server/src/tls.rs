@@ -7,7 +7,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
     time_provider::TimeProvider,
     version::TLS13,
 };
@@ -51,6 +51,9 @@ pub(crate) fn configuration(
     let mut config =
         builder.with_single_cert(chain, key).map_err(|error| failed(&tls.certificate, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A session that is resumed is not asked for its certificate again: one that has expired meanwhile would live on.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(config)
 }
 
@@ -73,5 +76,28 @@ impl TimeProvider for Time {
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Time")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ports::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn every_connection_shows_its_certificate_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["unwipe.example.org".to_owned()]).unwrap();
+        std::fs::write(home.path().join("server.pem"), made.cert.pem()).unwrap();
+        std::fs::write(home.path().join("server.key"), made.signing_key.serialize_pem()).unwrap();
+        let tls = TlsConfig {
+            certificate: "server.pem".into(),
+            key: "server.key".into(),
+            clients: Some("server.pem".into()),
+        };
+        let config = configuration(home.path(), &tls, Arc::new(SystemClock::new())).unwrap();
+        assert_eq!(config.send_tls13_tickets, 0);
+        assert!(!config.session_storage.can_cache());
     }
 }

@@ -106,19 +106,19 @@ impl Overview {
         let vault =
             vault(installation, environment, before.filter(|known| known.measured_at > measured_after))?;
         let mut vault = with_retention(vault, &retention);
-        // What people should look at; what was seen before is in there already where retention cannot be told.
-        let mut damaged = crate::cases::look_for_damage(installation, environment).unwrap_or_default();
-        damaged.retain(|line| !vault.alarms.contains(line));
-        vault.alarms.extend(damaged);
+        let mut unseen = Unseen(&mut vault.alarms);
+        // What people should look at.
+        let damaged = crate::cases::look_for_damage(installation, environment);
+        for line in unseen.or_alarm("what waits for people", damaged) {
+            unseen.alarm(line);
+        }
         let floors = retention.map(|status| status.floors).unwrap_or_default();
         // Opened once: in a bucket that is a call.
         let opened = installation.vault(environment)?;
         let sources = installation.config().sources.iter().map(|(name, source)| {
             let head = opened.head(name)?;
-            let ledgers = installation
-                .catalog(name)
-                .and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?))
-                .unwrap_or_default();
+            let ledgers = installation.catalog(name).and_then(|catalog| Ok(catalog.commits(LEDGERS_READ)?));
+            let ledgers = unseen.or_alarm(&format!("the ledgers of {name}"), ledgers);
             Ok(SourceOverview {
                 name: name.clone(),
                 kind: source.kind.clone(),
@@ -126,15 +126,15 @@ impl Overview {
                 newest_moment: head.as_ref().map(|commit| commit.envelope.vault_time),
                 ledger: ledgers.first().map(|row| row.ledger),
                 unreadable: ledgers.iter().map(|row| row.ledger.unreadable).sum(),
-                // What is known of quotas must not hide how the source stands.
-                quota: quota::report(installation, name).unwrap_or_default(),
+                quota: unseen
+                    .or_alarm(&format!("the quota use of {name}"), quota::report(installation, name)),
                 locked_until: head.map(|commit| commit.envelope.locked_until),
                 floor: floors.get(name).cloned(),
             })
         });
         let sources = sources.collect::<Result<Vec<_>, ServiceError>>()?;
-        // What is known of incidents must not hide how the vault stands.
-        let incidents = WatchStore::of(installation.home()).incidents().unwrap_or_default();
+        let incidents = WatchStore::of(installation.home()).incidents();
+        let incidents = unseen.or_alarm("the incidents", incidents);
         let open_incidents = incidents
             .iter()
             .filter(|incident| {
@@ -145,8 +145,27 @@ impl Overview {
         // Where the log cannot be read, what was read before counts: other answers say that the vault cannot be reached.
         crate::proof::read_log(installation, environment).ok();
         // What cannot be told proves nothing.
-        let proofs = crate::proof::proofs(installation, now).unwrap_or_default();
+        let proofs = unseen.or_alarm("what drills have proven", crate::proof::proofs(installation, now));
         Ok(Self { at: now, vault, sources, proofs, open_incidents })
+    }
+}
+
+/// What cannot be read must not hide how the rest stands, and must not look as if there were none: it is an alarm.
+struct Unseen<'a>(&'a mut Vec<String>);
+
+impl Unseen<'_> {
+    fn or_alarm<T: Default>(&mut self, what: &str, read: Result<T, impl std::error::Error>) -> T {
+        read.unwrap_or_else(|error| {
+            self.alarm(format!("{what} cannot be read: {}", vault::error_text(&error)));
+            T::default()
+        })
+    }
+
+    /// What was seen before may be in there already, where retention cannot be told.
+    fn alarm(&mut self, alarm: String) {
+        if !self.0.contains(&alarm) {
+            self.0.push(alarm);
+        }
     }
 }
 

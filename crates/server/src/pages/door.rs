@@ -69,7 +69,9 @@ struct Next {
 
 /// Returns where somebody wanted to go, when it is a page of this site.
 fn own_page(next: &str) -> String {
-    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
+    // A browser leaves out tabs and line breaks, and reads `/<tab>/evil.example` as another site's address.
+    let plain = !next.contains(|c: char| c == '\\' || c.is_control());
+    let own = plain && next.starts_with('/') && !next.starts_with("//");
     if own { next.to_owned() } else { "/".to_owned() }
 }
 
@@ -194,8 +196,17 @@ mod tests {
     #[test]
     fn after_logging_in_nobody_is_sent_elsewhere() {
         assert_eq!(own_page("/incidents/7?from=x"), "/incidents/7?from=x");
-        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "", "/a\r\nb: c"] {
-            assert_eq!(own_page(elsewhere), "/", "{elsewhere}");
+        let elsewhere = [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "",
+            "/a\r\nb: c",
+            "/\t/evil.example",
+            "\t//evil.example",
+        ];
+        for elsewhere in elsewhere {
+            assert_eq!(own_page(elsewhere), "/", "{elsewhere:?}");
         }
     }
 }

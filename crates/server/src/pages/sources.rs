@@ -235,7 +235,7 @@ async fn capture(State(site): State<Arc<Site>>, Path(name): Path<String>, posted
     let Posted(Member(visitor, person), _) = posted;
     visitor.require(Permission::Snapshot)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
-    let source = known(&site, &name)?;
+    let source = elsewhere(&site, move |site| known(site, &name)).await?;
     let draft = JobDraft {
         kind: JobKind::Capture,
         title: format!("Capture {source} up to now"),
@@ -250,7 +250,7 @@ async fn drill(State(site): State<Arc<Site>>, Path(name): Path<String>, posted: 
     let Posted(Member(visitor, person), fields) = posted;
     visitor.require(Permission::Drill)?;
     site.limits.take(Purpose::Work, person.person.as_str()).map_err(too_often)?;
-    let source = known(&site, &name)?;
+    let source = elsewhere(&site, move |site| known(site, &name)).await?;
     let wish = DrillWish {
         source: source.clone(),
         moment: fields.get("moment").unwrap_or("latest").to_owned(),

@@ -1,6 +1,7 @@
 //! A house with people in it, asked as a browser and as a program would ask.
 
 mod incidents;
+mod sources;
 mod worst_day;
 
 use std::{

@@ -98,3 +98,20 @@ fn what_a_capture_said_of_its_quota_is_in_the_overview() {
     world.write("state/shop/quota.json", "{ damaged");
     assert_eq!(world.look().sources[0].quota, None);
 }
+
+#[test]
+fn what_cannot_be_read_is_an_alarm_and_hides_nothing_else() {
+    let world = World::new();
+    assert_eq!(world.look().vault.alarms, Vec::<String>::new());
+    world.write("state/watch/incidents/7.json", "{ damaged");
+    let overview = world.look();
+    assert_eq!((overview.open_incidents, overview.sources.len()), (0, 1));
+    assert!(
+        overview.vault.alarms[0].starts_with("the incidents cannot be read: "),
+        "{:?}",
+        overview.vault.alarms
+    );
+    // Where retention cannot be told, the alarms of the look before stay; none of them is there twice.
+    let again = Overview::of(&world.installation, NOWHERE, Some(&overview.vault), Moment::from_micros(0));
+    assert_eq!(again.unwrap().vault.alarms.len(), 1);
+}
