@@ -13,7 +13,7 @@ use crate::{
 const TABLES: [&str; 2] = ["customers", "orders"];
 /// Two accidents: what each leaves to be undone.
 const ACCIDENTS: [&str; 2] =
-    ["delete from customers where id <= 100", "delete from customers where id between 101 and 200"];
+    ["delete from customers where id <= 1000", "delete from customers where id between 1001 and 2000"];
 
 /// A server in which whoever puts customers back waits as long as somebody holds them up.
 struct Held {
@@ -24,7 +24,7 @@ struct Held {
 impl Held {
     fn start() -> Self {
         let production = Production::start(newest_major());
-        production.open_shop(300);
+        production.open_shop(2100);
         production.sql(
             "create function wait() returns trigger language plpgsql set lock_timeout = 0 as \
              'begin perform pg_advisory_xact_lock_shared(42); return null; end'; \
