@@ -4,7 +4,10 @@
 //! `tools/install_node` and `tools/install_debian browser` bring what it takes. With `UNWIPE_GALLERY=FOLDER` the pages
 //! that are looked at are kept there as pictures.
 
+mod at_once;
+mod full;
 mod hostile;
+mod programs;
 mod schema;
 mod stage;
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """An agent with the official Python SDK of the Model Context Protocol, which knows nothing of us.
 
-  agent.py PROGRAM HOME
+  agent.py PROGRAM HOME        over standard input and output
+  agent.py --http URL TOKEN    over HTTP
 
 It lists the tools, checks their schemas, calls each, and has the SDK compare every answer with the schema that the tool
 promised. It expects a source `docs` with an item whose name begins with `invoice`.
@@ -13,6 +14,7 @@ import sys
 
 import jsonschema
 from mcp import ClientSession, MCPError, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 problems = []
 
@@ -72,7 +74,7 @@ async def look(session):
     return answers
 
 
-async def main(program, home):
+async def over_streams(program, home):
     scopes = "see,content,snapshot,request"
     server = StdioServerParameters(command=program, args=["--home", home, "mcp", "--as", "judge", "--scope", scopes])
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
@@ -80,6 +82,23 @@ async def main(program, home):
         return await look(session)
 
 
-answers = asyncio.run(main(sys.argv[1], sys.argv[2]))
+async def over_http(url, token):
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        create_mcp_http_client(headers=headers) as client,
+        streamable_http_client(url, http_client=client) as streams,
+        ClientSession(streams[0], streams[1]) as session,
+    ):
+        await session.initialize()
+        return await look(session)
+
+
+def main(arguments):
+    if arguments[0] == "--http":
+        return asyncio.run(over_http(*arguments[1:]))
+    return asyncio.run(over_streams(*arguments))
+
+
+answers = main(sys.argv[1:])
 print(json.dumps({"tools": sorted(answers), "problems": problems}))
 sys.exit(1 if problems else 0)

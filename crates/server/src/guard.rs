@@ -15,6 +15,7 @@ use axum::{
 };
 
 use crate::{
+    agents,
     limits::Purpose,
     problem::{PageProblem, Problem},
     site::Site,
@@ -46,7 +47,7 @@ pub(crate) fn around(router: Router<Arc<Site>>, site: Arc<Site>, address: Socket
 
 async fn guard(State(names): State<Names>, request: Request, next: Next) -> Response {
     let site = Arc::clone(&names.site);
-    let page = !request.uri().path().starts_with("/api/");
+    let page = !is_for_programs(request.uri().path());
     let begun = site.ports.clock.elapsed();
     let method = request.method().clone();
     let for_a_part =
@@ -65,6 +66,13 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     }
     protect(response.headers_mut());
     response
+}
+
+/// Tells whether programs ask at a path, and not people.
+pub(crate) fn is_for_programs(path: &str) -> bool {
+    let is_below =
+        |top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    ["/api", "/metrics", agents::AT].into_iter().any(is_below)
 }
 
 /// Tells whether the framework refused a request in words of its own, before a handler saw it.
@@ -211,6 +219,12 @@ mod tests {
         assert!(!String::from_utf8_lossy(&text).contains("<b>no"));
         assert!(!is_untold(&Problem::missing("page").into_response()));
         assert!(!is_untold(&"fine".into_response()));
+    }
+
+    #[test]
+    fn programs_are_told_apart_from_people() {
+        assert!(["/api/v1/jobs", "/mcp", "/mcp/x", "/metrics"].into_iter().all(is_for_programs));
+        assert!(!["/", "/apiary", "/mcpx", "/browse/api"].into_iter().any(is_for_programs));
     }
 
     #[test]

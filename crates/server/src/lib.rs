@@ -5,6 +5,7 @@
 
 #![expect(clippy::unused_self, reason = "templates call these as methods of their page")]
 
+mod agents;
 mod api;
 mod assets;
 mod background;

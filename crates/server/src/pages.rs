@@ -42,6 +42,7 @@ pub(crate) use self::{
     posture::OverviewPart,
 };
 use crate::{
+    guard::is_for_programs,
     problem::{PageProblem, Problem},
     site::Site,
 };
@@ -71,7 +72,7 @@ pub(crate) fn router() -> Router<Arc<Site>> {
 /// The answer to an address that leads nowhere.
 pub(crate) async fn missing(uri: axum::http::Uri) -> Response {
     let problem = Problem::missing("such page");
-    if uri.path().starts_with("/api/") {
+    if is_for_programs(uri.path()) {
         problem.into_response()
     } else {
         PageProblem::Problem(problem).into_response()

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
+use ports::files;
 use serde::Serialize;
 use service::{
     ServiceError, WatchError,
@@ -46,13 +47,17 @@ impl Problem {
         Self { status: status.as_u16(), title, causes: Vec::new(), hint: None, retry_after_s: None }
     }
 
-    /// Makes a problem out of an error with its causes.
-    pub(crate) fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+    /// Makes a problem out of an error with its causes. Where a full disk is behind it, that is what is told.
+    pub(crate) fn of(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut problem = Self::new(status, error.to_string());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            problem.causes.push(cause.to_string());
-            source = cause.source();
+        let mut found = Some(error);
+        while let Some(cause) = found {
+            if cause.downcast_ref().is_some_and(files::is_full) {
+                problem.status = StatusCode::INSUFFICIENT_STORAGE.as_u16();
+                problem.hint = Some("make room on the disk of the home folder, then do it again".to_owned());
+            }
+            found = cause.source();
+            problem.causes.extend(found.map(ToString::to_string));
         }
         problem
     }

@@ -25,7 +25,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Site, api, assets, background::Background, events, guard, indexer, keeper, metrics, pages, tls, watcher,
+    Site, agents, api, assets, background::Background, events, guard, indexer, keeper, metrics, pages, tls,
+    watcher,
 };
 
 /// Why there is no server.
@@ -175,6 +176,7 @@ pub(crate) fn router(site: Arc<Site>, address: SocketAddr) -> Router {
         .merge(api::router())
         .merge(events::router())
         .merge(metrics::router())
+        .merge(agents::router(&site))
         .fallback(pages::missing);
     guard::around(guarded, Arc::clone(&site), address).merge(assets::router()).with_state(site)
 }

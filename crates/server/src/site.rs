@@ -6,6 +6,7 @@ use std::{
 };
 
 use access::Access;
+use axum::Router;
 use service::{
     Installation, ServiceError,
     cases::{Cases, Step, VaultLog, tell},
@@ -34,11 +35,13 @@ pub struct SiteParts {
     /// Where secrets by reference to the environment come from.
     pub environment: Environment<'static>,
     /// The people, their passkeys and sessions, and the tokens of programs.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// What takes connectors.
     pub workshop: Arc<dyn Workshop>,
     /// What people type to reach the site: `https://unwipe.example.org`.
     pub origin: String,
+    /// What answers agents, who are known by their tokens alone; nothing is there without it.
+    pub agents: Option<Router>,
 }
 
 /// Something that pages which are open want to know.
@@ -60,6 +63,7 @@ pub struct Site {
     pub(crate) access: Arc<Access>,
     pub(crate) workshop: Arc<dyn Workshop>,
     pub(crate) origin: String,
+    pub(crate) agents: Option<Router>,
     pub(crate) jobs: Jobs,
     pub(crate) incidents: Incidents,
     pub(crate) plans: Plans,
@@ -73,7 +77,7 @@ pub struct Site {
 impl Site {
     /// Makes a site. What jobs a process before was doing is interrupted.
     pub fn new(parts: SiteParts) -> Result<Arc<Self>, JobError> {
-        let SiteParts { home, ports, environment, access, workshop, origin } = parts;
+        let SiteParts { home, ports, environment, access, workshop, origin, agents } = parts;
         let (happenings, _) = broadcast::channel(HAPPENINGS);
         let sender = happenings.clone();
         let listener = Arc::new(move |job: &Job| {
@@ -89,9 +93,10 @@ impl Site {
             home,
             ports,
             environment,
-            access: Arc::new(access),
+            access,
             workshop,
             origin,
+            agents,
             jobs,
             happenings,
             browsing: Browsing::new(),

@@ -187,6 +187,8 @@ pub struct ServerConfig {
     /// A certificate; without one, answers are in the clear and on loopback only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
+    /// Whether agents with a token are answered at `/mcp`.
+    pub agents: bool,
 }
 
 /// A certificate for the pages and the API.
@@ -204,7 +206,12 @@ pub struct TlsConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8787".to_owned(), origin: "http://localhost:8787".to_owned(), tls: None }
+        Self {
+            listen: "127.0.0.1:8787".to_owned(),
+            origin: "http://localhost:8787".to_owned(),
+            tls: None,
+            agents: true,
+        }
     }
 }
 

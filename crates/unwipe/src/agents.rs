@@ -6,13 +6,13 @@ mod reading;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use access::ServiceName;
+use access::{Access, ServiceName};
 use connect::{Progress, Silent, Stop};
-use mcp::{Answer, Desk, DeskError, DeskErrorKind};
+use mcp::{Answer, Caller, Counter, Desk, DeskError, DeskErrorKind, Recognise};
 use model::{Moment, SourceName};
 use serde::Serialize;
 use serde_json::Value;
@@ -38,10 +38,22 @@ pub(crate) struct HomeDesk {
     context: Context,
     installation: Installation,
     workshop: HomeWorkshop,
-    browse: Browse,
+    /// Opened by the first question: the restore key may be somewhere that has to be asked for it.
+    opened: OnceLock<Browse>,
     refreshed: Mutex<HashMap<SourceName, Duration>>,
     /// Plans are made one after the other, so that the same wish at the same time is one case.
     planning: Mutex<()>,
+}
+
+/// Returns the counter of an installation: everything that agents ask goes over it.
+pub(crate) fn counter(context: &Context, urges: Urges) -> Result<Arc<Counter>, Failure> {
+    let desk = Arc::new(HomeDesk::new(context, urges)?);
+    Ok(Arc::new(Counter::new(desk, &context.home.join("state/agents"), context.clock())))
+}
+
+/// Returns who knows agents by their tokens.
+pub(crate) fn recognise(access: Arc<Access>) -> Arc<Recognise> {
+    Arc::new(move |token: &str| access.token(token).ok().flatten().map(Caller::from))
 }
 
 /// What is written to the vault's log of what agents asked for.
@@ -54,23 +66,30 @@ struct Act<'a> {
 }
 
 impl HomeDesk {
-    /// Opens the desk.
-    pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
+    /// Makes the desk. What is captured already by this process is urged on, as `urges` allows.
+    pub(crate) fn new(context: &Context, urges: Urges) -> Result<Self, Failure> {
         let silent: Arc<dyn Progress> = Arc::new(Silent);
         let context = context.metered_by(&silent);
         let installation = context.installation()?;
-        // Without a restore key names can be found, and contents cannot be shown.
-        let reader = installation.reader(None, &environment).ok().map(Arc::new);
-        let browse = Browse::new(installation.again()?, reader);
-        let workshop = HomeWorkshop::new(&context, Urges::new());
+        let workshop = HomeWorkshop::new(&context, urges);
         Ok(Self {
             context,
             installation,
             workshop,
-            browse,
+            opened: OnceLock::new(),
             refreshed: Mutex::default(),
             planning: Mutex::default(),
         })
+    }
+
+    fn browse(&self) -> Result<&Browse, DeskError> {
+        if let Some(browse) = self.opened.get() {
+            return Ok(browse);
+        }
+        // Without a restore key names can be found, and contents cannot be shown.
+        let reader = self.installation.reader(None, &environment).ok().map(Arc::new);
+        let browse = Browse::new(self.installation.again().map_err(unset)?, reader);
+        Ok(self.opened.get_or_init(|| browse))
     }
 
     /// Writes into the vault what an agent asks for, before it is done.
@@ -83,18 +102,19 @@ impl HomeDesk {
     }
 
     fn known(&self, source: &SourceName) -> Result<&str, DeskError> {
-        self.browse.kind(source).map_err(|_| DeskError::no_source(source))
+        self.browse()?.kind(source).map_err(|_| DeskError::no_source(source))
     }
 
     /// Brings a source's catalog and its words up to date, now and then.
     fn refresh(&self, source: &SourceName) {
+        let Ok(browse) = self.browse() else { return };
         let now = self.context.clock().elapsed();
         let mut refreshed = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
         if refreshed.get(source).is_some_and(|at| now < *at + FRESH) {
             return;
         }
         // What cannot be brought up to date is shown as it is; the commit says how old that is.
-        self.browse.refresh(source, &Stop::default(), &Silent).ok();
+        browse.refresh(source, &Stop::default(), &Silent).ok();
         refreshed.insert(source.clone(), now);
     }
 

@@ -1,6 +1,7 @@
 //! A site that answers, and a browser that plays a story on it.
 
 use std::{
+    cell::RefCell,
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -16,7 +17,7 @@ use crate::unwipe::{Outcome, Running, Unwipe, exit, wait_until};
 pub(super) struct Stage<'u> {
     unwipe: &'u Unwipe,
     address: String,
-    serving: Running,
+    serving: RefCell<Option<Running>>,
 }
 
 pub(super) fn root() -> PathBuf {
@@ -33,14 +34,32 @@ pub(super) fn configure(unwipe: &Unwipe, text: &str) {
 impl<'u> Stage<'u> {
     /// Serves the pages of a home folder, at a port of their own.
     pub(super) fn open(unwipe: &'u Unwipe) -> Self {
+        Self::open_with(unwipe, "")
+    }
+
+    /// Serves the pages of a home folder, with more settings of the server.
+    pub(super) fn open_with(unwipe: &'u Unwipe, settings: &str) -> Self {
         // The origin has the port in it, so the port is chosen before.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        configure(unwipe, &format!("[server]\nlisten = '{address}'\norigin = 'http://localhost:{port}'\n"));
-        let serving = unwipe.start(&["serve"]);
-        let stage = Self { unwipe, address, serving };
-        wait_until("the pages", || TcpStream::connect(&stage.address).is_ok());
+        configure(
+            unwipe,
+            &format!("[server]\nlisten = '{address}'\norigin = 'http://localhost:{port}'\n{settings}\n"),
+        );
+        let stage = Self { unwipe, address, serving: RefCell::default() };
+        stage.serve();
         stage
+    }
+
+    fn serve(&self) {
+        *self.serving.borrow_mut() = Some(self.unwipe.start(&["serve"]));
+        wait_until("the pages", || TcpStream::connect(&self.address).is_ok());
+    }
+
+    /// Kills the process in the middle of whatever it does, and starts another one.
+    pub(super) fn kill_and_serve_again(&self) {
+        self.serving.borrow_mut().take().unwrap().kill();
+        self.serve();
     }
 
     /// Returns what people type.
@@ -82,7 +101,7 @@ impl<'u> Stage<'u> {
         assert!(
             ended && status.success(),
             "{story}: {status}\n{said}\nunwipe serve said:\n{}",
-            self.serving.said()
+            self.serving.borrow().as_ref().unwrap().said()
         );
     }
 
@@ -100,6 +119,6 @@ impl<'u> Stage<'u> {
 
     /// Ends the process as a service manager does.
     pub(super) fn close(self) -> Outcome {
-        self.serving.end(Signal::TERM).expect(exit::DONE)
+        self.serving.into_inner().unwrap().end(Signal::TERM).expect(exit::DONE)
     }
 }

@@ -155,12 +155,17 @@ impl Access {
             .store
             .read::<StoredInvitation>(Shelf::Invitations, hash)?
             .ok_or(AccessError::NoInvitation)?;
+        if self.now() >= invitation.expires_at {
+            // A clock that is put back does not revive what was seen to have lapsed.
+            self.store.remove(Shelf::Invitations, hash)?;
+            return Err(AccessError::NoInvitation);
+        }
         let account = self.stored_person(&invitation.person)?;
         let same = account.as_ref().map(|account| &account.edition) == invitation.edition.as_ref();
         let joins = matches!(invitation.purpose, Purpose::Join { .. });
         let active = account.as_ref().is_some_and(|account| account.active);
         let lonely = !invitation.first || !self.stored_people()?.iter().any(StoredPerson::is_owner);
-        if same && joins != active && lonely && self.now() < invitation.expires_at {
+        if same && joins != active && lonely {
             return Ok((invitation, account));
         }
         Err(AccessError::NoInvitation)

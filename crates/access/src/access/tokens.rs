@@ -65,8 +65,13 @@ impl Access {
         if text.len() > SECRET_BYTES_MAX || !text.starts_with(PREFIX) {
             return Ok(None);
         }
-        let note = self.store.read::<TokenNote>(Shelf::Tokens, &secret::hash(text))?;
-        let note = note.filter(|note| note.is_in_force(self.now()));
+        let (hash, now) = (secret::hash(text), self.now());
+        let note = self.store.read::<TokenNote>(Shelf::Tokens, &hash)?;
+        if note.as_ref().is_some_and(|note| now >= note.expires_at) {
+            // A clock that is put back does not revive what was seen to have lapsed.
+            self.store.remove(Shelf::Tokens, &hash)?;
+        }
+        let note = note.filter(|note| note.is_in_force(now));
         Ok(note.map(|note| ServiceIdentity {
             name: note.name,
             scopes: note.scopes,

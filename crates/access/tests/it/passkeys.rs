@@ -181,6 +181,22 @@ fn an_invitation_is_used_once_and_for_a_day() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_revives_no_invitation_and_no_ceremony() {
+    let house = House::new();
+    let invitation = house.invite("anna", &[Role::Owner]);
+    let ceremony = house.access.begin_registration(&invitation).unwrap();
+    let answer = device().create(&ceremony.options).unwrap();
+    house.clock.jump_micros(24 * HOUR);
+    assert!(matches!(house.access.begin_registration(&invitation), Err(AccessError::NoInvitation)));
+    house.clock.jump_micros(-24 * HOUR);
+    assert!(matches!(house.access.begin_registration(&invitation), Err(AccessError::NoInvitation)));
+    assert!(matches!(
+        house.access.finish_registration(&ceremony.id, &answer),
+        Err(AccessError::NoInvitation | AccessError::NoCeremony)
+    ));
+}
+
+#[test]
 fn an_invitation_that_lapses_while_the_browser_waits_is_not_taken() {
     let house = House::new();
     let invitation = house.invite("anna", &[Role::Owner]);

@@ -116,6 +116,27 @@ fn a_clock_that_is_set_far_back_ends_a_session() {
 }
 
 #[test]
+fn a_clock_that_jumps_forward_and_back_revives_no_session_and_lengthens_none() {
+    let (house, mut anna) = House::with_owner();
+    let (seen, unseen) =
+        (sign_in(&house.access, &mut anna).unwrap(), sign_in(&house.access, &mut anna).unwrap());
+    house.clock.jump_micros(13 * HOUR);
+    assert_eq!(house.access.session(&seen.token).unwrap(), None);
+    house.clock.jump_micros(-13 * HOUR);
+    assert_eq!(house.access.session(&seen.token).unwrap(), None);
+    // A session that is used goes on, and ends half a day after it began all the same.
+    let mut passed = 0;
+    while house.access.session(&unseen.token).unwrap().is_some() {
+        house.pass(20 * MINUTE);
+        passed += 20 * MINUTE;
+        house.clock.jump_micros(-SECOND);
+        assert!(passed < 13 * HOUR, "it does not end");
+    }
+    house.clock.jump_micros(-10 * MINUTE);
+    assert_eq!(house.access.session(&unseen.token).unwrap(), None);
+}
+
+#[test]
 fn what_lapsed_vanishes() {
     let (house, mut anna) = House::with_owner();
     house.invite("ben", &[Role::Viewer]);

@@ -28,6 +28,27 @@ fn a_token_is_shown_once_and_lapses() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_revives_no_token() {
+    let (house, _) = House::with_owner();
+    let make =
+        |text: &str| house.access.create_token(&service(text), [Scope::See].into(), HOURS, &host()).unwrap();
+    let (lapsed, revoked, swept) = (make("lapsed"), make("revoked"), make("swept"));
+    house.access.revoke_token(&service("revoked"), &host()).unwrap();
+    house.pass(HOUR);
+    assert_eq!(house.access.token(&lapsed.token).unwrap(), None);
+    house.clock.jump_micros(-HOUR / 2);
+    assert_eq!(house.access.token(&lapsed.token).unwrap(), None);
+    assert_eq!(house.access.token(&revoked.token).unwrap(), None);
+    // What nobody looked at is still good; once the house was swept it is gone as well, whatever the clock says then.
+    assert!(house.access.token(&swept.token).unwrap().is_some());
+    house.clock.jump_micros(HOUR);
+    house.access.sweep().unwrap();
+    house.clock.jump_micros(-HOUR);
+    assert_eq!(house.access.token(&swept.token).unwrap(), None);
+    assert_eq!(std::fs::read_dir(house.folder().join("tokens")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_revoked_token_opens_nothing_and_its_name_is_free() {
     let (house, _) = House::with_owner();
     let make = || house.access.create_token(&service("agent"), [Scope::See].into(), HOURS, &host());

@@ -199,9 +199,10 @@ impl House {
             home: home.to_owned(),
             ports: ports.clone(),
             environment: NOWHERE,
-            access,
+            access: Arc::new(access),
             workshop: Arc::clone(bench) as Arc<dyn Workshop>,
             origin: ORIGIN.to_owned(),
+            agents: None,
         })
         .unwrap()
     }

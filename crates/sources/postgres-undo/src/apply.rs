@@ -29,6 +29,9 @@ use references::Checked;
 /// How long a step waits for a lock that somebody holds in production.
 const LOCK_TIMEOUT: &str = "10s";
 
+/// How often a plan is claimed, four times a second: the server may still be ending what a killed process began.
+const CLAIM_TRIES: u32 = 48;
+
 /// Writes to production with the restore credential.
 pub struct ProductionWriter<'c> {
     connection: &'c mut Connection,
@@ -229,10 +232,13 @@ impl<'a, 'c> Application<'a, 'c> {
     fn claim(&mut self) -> Result<(), WriteError> {
         let bytes: [u8; 8] = std::array::from_fn(|position| self.report.plan.0[position]);
         let sql = format!("SELECT pg_try_advisory_xact_lock({})", i64::from_le_bytes(bytes));
-        match self.writer.value("claiming the plan", &sql)?.as_str() {
-            "t" => Ok(()),
-            _ => Err(WriteError::Busy),
+        for _ in 0..CLAIM_TRIES {
+            if self.writer.value("claiming the plan", &sql)? == "t" {
+                return Ok(());
+            }
+            self.writer.run("claiming the plan", "SELECT pg_sleep(0.25)")?;
         }
+        Err(WriteError::Busy)
     }
 
     /// Turns user triggers and cascades off where the credential may: they have run once already.

@@ -49,7 +49,7 @@ impl HomeDesk {
                 self.known(source)?;
                 vec![source.clone()]
             }
-            None => self.browse.sources(),
+            None => self.browse()?.sources(),
         };
         let (mut facts, mut seen) = (Vec::new(), Vec::new());
         for source in &sources {
@@ -80,7 +80,7 @@ impl HomeDesk {
         let newest = head.as_ref().map(|commit| commit.envelope.vault_time);
         let behind = newest.map(|at| self.context.clock().now().micros_since(at) / 1_000_000);
         // A cluster is stored as files and a log: how many rows that is nobody counted.
-        let held = self.browse.streams(source, At::Latest).ok().filter(|_| kind != postgres::KIND);
+        let held = self.browse()?.streams(source, At::Latest).ok().filter(|_| kind != postgres::KIND);
         let sum = |count: fn(&service::browse::StreamEntry) -> u64| {
             held.as_ref().map_or(json!("unknown"), |held| {
                 json!(held.streams.iter().filter(|stream| !stream.is_internal).map(count).sum::<u64>())

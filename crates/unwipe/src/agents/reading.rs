@@ -178,7 +178,7 @@ impl HomeDesk {
         self.refresh(&wish.source);
         let at = Self::at(wish.moment.as_ref())?;
         let Some(name) = &wish.stream else {
-            let streams = self.browse.streams(&wish.source, at).map_err(browse_failed)?;
+            let streams = self.browse()?.streams(&wish.source, at).map_err(browse_failed)?;
             let shown: Vec<Value> = streams
                 .streams
                 .iter()
@@ -192,8 +192,10 @@ impl HomeDesk {
         };
         let page = PageWish { cursor: opened(wish.cursor.as_ref())?, limit: wish.limit() };
         let folder = wish.folder.as_deref().unwrap_or_default();
-        let listing =
-            self.browse.children(&wish.source, &stream(name)?, (folder, at), &page).map_err(browse_failed)?;
+        let listing = self
+            .browse()?
+            .children(&wish.source, &stream(name)?, (folder, at), &page)
+            .map_err(browse_failed)?;
         let entries: Vec<Value> = listing.entries.iter().map(entry).collect();
         let cut = listing.next.is_some();
         let facts = json!({ "source": wish.source, "next": sealed(listing.next) });
@@ -206,14 +208,14 @@ impl HomeDesk {
                 self.known(source)?;
                 vec![source.clone()]
             }
-            None => self.browse.sources(),
+            None => self.browse()?.sources(),
         };
         for source in &sources {
             self.refresh(source);
         }
         let page = PageWish { cursor: opened(wish.cursor.as_ref())?, limit: wish.limit() };
         let asked = SearchWish { text: wish.text.clone(), sources, page, ..SearchWish::default() };
-        let found = self.browse.search(&asked).map_err(browse_failed)?;
+        let found = self.browse()?.search(&asked).map_err(browse_failed)?;
         let hits: Vec<Value> = found
             .hits
             .iter()
@@ -230,7 +232,7 @@ impl HomeDesk {
         let nothing = || DeskError::new(DeskErrorKind::Usage, "this is no item");
         let (name, key) = wish.item.parts().ok_or_else(nothing)?;
         let at: At = Self::at(wish.moment.as_ref())?;
-        let view = self.browse.item(&wish.source, (&stream(&name)?, &key), at).map_err(browse_failed)?;
+        let view = self.browse()?.item(&wish.source, (&stream(&name)?, &key), at).map_err(browse_failed)?;
         let document = view.document;
         let facts = json!({
             "source": wish.source,

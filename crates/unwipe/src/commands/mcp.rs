@@ -1,18 +1,15 @@
 //! `unwipe mcp`
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use access::{Access, RelyingParty, Scope, ServiceName};
-use mcp::{Caller, Counter, ListenError, Listener, serve_stdio};
+use mcp::{Caller, ListenError, Listener, serve_stdio};
 use service::Installation;
 
 use crate::{
-    agents::HomeDesk,
+    agents::{counter, recognise},
     arguments::Mcp,
+    commands::watching::Urges,
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -24,19 +21,14 @@ const TOKEN: &str = "UNWIPE_TOKEN";
 
 pub(crate) fn run(context: &Context, options: &Mcp) -> Result<Exit, Failure> {
     let installation = context.installation()?;
-    let desk = Arc::new(HomeDesk::new(context)?);
-    let counter = Arc::new(Counter::new(desk, &context.home.join("state/agents"), context.clock()));
+    let counter = counter(context, Urges::new())?;
     let Some(address) = options.listen else {
         serve_stdio(counter, caller(context, &installation, options)?).map_err(failed)?;
         return Ok(Exit::Done);
     };
-    let access = Mutex::new(accounts(context, &installation)?);
-    let recognise = move |token: &str| {
-        let access = access.lock().unwrap_or_else(PoisonError::into_inner);
-        access.token(token).ok().flatten().map(Caller::from)
-    };
+    let recognise = recognise(Arc::new(accounts(context, &installation)?));
     let stop = stop_on_signals()?;
-    let listener = Listener::start(address, counter, Arc::new(recognise), &options.hosts).map_err(failed)?;
+    let listener = Listener::start(address, counter, recognise, &options.hosts).map_err(failed)?;
     context.output.say(format!("agents are answered at http://{}/mcp; end with Ctrl-C", listener.address()));
     while !stop.is_requested() {
         context.clock().sleep(STOP_CHECK);

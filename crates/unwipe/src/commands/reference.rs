@@ -190,6 +190,7 @@ mod tests {
                 key: "server.key".into(),
                 clients: Some("people.pem".into()),
             }),
+            agents: false,
         }
     }
 

@@ -6,6 +6,7 @@ use server::{Server, ServerError, Site, SiteParts};
 use service::Installation;
 
 use crate::{
+    agents,
     commands::watching::Urges,
     context::{Context, environment},
     exit::Exit,
@@ -24,7 +25,13 @@ pub(super) fn start(
     if let Some(listen) = listen {
         listen.clone_into(&mut config.listen);
     }
-    let access = crate::accounts::open(context, installation)?;
+    let access = Arc::new(crate::accounts::open(context, installation)?);
+    let agents = if config.agents {
+        let counter = agents::counter(context, urges.clone())?;
+        Some(mcp::service(counter, agents::recognise(Arc::clone(&access)), &own_name(&config.origin)))
+    } else {
+        None
+    };
     let site = Site::new(SiteParts {
         home: context.home.clone(),
         ports: context.ports.clone(),
@@ -32,9 +39,15 @@ pub(super) fn start(
         access,
         workshop: Arc::new(HomeWorkshop::new(context, urges.clone())),
         origin: config.origin.clone(),
+        agents,
     })
     .map_err(|error| Failure::because(Exit::Failed, "the pages cannot be answered", error))?;
     Ok(Server::start(site, &config))
+}
+
+/// Returns the name under which an origin is reached.
+fn own_name(origin: &str) -> Vec<String> {
+    origin.split_once("://").map(|(_, host)| host.trim_end_matches('/').to_owned()).into_iter().collect()
 }
 
 /// Says why the pages are not answered.

@@ -250,9 +250,10 @@ impl World {
             home: folder.path().to_owned(),
             ports,
             environment: &|_| None,
-            access,
+            access: Arc::new(access),
             workshop: Arc::clone(&workshop) as _,
             origin: ORIGIN.to_owned(),
+            agents: None,
         })
         .unwrap();
         let router = running::router(Arc::clone(&site), "127.0.0.1:8787".parse().unwrap());

@@ -1,0 +1,66 @@
+// The disk is full while people are at work.
+
+import { act, assert, origin, play, until } from "./browser.mjs";
+
+const PAGES = ["/", "/sources", "/sources/papers", "/browse/papers", "/incidents", "/cases", "/drills", "/people", "/activity"];
+
+await play(async (arrive) => {
+  const anna = await arrive("Anna");
+  await anna.joinAs("owner", "operator");
+  const ben = await arrive("Ben");
+  await ben.joinAs("viewer");
+  for (const person of [anna, ben]) person.expect(/50[0-9]/);
+  const visit = async (address) => {
+    const status = await anna.open(address);
+    return status;
+  };
+  for (const page of PAGES) assert((await visit(page)) === 200, `${page} was not answered before`);
+
+  await act("fill");
+  // What is there is shown.
+  for (const page of PAGES) {
+    const status = await visit(page);
+    assert(status === 200, `${page} was answered with ${status} while the disk is full`);
+  }
+  // What has to be written is refused, says why, and leaves nothing half done.
+  const post = (address, fields) =>
+    anna.page.evaluate(
+      async ([address, fields]) => {
+        const body = new URLSearchParams({ csrf: document.body.dataset.csrf, ...fields });
+        const answer = await fetch(address, { method: "POST", body, redirect: "manual" });
+        return { status: answer.status, text: answer.type === "opaqueredirect" ? "" : await answer.text() };
+      },
+      [address, fields],
+    );
+  const full = ({ status, text }) => status === 507 && text.includes("make room");
+  await anna.open("/people");
+  const token = await post("/tokens", { name: "late", hours: "1", scope: "see" });
+  assert(full(token), `a token: ${JSON.stringify(token)}`);
+  const invited = await post("/people/change", { edit: "invite", name: "mallory", role: "viewer" });
+  assert(full(invited), `an invitation: ${JSON.stringify(invited)}`);
+  const capture = await post("/sources/papers/capture", {});
+  assert(full(capture), `a capture: ${JSON.stringify(capture)}`);
+  // Who logs in is told too, and is not let in halfway.
+  await ben.context.clearCookies();
+  await ben.open("/login");
+  await ben.page.getByRole("button").first().click();
+  await until("the refusal", async () => /disk|room/.test(await ben.text()));
+  assert(ben.page.url().startsWith(`${origin}/login`), ben.page.url());
+
+  await act("room");
+  // Everything goes on: the same session, the same people, new work.
+  await anna.open("/people");
+  const people = await anna.text();
+  assert(!people.includes("mallory") && !people.includes("late"), "something was done halfway");
+  const now = await post("/tokens", { name: "later", hours: "1", scope: "see" });
+  assert(now.status === 200, `a token, with room: ${JSON.stringify(now)}`);
+  await ben.open("/login");
+  await ben.page.getByRole("button").first().click();
+  await ben.page.waitForURL(`${origin}/`);
+  await anna.open("/sources/papers");
+  await anna.page.locator('form[action="/sources/papers/capture"] button').click();
+  await anna.page.waitForURL(/\/jobs\/\d+$/);
+  await anna.page.locator("main .state.good").first().waitFor();
+  for (const page of PAGES) assert((await visit(page)) === 200, `${page} was not answered afterwards`);
+  assert((await act("sound")) === true, "the vault is damaged");
+});
