@@ -57,7 +57,7 @@ pub(crate) struct Search {
     /// What was there then: a time, or the number of a commit (default: now)
     #[arg(long, value_name = "MOMENT", conflicts_with = "removed")]
     pub(crate) at: Option<String>,
-    /// Also what was removed, and versions before the newest
+    /// Also what was removed, and by names that it has no more
     #[arg(long)]
     pub(crate) removed: bool,
     #[command(flatten)]
