@@ -17,7 +17,7 @@ const MESSAGES: u64 = 200_000;
 const COMMITS: u64 = 1_000;
 
 /// So long a reader waits until somebody listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Words that the corpus has often.
 const WORDS: [&str; 4] = ["nelo", "kulo", "vorlo", "sello"];
 
