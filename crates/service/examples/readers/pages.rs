@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use ports::{Clock, SystemClock};
@@ -15,6 +16,8 @@ const DRIVE: &str = "/browse/acme/drive/user0@acme.test";
 const MESSAGES: u64 = 200_000;
 const COMMITS: u64 = 1_000;
 
+/// So long a reader waits until somebody listens.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Words that the corpus has often.
 const WORDS: [&str; 4] = ["nelo", "kulo", "vorlo", "sello"];
 
@@ -55,7 +58,8 @@ impl Visitor {
 
     /// Asks, and leaves the answer to be read.
     pub(crate) fn begin(&self, path: &str) -> std::io::Result<BufReader<TcpStream>> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         write!(
             stream,
@@ -132,7 +136,7 @@ pub(crate) fn measure(visitor: &Visitor, clock: &SystemClock, asked: usize) -> V
                 _ => refused += 1,
             }
             // No faster than one who asks is let.
-            clock.sleep(std::time::Duration::from_millis(25));
+            clock.sleep(Duration::from_millis(25));
         }
         measured.insert(
             name,
