@@ -137,7 +137,7 @@ fn approve_plan(
     })?;
     context
         .output
-        .say(format!("next: unwipe apply {} --url URL", printable(&name_of(installation.home(), &place))));
+        .say(format!("next: unwipe apply {} --url URL", printable(&name_of(installation.home(), place))));
     Ok(if counts { Exit::Done } else { Exit::Authentication })
 }
 
