@@ -142,10 +142,9 @@ fn approve_plan(
             format!("plan {hash} is approved\n")
         }
     })?;
-    context.output.say(format!(
-        "next: unwipe apply {} --url URL",
-        printable(&name_of(installation.home(), &place.to_path_buf()))
-    ));
+    context
+        .output
+        .say(format!("next: unwipe apply {} --url URL", printable(&name_of(installation.home(), place))));
     Ok(if counts { Exit::Done } else { Exit::Authentication })
 }
 
