@@ -89,8 +89,11 @@ mod tests {
     fn every_connection_shows_its_certificate_anew() {
         let home = tempfile::tempdir().unwrap();
         let made = rcgen::generate_simple_self_signed(["unwipe.example.org".to_owned()]).unwrap();
-        std::fs::write(home.path().join("server.pem"), made.cert.pem()).unwrap();
-        std::fs::write(home.path().join("server.key"), made.signing_key.serialize_pem()).unwrap();
+        let write = |name: &str, pem: String| {
+            ports::files::replace(&home.path().join(name), pem.as_bytes()).unwrap();
+        };
+        write("server.pem", made.cert.pem());
+        write("server.key", made.signing_key.serialize_pem());
         let tls = TlsConfig {
             certificate: "server.pem".into(),
             key: "server.key".into(),

@@ -10,7 +10,8 @@ use super::{
     connection::{Call, Connection, S3Error},
 };
 
-const BODY: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
+/// The one question that is ever asked there.
+const QUESTION: [(&str, &str); 2] = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
 /// Where the service answers.
@@ -55,11 +56,11 @@ pub fn caller(
 ) -> Result<CallerAnswer, SettingsError> {
     let connection = Connection::to_sts(settings, credential, Arc::clone(clock), Arc::clone(random))?;
     let call = Call {
-        method: Method::POST,
+        method: Method::GET,
         key: None,
-        query: Vec::new(),
-        headers: vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned())],
-        body: BODY,
+        query: QUESTION.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        headers: Vec::new(),
+        body: &[],
         answer_bytes_max: ANSWER_BYTES_MAX,
     };
     Ok(match connection.send(&call) {
@@ -108,6 +109,7 @@ mod tests {
         *,
     };
 
+    const QUERY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
     const SECRET: &str = "the-secret-half";
 
     /// A simulator of the service: it checks the signature of one request with the secret half that it knows, and answers.
@@ -117,27 +119,27 @@ mod tests {
         let serve = move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
-            while !request.ends_with(BODY) {
+            while !request.ends_with(b"\r\n\r\n") {
                 let mut part = [0; 4096];
                 let read = stream.read(&mut part).unwrap();
                 assert!(read > 0, "the request ended too early");
                 request.extend_from_slice(&part[..read]);
             }
             let text = String::from_utf8(request).unwrap();
-            assert!(text.starts_with("POST / HTTP/1.1"), "{text}");
+            assert!(text.starts_with(&format!("GET /?{QUERY} HTTP/1.1")), "{text}");
             let header = |name: &str| {
                 let mut lines = text.lines().filter_map(|line| line.split_once(": "));
                 lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).unwrap().1.to_owned()
             };
-            let names = ["content-type", "host", "x-amz-content-sha256", "x-amz-date"];
+            let names = ["host", "x-amz-content-sha256", "x-amz-date"];
             let values = names.map(header);
             let headers: Vec<(&str, &str)> =
                 names.iter().zip(&values).map(|(name, value)| (*name, value.as_str())).collect();
-            let sha256 = encoding::hex(&encoding::sha256(BODY));
+            let sha256 = encoding::hex(&encoding::sha256(&[]));
             let signable =
-                Signable { method: "POST", path: "/", query: "", headers: &headers, body_sha256: &sha256 };
+                Signable { method: "GET", path: "/", query: QUERY, headers: &headers, body_sha256: &sha256 };
             let scope = Scope { region: "eu-central-1", service: "sts" };
-            let expected = authorization(&signable, &credential(), &scope, &values[3]);
+            let expected = authorization(&signable, &credential(), &scope, &values[2]);
             let (status, body) = if header("authorization") == expected {
                 (status, body)
             } else {

@@ -115,7 +115,10 @@ fn refresh(context: &Context, browse: &Browse, sources: &[SourceName]) -> Result
     for source in sources {
         browse.refresh(source, &stop, &*progress)?;
         if stop.is_requested() {
-            return Err(Failure::new(Exit::Interrupted, "interrupted; the next search goes on indexing here"));
+            return Err(Failure::new(
+                Exit::Interrupted,
+                "interrupted; the next search goes on indexing here",
+            ));
         }
     }
     Ok(())
