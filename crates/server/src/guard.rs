@@ -64,7 +64,7 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     if for_a_part {
         lead_the_whole_page(&mut response);
     }
-    protect(response.headers_mut());
+    protect(response.headers_mut(), &site.origin);
     response
 }
 
@@ -169,7 +169,11 @@ fn is_loopback_origin(from: &str, origin: &str) -> bool {
     matches!((parts(from), parts(origin)), (Some(one), Some(other)) if one == other)
 }
 
-fn protect(headers: &mut HeaderMap) {
+fn protect(headers: &mut HeaderMap, origin: &str) {
+    if origin.starts_with("https://") {
+        // Whoever has come once over TLS is led there by their own browser, whatever the network says.
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -225,6 +229,17 @@ mod tests {
     fn programs_are_told_apart_from_people() {
         assert!(["/api/v1/jobs", "/mcp", "/mcp/x", "/metrics"].into_iter().all(is_for_programs));
         assert!(!["/", "/apiary", "/mcpx", "/browse/api"].into_iter().any(is_for_programs));
+    }
+
+    #[test]
+    fn a_browser_is_kept_to_tls_where_there_is_tls() {
+        let kept = |origin| {
+            let mut headers = HeaderMap::new();
+            protect(&mut headers, origin);
+            headers.contains_key(header::STRICT_TRANSPORT_SECURITY)
+        };
+        assert!(kept("https://unwipe.example.org"));
+        assert!(!kept("http://localhost:8787"));
     }
 
     #[test]

@@ -24,7 +24,8 @@ impl Purpose {
     const fn allowance(self) -> (u32, Duration) {
         match self {
             Self::Door => (20, Duration::from_secs(3)),
-            Self::Request => (400, Duration::from_millis(25)),
+            // A whole company may come from one address, that of its proxy.
+            Self::Request => (2_000, Duration::from_millis(5)),
             Self::Work => (30, Duration::from_secs(2)),
         }
     }

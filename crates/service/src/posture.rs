@@ -79,7 +79,7 @@ pub const TIERS: [Tier; 5] = [
     Tier {
         number: 0,
         place: "A folder of the user who runs unwipe",
-        withstands: "Nobody who has a shell of this user.",
+        withstands: "Whoever can run nothing as this user.",
         falls_to: "An agent that runs as this user: one command is enough.",
         made_by: "unwipe init",
     },

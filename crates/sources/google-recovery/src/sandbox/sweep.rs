@@ -18,8 +18,8 @@ use crate::step::failed;
 const LABELS: &str = "gmail/v1/users/me/labels";
 const FOLDER: &str = "application/vnd.google-apps.folder";
 const TRASH: &str = "TRASH";
-/// So many contacts are deleted in one call.
-const CONTACTS_MAX: usize = 500;
+/// So many things are named in one call: People takes no more.
+const NAMED_MAX: usize = 500;
 /// The key of the entry that tells whom a contact was made for.
 const CONTACT_MARK: &str = "unwipe";
 
@@ -122,7 +122,7 @@ impl Sweep<'_> {
                 .query("maxResults", "500");
             let messages = self.pages(user, &list, "messages")?;
             let ids: Vec<&Value> = messages.iter().map(|message| &message["id"]).collect();
-            for ids in ids.chunks(CONTACTS_MAX) {
+            for ids in ids.chunks(NAMED_MAX) {
                 let body = json!({ "ids": ids, "addLabelIds": [TRASH], "removeLabelIds": [label] });
                 let path = "gmail/v1/users/me/messages/batchModify";
                 let change = Change::post(&method::RESTORE_BATCH_MODIFY, path, body);
@@ -175,7 +175,7 @@ impl Sweep<'_> {
         };
         let people = self.pages(user, &list, "connections")?;
         let names: Vec<&Value> = people.iter().filter(is_own).map(|person| &person["resourceName"]).collect();
-        for names in names.chunks(CONTACTS_MAX) {
+        for names in names.chunks(NAMED_MAX) {
             let body = json!({ "resourceNames": names });
             let change =
                 Change::post(&method::SANDBOX_CONTACTS_DELETE, "v1/people:batchDeleteContacts", body);
