@@ -75,6 +75,14 @@ await play(async (arrive) => {
   await anna.check("incident-undone");
   await anna.page.getByLabel("I know that this lets them in again").check();
   await anna.press("Take it back");
+  await anna.page.waitForURL(/\/cases\/[^/]+$/);
+  const letIn = anna.page.url().split("/").pop();
+  await anna.sees("somebody else must decide it");
+  await anna.check("case-let-in");
+  assert((await act("agent")) === "out", "the agent is let in and nobody has approved it");
+  await decide(ben, letIn, "Approve with a passkey", "");
+  await anna.open(`/cases/${letIn}`);
+  await anna.press("Let them in now");
   await until("the agent to be let in", async () => (await act("agent")) === "in");
 
   await anna.open("/sources/shop");

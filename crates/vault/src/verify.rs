@@ -78,6 +78,8 @@ pub struct Report {
     pub heads: u64,
     /// Commits that no tree head covers yet: the newest ones.
     pub uncovered_commits: u64,
+    /// Logs that tree heads cover and that the store does not show to this client.
+    pub hidden_logs: u64,
     /// The newest tree head, with the checkpoint that is worth keeping elsewhere.
     pub newest_head: Option<TreeHead>,
     /// Objects for which the store knows no lock, for instance in a copy of a vault.

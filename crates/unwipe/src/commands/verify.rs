@@ -32,6 +32,8 @@ struct Verified {
     with_key: bool,
     heads: u64,
     commits_in_no_head: u64,
+    /// Logs of sources that the vault's server does not show to this host.
+    logs_not_shown: u64,
     /// The newest checkpoint: worth keeping where this vault's owner cannot reach.
     checkpoint: Option<String>,
     findings: Vec<Found>,
@@ -106,6 +108,10 @@ pub(crate) fn verify(
             count(verified.contents),
             if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
         );
+        if verified.logs_not_shown > 0 {
+            let hidden = counted(verified.logs_not_shown, "source");
+            text.push_str(&format!("the vault shows this host nothing of {hidden}: check there\n"));
+        }
         for found in &verified.findings {
             let items = found
                 .affected_items
@@ -239,6 +245,7 @@ fn describe(report: Report, with_key: bool) -> Verified {
         with_key,
         heads: report.heads,
         commits_in_no_head: report.uncovered_commits,
+        logs_not_shown: report.hidden_logs,
         checkpoint: report.newest_head.map(|head| head.signed.note.to_string()),
         against: Vec::new(),
         findings: report.findings.into_iter().map(found).collect(),

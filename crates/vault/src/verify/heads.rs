@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::SourceName;
+use ports::BlobError;
 
 use super::{Check, Problem, Progress};
 use crate::{
@@ -45,8 +46,14 @@ impl Check<'_> {
         }
         for (source, (end, detail)) in ends {
             let after = self.hashes.get(&source).map_or(0, Vec::len) as u64;
-            let object = names::commit(&source, after + 1)?.to_string();
-            self.find(object, Problem::RolledBack, format!("the log ends at {after}, but {detail} to {end}"));
+            let commit = names::commit(&source, after + 1)?;
+            if after == 0 && matches!(self.vault.store().read(&commit), Err(BlobError::Refused { .. })) {
+                // A vault server shows a capturing host its own log alone; whoever sees the others checks them.
+                self.report.hidden_logs += 1;
+                continue;
+            }
+            let detail = format!("the log ends at {after}, but {detail} to {end}");
+            self.find(commit.to_string(), Problem::RolledBack, detail);
         }
         let covered = |source: &SourceName| {
             previous.as_ref().and_then(|head| head.sources.get(source)).map_or(0, |covered| covered.sequence)

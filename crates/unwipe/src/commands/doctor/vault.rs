@@ -20,7 +20,12 @@ pub(super) fn examine(context: &Context, installation: &Installation) -> Result<
     findings.push(match report.findings.first() {
         None => Finding::good(
             subject,
-            format!("{}, {}", counted(report.commits, "commit"), counted(report.packs, "pack")),
+            format!(
+                "{}, {}{}",
+                counted(report.commits, "commit"),
+                counted(report.packs, "pack"),
+                if report.hidden_logs > 0 { "; other sources are not shown to this host" } else { "" }
+            ),
         ),
         Some(first) => Finding::bad(
             subject,
