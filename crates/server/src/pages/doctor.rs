@@ -82,7 +82,7 @@ impl DoctorPage {
     fn word(&self, finding: &Finding) -> &'static str {
         match finding.standing {
             Standing::Good => "holds",
-            Standing::Advice => "not certain",
+            Standing::Advice => "advice",
             Standing::Bad => "does not hold",
         }
     }
