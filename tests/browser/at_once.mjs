@@ -9,8 +9,12 @@ async function approve(person, id) {
   const form = person.page.locator('form:has(input[name="decision"][value="approve"])');
   const isLast = (answer) => answer.url().endsWith("/decide/finish") || (answer.url().endsWith("/decide/begin") && answer.status() !== 200);
   const told = person.page.waitForResponse((answer) => answer.url().includes(`/cases/${id}/`) && isLast(answer));
+  // What was taken leads to the page anew; whatever is done before that would meet a page that goes away.
+  const anew = person.page.waitForEvent("load").catch(String);
   await form.locator("button").click();
-  return (await told).status();
+  const answer = await told;
+  if (answer.status() === 200) await anew;
+  return answer.status();
 }
 
 /** Has both approve at the same moment; whoever came second and is told to look again does so, if that is still needed. */

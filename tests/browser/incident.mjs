@@ -46,9 +46,11 @@ export async function decide(person, id, button, reason) {
   const label = button.startsWith("Approve") ? "A word on it" : "Why it must not be done";
   await person.fill(label, reason);
   const told = person.page.waitForResponse((answer) => answer.url().endsWith("/decide/finish"));
+  // What was taken leads to the same page anew.
+  const anew = person.page.waitForEvent("load").catch(String);
   await person.press(button);
   const answer = await told;
   assert(answer.status() === 200, `${button}: ${answer.status()}`);
-  await person.page.waitForURL(`${origin}/cases/${id}`);
-  await person.page.waitForLoadState("load");
+  await anew;
+  assert(person.page.url() === `${origin}/cases/${id}`, person.page.url());
 }
