@@ -9,10 +9,7 @@ use std::{
 use axum::http::StatusCode;
 use connect::{Silent, Stop};
 use model::{Moment, SourceName};
-use service::{
-    ServiceError,
-    browse::{Browse, BrowseError, Freshness},
-};
+use service::browse::{Browse, BrowseError, Freshness};
 use tokio::sync::Semaphore;
 
 use crate::{baskets::Baskets, problem::Problem, site::Site};
@@ -122,14 +119,7 @@ pub(crate) fn browse(site: &Site) -> Result<Arc<Browse>, Problem> {
     {
         return Ok(Arc::clone(browse));
     }
-    let installation = site.installation()?;
-    let reader = match installation.reader(None, site.environment) {
-        Ok(reader) => Some(Arc::new(reader)),
-        // Lists and searches need no key.
-        Err(ServiceError::NoRestoreKey) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let browse = Arc::new(Browse::new(installation, reader));
+    let browse = Arc::new(Browse::of(site.installation()?, None, site.environment)?);
     *opened = Some((edition, Arc::clone(&browse)));
     Ok(browse)
 }

@@ -23,7 +23,7 @@ pub use self::types::{
     At, Compared, Crumb, Deleted, DeletedItem, Entry, Freshness, Hit, ItemView, Listing, PageWish, Past,
     SearchWish, Searched, Stand, StreamEntry, Streams, Versions,
 };
-use crate::{Installation, ServiceError};
+use crate::{Installation, ServiceError, secret::Environment};
 
 /// Why something cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,21 @@ impl Browse {
     /// work, and contents cannot be shown.
     pub fn new(installation: Installation, reader: Option<Arc<VaultReader>>) -> Self {
         Self { installation, reader, pool: Pool::default() }
+    }
+
+    /// Opens what an installation holds, with its own restore key or another one by reference. Where there is none, lists
+    /// and searches work all the same.
+    pub fn of(
+        installation: Installation,
+        reference: Option<&str>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ServiceError> {
+        let reader = match installation.reader(reference, environment) {
+            Ok(reader) => Some(Arc::new(reader)),
+            Err(ServiceError::NoRestoreKey) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self::new(installation, reader))
     }
 
     /// Returns the kind of a source's connector.

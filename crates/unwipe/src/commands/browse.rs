@@ -1,11 +1,8 @@
 //! `unwipe search`, `unwipe versions` and `unwipe diff`
 
-use std::sync::Arc;
-
 use model::{SourceName, StreamName};
 use render::{Change, Difference, LineChange, Piece};
 use service::{
-    ServiceError,
     browse::{At, Browse, BrowseError, Compared, Entry, Hit, PageWish, Past, SearchWish, Searched, Versions},
     words,
     workshop::shell_word,
@@ -97,14 +94,7 @@ pub(crate) fn diff(context: &Context, options: &Diff) -> Result<Exit, Failure> {
 }
 
 fn open(context: &Context, reading: &Reading) -> Result<Browse, Failure> {
-    let installation = context.installation()?;
-    let reader = match installation.reader(reading.key.as_deref(), &environment) {
-        Ok(reader) => Some(Arc::new(reader)),
-        // Lists and searches need no key.
-        Err(ServiceError::NoRestoreKey) => None,
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Browse::new(installation, reader))
+    Ok(Browse::of(context.installation()?, reading.key.as_deref(), &environment)?)
 }
 
 /// Brings catalogs and indexes up to date: nobody may be serving who does.
