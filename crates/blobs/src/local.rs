@@ -4,17 +4,13 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::fd::AsRawFd,
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 use model::Moment;
 use ports::{Blob, BlobError, BlobName, BlobStore, files, files::FileError};
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{FlockOperation, Mode, XattrFlags};
 
 pub use self::reaper::LocalReaper;
 use crate::{
@@ -32,13 +28,12 @@ pub struct LocalStore {
     root: PathBuf,
     protection: Protection,
     known_folders: Mutex<HashSet<PathBuf>>,
-    drafts: AtomicU64,
 }
 
 /// The extended attribute that holds the lock date in microseconds since 1970.
 const LOCK_ATTRIBUTE: &str = "user.unwipe.locked_until";
 
-const DRAFT_MODE: Mode = Mode::from_raw_mode(0o600);
+const DRAFT_MODE: u32 = 0o600;
 const OBJECT_MODE: Mode = Mode::from_raw_mode(0o444);
 
 impl LocalStore {
@@ -47,12 +42,7 @@ impl LocalStore {
         if !matches!(protection, Protection::Sealer(_)) {
             files::create_folder(root)?;
         }
-        Ok(Self {
-            root: root.to_owned(),
-            protection,
-            known_folders: Mutex::new(HashSet::new()),
-            drafts: AtomicU64::new(0),
-        })
+        Ok(Self { root: root.to_owned(), protection, known_folders: Mutex::new(HashSet::new()) })
     }
 
     /// Returns the folder.
@@ -91,39 +81,7 @@ impl LocalStore {
     fn write_new(&self, path: &Path, content: &[u8], locked_until: Moment) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.root);
         self.ensure_folder(folder)?;
-        match rustix::fs::open(folder, OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, DRAFT_MODE) {
-            Ok(unnamed) => {
-                let file = File::from(unnamed);
-                fill(&file, path, content, locked_until)?;
-                let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-                rustix::fs::linkat(CWD, descriptor.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?;
-            }
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => {
-                self.write_through_draft(folder, path, content, locked_until)?;
-            }
-            Err(e) => return Err(e.into()),
-        }
-        File::open(folder)?.sync_all()
-    }
-
-    /// For file systems without unnamed files. A draft begins with a dot, so it is never listed as an object.
-    fn write_through_draft(
-        &self,
-        folder: &Path,
-        path: &Path,
-        content: &[u8],
-        locked_until: Moment,
-    ) -> io::Result<()> {
-        let number = self.drafts.fetch_add(1, Ordering::SeqCst);
-        let draft = folder.join(format!(".draft-{}-{number}", std::process::id()));
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(&draft, flags, DRAFT_MODE)?);
-        let moved = fill(&file, path, content, locked_until)
-            .and_then(|()| Ok(rustix::fs::renameat_with(CWD, &draft, CWD, path, RenameFlags::NOREPLACE)?));
-        if moved.is_err() {
-            fs::remove_file(&draft)?;
-        }
-        moved
+        files::create_new_with(path, DRAFT_MODE, |file| fill(file, path, content, locked_until))
     }
 
     fn collect(&self, folder: &Path, prefix: &str, found: &mut Vec<Blob>) -> io::Result<()> {
@@ -256,7 +214,7 @@ fn fill(mut file: &File, path: &Path, content: &[u8], locked_until: Moment) -> i
         Err(rustix::io::Errno::PERM | rustix::io::Errno::OPNOTSUPP) if attribute.is_err() => {}
         other => other?,
     }
-    file.sync_all()
+    Ok(())
 }
 
 fn blob(name: BlobName, path: &Path, size_bytes: u64) -> Blob {

@@ -1,11 +1,15 @@
 //! Files: durable writes, and errors that name the path.
 
+mod new;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
+
+pub use self::new::{create_new, create_new_with};
 
 /// A file operation that failed, with the path and what was tried.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +58,7 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
         path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect();
     fs::create_dir_all(path).map_err(|e| FileError::new("create folder", path, e))?;
     for folder in missing.into_iter().rev() {
-        match folder.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new("."))?,
-            Some(parent) => sync_folder(parent)?,
-            None => {}
-        }
+        sync_folder(folder_of(folder))?;
     }
     Ok(())
 }
@@ -76,23 +76,14 @@ pub fn claim(path: &Path) -> Result<Option<File>, FileError> {
     }
 }
 
+/// Returns the folder of a file: of a plain name, the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes the entries of a folder durable.
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| FileError::new("sync folder", path, e))
-}
-
-/// Creates a file that must not exist, with the given Unix mode, and makes it durable.
-pub fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(|e| FileError::new("create", path, e))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| FileError::new("write", path, e))?;
-    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Replaces a file's content as one step: a reader sees the old or the new content, also after a power cut. Of several
@@ -115,7 +106,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     // The lock lasts until the draft has its new name.
     let _locked = write().map_err(|e| FileError::new("write", &draft, e))?;
     fs::rename(&draft, path).map_err(|e| FileError::new("replace", path, e))?;
-    path.parent().map_or(Ok(()), sync_folder)
+    sync_folder(folder_of(path))
 }
 
 /// Opens a draft that nobody else is writing. Whoever waited for it finds it renamed by then: what was opened is the file
