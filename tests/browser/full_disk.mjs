@@ -59,8 +59,7 @@ await play(async (arrive) => {
   await ben.page.waitForURL(`${origin}/`);
   await anna.open("/sources/papers");
   await anna.page.locator('form[action="/sources/papers/capture"] button').click();
-  await anna.page.waitForURL(/\/jobs\/\d+$/);
-  await anna.page.locator("main .state.good").first().waitFor();
+  await anna.jobIsDone();
   for (const page of PAGES) assert((await visit(page)) === 200, `${page} was not answered afterwards`);
   assert((await act("sound")) === true, "the vault is damaged");
 });
