@@ -50,7 +50,7 @@ impl World {
             key: certificate.key,
             authority: authority.certificate().unwrap(),
             revoked: Some(authority.revoked_path()),
-            patience: Duration::from_secs(2),
+            patience: Duration::from_mins(1),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, settings, Arc::new(keeper), clock.clone()).unwrap();
