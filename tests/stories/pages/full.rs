@@ -15,9 +15,9 @@ use crate::{
     unwipe::{Unwipe, exit},
 };
 
-/// Fills what is left of a disk, to the last byte.
+/// Fills what is left of a disk, to the last byte, however much has filled it before.
 fn fill(path: &Path) {
-    let mut file = File::create(path).unwrap();
+    let mut file = File::options().create(true).append(true).open(path).unwrap();
     let mut size = 1 << 20;
     let bytes = vec![0x55; size];
     while size > 0 {
