@@ -4,6 +4,13 @@ import { act, assert, origin, play, until } from "./browser.mjs";
 
 const standing = async (id) => act("unwipe", ["cases", "show", id]);
 
+/** Returns how each application of a case stands, once the last one is over: a case is over before the job is. */
+const applications = (id) =>
+  until("the application to end", async () => {
+    const states = await act("applications", id);
+    return states.at(-1) === "running" ? null : states;
+  });
+
 /** Approves; returns what the server said in the end. */
 async function approve(person, id) {
   const form = person.page.locator('form:has(input[name="decision"][value="approve"])');
@@ -89,7 +96,7 @@ await play(async (arrive) => {
   await ends(again);
   const applied = await standing(first);
   assert(applied.state.state === "applied" && applied.state.verified === true, JSON.stringify(applied.state));
-  const once = await act("applications", first);
+  const once = await applications(first);
   assert(once.length === 1 && once[0] === "done", `applied ${once}`);
 
   // One is enough, and both press at once.
@@ -102,17 +109,19 @@ await play(async (arrive) => {
   await until("the application to be in the middle", () => act("held"));
   assert((await act("rows")) === false, "it was over before it was killed");
   await act("kill");
-  // The page that was open finds the new process, and is told that this run of the work is over.
-  await ben.page.locator("main .state").first().waitFor();
   const between = await standing(second);
   assert(between.state.state === "applying", JSON.stringify(between.state));
+  // Whoever goes on with it waits for what the killed process began, but not for long.
+  await act("serve");
   await act("release");
+  // The page that was open finds the new process, and is told that this run of the work is over.
+  await ben.page.locator("main .state", { hasText: "interrupted" }).waitFor();
   await until("the case to end", async () => (await standing(second)).state.state !== "applying");
   const { state } = await standing(second);
   assert(state.state === "applied" && state.verified === true, JSON.stringify(state));
   await ben.open(`/cases/${second}`);
   await ends(ben);
-  const twice = await act("applications", second);
+  const twice = await applications(second);
   assert(twice.length === 2 && twice[1] === "done", `applied ${twice}`);
   assert((await act("rows")) === true, "the rows are not as before");
   assert(ben.page.url() === `${origin}/cases/${second}`, ben.page.url());

@@ -16,8 +16,9 @@ export const origin = process.env.ORIGIN;
 const gallery = process.env.UNWIPE_GALLERY;
 const kind = process.env.UNWIPE_GALLERY_TYPE ?? "webp";
 
-const PATIENCE_MS = 45_000;
-const STORY_MS = 170_000;
+// How long something may take that takes a second, and a whole story, on a machine that may be very busy.
+const PATIENCE_MS = 120_000;
+const STORY_MS = 780_000;
 const WIDE = { width: 1280, height: 860 };
 const NARROW = { width: 360, height: 780 };
 // What the pages promise: WCAG 2.2, levels A and AA, and what is good practice beside it.
@@ -203,8 +204,28 @@ class Person {
     await this.page.getByRole("button", { name, exact: true }).first().click();
   }
 
+  /** Does what leads to a page, another one or the same anew, and waits until that is there. */
+  async arriveBy(act) {
+    await Promise.all([this.page.waitForEvent("load"), act()]);
+  }
+
+  /** Presses a button that leads to a page. */
+  async submit(name) {
+    await this.arriveBy(() => this.press(name));
+  }
+
+  link(name) {
+    return this.page.getByRole("main").getByRole("link", { name }).first();
+  }
+
   async follow(name) {
-    await this.page.getByRole("main").getByRole("link", { name }).first().click();
+    await this.arriveBy(() => this.link(name).click());
+  }
+
+  /** Follows a link to a file; returns it. */
+  async download(name) {
+    const [download] = await Promise.all([this.page.waitForEvent("download"), this.link(name).click()]);
+    return download;
   }
 
   async fill(label, text) {
@@ -216,12 +237,17 @@ class Person {
   }
 
   async text() {
+    // A page that is on its way has no body yet.
+    await this.page.waitForLoadState();
     return this.page.evaluate(() => document.body.innerText);
   }
 
-  /** Waits for the job whose page is open, and goes where it leads. */
-  async waitForJob(next) {
-    await this.page.getByRole("link", { name: next }).click();
+  /** Waits until the job whose page opens is done. */
+  async jobIsDone() {
+    await this.page.waitForURL(/\/jobs\/\d+$/);
+    const end = this.page.locator("main .state").first();
+    await end.waitFor();
+    assert((await end.innerText()).toLowerCase() === "done", `the job is ${await end.innerText()}`);
   }
 
   async in(theme) {
@@ -230,6 +256,7 @@ class Person {
 
   /** Looks at the page that is open: whether everybody can use it, in light and dark, wide and narrow. */
   async check(name) {
+    await this.page.waitForLoadState();
     const found = [];
     for (const [theme, size] of [["light", WIDE], ["dark", WIDE], ["light", NARROW]]) {
       await this.in(theme);

@@ -9,7 +9,7 @@ await play(async (arrive) => {
     await anna.open("/drills/papers");
     await anna.press("Hold a drill now");
     await anna.page.waitForURL(/\/jobs\/\d+$/);
-    await anna.page.locator("main .state.good, main .state.bad").first().waitFor();
+    await anna.page.locator("main .state").first().waitFor();
     await anna.open("/drills/papers");
     const outcome = await anna.page.locator("main tbody tr").first().innerText();
     assert(outcome.toLowerCase().includes(word), `the newest drill is not ${word}: ${outcome}`);
@@ -37,7 +37,7 @@ await play(async (arrive) => {
   await hold("proven");
   assert((await standing()) === "failed", "a drill that passes is not enough");
   await anna.fill("What happened", "a disk wrote another letter");
-  await anna.press("Acknowledge");
+  await anna.submit("Acknowledge");
   await until("the standing", async () => {
     await anna.open("/drills/papers");
     return (await standing()) === "proven";

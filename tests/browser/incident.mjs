@@ -30,12 +30,10 @@ export async function askForThePlan(person, reason, look = async () => {}) {
 }
 
 /** Applies what was approved and waits for what came of it. */
-export async function applyIt(person, id, look = async () => {}) {
+export async function applyIt(person, id) {
   await person.open(`/cases/${id}`);
   await person.press("Apply now");
-  await person.page.waitForURL(/\/jobs\/\d+$/);
-  await look();
-  await person.page.locator("main .state.good", { hasText: "done" }).waitFor();
+  await person.jobIsDone();
   await person.open(`/cases/${id}`);
   await person.sees("verified");
 }

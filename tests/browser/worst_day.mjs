@@ -43,7 +43,7 @@ await play(async (arrive) => {
   await times.first().click();
   await until("the narrower time", async () => (await times.allInnerTexts()).join() !== before.join());
 
-  await anna.press("Stop them now");
+  await anna.submit("Stop them now");
   await anna.sees("contained");
   assert((await act("agent")) === "out", "the agent still gets in");
 
@@ -63,7 +63,7 @@ await play(async (arrive) => {
   await ben.sees("1 of 1 approval");
   assert((await ben.page.getByRole("button", { name: "Apply now" }).count()) === 0, "an approver may not apply");
 
-  await applyIt(anna, id, () => anna.sees("done"));
+  await applyIt(anna, id);
   await anna.check("case-applied");
   assert((await act("rows")) === "back", "the rows are not as before");
 
@@ -82,19 +82,18 @@ await play(async (arrive) => {
   assert((await act("agent")) === "out", "the agent is let in and nobody has approved it");
   await decide(ben, letIn, "Approve with a passkey", "");
   await anna.open(`/cases/${letIn}`);
-  await anna.press("Let them in now");
+  await anna.submit("Let them in now");
   await until("the agent to be let in", async () => (await act("agent")) === "in");
 
   await anna.open("/sources/shop");
   await anna.press("Hold a drill");
-  await anna.page.waitForURL(/\/jobs\/\d+$/);
-  await anna.page.locator("main .state.good", { hasText: "done" }).waitFor({ timeout: 90_000 });
+  await anna.jobIsDone();
   await anna.open("/drills/shop");
   await anna.sees("proven");
   await anna.follow("See it");
   await anna.check("certificate-of-a-database");
   await anna.printed("certificate-printed", 2);
-  const [download] = await Promise.all([anna.page.waitForEvent("download"), anna.follow("Download")]);
+  const download = await anna.download("Download");
   const verified = await act("verify", { path: await download.path() });
   assert(verified.vault_agrees === true, JSON.stringify(verified));
   assert(verified.certificate.statement.outcome === "proven", JSON.stringify(verified));

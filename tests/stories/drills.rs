@@ -267,14 +267,20 @@ fn a_process_that_serves_holds_the_drills_that_are_due_and_those_alone() {
     let due = unwipe.json(&["drill", "schedule"]);
     assert!(due[0]["next"]["at"].is_string() && due[1]["next"].is_null(), "{due}");
     let serving = unwipe.start(&["serve", "--no-pages"]);
-    wait_until("the drill", || unwipe.run(&["drill", "list", "papers"]).code() == exit::DONE);
+    let is_held = |source: &str| unwipe.run(&["drill", "list", source]).code() == exit::DONE;
+    wait_until("the drill", || is_held("papers"));
     serving.end(Signal::TERM).expect(exit::DONE);
     assert_eq!(standing(&unwipe, "papers"), "proven");
-    // The next one is due in a week.
+    // The next one is due in a week. That of another source, which comes after it, is due now.
+    let folder = unwipe.path("sketches");
+    std::fs::create_dir(&folder).unwrap();
+    unwipe.json(&["protect", "sketches", "files", "--path", folder.to_str().unwrap()]);
+    unwipe.json(&["capture", "sketches", "--once"]);
+    configure(&unwipe, "[drills.sources.sketches]\nevery = '7d'\n");
     let again = unwipe.start(&["serve", "--no-pages"]);
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    wait_until("the other drill", || is_held("sketches"));
     again.end(Signal::TERM).expect(exit::DONE);
-    assert_eq!(unwipe.json(&["drill", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(unwipe.json(&["drill", "list", "papers"]).as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::{
     process::Command,
 };
 
-use rustix::process::Signal;
+use ports::{Clock as _, SystemClock};
+use rustix::process::{Signal, geteuid};
 
 use crate::{
     comeback::Comeback,
@@ -28,6 +29,11 @@ pub(crate) fn serve(host: &Unwipe) -> (Running, String) {
     wait_until("the vault's server", || address().is_some());
     let address = address().unwrap();
     (server, format!("https://{address}"))
+}
+
+/// The day of the vault server's quotas.
+fn today() -> i64 {
+    SystemClock::new().now().as_micros() / 86_400_000_000
 }
 
 /// Lists the packs and commits of a vault's folder.
@@ -67,6 +73,7 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
     let joined = production.json(&["init", "--enrolment", &enrolment]);
     assert_eq!(joined["tier"], 2, "{joined}");
     production.json(&["protect", "shop", "postgres", "--url", &postgres.capture_url()]);
+    let captured_on = today();
     let captured = production.capture_once();
     assert!(captured["commits"].as_u64().unwrap() >= 1, "{captured}");
 
@@ -83,7 +90,9 @@ fn production_pushes_with_an_enrolment_and_the_vaults_host_restores() {
 
     let status = production.json(&["vault", "status"]);
     assert_eq!(status["capability"], "capture/shop");
-    assert!(status["sources"][0]["objects_today"].as_u64().unwrap() >= 2, "{status}");
+    // Unless today has become yesterday in between.
+    let added = status["sources"][0]["objects_today"].as_u64().unwrap();
+    assert!(added >= 2 || today() != captured_on, "{status}");
 
     // A third host restores through the server, with a certificate that reads and the restore key.
     let third = Unwipe::nowhere();
@@ -162,6 +171,10 @@ impl Drop for Unsealed {
 
 #[test]
 fn a_sealed_vault_takes_what_is_captured_and_resists_its_own_user() {
+    if !geteuid().is_root() {
+        println!("not run: setting immutable flags takes root");
+        return;
+    }
     let host = Unwipe::nowhere();
     let (vault, state, run) = (host.argument("vault"), host.argument("state"), host.argument("run"));
     for folder in [&vault, &state, &run] {
@@ -170,7 +183,7 @@ fn a_sealed_vault_takes_what_is_captured_and_resists_its_own_user() {
     }
     let _unsealed = Unsealed([vault.clone(), state.clone()]);
     let socket = format!("{run}/socket");
-    let uid = rustix::process::geteuid().as_raw().to_string();
+    let uid = geteuid().as_raw().to_string();
     let arguments =
         ["vault", "sealer", "--vault", &vault, "--state", &state, "--socket", &socket, "--allow", &uid];
     let sealer =
@@ -204,6 +217,10 @@ fn a_sealed_vault_takes_what_is_captured_and_resists_its_own_user() {
 
 #[test]
 fn without_the_capability_there_is_no_sealer() {
+    if !geteuid().is_root() {
+        println!("not run: dropping a capability takes root");
+        return;
+    }
     let host = Unwipe::nowhere();
     let (vault, state, socket) = (host.argument("vault"), host.argument("state"), host.argument("socket"));
     let wrapper = ["setpriv", "--bounding-set", "-linux_immutable", "--inh-caps", "-linux_immutable"];

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     comeback::Comeback,
     production::{Production, ROLE, newest_major},
-    unwipe::{Outcome, Unwipe, exit},
+    unwipe::{Outcome, Unwipe, exit, wait_until},
 };
 
 impl Unwipe {
@@ -50,8 +50,11 @@ fn admit(server: &TestServer, line: &str) {
     let path = server.sql("show hba_file");
     let rest = fs::read_to_string(&path).unwrap();
     fs::write(&path, format!("{line}\n{rest}")).unwrap();
+    // What a new session was told to have been read is what it is let in by.
+    let read_at = || server.sql("select pg_conf_load_time()");
+    let before = read_at();
     server.sql("select pg_reload_conf()");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_until("the line to be read", || read_at() != before);
 }
 
 #[test]
@@ -95,7 +98,7 @@ fn each_refusal_of_the_server_names_what_mends_it() {
     for statement in finding["fix"].as_str().unwrap().split_inclusive(';') {
         production.sql(statement);
     }
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_until("the bound", || production.sql("show max_slot_wal_keep_size") != "-1");
 
     unwipe.protect(&url, &["--password", &right]).expect(exit::DONE);
     unwipe.capture_once();

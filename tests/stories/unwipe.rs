@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// How long a story waits for something that should take a second, on a machine that may be very busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a command may take that replays half a day; one that hangs is found all the same.
-const COMMAND_PATIENCE: Duration = Duration::from_mins(5);
+const COMMAND_PATIENCE: Duration = Duration::from_mins(12);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The exit codes of `docs/reference/exit-codes.md`.

@@ -14,6 +14,7 @@ use axum::{
     routing::get,
 };
 use service::jobs::Job;
+use tokio::sync::broadcast;
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 
 use crate::{
@@ -59,27 +60,38 @@ async fn job(
     Path(id): Path<u64>,
 ) -> Result<Response, PageProblem> {
     member.0.require(Permission::See)?;
-    let first = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
-    let now = move |site: &Site| site.jobs.get(id).map(Arc::new);
     let from = Arc::clone(&site);
-    let told = happenings(&site).filter_map(move |happening| match happening {
-        Some(Happening::Job(job)) if job.id == id => Some(job),
-        // Whoever was too slow looks again.
-        None => now(&from),
-        Some(_) => None,
-    });
-    // The state now comes first: what happened before the page was open is not told again.
-    let states = tokio_stream::once(Arc::new(first)).chain(told);
-    let mut ended = false;
-    let until_the_end = states.take_while(move |job| {
-        let more = !ended;
-        ended = !job.is_running();
-        more
-    });
-    Ok(stream(until_the_end.map(|job: Arc<Job>| {
+    let states = states(&site.happenings, id, move || from.jobs.get(id))
+        .ok_or_else(|| Problem::missing(format!("job {id}")))?;
+    Ok(stream(states.map(|job: Arc<Job>| {
         let name = if job.is_running() { "job" } else { "end" };
         Event::default().event(name).data(JobPart { job: &job }.render().unwrap_or_default())
     })))
+}
+
+/// Returns how a job stands and what becomes of it, up to its end; nothing when there is no such job.
+fn states(
+    happenings: &broadcast::Sender<Happening>,
+    id: u64,
+    look: impl Fn() -> Option<Job> + Send + 'static,
+) -> Option<impl Stream<Item = Arc<Job>> + Send + 'static> {
+    // Whoever looks before listening misses what happens in between, and that may be the end.
+    let told = listen(happenings);
+    let first = look()?;
+    let told = told.filter_map(move |happening| match happening {
+        Some(Happening::Job(job)) if job.id == id => Some(job),
+        // Whoever was too slow looks again.
+        None => look().map(Arc::new),
+        Some(_) => None,
+    });
+    // The state now comes first: what happened before the page was open is not told again.
+    let all = tokio_stream::once(Arc::new(first)).chain(told);
+    let mut ended = false;
+    Some(all.take_while(move |job| {
+        let more = !ended;
+        ended = !job.is_running();
+        more
+    }))
 }
 
 async fn incidents(
@@ -136,9 +148,15 @@ fn unseen(_: Problem) -> String {
     "<p class=\"soft\">This could not be shown just now. Load the page again.</p>".to_owned()
 }
 
-/// Returns what happens from now on; `None` stands for what a slow reader missed.
 fn happenings(site: &Site) -> impl Stream<Item = Option<Happening>> + Send + 'static {
-    BroadcastStream::new(site.happenings.subscribe()).map(Result::ok)
+    listen(&site.happenings)
+}
+
+/// Returns what happens from now on; `None` stands for what a slow reader missed.
+fn listen(
+    happenings: &broadcast::Sender<Happening>,
+) -> impl Stream<Item = Option<Happening>> + Send + 'static {
+    BroadcastStream::new(happenings.subscribe()).map(Result::ok)
 }
 
 fn stream(events: impl Stream<Item = Event> + Send + 'static) -> Response {
@@ -153,4 +171,47 @@ fn stream(events: impl Stream<Item = Event> + Send + 'static) -> Response {
         .filter_map(Result::ok)
         .map(Ok::<_, Infallible>);
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use model::Moment;
+    use service::jobs::{JobKind, JobState, Phase};
+
+    use super::*;
+
+    fn job(state: JobState) -> Job {
+        Job {
+            id: 7,
+            kind: JobKind::Drill,
+            title: "drill".to_owned(),
+            by: "anna".to_owned(),
+            about: "papers".to_owned(),
+            began_at: Moment::from_micros(0),
+            ended_at: None,
+            phases: Vec::new(),
+            state,
+        }
+    }
+
+    #[test]
+    fn a_job_that_ends_while_its_page_begins_to_listen_is_told_to_have_ended() {
+        let (sender, _) = broadcast::channel(8);
+        let ends = Mutex::new(Some(sender.clone()));
+        let look = move || {
+            // It ends as soon as it was looked at; with nobody who listens that is lost.
+            if let Some(ends) = ends.lock().unwrap().take() {
+                ends.send(Happening::Job(Arc::new(job(JobState::Interrupted)))).ok();
+            }
+            Some(job(JobState::Running { phase: Phase::default() }))
+        };
+        let told = states(&sender, 7, look).unwrap();
+        // With nobody left who could tell more, a stream that missed the end is over.
+        drop(sender);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let told: Vec<bool> = runtime.block_on(told.take(2).map(|job| job.is_running()).collect());
+        assert_eq!(told, [true, false]);
+    }
 }

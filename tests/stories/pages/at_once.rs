@@ -78,7 +78,12 @@ fn plans(held: &Held, unwipe: &Unwipe) -> Vec<String> {
 fn applications(unwipe: &Unwipe, case: &str) -> Value {
     let mut found: Vec<(u64, Value)> = Vec::new();
     for entry in std::fs::read_dir(unwipe.home().join("state/jobs")).unwrap() {
-        let job: Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let path = entry.unwrap().path();
+        // Beside the jobs lies what the process is writing right now.
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let job: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         if job["kind"] == "apply" && job["about"] == case {
             found.push((job["id"].as_u64().unwrap(), job["state"].clone()));
         }
@@ -105,9 +110,11 @@ fn what_two_people_a_closed_browser_and_a_kill_do_at_once_is_done_once() {
     stage.play("at_once", |name, with| match name {
         "ask" => {
             let needed = with.as_u64().unwrap();
-            let path = unwipe.home().join("unwipe.toml");
+            let (path, draft) = (unwipe.home().join("unwipe.toml"), unwipe.path("unwipe.toml"));
             let text = std::fs::read_to_string(&path).unwrap();
-            std::fs::write(&path, text.replace("needed = 2", &format!("needed = {needed}"))).unwrap();
+            // Whoever serves reads it again and again, and must never find half of it.
+            std::fs::write(&draft, text.replace("needed = 2", &format!("needed = {needed}"))).unwrap();
+            std::fs::rename(draft, path).unwrap();
             let folder = if needed == 2 { first } else { second };
             unwipe.json(&["cases", "request", folder, "--reason", "they are gone"])["id"].clone()
         }
@@ -121,7 +128,11 @@ fn what_two_people_a_closed_browser_and_a_kill_do_at_once_is_done_once() {
             Value::Null
         }
         "kill" => {
-            stage.kill_and_serve_again();
+            stage.kill();
+            Value::Null
+        }
+        "serve" => {
+            stage.serve();
             Value::Null
         }
         "applications" => applications(&unwipe, with.as_str().unwrap()),

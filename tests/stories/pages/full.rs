@@ -16,7 +16,7 @@ use crate::{
     unwipe::{Unwipe, exit},
 };
 
-/// Fills what is left of a disk, to the last byte.
+/// Fills what is left of a disk, to the last byte, however much has filled it before.
 fn fill(path: &Path) {
     let mut file = File::options().append(true).create(true).open(path).unwrap();
     let mut size = 1 << 20;

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     io::{BufRead as _, BufReader, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,6 +12,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::unwipe::{Outcome, Running, Unwipe, exit, wait_until};
+
+/// A port that is free when it is chosen is rarely taken before it is used.
+const PORTS_TRIED: usize = 5;
 
 /// A home folder whose pages are served.
 pub(super) struct Stage<'u> {
@@ -39,27 +42,48 @@ impl<'u> Stage<'u> {
 
     /// Serves the pages of a home folder, with more settings of the server.
     pub(super) fn open_with(unwipe: &'u Unwipe, settings: &str) -> Self {
-        // The origin has the port in it, so the port is chosen before.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        configure(
-            unwipe,
-            &format!("[server]\nlisten = '{address}'\norigin = 'http://localhost:{port}'\n{settings}\n"),
-        );
-        let stage = Self { unwipe, address, serving: RefCell::default() };
-        stage.serve();
-        stage
+        let config = unwipe.home().join("unwipe.toml");
+        let before = std::fs::read_to_string(&config).unwrap();
+        for _ in 0..PORTS_TRIED {
+            // The origin has the port in it, so the port is chosen before; somebody else may take it meanwhile.
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let address = format!("127.0.0.1:{port}");
+            configure(
+                unwipe,
+                &format!("[server]\nlisten = '{address}'\norigin = 'http://localhost:{port}'\n{settings}\n"),
+            );
+            let stage = Self { unwipe, address, serving: RefCell::default() };
+            if stage.is_served() {
+                return stage;
+            }
+            drop(stage);
+            std::fs::write(&config, &before).unwrap();
+        }
+        panic!("somebody else took each of {PORTS_TRIED} ports");
     }
 
-    fn serve(&self) {
-        *self.serving.borrow_mut() = Some(self.unwipe.start(&["serve"]));
-        wait_until("the pages", || TcpStream::connect(&self.address).is_ok());
+    /// Begins to serve again, after the process before was killed.
+    pub(super) fn serve(&self) {
+        assert!(self.is_served(), "somebody else took the port of the process that was killed");
     }
 
-    /// Kills the process in the middle of whatever it does, and starts another one.
-    pub(super) fn kill_and_serve_again(&self) {
+    /// Begins to serve, and tells whether pages are served: without its port a process goes on without them.
+    fn is_served(&self) -> bool {
+        let mut serving = self.unwipe.start(&["serve"]);
+        let mut is_served = false;
+        wait_until("the pages", || {
+            serving.assert_alive();
+            let said = serving.said();
+            is_served = said.contains("pages and API on");
+            is_served || said.contains("no pages and no API")
+        });
+        *self.serving.borrow_mut() = Some(serving);
+        is_served
+    }
+
+    /// Kills the process in the middle of whatever it does.
+    pub(super) fn kill(&self) {
         self.serving.borrow_mut().take().unwrap().kill();
-        self.serve();
     }
 
     /// Returns what people type.

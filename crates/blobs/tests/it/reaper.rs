@@ -8,6 +8,9 @@ use ports::{BlobError, BlobName, BlobStore, Clock, LapsedBlobs, LapsedProof, Sys
 
 use crate::bucket::{REAPER, WRITER, bucket, credential, settings};
 
+/// What is locked for less than it takes to store it is refused.
+const LOCKED_FOR_MICROS: i64 = 5_000_000;
+
 /// In a vault only retention makes such a proof.
 struct Claim(BlobName);
 
@@ -52,11 +55,14 @@ fn what_has_lapsed_is_removed_as_one_version_and_only_with_the_credential() {
     for name in ["data/aa/1", "data/aa/2", "data/aa/11"] {
         let name = BlobName::new(name).unwrap();
         let hours = i64::from(name.as_str() == "data/aa/2");
-        let until = clock.now().plus_micros(2_000_000 + hours * 3_600_000_000);
+        let until = clock.now().plus_micros(LOCKED_FOR_MICROS + hours * 3_600_000_000);
         store.create(&name, name.as_str().as_bytes(), until).unwrap();
     }
     server.plant(LockServer::BUCKET, "v/data/aa/1", Planted::Version(b"later"));
-    clock.sleep(Duration::from_secs(4));
+    let lapses_at = clock.now().plus_micros(LOCKED_FOR_MICROS);
+    while clock.now() < lapses_at.plus_micros(1_000_000) {
+        clock.sleep(Duration::from_millis(100));
+    }
     let refused = reaper(&server.endpoint(), WRITER).reap(claim("data/aa/1"));
     assert!(
         matches!(refused, Err(BlobError::Refused { .. })),

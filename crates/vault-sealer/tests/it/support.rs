@@ -15,6 +15,16 @@ use ports::{BlobStore, Boot, Clock, SeededRandom, SystemClock};
 use vault::{InitOptions, Layout, NewVault, VaultWriter, WriterOptions, init};
 use vault_sealer::{NoReaping, ReapGate, Sealer, SealerOptions, SealerSocket};
 
+/// Returns whether this can be run, and says so where it cannot.
+#[expect(clippy::print_stdout, reason = "a test that is not run says why")]
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("not run: setting immutable flags takes root");
+    }
+    is_root
+}
+
 /// A clock whose wall time jumps without its elapsed time: somebody else's hand is on it.
 pub(crate) struct TwoClocks {
     wall: AtomicI64,

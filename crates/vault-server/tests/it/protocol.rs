@@ -86,7 +86,7 @@ fn malformed_names_are_refused_as_they_are() {
 
 #[test]
 fn content_of_another_length_than_was_said_leaves_nothing() {
-    let world = World::new();
+    let world = World::impatient();
     let line = "PUT /v1/objects/proofs/0";
     let before = world.store.list("").unwrap();
 
@@ -134,7 +134,7 @@ fn no_is_said_before_the_content_is_sent() {
 
 #[test]
 fn open_handshakes_of_one_address_are_few_and_end() {
-    let world = World::new();
+    let world = World::impatient();
     #[expect(clippy::disallowed_methods, reason = "a test on the loopback")]
     let connect = || std::net::TcpStream::connect(world.server.address()).unwrap();
     let silent: Vec<_> = (0..40).map(|_| connect()).collect();

@@ -33,7 +33,16 @@ impl World {
         Self::with(Policy::default(), None)
     }
 
+    /// A server that soon gives up waiting for whoever is silent.
+    pub(crate) fn impatient() -> Self {
+        Self::made(Policy::default(), None, Duration::from_secs(2))
+    }
+
     pub(crate) fn with(policy: Policy, free: Option<u64>) -> Self {
+        Self::made(policy, free, Duration::from_mins(1))
+    }
+
+    fn made(policy: Policy, free: Option<u64>, patience: Duration) -> Self {
         // The real time, because clients check the server's certificate with theirs.
         let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
         let random = Arc::new(SeededRandom::new(7));
@@ -50,7 +59,7 @@ impl World {
             key: certificate.key,
             authority: authority.certificate().unwrap(),
             revoked: Some(authority.revoked_path()),
-            patience: Duration::from_secs(2),
+            patience,
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Server::start(listener, settings, Arc::new(keeper), clock.clone()).unwrap();

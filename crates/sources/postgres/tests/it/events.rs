@@ -34,6 +34,14 @@ fn scene(max_prepared: u32) -> Scene {
 }
 
 impl Scene {
+    /// Waits until the reader knows a relation by its name: of what is dropped before that, nobody can know it.
+    fn wait_for_name(&self, name: &str) {
+        let name = format!("\"{name}\"");
+        self.sink.wait("the name", |inner| {
+            inner.stream("relations").iter().any(|stored| stored.item.attributes.contains(&name))
+        });
+    }
+
     /// Ends the scene, and returns its events that are not daily work.
     fn events(self) -> Vec<Event> {
         catch_up(&self.server, &self.sink, &self.capture, 1);
@@ -81,8 +89,7 @@ fn truncate_drop_and_rewrite_have_their_names() {
     scene.server.sql("vacuum full customers");
     scene.server.sql("alter table customers alter column id type bigint");
     scene.server.sql("create schema old; create table old.a (n int); create table old.b (n int)");
-    // The names of what is dropped at once after it was made cannot be known.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    scene.wait_for_name("b");
     scene.server.sql("drop schema old cascade");
     scene.server.sql("drop table orders");
     let events = scene.events();
@@ -101,7 +108,7 @@ fn a_dropped_database_is_named() {
     let scene = scene(0);
     scene.server.sql("create database rental");
     scene.server.sql("create table names_are_read_again (n int)");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    scene.wait_for_name("names_are_read_again");
     scene.server.sql("drop database rental");
     let events = scene.events();
     let drop = find(&events, Verb::DropDatabase, "rental");

@@ -113,7 +113,7 @@ fn an_unbounded_slot_is_refused_with_the_statement_that_bounds_it() {
     for statement in hint.split_inclusive(';') {
         server.sql(statement);
     }
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    wait_for(&server.url(), "select setting <> '-1' from pg_settings where name = 'max_slot_wal_keep_size'");
     assert!(bad_fixes(settings(&server)).is_empty());
     let sink = MemorySink::default();
     let capture = Capture::start(settings(&server), &sink);
@@ -280,7 +280,7 @@ fn what_a_failover_lost_stays_stored() {
     // From here on the standby receives nothing: what follows is acknowledged, and lost in the failover.
     sql("alter system set primary_conninfo = ''");
     sql("select pg_reload_conf()");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for(&url, "select count(*) = 0 from pg_stat_wal_receiver");
     server.sql("insert into load values ('only here')");
     catch_up(&server, &sink, &capture, 1);
     finish(capture);
@@ -301,16 +301,19 @@ fn what_a_failover_lost_stays_stored() {
 }
 
 fn wait_for_replay(server: &postgres_server::testing::TestServer, standby: &postgres_server::RunningServer) {
-    let url = standby.url("postgres", "postgres");
     let lsn = server.sql("select pg_current_wal_flush_lsn()");
-    for _ in 0..600 {
-        let sql = format!("select pg_last_wal_replay_lsn() >= '{lsn}'");
-        if postgres_server::testing::psql(&url, &sql).is_ok_and(|answer| answer == "t") {
+    wait_for(&standby.url("postgres", "postgres"), &format!("select pg_last_wal_replay_lsn() >= '{lsn}'"));
+}
+
+/// Waits until a server answers a question with yes.
+fn wait_for(url: &str, question: &str) {
+    for _ in 0..1200 {
+        if postgres_server::testing::psql(url, question).is_ok_and(|answer| answer == "t") {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    panic!("the standby does not replay: {}", standby.log());
+    panic!("never so: {question}");
 }
 
 #[test]
