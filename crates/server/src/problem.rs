@@ -204,7 +204,7 @@ impl From<ProofError> for Problem {
         match error {
             ProofError::Service(error) => error.into(),
             ProofError::Nothing { .. } => Self::of(StatusCode::CONFLICT, &error),
-            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error).hint(error.hint()),
         }
     }
 }

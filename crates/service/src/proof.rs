@@ -59,6 +59,18 @@ pub enum ProofError {
     Form(#[from] serde_json::Error),
 }
 
+impl ProofError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Certificate(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Service(error) => error.hint(),
+            Self::File(_) | Self::Nothing { .. } | Self::Form(_) => None,
+        }
+    }
+}
+
 /// A certificate that is kept.
 #[derive(Debug, Clone)]
 pub struct Kept {
