@@ -13,7 +13,6 @@ use axum::{
     },
     routing::get,
 };
-use service::jobs::Job;
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 
 use crate::{
@@ -59,26 +58,28 @@ async fn job(
     Path(id): Path<u64>,
 ) -> Result<Response, PageProblem> {
     member.0.require(Permission::See)?;
-    let first = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
-    let now = move |site: &Site| site.jobs.get(id).map(Arc::new);
+    let asked = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
+    let now = move |site: &Site| site.jobs.get(id).map(|job| Arc::new(JobPart::of(site, job)));
+    let first = now(&site).ok_or_else(|| Problem::missing(format!("job {id}")))?;
     let from = Arc::clone(&site);
     let told = happenings(&site).filter_map(move |happening| match happening {
-        Some(Happening::Job(job)) if job.id == id => Some(job),
+        // Another one about the same may be what goes on with it.
+        Some(Happening::Job(job)) if job.kind == asked.kind && job.about == asked.about => now(&from),
         // Whoever was too slow looks again.
         None => now(&from),
         Some(_) => None,
     });
     // The state now comes first: what happened before the page was open is not told again.
-    let states = tokio_stream::once(Arc::new(first)).chain(told);
+    let states = tokio_stream::once(first).chain(told);
     let mut ended = false;
-    let until_the_end = states.take_while(move |job| {
+    let until_the_end = states.take_while(move |part| {
         let more = !ended;
-        ended = !job.is_running();
+        ended = !part.is_open();
         more
     });
-    Ok(stream(until_the_end.map(|job: Arc<Job>| {
-        let name = if job.is_running() { "job" } else { "end" };
-        Event::default().event(name).data(JobPart { job: &job }.render().unwrap_or_default())
+    Ok(stream(until_the_end.map(|part: Arc<JobPart>| {
+        let name = if part.is_open() { "job" } else { "end" };
+        Event::default().event(name).data(part.render().unwrap_or_default())
     })))
 }
 

@@ -252,8 +252,7 @@ struct CasePage<'c> {
     /// The incident whose people may be let in again now.
     let_in_due: Option<u64>,
     may: May,
-    job: Option<&'c Job>,
-    job_part: Option<JobPart<'c>>,
+    part: Option<JobPart>,
 }
 
 /// Returns whether a case is about an account that may be changed now.
@@ -299,18 +298,19 @@ async fn case(
     visitor.require(Permission::See)?;
     let id = id(&text)?;
     let content = visitor.may(Permission::Content);
-    let facts = elsewhere(&site, move |site| Facts::read(site, &id, content)).await?;
+    let (facts, part) = elsewhere(&site, move |site| {
+        let job = site.jobs.newest(JobKind::Apply, id.as_str());
+        Ok((Facts::read(site, &id, content)?, job.map(|job| JobPart::of(site, job))))
+    })
+    .await?;
     let case = &facts.case;
-    let job = site.jobs.newest(JobKind::Apply, case.id.as_str());
-    let running = job.as_ref().is_some_and(Job::is_running);
+    // What goes on by itself takes nobody to go on with it.
+    let running = part.as_ref().is_some_and(JobPart::is_open);
     // What a job came to is told by the case itself, unless it was not done.
-    let job = job.filter(|job| job.is_running() || !case.state.is_over());
+    let part = part.filter(|part| part.is_open() || !case.state.is_over());
     let said = case.decisions.iter().map(|decided| Said {
         person: decided.person.clone(),
-        word: match decided.decision {
-            Decision::Approve => "approved",
-            Decision::Refuse => "refused",
-        },
+        word: word(decided.decision),
         reason: decided.reason.clone(),
         at: decided.at.to_string(),
         moment: words::moment(decided.at),
@@ -331,8 +331,7 @@ async fn case(
         account_due: is_account_due(case, site.now()) && visitor.may(Permission::ManagePeople),
         let_in_due: let_in_due(&facts).filter(|_| visitor.may(Permission::Contain)),
         may: May::of(&facts, &visitor, running),
-        job_part: job.as_ref().map(|job| JobPart { job }),
-        job: job.as_ref(),
+        part,
         facts: &facts,
     })
 }

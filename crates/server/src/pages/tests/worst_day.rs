@@ -155,10 +155,24 @@ fn what_a_killed_process_was_applying_is_gone_on_with() {
             Ok(())
         })
         .unwrap();
+    let killed = house.site.jobs.newest(service::jobs::JobKind::Apply, &case).unwrap().id;
     house.begin_again();
+    // Between the start and the first look it is true already that nobody has to ask for it.
+    for path in [format!("/jobs/{killed}"), format!("/cases/{case}")] {
+        let page = house.get("otto", &path).text;
+        assert!(page.contains("goes on by itself") && !page.contains("ask for it again"), "{page}");
+        assert!(page.contains(&format!("sse-connect=\"/events/jobs/{killed}\"")), "{page}");
+        assert!(!page.contains("Go on with it"), "{page}");
+    }
     crate::resume::go_on(&house.site);
     let job = house.site.jobs.newest(service::jobs::JobKind::Apply, &case).unwrap();
     let job = house.ended(job.id);
+    let page = house.get("otto", &format!("/jobs/{killed}")).text;
+    assert!(
+        page.contains(&format!("href=\"/jobs/{}\"", job.id)) && page.contains("went on with it"),
+        "{page}"
+    );
+    assert!(page.contains("See what came of it") && !page.contains("ask for it again"), "{page}");
     assert!(matches!(job.state, JobState::Done { .. }), "{job:?}");
     assert!(house.get("otto", &format!("/cases/{case}")).text.contains("7 of 7 items as planned"));
     let before = house.site.jobs.all().len();
