@@ -9,12 +9,13 @@ use approvals::{Case, CaseId, Decision, State as Standing, Subject, Weakening, s
 use askama::Template;
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::HeaderMap,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use connect::plan::Conflict;
+use serde::Deserialize;
 use service::{
     approval::People,
     jobs::{Job, JobKind},
@@ -54,6 +55,13 @@ pub(super) fn router() -> Router<Arc<Site>> {
 /// Reads the name of a case.
 pub(crate) fn id(text: &str) -> Result<CaseId, Problem> {
     CaseId::new(text).map_err(|_| Problem::missing("such case"))
+}
+
+/// What the page is asked for.
+#[derive(Deserialize)]
+struct Asked {
+    /// How many decisions somebody has seen who decided on a page that was behind.
+    heard: Option<usize>,
 }
 
 /// What somebody said.
@@ -236,6 +244,8 @@ impl May {
 struct CasePage<'c> {
     frame: Frame,
     facts: &'c Facts,
+    /// What has changed since whoever looks decided on a page that was behind.
+    changed: Option<String>,
     id: String,
     what: String,
     state: &'static str,
@@ -269,6 +279,30 @@ fn let_in_due(facts: &Facts) -> Option<u64> {
     (begun || approved).then_some(incident)
 }
 
+/// Says what happened since somebody saw a case with so many decisions; nothing where nothing did.
+fn changed_since(case: &Case, heard: usize) -> Option<String> {
+    let said: Vec<String> = case
+        .decisions
+        .iter()
+        .skip(heard)
+        .map(|decided| format!("{} {} it", decided.person, word(decided.decision)))
+        .collect();
+    let is_open = matches!(case.state, Standing::Waiting | Standing::Approved { .. });
+    let news = match said.is_empty() {
+        true if is_open => return None,
+        true => String::new(),
+        false => format!(": {}", said.join(", ")),
+    };
+    Some(format!("This case has changed since you looked{news}. It is {} now.", case.state.word()))
+}
+
+const fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "approved",
+        Decision::Refuse => "refused",
+    }
+}
+
 /// Says how a case ended, where there is more to say than a word.
 fn ending(case: &Case) -> Option<String> {
     match &case.state {
@@ -294,6 +328,7 @@ async fn case(
     Member(visitor, person): Member,
     headers: HeaderMap,
     Path(text): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Page {
     visitor.require(Permission::See)?;
     let id = id(&text)?;
@@ -318,6 +353,7 @@ async fn case(
     let frame = Frame::of(&site, &visitor, &person, &headers, Section::Cases, format!("Case {}", case.id));
     show(&CasePage {
         frame,
+        changed: asked.heard.and_then(|heard| changed_since(case, heard)),
         id: case.id.to_string(),
         what: case.subject.to_string(),
         state: case.state.word(),

@@ -24,6 +24,15 @@ fn from_a_plan_to_a_proven_restore() {
     let stale = house.decide("ben", &case, "approve", 1);
     assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
     assert!(stale.json()["hint"].as_str().unwrap().contains("load the page again"));
+    // He is led to the page as it is now: it says what has changed, and has the button. Nothing was decided for him.
+    let next = stale.json()["next"].as_str().unwrap().to_owned();
+    assert_eq!(next, format!("/cases/{case}?heard=0"));
+    let now = house.get("ben", &next).text;
+    assert!(now.contains("changed since you looked: anna approved it. It is waiting now."), "{now}");
+    assert!(now.contains("1 of 2 approvals") && now.contains("Approve with a passkey"), "{now}");
+    for path in [format!("/cases/{case}"), format!("/cases/{case}?heard=1")] {
+        assert!(!house.get("ben", &path).text.contains("changed since you looked"), "{path}");
+    }
     assert_eq!(house.decide("ben", &case, "approve", 2).status, StatusCode::OK);
     let page = house.get("otto", &format!("/cases/{case}"));
     assert!(page.text.contains("2 of 2 approvals") && page.text.contains("Apply now"), "{}", page.text);
