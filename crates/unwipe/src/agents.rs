@@ -86,9 +86,9 @@ impl HomeDesk {
         if let Some(browse) = self.opened.get() {
             return Ok(browse);
         }
-        // Without a restore key names can be found, and contents cannot be shown.
-        let reader = self.installation.reader(None, &environment).ok().map(Arc::new);
-        let browse = Browse::new(self.installation.again().map_err(unset)?, reader);
+        // Without a restore key names can be found, and contents cannot be shown; one that fails is to be put right.
+        let browse =
+            Browse::of(self.installation.again().map_err(unset)?, None, &environment).map_err(unset)?;
         Ok(self.opened.get_or_init(|| browse))
     }
 
