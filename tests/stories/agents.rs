@@ -249,6 +249,32 @@ fn what_an_agent_announces_and_requests_waits_for_people() {
 }
 
 #[test]
+fn an_agent_sees_sources_that_came_later_and_hears_of_a_key_that_fails() {
+    let unwipe = home_with_documents();
+    let mut agent = Agent::start(&unwipe, "see,content");
+    assert_eq!(agent.answer("list_sources", &json!({}))["sources"].as_array().unwrap().len(), 1);
+    agent.answer("find_items", &json!({ "text": "notes" }));
+    let tree = unwipe.path("letters");
+    fs::create_dir_all(&tree).unwrap();
+    fs::write(tree.join("farewell.txt"), "all the best\n").unwrap();
+    unwipe.json(&["protect", "letters", "files", "--path", &unwipe.argument("letters")]);
+    unwipe.json(&["capture", "letters", "--once"]);
+    assert_eq!(agent.answer("list_sources", &json!({}))["sources"].as_array().unwrap().len(), 2);
+    assert_eq!(agent.answer("list_moments", &json!({ "source": "letters" }))["commits"][0]["commit"], 1);
+    let found = agent.answer("find_items", &json!({ "text": "farewell" }));
+    assert_eq!(found["untrusted_content"]["hits"].as_array().unwrap().len(), 1, "{found}");
+    agent.end();
+
+    // A key that is none is no missing key: names would be found, and nobody would learn why contents are not shown.
+    fs::write(unwipe.path("home/keys/restore.key"), "nonsense\n").unwrap();
+    let mut agent = Agent::start(&unwipe, "see,content");
+    let message = agent.call("find_items", &json!({ "text": "notes" }));
+    assert_eq!(message["result"]["isError"], true, "{message}");
+    assert!(message.to_string().contains("key"), "{message}");
+    agent.end();
+}
+
+#[test]
 fn nobody_is_answered_who_is_not_known() {
     let unwipe = Unwipe::initialised();
     unwipe.run(&["mcp"]).refused(exit::AUTHENTICATION, "nobody is known to ask");

@@ -8,10 +8,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ports", &["model"]),
     // Accounts know nothing of what they give access to.
     ("access", &["model", "ports"]),
-    ("blobs", &["model", "ports"]),
+    // Whose certificates count, for every client that speaks HTTP; it knows nobody that does.
+    ("trust", &[]),
+    ("blobs", &["model", "ports", "trust"]),
     ("vault", &["model", "ports"]),
     // A witness runs on another machine: it knows trees and notes, and nothing of sources.
-    ("witness", &["model", "ports", "vault"]),
+    ("witness", &["model", "ports", "trust", "vault"]),
     ("connect", &["model", "ports"]),
     // What people must agree to is decided by a pure function: it knows plans by their hash, and no files or clocks.
     ("approvals", &["model", "connect"]),
@@ -81,7 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("postgres-guard", &["model", "ports", "watch", "postgres-wire"]),
     ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),
     // HTTP for connectors, and one vendor's way of speaking it; the reader gets no verb that writes.
-    ("connect-http", &["model", "ports", "connect"]),
+    ("connect-http", &["model", "ports", "connect", "trust"]),
     // The negative proof is a pure judge over what was found and answered; what asks anybody is the binary's.
     ("isolation", &["model", "connect"]),
     // What every connector must do, for the tests of each.

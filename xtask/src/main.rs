@@ -31,7 +31,7 @@ fn report(findings: Result<Vec<String>, String>) -> ExitCode {
             for finding in &findings {
                 eprintln!("{finding}");
             }
-            eprintln!("error: {} finding(s)", findings.len());
+            eprintln!("error: findings: {}", findings.len());
             ExitCode::FAILURE
         }
         Err(message) => {

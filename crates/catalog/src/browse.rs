@@ -8,7 +8,7 @@ use crate::{Catalog, CatalogError, query::sequence};
 /// So many entries of the index are taken at a time.
 pub(crate) const CHUNK: usize = 512;
 /// So many entries of the index one page looks at, give or take a chunk: where nearly all is deleted or came later, a
-/// page may hold little or nothing, and there is a next one all the same.
+/// page may hold little although there is a next one. Whether there is one, the database finds out by itself.
 pub(crate) const LOOKED_AT_MAX: usize = 20_000;
 
 /// Which way a page goes from where it begins.
@@ -127,6 +127,14 @@ impl Span {
         }
     }
 
+    /// Leaves what comes from a key on, on the way.
+    pub(crate) fn reach(&mut self, key: String, direction: Direction) {
+        match direction {
+            Direction::Forward => self.begin(key),
+            Direction::Back => self.end(format!("{key}\0")),
+        }
+    }
+
     /// Leaves what comes from a key on.
     pub(crate) fn begin(&mut self, low: String) {
         if low > self.low {
@@ -158,7 +166,8 @@ pub(crate) fn successor(prefix: &str) -> String {
 impl Catalog {
     /// Returns a page of a stream's items in key order.
     ///
-    /// It may hold fewer items than there are, and none, although there is a next one: see [`Page::next`].
+    /// It may hold fewer items than there is room for although there is a next one: see [`Page::next`]. An empty page is
+    /// the last one.
     pub fn page(&self, stream: &StreamName, request: PageRequest<'_>) -> Result<Page, CatalogError> {
         let Some(id) = self.stream_id(stream.as_str())? else {
             return Ok(Page { rows: Vec::new(), next: None });
@@ -169,7 +178,23 @@ impl Catalog {
         }
         let then = self.then(request.at)?;
         let bounds = Bounds { rows: request.limit as usize, looked_at: LOOKED_AT_MAX };
-        let Scan { mut rows, next, .. } = self.scan(id, span, (then, request.direction), bounds)?;
+        let way = (then, request.direction);
+        let mut scan = self.scan(id, span.clone(), way, bounds)?;
+        // One that stopped before it was full looked far enough, and goes on only where there is more.
+        while scan.rows.len() < bounds.rows
+            && let Some(stopped) = &scan.next
+        {
+            span.behind(stopped, request.direction);
+            match self.next_live(id, &span, way)? {
+                None => scan.next = None,
+                Some(_) if !scan.rows.is_empty() => break,
+                Some(key) => {
+                    span.reach(key, request.direction);
+                    scan = self.scan(id, span.clone(), way, Bounds { looked_at: CHUNK, ..bounds })?;
+                }
+            }
+        }
+        let Scan { mut rows, next, .. } = scan;
         for row in &mut rows {
             stream.as_str().clone_into(&mut row.stream);
         }
@@ -218,6 +243,27 @@ impl Catalog {
                 return Ok(scan);
             }
         }
+    }
+
+    /// Returns the first key of a span, on the way, that was live; none where nothing in it was.
+    ///
+    /// Long ago there were few rows, and they are looked through. Otherwise the database steps through the index alone,
+    /// some million entries in a second: only a page pays for it that has looked far enough by itself.
+    pub(crate) fn next_live(
+        &self,
+        stream: i64,
+        span: &Span,
+        (then, direction): (Then, Direction),
+    ) -> Result<Option<String>, CatalogError> {
+        let is_long_ago = then.end <= LOOKED_AT_MAX as i64;
+        let mut statement = self.database.prepare_cached(match (is_long_ago, direction) {
+            (true, Direction::Forward) => FIRST_OF_FEW,
+            (true, Direction::Back) => LAST_OF_FEW,
+            (false, Direction::Forward) => NEXT_LIVE_FORWARD,
+            (false, Direction::Back) => NEXT_LIVE_BACK,
+        })?;
+        let bounds = params![stream, span.low, span.high, then.end, then.at];
+        Ok(statement.query_row(bounds, |row| row.get(0)).optional()?.flatten())
     }
 
     /// Takes the next entries of the index, in the order of the way; those of one key are together.
@@ -344,6 +390,18 @@ pub(crate) const ENTRIES_FORWARD: &str = "SELECT key, until_sequence, id FROM ve
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key, until_sequence LIMIT ?4";
 pub(crate) const ENTRIES_BACK: &str = "SELECT key, until_sequence, id FROM versions
      WHERE stream = ?1 AND key >= ?2 AND key < ?3 ORDER BY key DESC, until_sequence DESC LIMIT ?4";
+pub(crate) const NEXT_LIVE_FORWARD: &str = "SELECT key FROM versions
+     WHERE stream = ?1 AND key >= ?2 AND key < ?3 AND +id < ?4
+       AND (until_sequence IS NULL OR until_sequence > ?5) ORDER BY key LIMIT 1";
+pub(crate) const NEXT_LIVE_BACK: &str = "SELECT key FROM versions
+     WHERE stream = ?1 AND key >= ?2 AND key < ?3 AND +id < ?4
+       AND (until_sequence IS NULL OR until_sequence > ?5) ORDER BY key DESC LIMIT 1";
+pub(crate) const FIRST_OF_FEW: &str = "SELECT min(+key) FROM versions
+     WHERE id < ?4 AND +stream = ?1 AND +key >= ?2 AND +key < ?3
+       AND (until_sequence IS NULL OR until_sequence > ?5)";
+pub(crate) const LAST_OF_FEW: &str = "SELECT max(+key) FROM versions
+     WHERE id < ?4 AND +stream = ?1 AND +key >= ?2 AND +key < ?3
+       AND (until_sequence IS NULL OR until_sequence > ?5)";
 pub(crate) const ROW: &str =
     "SELECT from_sequence, until_sequence, attributes, size_bytes, reason FROM versions WHERE id = ?1";
 pub(crate) const SPAN: &str = "SELECT from_sequence, until_sequence FROM versions WHERE id = ?1";

@@ -92,8 +92,8 @@ impl Catalog {
     /// Returns a page of what lay in a folder after commit `at`.
     ///
     /// A folder is the beginning of keys: empty for the top, `a/b/` for what is below `a/b`. A page may hold less than there
-    /// is, and nothing, although there is a next one. Whether anything in a folder that is no item was live is looked at no
-    /// further than some hundred keys; then it is shown.
+    /// is room for although there is a next one; an empty page is the last one. Whether anything in a folder that is no item
+    /// was live is looked at no further than some hundred keys; then it is shown.
     pub fn children(
         &self,
         stream: &StreamName,
@@ -119,7 +119,7 @@ impl Catalog {
 
     fn walk(&self, walk: Walk<'_>, mut span: Span, limit: usize) -> Result<Children, CatalogError> {
         let (mut children, mut looked_at) = (Vec::new(), 0);
-        loop {
+        'chunks: loop {
             let entries = self.entries(walk.stream, &span, walk.direction)?;
             let is_last = entries.len() < CHUNK;
             looked_at += entries.len();
@@ -140,8 +140,21 @@ impl Catalog {
                 };
                 here.leave(&mut span, walk.direction);
                 children.extend(child.map(|child| named(child, walk.name, &here.key)));
-                if children.len() >= limit || looked_at >= LOOKED_AT_MAX {
+                if children.len() >= limit {
                     return Ok(Children { children, next: Some(here) });
+                }
+                if looked_at >= LOOKED_AT_MAX {
+                    // It looked far enough, and goes on only where there is more.
+                    match self.next_live(walk.stream, &span, (walk.then, walk.direction))? {
+                        None => return Ok(Children { children, next: None }),
+                        Some(_) if !children.is_empty() => {
+                            return Ok(Children { children, next: Some(here) });
+                        }
+                        Some(key) => span.reach(key, walk.direction),
+                    }
+                    // What is there stands together, often: it is given two chunks.
+                    looked_at = LOOKED_AT_MAX - 2 * CHUNK;
+                    continue 'chunks;
                 }
                 place = Some(here);
             }

@@ -6,14 +6,13 @@ mod redirect;
 
 use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use rustls_pki_types::pem::PemObject;
+use trust::Roots;
 use ureq::{
     Agent,
     http::{
         self, HeaderMap, HeaderValue, Method, StatusCode, Uri,
         header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
     },
-    tls::{Certificate, RootCerts, TlsConfig},
 };
 
 use self::{
@@ -106,6 +105,8 @@ impl HttpTransport {
         if HeaderValue::from_str(&settings.user_agent).is_err() {
             return Err(SettingsError::UserAgent { text: settings.user_agent });
         }
+        let roots = Roots::of(settings.certificates.as_deref())
+            .map_err(|error| SettingsError::Certificates { detail: error.to_string() })?;
         let configuration = Agent::config_builder()
             .http_status_as_error(false)
             // Redirects are followed here, where it is known which headers are credentials.
@@ -124,7 +125,7 @@ impl HttpTransport {
             .timeout_recv_body(settings.body)
             .timeout_per_read(Some(settings.idle.max(settings.first_byte)))
             .timeout_per_write(Some(settings.idle))
-            .tls_config(tls(&settings)?);
+            .tls_config(roots.client());
         let agent = Agent::with_parts(configuration.build(), Connect::default(), Lookup::default());
         Ok(Self { agent, settings: Arc::new(settings) })
     }
@@ -231,28 +232,6 @@ fn is_loopback(host: &str) -> bool {
 
 fn unsendable(what: String) -> TransportError {
     TransportError::Unsendable { what }
-}
-
-fn tls(settings: &HttpSettings) -> Result<TlsConfig, SettingsError> {
-    let failed = |detail: String| SettingsError::Certificates { detail };
-    let certificates = match &settings.certificates {
-        Some(path) => {
-            let certificates = rustls_pki_types::CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| failed(format!("{}: {error}", path.display())))?;
-            if certificates.is_empty() {
-                return Err(failed(format!("{}: there is none in it", path.display())));
-            }
-            certificates
-        }
-        // A machine without any can still speak to itself; every other connection then fails and says why.
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let roots = certificates.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned());
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-        .build())
 }
 
 /// Names errors of the connection in the words of this crate while a body is read.

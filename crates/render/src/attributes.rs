@@ -1,11 +1,10 @@
 //! What a connector keeps beside the content, as fields.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
     document::{Document, Limits},
-    record,
+    record, time,
 };
 
 /// Adds the attributes of any item as fields.
@@ -15,7 +14,7 @@ pub(crate) fn fill(document: &mut Document, attributes: &str, limits: &Limits) {
         members.insert("mode".to_owned(), format!("{mode:04o}").into());
     }
     if let Some(modified) = members.remove("modified_ns").and_then(|value| value.as_i64()) {
-        members.insert("modified".to_owned(), time(i128::from(modified)).into());
+        members.insert("modified".to_owned(), time::of_nanoseconds(modified.into()).into());
     }
     record::fields(document, &Value::Object(members), limits);
 }
@@ -29,7 +28,7 @@ pub(crate) fn fill_mail(document: &mut Document, attributes: &str) {
         }
     }
     if let Some(received) = attributes["received_ms"].as_i64().filter(|received| *received != 0) {
-        document.field("Received", &time(i128::from(received) * 1_000_000));
+        document.field("Received", &time::of_nanoseconds(i128::from(received) * 1_000_000));
     }
     let labels: Vec<&str> =
         attributes["labels"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -52,10 +51,4 @@ pub(crate) fn reason(text: &str) -> String {
         Some(detail) if !detail.is_empty() => format!("{what}: {}", crate::visible(detail, 500)),
         _ => what.to_owned(),
     }
-}
-
-/// Writes nanoseconds since 1970 as a time.
-fn time(nanoseconds: i128) -> String {
-    Timestamp::from_nanosecond(nanoseconds)
-        .map_or_else(|_| format!("{nanoseconds} ns since 1970"), |time| time.to_string())
 }

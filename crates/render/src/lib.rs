@@ -13,6 +13,7 @@ mod mail;
 mod record;
 mod row;
 mod summary;
+mod time;
 mod visible;
 mod words;
 

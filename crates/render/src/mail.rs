@@ -5,7 +5,7 @@ use mail_parser::{Address, HeaderName, Message, MessageParser, MessagePart, Mime
 use crate::{
     Stored, attributes,
     document::{Attachment, Document, Limits, Note},
-    file, html,
+    file, html, time,
     visible::visible,
 };
 
@@ -101,9 +101,14 @@ fn headers(document: &mut Document, message: &Message<'_>) {
     document.field("Cc", &addresses(message.cc()));
     document.field("Bcc", &addresses(message.bcc()));
     document.field("Reply-To", &addresses(message.reply_to()));
-    document.field("Date", &message.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default());
+    document.field("Date", &message.date().map(date).unwrap_or_default());
     document.field("Subject", message.subject().unwrap_or_default());
     document.field("Message-ID", message.message_id().unwrap_or_default());
+}
+
+fn date(date: &mail_parser::DateTime) -> String {
+    let written = date.to_rfc3339();
+    time::told(&written).unwrap_or(written)
 }
 
 fn addresses(address: Option<&Address<'_>>) -> String {

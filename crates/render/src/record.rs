@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     Stored, attributes,
     document::{Document, Limits, Note},
-    file,
+    file, time,
     visible::visible,
 };
 
@@ -81,7 +81,10 @@ impl Walk<'_> {
                 self.texts.push((name(path), text.clone()));
             }
             Value::String(text) if text.is_empty() => self.document.field(&name(path), "\"\""),
-            Value::String(text) => self.document.field(&name(path), text),
+            Value::String(text) => {
+                let told = time::told(text);
+                self.document.field(&name(path), told.as_deref().unwrap_or(text));
+            }
             // Also what lies deeper than anything that a person would write.
             other => self.document.field(&name(path), &other.to_string()),
         }

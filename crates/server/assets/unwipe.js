@@ -56,7 +56,10 @@ const send = async (address, body) => {
   });
   const text = await answer.text();
   const told = text ? JSON.parse(text) : {};
-  if (!answer.ok) throw new Error([told.title, told.hint].filter(Boolean).join(": ") || answer.statusText);
+  if (!answer.ok) {
+    const said = [told.title, told.hint].filter(Boolean).join(": ") || answer.statusText;
+    throw Object.assign(new Error(said), { next: told.next });
+  }
   return told;
 };
 
@@ -89,6 +92,8 @@ document.addEventListener("submit", async (event) => {
     const told = await holdCeremony(form);
     location.assign(told.next ?? "/");
   } catch (error) {
+    // A page that is behind is left for the one that shows how things are now.
+    if (error.next) return location.assign(error.next);
     note.textContent =
       error.name === "NotAllowedError" ? "The passkey was not used. Try again when you are ready." : error.message;
     button.disabled = false;

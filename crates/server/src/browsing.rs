@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    os::unix::fs::MetadataExt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::http::StatusCode;
 use connect::{Silent, Stop};
 use model::{Moment, SourceName};
-use service::browse::{Browse, BrowseError, Freshness};
+use service::browse::{Browse, BrowseError, Freshness, Shelf};
 use tokio::sync::Semaphore;
 
 use crate::{baskets::Baskets, problem::Problem, site::Site};
@@ -17,12 +16,9 @@ use crate::{baskets::Baskets, problem::Problem, site::Site};
 /// So many contents are sent at a time: each holds a thread for as long as its reader takes.
 const DOWNLOADS_MAX: usize = 4;
 
-/// What tells a configuration from the one before.
-type Edition = Option<(u64, i64, i64, u64)>;
-
 /// What pages that show contents share.
 pub(crate) struct Browsing {
-    opened: Mutex<Option<(Edition, Arc<Browse>)>>,
+    opened: Shelf,
     indexed: Mutex<BTreeMap<SourceName, Indexed>>,
     /// Where each catalog stood at the look before.
     stood: Mutex<BTreeMap<SourceName, u64>>,
@@ -46,7 +42,7 @@ pub(crate) struct Indexed {
 impl Browsing {
     pub(crate) fn new() -> Self {
         Self {
-            opened: Mutex::new(None),
+            opened: Shelf::default(),
             indexed: Mutex::new(BTreeMap::new()),
             stood: Mutex::new(BTreeMap::new()),
             baskets: Baskets::default(),
@@ -112,21 +108,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Opens what is stored, as the configuration is now.
 pub(crate) fn browse(site: &Site) -> Result<Arc<Browse>, Problem> {
-    let edition = edition(site);
-    let mut opened = site.browsing.opened.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((its, browse)) = opened.as_ref()
-        && *its == edition
-    {
-        return Ok(Arc::clone(browse));
-    }
-    let browse = Arc::new(Browse::of(site.installation()?, None, site.environment)?);
-    *opened = Some((edition, Arc::clone(&browse)));
-    Ok(browse)
-}
-
-fn edition(site: &Site) -> Edition {
-    let found = std::fs::metadata(site.home.join("unwipe.toml")).ok()?;
-    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
+    let open = || Ok(Browse::of(site.installation()?, None, site.environment)?);
+    site.browsing.opened.current(&site.home, open)
 }
 
 impl From<BrowseError> for Problem {

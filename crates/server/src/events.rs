@@ -60,36 +60,42 @@ async fn job(
     Path(id): Path<u64>,
 ) -> Result<Response, PageProblem> {
     member.0.require(Permission::See)?;
+    let missing = || Problem::missing(format!("job {id}"));
+    let asked = site.jobs.get(id).ok_or_else(missing)?;
     let from = Arc::clone(&site);
-    let states = states(&site.happenings, id, move || from.jobs.get(id))
-        .ok_or_else(|| Problem::missing(format!("job {id}")))?;
-    Ok(stream(states.map(|job: Arc<Job>| {
-        let name = if job.is_running() { "job" } else { "end" };
-        Event::default().event(name).data(JobPart { job: &job }.render().unwrap_or_default())
+    let look = move || Some(Arc::new(JobPart::of(&from, from.jobs.get(id)?)));
+    // Another job about the same may be what goes on with it.
+    let concerns = move |job: &Job| job.kind == asked.kind && job.about == asked.about;
+    let states = states(&site.happenings, concerns, look, |part| part.is_open()).ok_or_else(missing)?;
+    Ok(stream(states.map(|part: Arc<JobPart>| {
+        let name = if part.is_open() { "job" } else { "end" };
+        Event::default().event(name).data(rendered(&*part))
     })))
 }
 
-/// Returns how a job stands and what becomes of it, up to its end; nothing when there is no such job.
-fn states(
+/// Returns how something stands and what becomes of it with each job that concerns it, for as long as it is open; nothing
+/// when it is not there.
+fn states<T: Send + 'static>(
     happenings: &broadcast::Sender<Happening>,
-    id: u64,
-    look: impl Fn() -> Option<Job> + Send + 'static,
-) -> Option<impl Stream<Item = Arc<Job>> + Send + 'static> {
+    concerns: impl Fn(&Job) -> bool + Send + 'static,
+    look: impl Fn() -> Option<T> + Send + 'static,
+    is_open: impl Fn(&T) -> bool + Send + 'static,
+) -> Option<impl Stream<Item = T> + Send + 'static> {
     // Whoever looks before listening misses what happens in between, and that may be the end.
     let told = listen(happenings);
     let first = look()?;
     let told = told.filter_map(move |happening| match happening {
-        Some(Happening::Job(job)) if job.id == id => Some(job),
+        Some(Happening::Job(job)) if concerns(&job) => look(),
         // Whoever was too slow looks again.
-        None => look().map(Arc::new),
+        None => look(),
         Some(_) => None,
     });
     // The state now comes first: what happened before the page was open is not told again.
-    let all = tokio_stream::once(Arc::new(first)).chain(told);
+    let all = tokio_stream::once(first).chain(told);
     let mut ended = false;
-    Some(all.take_while(move |job| {
+    Some(all.take_while(move |state| {
         let more = !ended;
-        ended = !job.is_running();
+        ended = !is_open(state);
         more
     }))
 }
@@ -202,12 +208,11 @@ mod tests {
         let ends = Mutex::new(Some(sender.clone()));
         let look = move || {
             // It ends as soon as it was looked at; with nobody who listens that is lost.
-            if let Some(ends) = ends.lock().unwrap().take() {
-                ends.send(Happening::Job(Arc::new(job(JobState::Interrupted)))).ok();
-            }
+            let Some(ends) = ends.lock().unwrap().take() else { return Some(job(JobState::Interrupted)) };
+            ends.send(Happening::Job(Arc::new(job(JobState::Interrupted)))).ok();
             Some(job(JobState::Running { phase: Phase::default() }))
         };
-        let told = states(&sender, 7, look).unwrap();
+        let told = states(&sender, |job| job.id == 7, look, Job::is_running).unwrap();
         // With nobody left who could tell more, a stream that missed the end is over.
         drop(sender);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -35,6 +35,10 @@ pub(crate) struct Problem {
     /// What would help.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
+    /// The page that shows how things are now, where the one that asked is behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub(crate) next: Option<String>,
     /// After so many seconds it may be asked again.
     #[serde(skip)]
     pub(crate) retry_after_s: Option<u64>,
@@ -44,7 +48,14 @@ impl Problem {
     /// Makes a problem out of a status and a sentence.
     pub(crate) fn new(status: StatusCode, title: impl Into<String>) -> Self {
         let title = title.into();
-        Self { status: status.as_u16(), title, causes: Vec::new(), hint: None, retry_after_s: None }
+        Self {
+            status: status.as_u16(),
+            title,
+            causes: Vec::new(),
+            hint: None,
+            next: None,
+            retry_after_s: None,
+        }
     }
 
     /// Makes a problem out of an error with its causes. Where a full disk is behind it, that is what is told.
@@ -204,7 +215,7 @@ impl From<ProofError> for Problem {
         match error {
             ProofError::Service(error) => error.into(),
             ProofError::Nothing { .. } => Self::of(StatusCode::CONFLICT, &error),
-            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error).hint(error.hint()),
         }
     }
 }

@@ -80,20 +80,35 @@ fn start(site: &Arc<Site>, work: Work, by: &str) -> Result<Job, Problem> {
     Ok(job)
 }
 
+/// Returns the job that goes on, or went on, with what an interrupted one was applying.
+pub(crate) fn successor(site: &Site, job: &Job) -> Option<Job> {
+    let newest = || site.jobs.newest(JobKind::Apply, &job.about).filter(|newest| newest.id != job.id);
+    is_interrupted(job).then(newest).flatten()
+}
+
+/// Returns whether what an interrupted job was applying is gone on with by itself.
+pub(crate) fn goes_on(site: &Site, job: &Job) -> bool {
+    left(site, job).is_some()
+}
+
+fn is_interrupted(job: &Job) -> bool {
+    job.kind == JobKind::Apply && job.state == JobState::Interrupted
+}
+
+/// Returns what an interrupted job left to do, unless another one went on with it.
+fn left(site: &Site, job: &Job) -> Option<Work> {
+    if !is_interrupted(job) || successor(site, job).is_some() {
+        return None;
+    }
+    let case = CaseStore::of(&site.home).get(&CaseId::new(&job.about).ok()?).ok()?;
+    Work::of(&case).filter(|_| matches!(case.state, State::Applying { .. }))
+}
+
 /// Goes on with cases whose application ended with the process before; nobody has to ask for that. One that a person
 /// began elsewhere, or that failed for a reason, waits for a person.
 pub(crate) fn go_on(site: &Arc<Site>) {
-    let interrupted = site
-        .jobs
-        .all()
-        .into_iter()
-        .filter(|job| job.kind == JobKind::Apply && job.state == JobState::Interrupted);
-    for job in interrupted {
-        let newest = site.jobs.newest(JobKind::Apply, &job.about).is_some_and(|newest| newest.id == job.id);
-        let Ok(id) = CaseId::new(&job.about) else { continue };
-        let Ok(case) = CaseStore::of(&site.home).get(&id) else { continue };
-        let goes_on = newest && matches!(case.state, State::Applying { .. });
-        if let Some(work) = Work::of(&case).filter(|_| goes_on) {
+    for job in site.jobs.all() {
+        if let Some(work) = left(site, &job) {
             // Where there is no room for one more job, the next look tries again.
             start(site, work, &job.by).ok();
         }

@@ -23,6 +23,7 @@ pub use self::people::{Holder, NoPasskeys, Passkeys, People, Proof, ProofError};
 use crate::{
     Installation,
     cases::{CaseError, CaseStore},
+    documents::documents,
     signature::{self, SigningKey},
 };
 
@@ -276,20 +277,7 @@ fn signer_of(stored: &Stored, plan: PlanHash, people: &People<'_>) -> Option<(St
 }
 
 fn read_all(folder: &Path) -> Result<Vec<Stored>, ApprovalError> {
-    let mut paths = Vec::new();
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::new("list", folder, error).into()),
-    };
-    for entry in entries {
-        let path = entry.map_err(|error| FileError::new("list", folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    paths.iter().map(|path| parse(path)).collect()
+    documents(folder)?.iter().map(|path| parse(path)).collect()
 }
 
 fn write<T: Serialize>(plan_folder: &Path, name: &str, document: &T) -> Result<(), ApprovalError> {

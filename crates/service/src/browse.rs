@@ -9,6 +9,7 @@ mod items;
 mod pages;
 mod past;
 mod pool;
+mod shelf;
 mod types;
 mod words;
 
@@ -19,6 +20,7 @@ use model::{Moment, SourceName, StreamName};
 use vault::{VaultError, VaultReader};
 
 use self::pool::{Opened, Pool};
+pub use self::shelf::Shelf;
 pub use self::types::{
     At, Compared, Crumb, Deleted, DeletedItem, Entry, Freshness, Hit, ItemView, Listing, PageWish, Past,
     SearchWish, Searched, Stand, StreamEntry, Streams, Versions,

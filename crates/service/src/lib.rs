@@ -9,6 +9,7 @@ pub mod cases;
 pub mod certificate;
 pub mod completeness;
 pub mod config;
+mod documents;
 pub mod enrolment;
 pub mod guards;
 pub mod heads;

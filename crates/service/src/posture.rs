@@ -162,7 +162,10 @@ pub fn could_an_agent_delete(vault: &VaultOverview) -> Answer {
     let told = |finding: &&Finding| finding.standing != Standing::Good && finding.evidence != again;
     reasons.extend(vault.findings.iter().filter(told).map(finding_text));
     if vault.lock_days > 0 {
-        reasons.push(format!("everything stays for {} days after it was live", vault.lock_days));
+        reasons.push(format!(
+            "everything stays for {} after it was live",
+            words::counted(vault.lock_days.into(), "day")
+        ));
     }
     reasons.push(match vault.mirrors {
         0 => "there is no copy in another place".to_owned(),

@@ -20,6 +20,7 @@ pub use self::recorded::read_log;
 use crate::{
     Installation, ServiceError,
     certificate::{Certificate, CertificateError, Statement, Trust},
+    documents::documents,
     operations::{self, Kind},
     secret::Environment,
     signature::{self, SigningKey, SigningKeyError},
@@ -57,6 +58,18 @@ pub enum ProofError {
     /// It cannot be written as JSON.
     #[error("the acknowledgement cannot be written")]
     Form(#[from] serde_json::Error),
+}
+
+impl ProofError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Certificate(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Service(error) => error.hint(),
+            Self::File(_) | Self::Nothing { .. } | Self::Form(_) => None,
+        }
+    }
 }
 
 /// A certificate that is kept.
@@ -134,8 +147,7 @@ pub fn signers(installation: &Installation) -> Result<Vec<String>, ProofError> {
 /// gone come after those that are there.
 pub fn certificates(installation: &Installation, source: &SourceName) -> Result<Vec<Kept>, ProofError> {
     let state = installation.state_folder(source);
-    let mut paths = json_files(&state.join(FOLDER))?;
-    paths.sort();
+    let mut paths = documents(&state.join(FOLDER))?;
     paths.reverse();
     paths.extend(Some(state.join(FIRST)).filter(|path| path.exists()));
     // Without a key of its own an installation has signed nothing, and believes nothing.
@@ -327,7 +339,7 @@ pub fn acknowledgements(
 ) -> Result<Vec<Acknowledgement>, ProofError> {
     let signers = signers(installation)?;
     let mut seen = Vec::new();
-    for path in json_files(&installation.state_folder(source).join(SEEN_FOLDER))? {
+    for path in documents(&installation.state_folder(source).join(SEEN_FOLDER))? {
         let Ok(signed) = serde_json::from_slice::<SignedAcknowledgement>(&files::read(&path)?) else {
             continue;
         };
@@ -377,22 +389,6 @@ fn held_of(id: String, statement: &Statement) -> Held {
         all_named: statement.differences.len() as u64 == statement.differences_total,
         problem: None,
     }
-}
-
-fn json_files(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::new("list", folder, error)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| FileError::new("list", folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    Ok(paths)
 }
 
 fn stem(path: &Path) -> String {

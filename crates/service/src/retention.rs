@@ -21,7 +21,10 @@ use vault::{
     time::{Freeze, TimeFile, TimeReading, VaultClock, VaultTimeError},
 };
 
-use crate::{Installation, ServiceError, place::PlaceError, secret::Environment, signature::SigningKey};
+use crate::{
+    Installation, ServiceError, documents::documents, place::PlaceError, secret::Environment,
+    signature::SigningKey,
+};
 
 /// Why a verb of retention was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -424,14 +427,8 @@ fn write_answer(folder: &Path, answer: &Answer) -> Result<(), RetentionError> {
 
 /// Reads the signatures that wait; a file that is none is passed over, as it cannot count.
 fn read_answers(folder: &Path) -> Result<Vec<Answer>, RetentionError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FileError::new("list", folder, error).into()),
-    };
     let mut answers = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| FileError::new("list", folder, error))?.path();
+    for path in documents(folder)? {
         answers.extend(serde_json::from_slice::<Answer>(&files::read(&path)?));
     }
     Ok(answers)

@@ -26,6 +26,20 @@ pub enum SigningKeyError {
     File(#[from] FileError),
 }
 
+impl SigningKeyError {
+    /// Returns what a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Form { path } => Some(format!(
+                "put {0} back from a copy; or move it away, then a new key is made, and the certificates that the old one \
+                 signed count only while its public half stands in drills.signers",
+                path.display()
+            )),
+            Self::File(_) => None,
+        }
+    }
+}
+
 /// A key that signs.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
@@ -121,5 +135,15 @@ mod tests {
         assert!(!holds(&key.public(), "certificate", b"plan", &signature));
         assert!(!holds(&key.public(), "approval", b"plans", &signature));
         assert!(!holds("not a key", "approval", b"plan", &signature));
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_says_how_to_get_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        files::replace(&path, b"").unwrap();
+        let error = SigningKey::read_or_create(&path, &SeededRandom::new(1)).unwrap_err();
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(&path.display().to_string()) && hint.contains("drills.signers"), "{hint}");
     }
 }

@@ -6,7 +6,7 @@ mod reading;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use service::{
     Installation,
-    browse::{At, Browse, BrowseError},
+    browse::{At, Browse, BrowseError, Shelf},
     operations::{self, Kind},
     workshop::{WorkError, WorkErrorKind, Workshop},
 };
@@ -36,10 +36,10 @@ const FRESH: Duration = Duration::from_secs(30);
 /// Answers agents from a home folder.
 pub(crate) struct HomeDesk {
     context: Context,
-    installation: Installation,
+    installation: Shelf<Installation>,
     workshop: HomeWorkshop,
     /// Opened by the first question: the restore key may be somewhere that has to be asked for it.
-    opened: OnceLock<Browse>,
+    opened: Shelf,
     refreshed: Mutex<HashMap<SourceName, Duration>>,
     /// Plans are made one after the other, so that the same wish at the same time is one case.
     planning: Mutex<()>,
@@ -70,39 +70,47 @@ impl HomeDesk {
     pub(crate) fn new(context: &Context, urges: Urges) -> Result<Self, Failure> {
         let silent: Arc<dyn Progress> = Arc::new(Silent);
         let context = context.metered_by(&silent);
-        let installation = context.installation()?;
+        // What cannot be opened is said before anybody asks.
+        context.installation()?;
         let workshop = HomeWorkshop::new(&context, urges);
         Ok(Self {
             context,
-            installation,
+            installation: Shelf::default(),
             workshop,
-            opened: OnceLock::new(),
+            opened: Shelf::default(),
             refreshed: Mutex::default(),
             planning: Mutex::default(),
         })
     }
 
-    fn browse(&self) -> Result<&Browse, DeskError> {
-        if let Some(browse) = self.opened.get() {
-            return Ok(browse);
-        }
-        // Without a restore key names can be found, and contents cannot be shown.
-        let reader = self.installation.reader(None, &environment).ok().map(Arc::new);
-        let browse = Browse::new(self.installation.again().map_err(unset)?, reader);
-        Ok(self.opened.get_or_init(|| browse))
+    /// Opens the installation as its configuration is now: sources come and go while the desk answers.
+    fn installation(&self) -> Result<Arc<Installation>, DeskError> {
+        self.installation.current(&self.context.home, || self.context.installation().map_err(not_open))
+    }
+
+    /// Opens what is stored. Without a restore key names can be found, and contents cannot be shown; with one that fails
+    /// there is something to be put right, which is said.
+    fn browse(&self) -> Result<Arc<Browse>, DeskError> {
+        self.opened.current(&self.context.home, || {
+            let installation = self.context.installation().map_err(not_open)?;
+            Browse::of(installation, None, &environment).map_err(unset)
+        })
     }
 
     /// Writes into the vault what an agent asks for, before it is done.
     fn record(&self, who: &ServiceName, tool: &str, what: Value) -> Result<(), DeskError> {
         let at = self.context.clock().now();
         let key = format!("{at}/{}", self.context.random_text::<4>());
-        let (writer, _) = self.installation.writer(&environment).map_err(unset)?;
+        let (writer, _) = self.installation()?.writer(&environment).map_err(unset)?;
         operations::record(&writer, Kind::Agent, &key, &Act { at, who, tool, what }).map_err(failed)?;
         Ok(())
     }
 
-    fn known(&self, source: &SourceName) -> Result<&str, DeskError> {
-        self.browse()?.kind(source).map_err(|_| DeskError::no_source(source))
+    /// Returns the kind of a source that is configured.
+    fn known(&self, source: &SourceName) -> Result<String, DeskError> {
+        let installation = self.installation()?;
+        let known = installation.config().sources.get(source);
+        known.map(|config| config.kind.clone()).ok_or_else(|| DeskError::no_source(source))
     }
 
     /// Brings a source's catalog and its words up to date, now and then.

@@ -151,7 +151,7 @@ impl From<service::cases::CaseError> for Failure {
 
 impl From<service::signature::SigningKeyError> for Failure {
     fn from(error: service::signature::SigningKeyError) -> Self {
-        Self { exit: Exit::Authentication, hint: None, error: Box::new(error) }
+        Self { exit: Exit::Authentication, hint: error.hint(), error: Box::new(error) }
     }
 }
 

@@ -51,7 +51,7 @@ pub enum ReapError {
     #[error("the reaper's memory cannot be used")]
     Memory(#[from] ReaperMemoryError),
     /// Commits are damaged, so what they need is not known.
-    #[error("{} commit(s) cannot be read, so nobody knows what they need: {first}", count)]
+    #[error("commits cannot be read ({count}), so nobody knows what they need: {first}")]
     Unsound {
         /// How many.
         count: usize,

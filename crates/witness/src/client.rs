@@ -1,11 +1,10 @@
 //! Asking a witness to cosign a vault's newest tree head.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use model::Moment;
 use ports::{TimeError, TimeSource};
-use rustls::{crypto::ring, pki_types::CertificateDer};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use trust::Roots;
 use vault::{
     Vault, VaultError, retention,
     tree::{AddCheckpoint, CosignatureError, Note, NoteSignature, TreeHead, VerifierKey},
@@ -135,21 +134,11 @@ pub fn request(vault: &Vault, head: &TreeHead, old_size: u64) -> Result<Option<A
 impl Client {
     /// Makes a client. `https` is checked against the roots that the system trusts.
     pub fn new(url: &str, key: VerifierKey) -> Self {
-        let roots = rustls_native_certs::load_native_certs();
-        let roots: Vec<_> = roots
-            .certs
-            .iter()
-            .map(|certificate: &CertificateDer<'_>| Certificate::from_der(certificate).to_owned())
-            .collect();
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .build();
         let configuration = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .max_redirects(0)
-            .tls_config(tls)
+            .tls_config(Roots::of_system().client())
             .build();
         Self { agent: configuration.into(), url: url.trim_end_matches('/').to_owned(), key }
     }

@@ -4,11 +4,11 @@ use std::{io, sync::Arc, time::Duration};
 
 use model::Moment;
 use ports::{Clock, Random};
-use rustls_pki_types::pem::PemObject;
+use trust::Roots;
 use ureq::{
     Agent,
     http::{HeaderMap, Method, Request, Response},
-    tls::{Certificate, RootCerts, TlsConfig},
+    tls::TlsConfig,
 };
 
 use super::{
@@ -294,20 +294,12 @@ impl Connection {
 
 fn tls(settings: &StsSettings) -> Result<TlsConfig, SettingsError> {
     let failed = |detail: String| SettingsError::Certificates { detail };
-    let certificates = match &settings.certificate_authorities {
-        Some(path) => rustls_pki_types::CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| failed(format!("{}: {error}", path.display())))?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    if certificates.is_empty() {
+    let roots =
+        Roots::of(settings.certificate_authorities.as_deref()).map_err(|error| failed(error.to_string()))?;
+    if roots.is_empty() {
         return Err(failed("there is none".to_owned()));
     }
-    let roots = certificates.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned());
-    Ok(TlsConfig::builder()
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-        .build())
+    Ok(roots.client())
 }
 
 fn classify(error: ureq::Error) -> S3Error {

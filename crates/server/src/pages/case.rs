@@ -9,12 +9,13 @@ use approvals::{Case, CaseId, Decision, State as Standing, Subject, Weakening, s
 use askama::Template;
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::HeaderMap,
     response::{IntoResponse, Redirect},
     routing::{get, post},
 };
 use connect::plan::Conflict;
+use serde::Deserialize;
 use service::{
     approval::People,
     jobs::{Job, JobKind},
@@ -54,6 +55,13 @@ pub(super) fn router() -> Router<Arc<Site>> {
 /// Reads the name of a case.
 pub(crate) fn id(text: &str) -> Result<CaseId, Problem> {
     CaseId::new(text).map_err(|_| Problem::missing("such case"))
+}
+
+/// What the page is asked for.
+#[derive(Deserialize)]
+struct Asked {
+    /// How many decisions somebody has seen who decided on a page that was behind.
+    heard: Option<usize>,
 }
 
 /// What somebody said.
@@ -236,6 +244,8 @@ impl May {
 struct CasePage<'c> {
     frame: Frame,
     facts: &'c Facts,
+    /// What has changed since whoever looks decided on a page that was behind.
+    changed: Option<String>,
     id: String,
     what: String,
     state: &'static str,
@@ -252,8 +262,7 @@ struct CasePage<'c> {
     /// The incident whose people may be let in again now.
     let_in_due: Option<u64>,
     may: May,
-    job: Option<&'c Job>,
-    job_part: Option<JobPart<'c>>,
+    part: Option<JobPart>,
 }
 
 /// Returns whether a case is about an account that may be changed now.
@@ -268,6 +277,30 @@ fn let_in_due(facts: &Facts) -> Option<u64> {
     let begun = matches!(facts.case.state, Standing::Applying { .. });
     let approved = matches!(facts.case.state, Standing::Approved { .. }) && !facts.waits;
     (begun || approved).then_some(incident)
+}
+
+/// Says what happened since somebody saw a case with so many decisions; nothing where nothing did.
+fn changed_since(case: &Case, heard: usize) -> Option<String> {
+    let said: Vec<String> = case
+        .decisions
+        .iter()
+        .skip(heard)
+        .map(|decided| format!("{} {} it", decided.person, word(decided.decision)))
+        .collect();
+    let is_open = matches!(case.state, Standing::Waiting | Standing::Approved { .. });
+    let news = match said.is_empty() {
+        true if is_open => return None,
+        true => String::new(),
+        false => format!(": {}", said.join(", ")),
+    };
+    Some(format!("This case has changed since you looked{news}. It is {} now.", case.state.word()))
+}
+
+const fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Approve => "approved",
+        Decision::Refuse => "refused",
+    }
 }
 
 /// Says how a case ended, where there is more to say than a word.
@@ -295,22 +328,24 @@ async fn case(
     Member(visitor, person): Member,
     headers: HeaderMap,
     Path(text): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Page {
     visitor.require(Permission::See)?;
     let id = id(&text)?;
     let content = visitor.may(Permission::Content);
-    let facts = elsewhere(&site, move |site| Facts::read(site, &id, content)).await?;
+    let (facts, part) = elsewhere(&site, move |site| {
+        let job = site.jobs.newest(JobKind::Apply, id.as_str());
+        Ok((Facts::read(site, &id, content)?, job.map(|job| JobPart::of(site, job))))
+    })
+    .await?;
     let case = &facts.case;
-    let job = site.jobs.newest(JobKind::Apply, case.id.as_str());
-    let running = job.as_ref().is_some_and(Job::is_running);
+    // What goes on by itself takes nobody to go on with it.
+    let running = part.as_ref().is_some_and(JobPart::is_open);
     // What a job came to is told by the case itself, unless it was not done.
-    let job = job.filter(|job| job.is_running() || !case.state.is_over());
+    let part = part.filter(|part| part.is_open() || !case.state.is_over());
     let said = case.decisions.iter().map(|decided| Said {
         person: decided.person.clone(),
-        word: match decided.decision {
-            Decision::Approve => "approved",
-            Decision::Refuse => "refused",
-        },
+        word: word(decided.decision),
         reason: decided.reason.clone(),
         at: decided.at.to_string(),
         moment: words::moment(decided.at),
@@ -318,6 +353,7 @@ async fn case(
     let frame = Frame::of(&site, &visitor, &person, &headers, Section::Cases, format!("Case {}", case.id));
     show(&CasePage {
         frame,
+        changed: asked.heard.and_then(|heard| changed_since(case, heard)),
         id: case.id.to_string(),
         what: case.subject.to_string(),
         state: case.state.word(),
@@ -331,8 +367,7 @@ async fn case(
         account_due: is_account_due(case, site.now()) && visitor.may(Permission::ManagePeople),
         let_in_due: let_in_due(&facts).filter(|_| visitor.may(Permission::Contain)),
         may: May::of(&facts, &visitor, running),
-        job_part: job.as_ref().map(|job| JobPart { job }),
-        job: job.as_ref(),
+        part,
         facts: &facts,
     })
 }

@@ -17,11 +17,11 @@ use service::{
 };
 
 use super::{
-    Page,
+    Page, elsewhere,
     frame::{Frame, Section},
     show,
 };
-use crate::{problem::Problem, site::Site, visitor::Member};
+use crate::{problem::Problem, resume, site::Site, visitor::Member};
 
 pub(super) fn router() -> Router<Arc<Site>> {
     Router::new().route("/jobs/{id}", get(job))
@@ -32,17 +32,43 @@ pub(super) fn router() -> Router<Arc<Site>> {
 struct JobPage<'j> {
     frame: Frame,
     job: &'j Job,
-    part: JobPart<'j>,
+    part: JobPart,
 }
 
 /// How a job gets on, as it is told anew to pages that are open.
 #[derive(Template)]
 #[template(path = "part_job.html")]
-pub(crate) struct JobPart<'j> {
-    pub(crate) job: &'j Job,
+pub(crate) struct JobPart {
+    /// What is shown: the job that was asked for, or the one that goes on with what it was doing.
+    pub(crate) job: Job,
+    asked: u64,
+    /// Whether it was interrupted and is gone on with by itself, as soon as that can be.
+    goes_on: bool,
 }
 
-impl JobPart<'_> {
+impl JobPart {
+    /// Looks how a job stands now.
+    pub(crate) fn of(site: &Site, asked: Job) -> Self {
+        let id = asked.id;
+        let job = resume::successor(site, &asked).unwrap_or(asked);
+        Self { goes_on: resume::goes_on(site, &job), asked: id, job }
+    }
+
+    /// Returns whether there is more to come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.job.is_running() || self.goes_on
+    }
+
+    /// Returns whether another job is shown than the one that was asked for.
+    const fn is_another(&self) -> bool {
+        self.job.id != self.asked
+    }
+
+    /// Returns the case that it is about, where it applies one.
+    fn case(&self) -> Option<&str> {
+        (self.job.kind == JobKind::Apply).then_some(self.job.about.as_str())
+    }
+
     fn amount(&self, phase: &Phase) -> String {
         let text = if phase.counted { words::count } else { words::bytes };
         match phase.total {
@@ -87,7 +113,7 @@ impl JobPart<'_> {
 }
 
 /// It escapes what it shows by itself.
-impl HtmlSafe for JobPart<'_> {}
+impl HtmlSafe for JobPart {}
 
 async fn job(
     State(site): State<Arc<Site>>,
@@ -98,5 +124,7 @@ async fn job(
     visitor.require(Permission::See)?;
     let job = site.jobs.get(id).ok_or_else(|| Problem::missing(format!("job {id}")))?;
     let frame = Frame::of(&site, &visitor, &person, &headers, Section::Activity, &job.title);
-    show(&JobPage { frame, job: &job, part: JobPart { job: &job } })
+    let asked = job.clone();
+    let part = elsewhere(&site, move |site| Ok(JobPart::of(site, asked))).await?;
+    show(&JobPage { frame, job: &job, part })
 }

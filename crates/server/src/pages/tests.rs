@@ -276,7 +276,9 @@ impl House {
 
     /// Decides a case as a page with a passkey does: begins, has the device sign, and finishes.
     pub(super) fn decide(&mut self, who: &str, case: &str, decision: &str, version: u64) -> Answered {
-        let mut said = json!({"decision": decision, "version": version.to_string(), "reason": HOSTILE});
+        let heard = (version - 1).to_string();
+        let mut said =
+            json!({"decision": decision, "version": version.to_string(), "heard": heard, "reason": HOSTILE});
         let begun = self.post(who, &format!("/cases/{case}/decide/begin"), &said);
         if begun.status != StatusCode::OK {
             return begun;

@@ -11,6 +11,7 @@ use ports::files::{self, FileError};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{CaseError, Step};
+use crate::documents::documents;
 
 const CASES: &str = "cases";
 const UNRECORDED: &str = "unrecorded";
@@ -173,24 +174,6 @@ impl CaseStore {
 
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Returns the documents of a folder, in the order of their names. What a crash left half written is none.
-fn documents(folder: &Path) -> Result<Vec<PathBuf>, CaseError> {
-    let mut paths = Vec::new();
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(paths),
-        Err(error) => return Err(FileError::new("list", folder, error).into()),
-    };
-    for entry in entries {
-        let path = entry.map_err(|error| FileError::new("list", folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, CaseError> {

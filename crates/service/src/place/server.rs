@@ -9,6 +9,7 @@ use model::Moment;
 use vault::retention::DAY_MICROS;
 
 use super::{PlaceError, Standing};
+use crate::words::counted;
 
 /// Tries with this host's certificate what nobody must be able to do.
 pub(super) fn measure(store: &RemoteStore) -> Result<Standing, PlaceError> {
@@ -45,7 +46,8 @@ fn certificate(status: &Status) -> Option<Finding> {
     let expires = Moment::from_micros(status.certificate_expires?);
     let days = expires.micros_since(Moment::from_micros(status.now)) / DAY_MICROS;
     let subject = "this host's certificate counts for a while";
-    let evidence = format!("{}, until {expires}: {days} days", status.capability);
+    let evidence =
+        format!("{}, until {expires}: {}", status.capability, counted(days.max(0).unsigned_abs(), "day"));
     Some(if days > SOON_DAYS {
         Finding::good(subject, evidence)
     } else {

@@ -385,7 +385,8 @@ impl Responder {
             })
             .collect();
         for (id, note) in over {
-            let why = format!("{} minutes are over and nobody kept it", self.policy.expires_minutes);
+            let why =
+                format!("nobody kept it within {}", counted(self.policy.expires_minutes.into(), "minute"));
             match self.take_back(id, &note, &why) {
                 Ok(()) => self.say(format!("incident {id}: taken back: {}: {why}", note.action.title)),
                 Err(error) => self.say(format!("incident {id}: not taken back: {error}")),

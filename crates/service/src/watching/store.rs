@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use watch::{Expectation, Incident, Memory};
 
 use super::{Intent, Request, WatchError};
+use crate::documents::documents;
 
 const INCIDENTS: &str = "incidents";
 const EXPECTATIONS: &str = "expectations";
@@ -111,7 +112,7 @@ impl WatchStore {
     /// Returns what people ask for, each with its name.
     pub(super) fn requests(&self) -> Result<Vec<(String, Request)>, WatchError> {
         let mut requests = Vec::new();
-        for path in self.files(REQUESTS)? {
+        for path in documents(&self.folder.join(REQUESTS))? {
             let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_owned();
             requests.push((name, read(&path)?));
         }
@@ -143,26 +144,7 @@ impl WatchStore {
     }
 
     fn read_all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>, WatchError> {
-        self.files(kind)?.iter().map(|path| read(path)).collect()
-    }
-
-    fn files(&self, kind: &str) -> Result<Vec<PathBuf>, WatchError> {
-        let folder = self.folder.join(kind);
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(FileError::new("list", &folder, error).into()),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|error| FileError::new("list", &folder, error))?.path();
-            // What is being replaced has another ending.
-            if path.extension() == Some(OsStr::new("json")) {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        Ok(paths)
+        documents(&self.folder.join(kind))?.iter().map(|path| read(path)).collect()
     }
 }
 

@@ -80,7 +80,7 @@ impl HomeDesk {
             commit: captured.as_ref().ok().copied(),
             confirmed_by: None,
         };
-        WatchStore::of(self.installation.home()).write_intent(&intent).map_err(failed)?;
+        WatchStore::of(&self.context.home).write_intent(&intent).map_err(failed)?;
         let facts = json!({
             "intent": id,
             "state": "declared",
@@ -98,7 +98,7 @@ impl HomeDesk {
 
     pub(super) fn plan_and_ask(&self, by: &ServiceName, wish: &RestoreWish) -> Result<Answer, DeskError> {
         let _alone = self.planning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let cases = cases::open(&self.installation).map_err(not_open)?;
+        let cases = cases::open(&*self.installation()?).map_err(not_open)?;
         let memory = self.memory_of(by, &wish.target);
         if let Some(answer) = Self::asked_before(&cases, &memory)? {
             return Ok(answer);
@@ -156,7 +156,8 @@ impl HomeDesk {
     }
 
     pub(super) fn stand_of(&self, case: &str) -> Result<Answer, DeskError> {
-        let cases = cases::open(&self.installation).map_err(not_open)?;
+        let installation = self.installation()?;
+        let cases = cases::open(&installation).map_err(not_open)?;
         let id = CaseId::new(case).map_err(CaseError::from).map_err(case_failed)?;
         let case = cases.get(&id).map_err(case_failed)?;
         let verified = match &case.state {
@@ -169,7 +170,7 @@ impl HomeDesk {
             "is_over": case.state.is_over(),
             "verified": verified,
             "approvals": case.approvers().len(),
-            "needed": self.installation.config().approvals.needed(),
+            "needed": installation.config().approvals.needed(),
             "requested_at": case.requested_at,
             "expires_at": case.expires_at,
         });

@@ -70,13 +70,11 @@ impl HomeDesk {
         source: &SourceName,
         actor: Option<&str>,
     ) -> Result<(Value, Vec<Value>), DeskError> {
-        let kind = self.known(source)?.to_owned();
+        let kind = self.known(source)?;
+        let installation = self.installation()?;
         self.refresh(source);
-        let head = self
-            .installation
-            .vault(&environment)
-            .and_then(|vault| Ok(vault.head(source)?))
-            .map_err(failed)?;
+        let head =
+            installation.vault(&environment).and_then(|vault| Ok(vault.head(source)?)).map_err(failed)?;
         let newest = head.as_ref().map(|commit| commit.envelope.vault_time);
         let behind = newest.map(|at| self.context.clock().now().micros_since(at) / 1_000_000);
         // A cluster is stored as files and a log: how many rows that is nobody counted.
@@ -95,7 +93,7 @@ impl HomeDesk {
             "newest_moment": newest,
             "recoverable_until": newest,
             "would_be_lost_s": behind.map_or(json!("unknown"), |seconds| json!(seconds)),
-            "proof": proof_of(&self.context, &self.installation, source),
+            "proof": proof_of(&self.context, &installation, source),
             "destroyed_before": did.as_ref().map_or(json!("unknown"), |(count, _)| json!(count)),
             "events_looked_through": looked_through,
         });
@@ -111,7 +109,7 @@ impl HomeDesk {
         actor: Option<&str>,
     ) -> Result<(Option<(u64, Vec<Value>)>, u64), DeskError> {
         let Some(actor) = actor else { return Ok((None, 0)) };
-        let catalog = self.installation.catalog(source).map_err(failed)?;
+        let catalog = self.installation()?.catalog(source).map_err(failed)?;
         let filter =
             catalog::EventFilter { from: None, until: None, severity: Severity::Routine, limit: EVENTS_MAX };
         let events = catalog.events(filter).map_err(failed)?;

@@ -61,11 +61,12 @@ fn entry(entry: &Entry) -> Value {
 
 impl HomeDesk {
     pub(super) fn list_sources(&self) -> Result<Answer, DeskError> {
-        let vault = self.installation.vault(&environment).map_err(failed)?;
+        let installation = self.installation()?;
+        let vault = installation.vault(&environment).map_err(failed)?;
         let now = self.context.clock().now();
-        read_log(&self.context, &self.installation);
+        read_log(&self.context, &installation);
         let mut sources = Vec::new();
-        for (name, config) in &self.installation.config().sources {
+        for (name, config) in &installation.config().sources {
             let head = vault.head(name).map_err(failed)?;
             let newest = head.as_ref().map(|commit| commit.envelope.vault_time);
             sources.push(json!({
@@ -75,7 +76,7 @@ impl HomeDesk {
                 "newest_moment": newest,
                 "behind_s": newest.map(|at| now.micros_since(at) / 1_000_000),
                 "locked_until": head.map(|commit| commit.envelope.locked_until),
-                "proof": proof_of(&self.context, &self.installation, name),
+                "proof": proof_of(&self.context, &installation, name),
             }));
         }
         Ok(Answer::of(json!({ "sources": sources })))
@@ -84,7 +85,7 @@ impl HomeDesk {
     pub(super) fn list_moments(&self, wish: &MomentsWish) -> Result<Answer, DeskError> {
         self.known(&wish.source)?;
         self.refresh(&wish.source);
-        let catalog = self.installation.catalog(&wish.source).map_err(failed)?;
+        let catalog = self.installation()?.catalog(&wish.source).map_err(failed)?;
         let newest = catalog.last_sequence().map_err(failed)?;
         let before = wish.before.unwrap_or(u64::MAX).min(newest + 1);
         let skipped = (newest + 1 - before).min(u64::from(COMMITS_MAX)) as u32;
@@ -110,7 +111,7 @@ impl HomeDesk {
     }
 
     fn incidents_of(&self, wish: &MomentsWish) -> Result<(Vec<Value>, Vec<Value>), DeskError> {
-        let all = WatchStore::of(self.installation.home()).incidents().map_err(failed)?;
+        let all = WatchStore::of(&self.context.home).incidents().map_err(failed)?;
         let touched =
             all.iter().rev().filter_map(|incident| Some((incident, incident.touched.get(&wish.source)?)));
         let (mut incidents, mut suspects) = (Vec::new(), Vec::new());
@@ -257,7 +258,7 @@ impl HomeDesk {
     }
 
     pub(super) fn verify(&self, text: &str) -> Result<Answer, DeskError> {
-        let signers = proof::signers(&self.installation).map_err(failed)?;
+        let signers = proof::signers(&*self.installation()?).map_err(failed)?;
         let parsed = Certificate::parse(text.as_bytes(), Path::new("the certificate"));
         let any = Trust { signers: Vec::new(), vault_keys: Vec::new() };
         let checked =

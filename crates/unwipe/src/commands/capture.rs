@@ -13,7 +13,7 @@ use crate::{
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
-    output::bytes,
+    output::{bytes, counted},
 };
 
 #[derive(Serialize)]
@@ -40,9 +40,9 @@ pub(crate) fn run(context: &Context, options: &Capture) -> Result<Exit, Failure>
     })?;
     context.output.result(&captured, || {
         format!(
-            "{}: {} commits, {} new in the vault\n",
+            "{}: {}, {} new in the vault\n",
             captured.source,
-            captured.commits,
+            counted(captured.commits as u64, "commit"),
             bytes(captured.new_bytes)
         )
     })?;

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::{Format, bytes, count, printable},
+    output::{Format, bytes, counted, printable},
 };
 
 const PAGE_ROWS: u32 = 1000;
@@ -86,17 +86,18 @@ pub(crate) fn rewind(context: &Context, tree: &StoredTree, options: &Rewind) -> 
     };
     context.output.result(&result, || {
         let mut text = format!(
-            "restored  {} as of commit {}\nfolder    {}\nsize      {} in {} files, {} folders, {} links\n",
+            "restored  {} as of commit {}\nfolder    {}\nsize      {} in {}, {}, {}\n",
             result.source,
             result.commit,
             result.folder,
             bytes(result.bytes),
-            count(result.files),
-            count(result.folders),
-            count(result.links),
+            counted(result.files, "file"),
+            counted(result.folders, "folder"),
+            counted(result.links, "link"),
         );
         if result.left_out > 0 {
-            text.push_str(&format!("left out  {} pipes, sockets and devices\n", count(result.left_out)));
+            let left = counted(result.left_out, "special file");
+            text.push_str(&format!("left out  {left}: no pipe, socket or device is made again\n"));
         }
         for key in &result.unread_keys {
             text.push_str(&format!(

@@ -24,7 +24,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Format, count, printable},
+    output::{Format, count, counted, printable},
 };
 
 pub(crate) use self::{
@@ -201,7 +201,7 @@ pub(crate) fn show(context: &Context, domain: &StoredDomain, options: &Show) -> 
     let attributes: serde_json::Value = serde_json::from_str(&item.item.attributes).unwrap_or_default();
     let shown = FoundItem { key, size_bytes: item.size_bytes, attributes };
     context.output.result(&shown, || {
-        format!("{}  {} bytes\n{:#}\n", printable(key), count(item.size_bytes), shown.attributes)
+        format!("{}  {}\n{:#}\n", printable(key), counted(item.size_bytes, "byte"), shown.attributes)
     })?;
     Ok(Exit::Done)
 }

@@ -194,8 +194,8 @@ fn request(context: &Context, installation: &Installation, old: u64) -> Result<E
         Failure::new(
             Exit::Tampering,
             format!(
-                "the vault's tree covers {} commits, fewer than the witness cosigned: {old}",
-                head.size()
+                "the vault's tree covers {}, fewer than the witness cosigned: {old}",
+                counted(head.size(), "commit")
             ),
         )
         .hint("the vault was rolled back: stop captures, and compare with unwipe verify --against FILE")

@@ -14,7 +14,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::Style,
+    output::{Style, counted},
 };
 
 #[derive(Serialize)]
@@ -78,9 +78,9 @@ pub(crate) fn run(context: &Context, options: &Init) -> Result<Exit, Failure> {
         let protection = format!("tier {}: {}", result.tier, result.protection);
         let style = if result.tier == 0 { Style::Warning } else { Style::Good };
         format!(
-            "vault         {}\nlocked for    {} days\nprotection    {}\nrecovery kit  {kit}\n",
+            "vault         {}\nlocked for    {}\nprotection    {}\nrecovery kit  {kit}\n",
             result.vault,
-            result.lock_days,
+            counted(u64::from(result.lock_days), "day"),
             output.paint(style, &protection),
         )
     })?;

@@ -16,7 +16,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::table,
+    output::{counted, table},
 };
 
 #[derive(Serialize)]
@@ -175,12 +175,14 @@ fn drill(context: &Context, installation: &Installation, options: &KeysDrill) ->
     }
     context.output.result(&drill, || {
         format!(
-            "proven  {}{} opens the vault: {} commits, {} contents and {} bytes read back\n",
+            "proven  {}{} opens the vault: {}, {} and {} read back\n",
             drill.recipient,
-            drill.shares.map_or_else(String::new, |count| format!(" (from {count} shares)")),
-            drill.commits,
-            drill.contents,
-            drill.bytes,
+            drill
+                .shares
+                .map_or_else(String::new, |number| format!(" (from {})", counted(number as u64, "share"))),
+            counted(drill.commits, "commit"),
+            counted(drill.contents, "content"),
+            counted(drill.bytes, "byte"),
         )
     })?;
     Ok(Exit::Done)

@@ -171,11 +171,12 @@ fn repair(context: &Context, options: &MirrorRepair) -> Result<Exit, Failure> {
     let output = context.output;
     output.result(&repaired, || {
         let mut text: String = repaired.offered.iter().map(|object| format!("{object}\n")).collect();
-        let (offered, created) = (count(repaired.offered_objects), count(repaired.created_objects));
+        let (offered, created) =
+            (counted(repaired.offered_objects, "object"), count(repaired.created_objects));
         text.push_str(&match (repaired.offered_objects, options.yes) {
             (0, _) => "the vault lacks nothing that the mirror has\n".to_owned(),
-            (_, false) => format!("{offered} objects can be created in the vault again\n"),
-            (_, true) => format!("{created} of {offered} objects were created in the vault again\n"),
+            (_, false) => format!("{offered} can be created in the vault again\n"),
+            (_, true) => format!("{created} of {offered} created in the vault again\n"),
         });
         text.push_str(&differences_text(output, &repaired.refused));
         text
@@ -314,12 +315,12 @@ fn describe(mirror: String, report: PullReport) -> Ran {
 
 fn ran_text(output: Output, ran: &Ran) -> String {
     let mut text = format!(
-        "{}: {} objects copied ({}), {} were there, {} locks renewed\n",
+        "{}: {} copied ({}), {} there already, {} renewed\n",
         output.paint(Style::Strong, &ran.mirror),
-        count(ran.copied_objects),
+        counted(ran.copied_objects, "object"),
         bytes(ran.copied_bytes),
         count(ran.present_objects),
-        count(ran.renewed_locks),
+        counted(ran.renewed_locks, "lock"),
     );
     let row = |(name, record): (&SourceName, &SourceRecord)| {
         let until = record.restorable_until.map_or_else(|| "-".to_owned(), |at| at.to_string());

@@ -68,9 +68,9 @@ pub(crate) fn run(context: &Context, options: RetentionAction) -> Result<Exit, F
             context.output.result(&renewed, || {
                 let text = status_text(context.output, &renewed.status);
                 format!(
-                    "renewed       {} of {} objects\n{text}",
+                    "renewed       {} of {}\n{text}",
                     count(renewed.renewed),
-                    count(report.objects)
+                    counted(report.objects, "object")
                 )
             })?;
             Ok(standing(&renewed.status))
@@ -105,7 +105,10 @@ fn standing(status: &RetentionStatus) -> Exit {
 }
 
 fn status_text(output: Output, status: &RetentionStatus) -> String {
-    let mut text = format!("policy        every version stays {} days after it was live\n", status.lock_days);
+    let mut text = format!(
+        "policy        every version stays {} after it was live\n",
+        counted(u64::from(status.lock_days), "day")
+    );
     text.push_str(&format!("vault time    {}\n", status.vault_time));
     if let Some(freeze) = &status.frozen {
         let words = format!("frozen since {}: {}", freeze.since, freeze.reason);
@@ -113,8 +116,8 @@ fn status_text(output: Output, status: &RetentionStatus) -> String {
     }
     text.push_str(&format!("objects       {}\n", count(status.objects)));
     text.push_str(&format!(
-        "released      {} packs, each until its window has run out\n",
-        count(status.released_packs)
+        "released      {}, each until its window has run out\n",
+        counted(status.released_packs, "pack")
     ));
     for alarm in &status.alarms {
         text.push_str(&format!("{}         {alarm}\n", output.paint(Style::Warning, "alarm")));
@@ -179,9 +182,9 @@ fn lengthen(context: &Context, installation: &Installation, days: u32) -> Result
         &serde_json::json!({ "lengthened": days }),
     )?;
     let result = Lengthened { lock_days: days, extended };
-    context
-        .output
-        .result(&result, || format!("{} locked for at least {days} days\n", counted(extended, "object")))?;
+    context.output.result(&result, || {
+        format!("{} locked for at least {}\n", counted(extended, "object"), counted(days.into(), "day"))
+    })?;
     Ok(Exit::Done)
 }
 
@@ -223,9 +226,9 @@ fn release(
     };
     context.output.result(&result, || {
         let mut text = format!(
-            "released  {} packs: their windows begin to run out\nrecalled  {} packs: they are needed again\n",
-            count(result.released as u64),
-            count(result.recalled as u64)
+            "released  {}, whose window begins to run out\nrecalled  {}, needed again\n",
+            counted(result.released as u64, "pack"),
+            counted(result.recalled as u64, "pack")
         );
         for (source, suspicion) in &result.suspicions {
             text.push_str(&format!("{source}: nothing is released: {suspicion}\n"));

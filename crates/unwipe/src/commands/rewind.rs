@@ -27,7 +27,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::{Style, bytes, count},
+    output::{Style, bytes, counted},
 };
 
 pub(crate) fn run(context: &Context, options: &Rewind) -> Result<Exit, Failure> {
@@ -148,13 +148,13 @@ fn restore(
             None => format!("start it  {}", result.start_command),
         };
         format!(
-            "restored  {} to {} on timeline {}\nfolder    {}\nsize      {} in {} files, {} of WAL\ntime      {:.1} s (write {:.1}, sync {:.1}, replay {:.1})\n{running}\n",
+            "restored  {} to {} on timeline {}\nfolder    {}\nsize      {} in {}, {} of WAL\ntime      {:.1} s (write {:.1}, sync {:.1}, replay {:.1})\n{running}\n",
             result.source,
             result.end,
             result.timeline,
             result.folder,
             bytes(result.bytes),
-            count(result.files),
+            counted(result.files, "file"),
             bytes(result.wal_bytes),
             total_ms as f64 / 1e3,
             result.timing.write_ms as f64 / 1e3,

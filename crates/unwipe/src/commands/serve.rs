@@ -28,6 +28,7 @@ use crate::{
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
+    output::counted,
 };
 
 const STOP_CHECK: Duration = Duration::from_millis(200);
@@ -62,7 +63,7 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
         Ok((address, restarts))
     })?;
     let served = Served { sources: names, restarts, address };
-    context.output.result(&served, || format!("stopped; {} restart(s)\n", served.restarts))?;
+    context.output.result(&served, || format!("stopped; {}\n", counted(served.restarts, "restart")))?;
     Ok(Exit::Done)
 }
 
@@ -97,7 +98,9 @@ fn announce(context: &Context, installation: &Installation, options: &Serve, add
         (false, 0) => context
             .output
             .say("no source is configured yet (unwipe protect NAME postgres --url URL); end with Ctrl-C"),
-        (false, sources) => context.output.say(format!("capturing {sources} source(s); end with Ctrl-C")),
+        (false, sources) => {
+            context.output.say(format!("capturing {}; end with Ctrl-C", counted(sources as u64, "source")));
+        }
     }
     if let Some(address) = address {
         context.output.say(format!("pages and API on {address}; people open {}", config.server.origin));
@@ -199,7 +202,11 @@ fn alarms(status: &RetentionStatus) -> Vec<String> {
     );
     let sinking = status.floors.iter().filter(|(_, floor)| floor.standing != "good");
     lines.extend(sinking.map(|(source, floor)| {
-        format!("the lock floor of {source} is {} days, at {}", floor.days_left, floor.object)
+        format!(
+            "the lock floor of {source} is {}, at {}",
+            counted(u64::from(floor.days_left), "day"),
+            floor.object
+        )
     }));
     lines
 }

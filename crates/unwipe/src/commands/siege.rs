@@ -9,7 +9,7 @@ use crate::{
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
-    output::{Format, Output, Style, count, printable, table},
+    output::{Format, Output, Style, count, counted, printable, table},
 };
 
 pub(crate) fn run(context: &Context, options: &Siege) -> Result<Exit, Failure> {
@@ -77,14 +77,12 @@ fn text(output: Output, report: &SiegeReport, all: bool) -> String {
     };
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(report.layers.iter().map(row)).collect();
     text.push_str(&format!("\n{}\n", table(&rows)));
-    let attempts = count(report.attempts.len() as u64);
+    let attempts = counted(report.attempts.len() as u64, "attempt");
     text.push_str(&match report.broken_promises {
-        0 => output
-            .paint(Style::Good, &format!("{attempts} attempts: everything that is promised here held\n")),
-        broken => output.paint(
-            Style::Bad,
-            &format!("{broken} of {attempts} attempts should have been held and were not\n"),
-        ),
+        0 => output.paint(Style::Good, &format!("{attempts}: everything that is promised here held\n")),
+        broken => {
+            output.paint(Style::Bad, &format!("{broken} of {attempts} should have been held and were not\n"))
+        }
     });
     if let Some(advice) = &report.advice {
         text.push_str(&format!("to make more of it hold: {advice}\n"));

@@ -99,13 +99,13 @@ pub(crate) fn verify(
     let output = context.output;
     output.result(&verified, || {
         let mut text = format!(
-            "{} objects: {} commits, {} packs, {} tree heads; {} read, {} contents checked{}\n",
-            count(verified.objects),
-            count(verified.commits),
-            count(verified.packs),
-            count(verified.heads),
+            "{}: {}, {}, {}; {} read, {} checked{}\n",
+            counted(verified.objects, "object"),
+            counted(verified.commits, "commit"),
+            counted(verified.packs, "pack"),
+            counted(verified.heads, "tree head"),
             bytes(verified.read_bytes),
-            count(verified.contents),
+            counted(verified.contents, "content"),
             if verified.with_key { "" } else { " (no restore key: contents stay closed)" },
         );
         if verified.logs_not_shown > 0 {
@@ -207,17 +207,18 @@ fn explain(comparison: &Comparison, kept: &SignedCheckpoint, time: &str, since: 
             )
         }
         (Standing::RolledBack, Some(newest)) => format!(
-            "the checkpoint of {time} covers {} commits, the vault's newest tree head of {} only {}: at least {} \
-             commits made since then are gone{since}",
-            count(size),
+            "the checkpoint of {time} covers {}, the vault's newest tree head of {} only {}: at least {} made \
+             since then {} gone{since}",
+            counted(size, "commit"),
             newest.vault_time,
             count(newest.size()),
-            count(size - newest.size()),
+            counted(size - newest.size(), "commit"),
+            if size - newest.size() == 1 { "is" } else { "are" },
         ),
         (Standing::Forked, _) => format!(
-            "of the {} commits that the checkpoint of {time} covers, the vault has others in the place of some: its \
-             history was replaced, by somebody with the key that signs{since}",
-            count(size)
+            "of the {} that the checkpoint of {time} covers, the vault has others in the place of some: its history \
+             was replaced, by somebody with the key that signs{since}",
+            counted(size, "commit")
         ),
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::count,
+    output::{count, counted},
 };
 
 const DATABASE: &str = "shop";
@@ -348,7 +348,10 @@ fn text(context: &Context, account: &Account) -> String {
     let mut page = Page::new(context.output, &title);
     page.section("What was done");
     for attempt in &account.attempts {
-        page.fact(&format!("role {}", attempt.role), &format!("{}, {} call(s)", attempt.what, attempt.calls));
+        page.fact(
+            &format!("role {}", attempt.role),
+            &format!("{}, {}", attempt.what, counted(attempt.calls as u64, "call")),
+        );
         if let Some(ended_by) = &attempt.ended_by {
             page.fact("ended by", &crate::output::printable(ended_by));
         }

@@ -22,7 +22,7 @@ use crate::{
     context::Context,
     exit::Exit,
     failure::Failure,
-    output::{count, printable},
+    output::{count, counted, printable},
 };
 
 /// What the watch found and did, measured from an agent's first destructive call.
@@ -92,7 +92,10 @@ impl Alarm {
         for action in &self.actions {
             page.fact("", &printable(action));
         }
-        page.fact("held, told", &format!("{} source(s), {} notice(s)", self.holds, self.notices));
+        page.fact(
+            "held, told",
+            &format!("{}, {}", counted(self.holds as u64, "source"), counted(self.notices as u64, "notice")),
+        );
     }
 }
 
@@ -170,7 +173,10 @@ fn unparsed() -> Failure {
 impl UndoneIncident {
     /// Adds it to the account.
     pub(super) fn show(&self, page: &mut Page) {
-        page.fact("plan", &format!("one, in {} part(s), approved by the owner's key", self.parts));
+        page.fact(
+            "plan",
+            &format!("one, in {}, approved by the owner's key", counted(self.parts as u64, "part")),
+        );
         page.fact("put back", &count(self.counts.inserted));
         page.fact("set back", &count(self.counts.reverted));
         page.fact("taken away, and kept aside", &count(self.counts.removed));

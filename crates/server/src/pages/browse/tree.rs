@@ -14,7 +14,7 @@ use service::browse::{At, Browse, Listing, PageWish};
 use super::{
     Page, elsewhere,
     frame::{Frame, Section},
-    lines::{Choosing, Maker, stream_title},
+    lines::{Choosing, Line, Maker, stream_title},
     moment::MomentPart,
     query, show, source_name, stream_name,
 };
@@ -87,22 +87,9 @@ fn make(
         |cursor: &str| link(&path, &[&kept[..], &[("at", &chosen.text), ("cursor", cursor)]].concat());
 
     let (listing, lines) = if deleted {
-        let found = browse.deleted_between(&source, Some(&stream), (At::Commit(0), chosen.at), &wish)?;
-        let lines = found.items.iter().map(|item| maker.deleted(item)).collect();
-        let listing = Listing {
-            stand: found.until,
-            trail: Vec::new(),
-            entries: Vec::new(),
-            next: found.next,
-            previous: None,
-        };
-        (listing, lines)
+        what_was_deleted(&browse, &maker, &stream, &chosen, &wish)?
     } else {
-        let listing = browse.children(&source, &stream, (folder, chosen.at), &wish)?;
-        let entries = listing.entries.iter();
-        let lines: Vec<_> =
-            entries.map(|entry| maker.entry(entry, listing.stand.commit, &chosen.text)).collect();
-        (listing, lines)
+        what_is_in(&browse, &maker, (&stream, folder), &chosen, &wish)?
     };
     if lines.is_empty() && wish.cursor.is_none() {
         must_exist(site, &browse, &source, &stream, folder)?;
@@ -111,9 +98,10 @@ fn make(
     let mut crumbs = vec![(stream_title(stream.as_str()), folder_address(""))];
     crumbs.extend(listing.trail.iter().map(|crumb| (crumb.title.clone(), folder_address(&crumb.folder))));
     let here = if deleted { Some("Deleted".to_owned()) } else { crumbs.pop().map(|(title, _)| title) };
-    let title = match (deleted, &here) {
-        (true, _) => format!("Deleted from {}", stream_title(stream.as_str())),
-        (false, here) => here.clone().unwrap_or_default(),
+    let title = if deleted {
+        format!("Deleted from {}", stream_title(stream.as_str()))
+    } else {
+        here.clone().unwrap_or_default()
     };
     let other = [("folder", folder), ("deleted", if deleted { "" } else { "1" }), ("at", &chosen.text)];
     Ok(TreePage {
@@ -144,6 +132,41 @@ fn make(
         title,
         source,
     })
+}
+
+/// Lists what was removed from a stream up to the chosen moment.
+fn what_was_deleted(
+    browse: &Browse,
+    maker: &Maker<'_>,
+    stream: &StreamName,
+    chosen: &Chosen,
+    wish: &PageWish,
+) -> Result<(Listing, Vec<Line>), Problem> {
+    let span = (At::Commit(0), chosen.at);
+    let found = browse.deleted_between(maker.source, Some(stream), span, wish)?;
+    let lines = found.items.iter().map(|item| maker.deleted(item)).collect();
+    let listing = Listing {
+        stand: found.until,
+        trail: Vec::new(),
+        entries: Vec::new(),
+        next: found.next,
+        previous: None,
+    };
+    Ok((listing, lines))
+}
+
+/// Lists what was in a folder at the chosen moment.
+fn what_is_in(
+    browse: &Browse,
+    maker: &Maker<'_>,
+    (stream, folder): (&StreamName, &str),
+    chosen: &Chosen,
+    wish: &PageWish,
+) -> Result<(Listing, Vec<Line>), Problem> {
+    let listing = browse.children(maker.source, stream, (folder, chosen.at), wish)?;
+    let commit = listing.stand.commit;
+    let lines = listing.entries.iter().map(|entry| maker.entry(entry, commit, &chosen.text)).collect();
+    Ok((listing, lines))
 }
 
 fn command(source: &SourceName, stream: &StreamName, chosen: &Chosen) -> String {

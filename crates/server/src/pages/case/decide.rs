@@ -32,6 +32,9 @@ pub(super) struct Deciding {
     decision: Decision,
     /// The version of the case that they have seen.
     version: String,
+    /// How many decisions they have seen on its page.
+    #[serde(default)]
+    heard: String,
     #[serde(default)]
     reason: String,
 }
@@ -75,6 +78,15 @@ fn seen(cases: &Cases, id: &CaseId, deciding: &Deciding, visitor: &Visitor) -> R
     Ok(case)
 }
 
+/// Leads whoever decides on a page that is behind to the page as it is now, which says what has changed.
+fn to_the_page_now(mut problem: Problem, id: &CaseId, heard: &str) -> Problem {
+    if problem.status == StatusCode::CONFLICT.as_u16() {
+        let heard = heard.parse::<usize>().map_or_else(|_| String::new(), |heard| format!("?heard={heard}"));
+        problem.next = Some(format!("/cases/{id}{heard}"));
+    }
+    problem
+}
+
 pub(super) async fn begin(
     State(site): State<Arc<Site>>,
     Caller(visitor): Caller,
@@ -83,13 +95,14 @@ pub(super) async fn begin(
 ) -> Result<Json<Begun>, Problem> {
     let person = person(&site, &visitor)?;
     let id = id(&text)?;
+    let (its, heard) = (id.clone(), deciding.heard.clone());
     let ceremony = elsewhere(&site, move |site| {
         let cases = site.cases()?;
         let case = seen(&cases, &id, &deciding, &visitor)?;
         let statement = cases.statement(&case.id, deciding.decision)?;
         Ok(site.access.begin_approval(&person, &statement)?)
-    })
-    .await?;
+    });
+    let ceremony = ceremony.await.map_err(|problem| to_the_page_now(problem, &its, &heard))?;
     Ok(Json(ceremony.into()))
 }
 
@@ -102,7 +115,8 @@ pub(super) async fn finish(
     let person = person(&site, &visitor)?;
     let id = id(&text)?;
     let next = format!("/cases/{id}");
-    elsewhere(&site, move |site| {
+    let (its, heard) = (id.clone(), decided.deciding.heard.clone());
+    let done = elsewhere(&site, move |site| {
         let Decided { deciding, ceremony, response } = decided;
         let cases = site.cases()?;
         let case = seen(&cases, &id, &deciding, &visitor)?;
@@ -114,7 +128,7 @@ pub(super) async fn finish(
         let step = cases.decide(&case.id, deciding.decision, &deciding.reason, &proof)?;
         site.told(&step);
         Ok(())
-    })
-    .await?;
+    });
+    done.await.map_err(|problem| to_the_page_now(problem, &its, &heard))?;
     Ok(Json(GoOn { next }))
 }

@@ -24,6 +24,15 @@ fn from_a_plan_to_a_proven_restore() {
     let stale = house.decide("ben", &case, "approve", 1);
     assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
     assert!(stale.json()["hint"].as_str().unwrap().contains("load the page again"));
+    // He is led to the page as it is now: it says what has changed, and has the button. Nothing was decided for him.
+    let next = stale.json()["next"].as_str().unwrap().to_owned();
+    assert_eq!(next, format!("/cases/{case}?heard=0"));
+    let now = house.get("ben", &next).text;
+    assert!(now.contains("changed since you looked: anna approved it. It is waiting now."), "{now}");
+    assert!(now.contains("1 of 2 approvals") && now.contains("Approve with a passkey"), "{now}");
+    for path in [format!("/cases/{case}"), format!("/cases/{case}?heard=1")] {
+        assert!(!house.get("ben", &path).text.contains("changed since you looked"), "{path}");
+    }
     assert_eq!(house.decide("ben", &case, "approve", 2).status, StatusCode::OK);
     let page = house.get("otto", &format!("/cases/{case}"));
     assert!(page.text.contains("2 of 2 approvals") && page.text.contains("Apply now"), "{}", page.text);
@@ -155,10 +164,24 @@ fn what_a_killed_process_was_applying_is_gone_on_with() {
             Ok(())
         })
         .unwrap();
+    let killed = house.site.jobs.newest(service::jobs::JobKind::Apply, &case).unwrap().id;
     house.begin_again();
+    // Between the start and the first look it is true already that nobody has to ask for it.
+    for path in [format!("/jobs/{killed}"), format!("/cases/{case}")] {
+        let page = house.get("otto", &path).text;
+        assert!(page.contains("goes on by itself") && !page.contains("ask for it again"), "{page}");
+        assert!(page.contains(&format!("sse-connect=\"/events/jobs/{killed}\"")), "{page}");
+        assert!(!page.contains("Go on with it"), "{page}");
+    }
     crate::resume::go_on(&house.site);
     let job = house.site.jobs.newest(service::jobs::JobKind::Apply, &case).unwrap();
     let job = house.ended(job.id);
+    let page = house.get("otto", &format!("/jobs/{killed}")).text;
+    assert!(
+        page.contains(&format!("href=\"/jobs/{}\"", job.id)) && page.contains("went on with it"),
+        "{page}"
+    );
+    assert!(page.contains("See what came of it") && !page.contains("ask for it again"), "{page}");
     assert!(matches!(job.state, JobState::Done { .. }), "{job:?}");
     assert!(house.get("otto", &format!("/cases/{case}")).text.contains("7 of 7 items as planned"));
     let before = house.site.jobs.all().len();

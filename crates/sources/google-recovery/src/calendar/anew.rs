@@ -119,6 +119,14 @@ impl Desk<'_> {
         Ok(outcome)
     }
 
+    /// Returns what came of a copy where nothing is to be asked for it: it was made before, or this is a rehearsal.
+    fn copied_already(&self, kind: &'static str, from: &str, row: &ReturnRow) -> Option<Done> {
+        if self.task.journal.made(kind, &copied_name(from, row)).is_some() {
+            return Some(Done::Unchanged);
+        }
+        self.is_rehearsal().then_some(Done::Changed)
+    }
+
     fn copy_event(
         &self,
         from: &str,
@@ -126,11 +134,8 @@ impl Desk<'_> {
         guests: Guests,
         row: &ReturnRow,
     ) -> Result<Done, WriteError> {
-        if self.task.journal.made(EVENT, &copied_name(from, row)).is_some() {
-            return Ok(Done::Unchanged);
-        }
-        if self.is_rehearsal() {
-            return Ok(Done::Changed);
+        if let Some(done) = self.copied_already(EVENT, from, row) {
+            return Ok(done);
         }
         let id = copied_id(from, &row.calendar, &row.id);
         let wanted = self.wanted(row)?;
@@ -161,11 +166,8 @@ impl Desk<'_> {
         guests: Guests,
         row: &ReturnRow,
     ) -> Result<Done, WriteError> {
-        if self.task.journal.made(OCCURRENCE, &copied_name(from, row)).is_some() {
-            return Ok(Done::Unchanged);
-        }
-        if self.is_rehearsal() {
-            return Ok(Done::Changed);
+        if let Some(done) = self.copied_already(OCCURRENCE, from, row) {
+            return Ok(done);
         }
         let Some(id) = copied_occurrence(from, row) else {
             return Ok(Done::Conflict("it does not tell which occurrence it is".to_owned()));

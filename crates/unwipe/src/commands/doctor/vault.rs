@@ -67,7 +67,10 @@ fn locks(context: &Context, installation: &Installation) -> Result<Vec<Finding>,
     let status = Retention::open(installation, &environment)?.status(&*context.progress())?;
     let mut findings = Vec::new();
     for (source, floor) in &status.floors {
-        let subject = format!("all that moments of {source} need is locked for {} days", status.lock_days);
+        let subject = format!(
+            "all that moments of {source} need is locked for {}",
+            counted(u64::from(status.lock_days), "day")
+        );
         let evidence =
             format!("the lock floor is {}, at {}", counted(u64::from(floor.days_left), "day"), floor.object);
         findings.push(match floor.standing {
@@ -141,9 +144,13 @@ fn key_drill(context: &Context, installation: &Installation) -> Finding {
     let last = drills.iter().filter(|drill| recovery(&drill.recipient)).map(|drill| drill.at).max();
     match last.map(|at| context.clock().now().micros_since(at) / vault::retention::DAY_MICROS) {
         None => Finding::advice(subject, "it was never proven", run),
-        Some(days) if days > KEY_DRILL_DAYS_MAX => {
-            Finding::advice(subject, format!("it was last proven {days} days ago"), run)
+        Some(days) => {
+            let proven = format!("it was last proven {} ago", counted(days.unsigned_abs(), "day"));
+            if days > KEY_DRILL_DAYS_MAX {
+                Finding::advice(subject, proven, run)
+            } else {
+                Finding::good(subject, proven)
+            }
         }
-        Some(days) => Finding::good(subject, format!("it was last proven {days} days ago")),
     }
 }

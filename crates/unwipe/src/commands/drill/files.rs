@@ -23,6 +23,7 @@ use crate::{
     connectors::files::{StoredTree, failed, stream},
     connectors::selector::commit_of,
     failure::Failure,
+    output::counted,
 };
 
 const RESTORES: &str = "the tree can be restored";
@@ -75,7 +76,7 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
             held.space_bytes = restored.bytes;
             held.checks.push(Check::passed(
                 RESTORES,
-                format!("{} files, {} folders", restored.files, restored.folders),
+                format!("{}, {}", counted(restored.files, "file"), counted(restored.folders, "folder")),
             ));
         }
         Err(RestoreError::Stored(error)) => {

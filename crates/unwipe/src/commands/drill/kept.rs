@@ -10,7 +10,7 @@ use crate::{
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
-    output::{Style, printable, table},
+    output::{Style, counted, printable, table},
 };
 
 #[derive(Serialize)]
@@ -100,8 +100,8 @@ pub(super) fn schedule(context: &Context) -> Result<Exit, Failure> {
                         "FAILED",
                         Style::Bad,
                         format!(
-                            "{} failed drill(s); waits for {waits}{}",
-                            failures.len(),
+                            "{}; waits for {waits}{}",
+                            counted(failures.len() as u64, "failed drill"),
                             problems(&proof.standing)
                         ),
                     )
@@ -160,7 +160,8 @@ pub(super) fn acknowledge(
             Standing::Proven { .. } => "it is proven again",
             Standing::Hypothesis { .. } => "it is a hypothesis again",
         };
-        format!("{} failed drill(s) acknowledged by {}; {after}\n", seen.acknowledged.len(), printable(&by))
+        let drills = counted(seen.acknowledged.len() as u64, "failed drill");
+        format!("{drills} acknowledged by {}; {after}\n", printable(&by))
     })?;
     Ok(Exit::Done)
 }

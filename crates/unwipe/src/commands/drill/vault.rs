@@ -10,7 +10,7 @@ use service::Secrets;
 use vault::{Vault, VaultReader, verify::Depth};
 
 use super::{Drilling, Held};
-use crate::{context::environment, failure::Failure};
+use crate::{context::environment, failure::Failure, output::counted};
 
 const OPENS: &str = "every content is what its digest says";
 const HEADS: &str = "the tree heads hold, and cover the commits";
@@ -45,18 +45,24 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
     let bad: std::collections::BTreeSet<&str> = report.findings.iter().map(|f| f.object.as_str()).collect();
     tally.equal(report.objects.saturating_sub(bad.len() as u64));
     for finding in &report.findings {
-        let items = finding.affected_items.map_or_else(String::new, |n| format!(" ({n} items affected)"));
+        let items = finding
+            .affected_items
+            .map_or_else(String::new, |n| format!(" ({} affected)", counted(n, "item")));
         tally.differs(&finding.object, &format!("{}: {}{items}", finding.problem, finding.detail));
     }
     let opens = if reader.is_some() {
-        let (contents, bytes) = (report.contents, report.read_bytes);
-        Check::passed(OPENS, format!("{contents} contents of {} packs, {bytes} bytes read", report.packs))
+        let (contents, packs) = (counted(report.contents, "content"), counted(report.packs, "pack"));
+        Check::passed(OPENS, format!("{contents} of {packs}, {} read", counted(report.read_bytes, "byte")))
     } else {
         Check::not_checked(OPENS, "there is no restore key here: packs were read, contents stayed closed")
     };
     let heads = Check::passed(
         HEADS,
-        format!("{} heads; {} commits in none yet", report.heads, report.uncovered_commits),
+        format!(
+            "{}; {} in none yet",
+            counted(report.heads, "head"),
+            counted(report.uncovered_commits, "commit")
+        ),
     );
     let restored_commit = vault.last_sequence(&asked.source)?;
     Ok(Held {
@@ -64,7 +70,7 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
         simulated: false,
         restored_commit,
         moment: None,
-        position: format!("{} commits", report.commits),
+        position: counted(report.commits, "commit"),
         extent: Extent::Whole,
         against: Against::Stored,
         tally,
