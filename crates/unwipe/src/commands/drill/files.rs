@@ -125,7 +125,7 @@ impl Ground for FolderGround<'_> {
     }
 
     fn compare(&mut self) -> Result<Findings, Failure> {
-        let Some(Restored { tree, scratch, check, bytes }) = self.restored.take() else {
+        let Some(Restored { tree, scratch, check, bytes }) = &self.restored else {
             return Err(Failure::new(Exit::Failed, "nothing was brought back"));
         };
         let mut findings = Findings {
@@ -137,7 +137,7 @@ impl Ground for FolderGround<'_> {
             extent: Extent::Whole,
             against: Against::Stored,
             tally: Tally::default(),
-            checks: vec![check],
+            checks: vec![check.clone()],
             probes: Vec::new(),
             serving_ms: None,
             space_bytes: bytes.unwrap_or_default(),
@@ -147,7 +147,7 @@ impl Ground for FolderGround<'_> {
             return Ok(findings);
         }
         self.drilling.progress.phase("comparing files", None);
-        compare(self.drilling, &tree, &tree_folder(&scratch), &mut findings)?;
+        compare(self.drilling, tree, &tree_folder(scratch), &mut findings)?;
         let unread = tree
             .stored
             .unread(&tree.stream, tree.at, UNREAD_NAMED_MAX)

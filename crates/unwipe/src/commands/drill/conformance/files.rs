@@ -70,7 +70,8 @@ impl Drillable for FolderDrills {
     }
 
     fn things(&self) -> u64 {
-        listed(&self.tree).len() as u64
+        // The folder itself is one of them.
+        listed(&self.tree).len() as u64 + 1
     }
 
     fn plant(&self, planted: Planted) -> Result<Vec<String>, Never> {
