@@ -1,6 +1,7 @@
 //! The drills of this binary, held to the rules for restore tests: with a vault, a catalog and a home folder of its own.
 
 mod files;
+mod google;
 
 use std::path::PathBuf;
 
@@ -61,6 +62,13 @@ impl Home {
         let before = ports::files::read_text(&path).unwrap();
         assert!(before.contains(from), "{before}");
         ports::files::replace(&path, before.replacen(from, to, 1).as_bytes()).unwrap();
+    }
+
+    /// Says more in the configuration.
+    fn append(&self, more: &str) {
+        let path = self.home().join("unwipe.toml");
+        let before = ports::files::read_text(&path).unwrap();
+        ports::files::replace(&path, (before + more).as_bytes()).unwrap();
     }
 
     /// Makes the ground of a drill, as a process does that was started anew.

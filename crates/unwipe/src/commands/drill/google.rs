@@ -29,7 +29,7 @@ use source_google::Part;
 
 use self::{
     found::{Collector, Found},
-    places::{Place, Places},
+    places::{Place, Places, SHARED},
     putting::{Move, Put},
     sandbox::Sandbox,
     things::{Expecting, Stored},
@@ -75,8 +75,6 @@ struct Restored {
     places: Places,
     candidates: Vec<Candidate>,
     sample: Sample,
-    /// Streams and keys of what went along with what was drawn.
-    along: BTreeSet<(String, String)>,
     /// The accounts that got something.
     receivers: Vec<String>,
     put: Put,
@@ -144,9 +142,8 @@ impl Ground for DomainGround<'_> {
         let scratch = ScratchFolder::create(context, installation)?;
         let stop = Stop::default();
         let put = while_time(drilling, &stop, || domain.put_in(&moves, &scratch, &stop))?;
-        let along = moves.iter().flat_map(Move::along).collect();
         let receivers = receivers(&moves);
-        self.restored = Some(Restored { places, candidates, sample, along, receivers, put });
+        self.restored = Some(Restored { places, candidates, sample, receivers, put });
         Ok(())
     }
 
@@ -163,7 +160,7 @@ impl Ground for DomainGround<'_> {
         let mut checks = vec![put.check.clone()];
         checks.push(Check::passed(READ_AGAIN, format!("{} things of this drill are there", found.len())));
         let compared = compare(&expected, found);
-        checks.extend(compared.checks(&domain.sandbox.parts()));
+        checks.extend(compared.checks(&domain.sandbox.parts(), &sample.extent));
         checks.extend(put.refused.check.clone());
         checks.extend(put.foreign.clone());
         checks.extend(places.missing.iter().cloned());
@@ -203,8 +200,8 @@ fn drawn(drilling: &Drilling<'_>, candidates: &[Candidate]) -> Result<Sample, Fa
 #[derive(Default)]
 struct Expected {
     things: Vec<Stored>,
-    /// What else may be there, because it went along: what each is found by.
-    along: Vec<(String, Thing)>,
+    /// The streams of the shared drives that the drill made.
+    drives: BTreeSet<String>,
     /// How many of those that were drawn nothing comes of there.
     left_out: u64,
 }
@@ -263,9 +260,9 @@ impl Domain<'_> {
         Ok(collector.found())
     }
 
-    /// Describes what was drawn, and what went along, as it must be in the sandbox.
+    /// Describes what was drawn as it must be in the sandbox.
     fn expected(&self, restored: &Restored) -> Result<Expected, Failure> {
-        let Restored { places, candidates, sample, along, put, .. } = restored;
+        let Restored { places, candidates, sample, put, .. } = restored;
         let by_stream: BTreeMap<&str, &Place> =
             places.all.iter().map(|place| (place.of.stream.as_str(), place)).collect();
         let sandbox = self.sandbox_of(&self.sandbox.admin(), None);
@@ -275,7 +272,8 @@ impl Domain<'_> {
             sandbox: &sandbox,
             drives: &put.drives,
         };
-        let mut expected = Expected::default();
+        let drives = put.drives.values().map(|id| format!("{SHARED}{id}")).collect();
+        let mut expected = Expected { drives, ..Expected::default() };
         for candidate in sample.chosen.iter().map(|&place| &candidates[place]) {
             let Some(place) = by_stream.get(candidate.stream.as_str()) else { continue };
             let thing = expecting.thing(place, candidate);
@@ -287,14 +285,6 @@ impl Domain<'_> {
                 None => expected.left_out += 1,
             }
             self.drilling.check_time()?;
-        }
-        for (stream, key) in along {
-            let Some(place) = by_stream.get(stream.as_str()) else { continue };
-            let candidate =
-                Candidate { stream: stream.clone(), key: key.clone(), sequence: 0, size_bytes: 0 };
-            let thing = expecting.thing(place, &candidate);
-            let thing = thing.map_err(|error| not_held(&self.stored.name, error))?;
-            expected.along.extend(thing.map(|stored| (stored.identity, stored.thing)));
         }
         Ok(expected)
     }
@@ -385,16 +375,17 @@ fn compare(expected: &Expected, mut found: Found) -> Compared {
         }
         compared.kinds.entry(stored.thing.kind.clone()).or_default().add(one.counts);
     }
-    for (identity, thing) in &expected.along {
-        found.take(identity, thing);
-    }
-    compared.more = found.rest().filter(|thing| describe::ALONE.contains(&thing.kind.as_str())).collect();
+    // The sandbox's own shared drives are read as well.
+    let is_foreign =
+        |thing: &Thing| thing.stream.starts_with(SHARED) && !expected.drives.contains(&thing.stream);
+    let is_more = |thing: &Thing| describe::ALONE.contains(&thing.kind.as_str()) && !is_foreign(thing);
+    compared.more = found.rest().filter(is_more).collect();
     compared
 }
 
 impl Compared {
     /// Says of each kind how many there were.
-    fn checks(&self, parts: &BTreeSet<Part>) -> Vec<Check> {
+    fn checks(&self, parts: &BTreeSet<Part>, extent: &Extent) -> Vec<Check> {
         let mut checks = Vec::new();
         for (kind, part, words) in describe::KINDS {
             let subject = format!("{words} are as they were");
@@ -412,6 +403,8 @@ impl Compared {
             }
         }
         checks.push(match self.more.first() {
+            // What belongs to something that was drawn comes with it.
+            _ if *extent != Extent::Whole => Check::not_checked(NOTHING_MORE, "only a sample was put in"),
             None => Check::passed(NOTHING_MORE, ""),
             Some(first) => {
                 let text = format!("{}, {}, and {} more", first.subject(), first.kind, self.more.len() - 1);

@@ -17,7 +17,7 @@ use crate::{
     commands::google::StoredAccount, connectors::google::StoredDomain, exit::Exit, failure::Failure,
 };
 
-const SHARED: &str = "shared-drive/";
+pub(super) const SHARED: &str = "shared-drive/";
 pub(super) const SHARED_DRIVES: &str = "shared-drives";
 pub(super) const DIRECTORY: &str = "directory";
 

@@ -40,15 +40,6 @@ pub(super) struct Move<'p> {
     pub(super) place: &'p Place,
     /// Which of them; empty for all.
     keys: Vec<String>,
-    /// Those among them that were not drawn.
-    along: Vec<String>,
-}
-
-impl Move<'_> {
-    /// Lists the streams and keys of what goes along with what was drawn.
-    pub(super) fn along(&self) -> impl Iterator<Item = (String, String)> {
-        self.along.iter().map(|key| (self.place.of.stream.to_string(), key.clone()))
-    }
 }
 
 /// What came of putting everything in.
@@ -134,8 +125,8 @@ impl Domain<'_> {
             // What differs in a series goes along with it.
             let series: Vec<String> =
                 keys.iter().filter_map(|key| series_of(stored, stream, key, self.stored.at)).collect();
-            let along = series.into_iter().filter(|key| keys.insert(key.clone())).collect();
-            is_any.then(|| Move { place, keys: keys.into_iter().collect(), along })
+            keys.extend(series);
+            is_any.then(|| Move { place, keys: keys.into_iter().collect() })
         };
         places.iter().filter_map(with_keys).collect()
     }
