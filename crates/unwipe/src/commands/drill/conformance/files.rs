@@ -92,7 +92,7 @@ impl Drillable for FolderDrills {
             }
             Planted::Extra => {
                 without_a_trace(&folder, || {
-                    ports::files::replace(&folder.join("more.txt"), b"more").unwrap()
+                    ports::files::replace(&folder.join("more.txt"), b"more").unwrap();
                 });
                 vec!["user 1/more.txt".to_owned()]
             }
