@@ -87,7 +87,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The negative proof is a pure judge over what was found and answered; what asks anybody is the binary's.
     ("isolation", &["model", "connect"]),
     // What every connector must do, for the tests of each.
-    ("connect-conformance", &["model", "ports", "connect", "connect-http"]),
+    ("connect-conformance", &["model", "ports", "connect", "connect-http", "drill"]),
     ("google-api", &["model", "ports", "connect", "connect-http"]),
     ("source-google", &["model", "ports", "connect", "connect-http", "google-api"]),
     ("google-recovery", &["model", "ports", "connect", "connect-http", "google-api", "source-google"]),

@@ -1,10 +1,11 @@
 //! The specification of a connector, as a test suite.
 //!
-//! The words MUST and SHOULD are those of RFC 2119. The specification is two tables, [`READING`] for readers and
-//! [`RESTORING`] for writers: each rule with its number, its level, its text, and the function that checks it. The
+//! The words MUST and SHOULD are those of RFC 2119. The specification is three tables, [`READING`] for readers,
+//! [`RESTORING`] for writers and [`DRILLING`] for restore tests: each rule with its number, its level, its text, and the function that checks it. The
 //! tables are made of one list, so that a rule cannot be without its check, nor a check without its rule.
 //!
-//! A connector's tests implement [`Subject`] over a simulator of its service, and [`Restorable`] if it can write. Then
+//! A connector's tests implement [`Subject`] over a simulator of its service, [`Restorable`] if it can write, and
+//! [`Drillable`] for what proves that it can. Then
 //!
 //! ```ignore
 //! fn start(furnishing: &Furnishing) -> Arc<dyn Subject> { Arc::new(MySource::start(furnishing)) }
@@ -17,6 +18,8 @@
 //!
 //! `docs/guide/writing-a-connector.md` leads through all of it.
 
+mod drillable;
+mod drilling;
 mod reading;
 mod restoring;
 mod rule;
@@ -25,17 +28,21 @@ mod stage;
 mod subject;
 mod tap;
 
-pub use rule::{Check, Level, Outcome, Rule, Start, StartRestorable, Unmet, document, table, tell};
+pub use drillable::{DrillGround, Drillable, Planted, Wanted};
+pub use rule::{
+    Check, Level, Outcome, Rule, Start, StartDrillable, StartRestorable, Unmet, document, table, tell,
+};
 pub use subject::{
     Act, Conditions, Fact, Furnishing, Never, Place, Restorable, Spending, State, Subject, Undo,
 };
 
+use drilling::{finding, ground};
 use reading::{absent, capture, cost, faults, feed, kills, lost, positions, secrets};
 use restoring::{apply, broken, owner, plans};
 
 /// Returns the rule of a number.
 pub fn find(id: &str) -> Option<&'static Rule> {
-    READING.iter().chain(RESTORING).find(|rule| rule.id == id)
+    READING.iter().chain(RESTORING).chain(DRILLING).find(|rule| rule.id == id)
 }
 
 rule::rules! {
@@ -154,4 +161,34 @@ rule::rules! {
         "The same past MUST give the same plan, to the byte.";
     "W-16" Must plans::a_plan_promises_what_becomes_of_each_kind
         "A plan MUST promise what becomes of each aspect of what it brings back, with a reason for what is not exact.";
+}
+
+rule::rules! {
+    $
+    /// What is demanded of restore tests.
+    DRILLING, drilling_tests, Drilling, of_drill:
+    "D-01" Must finding::everything_is_compared_and_equal
+        "A drill of everything MUST restore and compare every stored thing of which anything is promised, and MUST say that it was everything.";
+    "D-02" Must finding::a_sample_is_compared_and_says_how_much_it_is
+        "A drill of a sample MUST compare what was drawn, and MUST say how much of how much that is.";
+    "D-03" Must finding::a_changed_thing_is_found_and_named
+        "A thing that came back with another content MUST be a difference that names it; everything else MUST be equal.";
+    "D-04" Must finding::a_missing_thing_is_found_and_named
+        "A thing that did not come back MUST be a difference that names it.";
+    "D-05" Must finding::one_thing_too_many_is_found_and_named
+        "A thing that is there and was not stored MUST fail the drill, by its name.";
+    "D-06" Must finding::a_promise_that_is_not_kept_is_found_with_its_aspect
+        "A thing of which an aspect is otherwise that the promise does not call lost MUST be a difference that names the aspect.";
+    "D-07" Must finding::what_cannot_be_compared_is_said_and_never_equal
+        "What cannot be compared MUST be counted or named as not compared; it MUST NOT count as equal, nor as a difference.";
+    "D-08" Must finding::a_drill_leaves_production_alone
+        "A drill MUST NOT change anything in the place that was captured.";
+    "D-09" Must ground::a_drill_leaves_nothing_and_takes_nothing_of_others
+        "After a drill, also one that came to no end, nothing of it MUST be left; what somebody else has there MUST stay.";
+    "D-10" Must ground::what_a_killed_drill_left_goes_with_the_next_one
+        "What a drill left that was killed after putting everything in MUST be taken away by the next one, which MUST say so.";
+    "D-11" Must ground::what_a_drill_left_that_was_killed_while_putting_goes
+        "The same MUST hold for a drill that was killed at any write.";
+    "D-12" Must ground::the_place_that_was_captured_is_refused
+        "A drill that is aimed at the place that was captured, or at a part of it, MUST be refused before anything is written.";
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::subject::{Furnishing, Never, Restorable, Subject};
+use crate::{
+    drillable::Drillable,
+    subject::{Furnishing, Never, Restorable, Subject},
+};
 
 /// How strongly something is demanded, as RFC 2119 has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub type Start<'a> = dyn Fn(&Furnishing) -> Arc<dyn Subject> + 'a;
 /// Starts a simulated source for a writer.
 pub type StartRestorable<'a> = dyn Fn(&Furnishing) -> Arc<dyn Restorable> + 'a;
 
+/// Starts a simulated source, captured, with a ground for its drills.
+pub type StartDrillable<'a> = dyn Fn(&Furnishing) -> Arc<dyn Drillable> + 'a;
+
 /// Why a rule is not seen to hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unmet {
@@ -52,6 +58,8 @@ pub enum Check {
     Reading(fn(&Start<'_>) -> Result<(), Unmet>),
     /// A rule for writers.
     Restoring(fn(&StartRestorable<'_>) -> Result<(), Unmet>),
+    /// A rule for restore tests.
+    Drilling(fn(&StartDrillable<'_>) -> Result<(), Unmet>),
 }
 
 /// One rule of the specification.
@@ -112,14 +120,20 @@ impl fmt::Display for Outcome {
 impl Rule {
     /// Checks a rule for readers.
     pub fn of_reader(&self, start: &Start<'_>) -> Outcome {
-        let Check::Reading(check) = self.check else { return Outcome::DoesNotApply("a rule for writers") };
+        let Check::Reading(check) = self.check else { return Outcome::DoesNotApply("no rule for readers") };
         self.outcome(check(start), || start(&crate::stage::SMALL).excuses())
     }
 
     /// Checks a rule for writers.
     pub fn of_writer(&self, start: &StartRestorable<'_>) -> Outcome {
-        let Check::Restoring(check) = self.check else { return Outcome::DoesNotApply("a rule for readers") };
+        let Check::Restoring(check) = self.check else { return Outcome::DoesNotApply("no rule for writers") };
         self.outcome(check(start), || start(&crate::stage::SMALL).excuses())
+    }
+
+    /// Checks a rule for restore tests.
+    pub fn of_drill(&self, start: &StartDrillable<'_>) -> Outcome {
+        let Check::Drilling(check) = self.check else { return Outcome::DoesNotApply("no rule for drills") };
+        self.outcome(check(start), || &[])
     }
 
     fn outcome(
@@ -162,9 +176,10 @@ pub fn document() -> String {
          made from `crates/connect-conformance`, and a test compares them; the [guide](../guide/writing-a-connector.md) says\n\
          how a connector is held against it. A rule keeps its number; one that is given up leaves a gap.\n\n\
          Words are those of the [glossary](../../GLOSSARY.md).\n\n\
-         ## Readers\n\n{}\n## Plans and writers\n\n{}",
+         ## Readers\n\n{}\n## Plans and writers\n\n{}\n## Restore tests\n\n{}",
         table(crate::READING),
-        table(crate::RESTORING)
+        table(crate::RESTORING),
+        table(crate::DRILLING)
     )
 }
 

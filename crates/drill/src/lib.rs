@@ -7,6 +7,7 @@
 mod budget;
 mod compare;
 mod config;
+mod ground;
 mod judge;
 mod probe;
 mod sample;
@@ -17,6 +18,7 @@ mod units;
 pub use budget::{Budget, OverBudget, Spent};
 pub use compare::{Comparison, Differing, Tally, Thing, compare};
 pub use config::{DrillsConfig, ProbeConfig, RecordConfig, SourceDrills};
+pub use ground::{Findings, Ground, Swept, TAKEN_AWAY, hold, said};
 pub use judge::{Against, Check, CheckResult, Counts, Difference, Extent, Outcome, ProbeAnswer, outcome};
 pub use probe::{Expectation, ExpectationError, Sign};
 pub use sample::{Candidate, Sample, draw};

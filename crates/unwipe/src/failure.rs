@@ -1,6 +1,6 @@
 //! One error for everything that ends a command: what happened, what can be done, which exit code.
 
-use std::error::Error;
+use std::{error::Error, fmt};
 
 use crate::exit::Exit;
 
@@ -66,6 +66,12 @@ impl Failure {
         }
         lines.extend(self.hint.iter().map(|hint| format!("hint: {hint}")));
         lines
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join(" "))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use connect_conformance::{READING, RESTORING, document};
+use connect_conformance::{DRILLING, READING, RESTORING, document};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -20,9 +20,9 @@ fn the_page_of_rules_is_the_one_that_is_checked() {
 
 #[test]
 fn rules_have_numbers_of_their_own_and_say_how_strong_they_are() {
-    let all = READING.iter().chain(RESTORING);
+    let all = READING.iter().chain(RESTORING).chain(DRILLING);
     let ids: BTreeSet<&str> = all.clone().map(|rule| rule.id).collect();
-    assert_eq!(ids.len(), READING.len() + RESTORING.len());
+    assert_eq!(ids.len(), READING.len() + RESTORING.len() + DRILLING.len());
     for rule in all {
         assert!(rule.text.contains(&rule.level.to_string()), "{rule:?} does not say {}", rule.level);
     }
@@ -61,7 +61,7 @@ fn the_guide_names_only_rules_that_there_are() {
     let words = guide.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     let named = words.filter(|word| {
         let mut parts = word.split('-');
-        let letter = matches!(parts.next(), Some("R" | "W"));
+        let letter = matches!(parts.next(), Some("R" | "W" | "D"));
         letter && parts.next().is_some_and(|number| number.len() == 2 && number.parse::<u8>().is_ok())
     });
     let named: Vec<&str> = named.collect();

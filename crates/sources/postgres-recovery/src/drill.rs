@@ -122,6 +122,13 @@ impl DrillReport {
     }
 }
 
+/// A scratch cluster that was recovered, or why it could not be.
+#[derive(Debug)]
+pub struct Restored {
+    scratch: Option<Scratch>,
+    report: DrillReport,
+}
+
 /// Recovers a scratch cluster from its base and examines it.
 pub fn drill(
     stored: &dyn Stored,
@@ -131,6 +138,19 @@ pub fn drill(
     options: &ScratchOptions,
     progress: &dyn Progress,
 ) -> Result<DrillReport, DrillError> {
+    restore(stored, history, route, request, options, progress)?
+        .examine(stored, history, request, options, progress)
+}
+
+/// Recovers a scratch cluster from its base; it is there until what is returned is dropped or examined.
+pub fn restore(
+    stored: &dyn Stored,
+    history: &ClusterHistory,
+    route: &RecoveryRoute,
+    request: &DrillRequest<'_>,
+    options: &ScratchOptions,
+    progress: &dyn Progress,
+) -> Result<Restored, DrillError> {
     let limits = request.limits;
     make_sure_of_room(stored, route, request, options)?;
     let stored = &WhileTime { stored, limits };
@@ -145,18 +165,15 @@ pub fn drill(
         serving_ms: 0,
         space_bytes: 0,
     };
-    let options = &ScratchOptions {
-        timeout: limits.left()?.map_or(options.timeout, |left| left.min(options.timeout)),
-        ..options.clone()
-    };
+    let options = &within(limits, options)?;
     let scratch = scratch_at(stored, history, None, route, options, progress);
-    let mut scratch = match scratch {
+    let scratch = match scratch {
         Ok(scratch) => scratch,
         Err(error) => {
             // What was broken off because the time is over says nothing of the vault.
             limits.left()?;
             report.checks.push(Check::failed(RESTORES, chain(&error)));
-            return Ok(report);
+            return Ok(Restored { scratch: None, report });
         }
     };
     report.serving_ms = u64::try_from(scratch.elapsed.as_millis()).unwrap_or(u64::MAX);
@@ -164,19 +181,49 @@ pub fn drill(
         RESTORES,
         "every file of the base fits its manifest, every WAL record its checksum and the one before",
     ));
-    progress.phase("reading every table", None);
-    examine(&scratch, limits, &mut report)?;
-    compare(stored, history, request, options, progress, &mut report)?;
-    report.probes = probes::ask(&|database| scratch.url("postgres", database), request.probes, limits)?;
-    report.space_bytes = folder_bytes(&options.folder);
-    if let Some(running) = scratch.server() {
-        progress.phase("checking heap and indexes", None);
-        report.checks.push(request.programs.check_relations(running, &options.folder, limits)?);
-        running.stop(StopMode::Fast, options.timeout)?;
-        progress.phase("checking pages", None);
-        report.checks.push(request.programs.check_pages(running, &options.folder, limits)?);
+    Ok(Restored { scratch: Some(scratch), report })
+}
+
+impl Restored {
+    /// Returns an address of a database of the recovered cluster; nothing where there is none.
+    pub fn url(&self, user: &str, database: &str) -> Option<String> {
+        self.scratch.as_ref().map(|scratch| scratch.url(user, database))
     }
-    Ok(report)
+
+    /// Reads every table, compares, asks the owner's questions, and has PostgreSQL's own programs look at it.
+    pub fn examine(
+        self,
+        stored: &dyn Stored,
+        history: &ClusterHistory,
+        request: &DrillRequest<'_>,
+        options: &ScratchOptions,
+        progress: &dyn Progress,
+    ) -> Result<DrillReport, DrillError> {
+        let Self { scratch, mut report } = self;
+        let Some(mut scratch) = scratch else { return Ok(report) };
+        let limits = request.limits;
+        let stored = &WhileTime { stored, limits };
+        let options = &within(limits, options)?;
+        progress.phase("reading every table", None);
+        examine(&scratch, limits, &mut report)?;
+        compare(stored, history, request, options, progress, &mut report)?;
+        report.probes = probes::ask(&|database| scratch.url("postgres", database), request.probes, limits)?;
+        report.space_bytes = folder_bytes(&options.folder);
+        if let Some(running) = scratch.server() {
+            progress.phase("checking heap and indexes", None);
+            report.checks.push(request.programs.check_relations(running, &options.folder, limits)?);
+            running.stop(StopMode::Fast, options.timeout)?;
+            progress.phase("checking pages", None);
+            report.checks.push(request.programs.check_pages(running, &options.folder, limits)?);
+        }
+        Ok(report)
+    }
+}
+
+/// Returns the options with no more time than there is left.
+fn within(limits: &Limits, options: &ScratchOptions) -> Result<ScratchOptions, OverBudget> {
+    let timeout = limits.left()?.map_or(options.timeout, |left| left.min(options.timeout));
+    Ok(ScratchOptions { timeout, ..options.clone() })
 }
 
 /// Refuses a drill for which there is no room, before anything is written.

@@ -9,7 +9,7 @@ use source_postgres::layout;
 use crate::{
     arguments::Capture,
     commands::{head::while_witnessed, watching::while_watched},
-    connectors::{files::FilesConfig, google::GoogleConfig, postgres::PostgresConfig},
+    connectors::{Kind, files::FilesConfig, google::GoogleConfig, postgres::PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
     failure::Failure,
@@ -58,23 +58,30 @@ pub(crate) fn reader(
     urge: Urge,
 ) -> Result<Box<dyn SourceReader>, Failure> {
     let (_, source) = installation.config().source(name.as_str())?;
-    if let Some(files) = FilesConfig::of(name, source)? {
-        return Ok(Box::new(files.reader(context, installation, name, options.once)?));
-    }
     let secrets = Secrets::new(installation.home(), &environment);
-    if let Some(google) = GoogleConfig::of(name, source)? {
-        return Ok(Box::new(google.reader(context, &secrets, options.once)?.urged_by(urge)));
+    let other = || Failure::new(Exit::Failed, format!("{name} is of another kind"));
+    match Kind::of(source)? {
+        Kind::Files => {
+            let files = FilesConfig::of(name, source)?.ok_or_else(other)?;
+            Ok(Box::new(files.reader(context, installation, name, options.once)?))
+        }
+        Kind::Google => {
+            let google = GoogleConfig::of(name, source)?.ok_or_else(other)?;
+            Ok(Box::new(google.reader(context, &secrets, options.once)?.urged_by(urge)))
+        }
+        Kind::Postgres => {
+            let postgres = PostgresConfig::of(name, source)?;
+            let reader = postgres.reader(name, &secrets, context.clock(), context.progress())?;
+            let mut reader = reader.with_known_relations(known_relations(installation, name)?).urged_by(urge);
+            if options.base {
+                reader = reader.with_new_base();
+            }
+            if options.once {
+                reader = reader.until_up_to_date();
+            }
+            Ok(Box::new(reader))
+        }
     }
-    let reader =
-        PostgresConfig::of(name, source)?.reader(name, &secrets, context.clock(), context.progress())?;
-    let mut reader = reader.with_known_relations(known_relations(installation, name)?).urged_by(urge);
-    if options.base {
-        reader = reader.with_new_base();
-    }
-    if options.once {
-        reader = reader.until_up_to_date();
-    }
-    Ok(Box::new(reader))
 }
 
 /// Lists the names that earlier runs stored, as far as the catalog on this host has them.

@@ -1,6 +1,8 @@
 //! `unwipe drill`
 
 mod certify;
+#[cfg(test)]
+mod conformance;
 mod files;
 mod google;
 mod kept;
@@ -11,10 +13,10 @@ mod show;
 mod vault;
 mod verify;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use connect::Progress;
-use drill::{Against, Check, Extent, Outcome, OverBudget, ProbeAnswer, SourceDrills, Tally};
+use drill::{Ground, Outcome, OverBudget, SourceDrills, Swept};
 use model::{Moment, SourceName};
 use postgres_recovery::drill::Limits;
 use service::{
@@ -26,7 +28,7 @@ use service::{
 
 use crate::{
     arguments::{self, DrillAction, DrillRun, Production, Reading},
-    connectors::{files as folder, google as domain, postgres as database},
+    connectors::Kind,
     context::{Context, environment},
     exit::Exit,
     failure::Failure,
@@ -91,26 +93,6 @@ struct Asked<'a> {
     reading: &'a Reading,
 }
 
-/// What came of restoring and comparing, whatever the kind of source.
-struct Held {
-    kind: &'static str,
-    /// Whether the place that was restored into is a simulated one.
-    simulated: bool,
-    /// The newest commit whose content was restored.
-    restored_commit: u64,
-    /// The moment in the source's own words, where another one was restored than the one asked for.
-    moment: Option<String>,
-    position: String,
-    extent: Extent,
-    against: Against,
-    tally: Tally,
-    checks: Vec<Check>,
-    probes: Vec<ProbeAnswer>,
-    serving_ms: Option<u64>,
-    space_bytes: u64,
-    tables: BTreeMap<String, (u64, String)>,
-}
-
 /// What every kind of drill is given.
 struct Drilling<'d> {
     context: &'d Context,
@@ -121,7 +103,20 @@ struct Drilling<'d> {
     progress: &'d dyn Progress,
 }
 
-impl Drilling<'_> {
+impl<'d> Drilling<'d> {
+    /// Begins a drill: its time runs from now on.
+    fn of(
+        context: &'d Context,
+        installation: &'d Installation,
+        asked: &'d Asked<'d>,
+        progress: &'d dyn Progress,
+    ) -> Self {
+        let settings = proof::settings(installation, &asked.source);
+        let clock = context.clock();
+        let limits = Limits { budget: settings.budget(), began: clock.elapsed(), clock };
+        Self { context, installation, asked, settings, limits, progress }
+    }
+
     /// Refuses to go on when the time is over.
     fn check_time(&self) -> Result<(), Failure> {
         self.limits.left().map(|_| ()).map_err(over_budget)
@@ -151,30 +146,40 @@ fn hold_asked(
     asked: &Asked<'_>,
     progress: &dyn Progress,
 ) -> Result<Certificate, Failure> {
-    let _alone = room::alone(context, installation)?;
-    let clock = context.clock();
-    let settings = proof::settings(installation, &asked.source);
-    let limits = Limits { budget: settings.budget(), began: clock.elapsed(), clock: context.clock() };
-    let began_at = clock.now();
-    let drilling = Drilling { context, installation, asked, settings, limits, progress };
-    let held = if asked.source.as_str() == service::operations::SOURCE {
+    let began_at = context.clock().now();
+    let drilling = Drilling::of(context, installation, asked, progress);
+    let findings = if asked.source.as_str() == service::operations::SOURCE {
+        let _alone = room::alone(installation)?;
+        // There is no ground to clear: what drills of other kinds left goes all the same.
+        tell_of(&drilling, &room::sweep(context, installation)?);
         vault::hold(&drilling)?
     } else {
-        let (_, source) = installation.config().source(asked.source.as_str())?;
         make_sure_of_a_commit(installation, &asked.source)?;
-        match source.kind.as_str() {
-            database::KIND => postgres::hold(&drilling)?,
-            folder::KIND => files::hold(&drilling)?,
-            domain::KIND => google::hold(&drilling)?,
-            kind => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format!("there is no drill for sources of kind {kind}"),
-                ));
-            }
-        }
+        let mut ground = ground(&drilling)?;
+        // The claim is a file, and its folder may be production's.
+        ground.refuse_production()?;
+        let _alone = room::alone(installation)?;
+        drill::hold(&mut *ground, &mut |left| tell_of(&drilling, left))?
     };
-    certify::certify(&drilling, held, began_at)
+    certify::certify(&drilling, findings, began_at)
+}
+
+/// Makes the ground of a drill: every kind of source has one.
+fn ground<'d>(drilling: &'d Drilling<'d>) -> Result<Box<dyn Ground<Error = Failure> + 'd>, Failure> {
+    let (_, source) = drilling.installation.config().source(drilling.asked.source.as_str())?;
+    Ok(match Kind::of(source)? {
+        Kind::Postgres => Box::new(postgres::ClusterGround::new(drilling)),
+        Kind::Files => Box::new(files::FolderGround::new(drilling)),
+        Kind::Google => Box::new(google::DomainGround::new(drilling)?),
+    })
+}
+
+/// Says what was taken away that an earlier drill left.
+fn tell_of(drilling: &Drilling<'_>, left: &Swept) {
+    if !left.is_empty() {
+        let text = format!("removed what a drill left that did not end: {}", drill::said(left));
+        drilling.context.output.say(text);
+    }
 }
 
 /// Says what is known about restoring a source.

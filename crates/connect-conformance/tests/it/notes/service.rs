@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) users: BTreeMap<String, Notebook>,
     pub(crate) scope_denied: bool,
     pub(crate) made: u64,
+    /// So many writes are still taken, where that is limited.
+    pub(crate) writes_left: Option<u64>,
     pub(crate) spent: u64,
     pub(crate) refused: u64,
     tokens: u64,
@@ -103,6 +105,7 @@ impl Service {
             users: BTreeMap::new(),
             scope_denied: false,
             made: 0,
+            writes_left: None,
             spent: 0,
             refused: 0,
             tokens: 0,
@@ -162,6 +165,13 @@ impl Service {
         if state.scope_denied {
             return Err((403, "not-granted"));
         }
+        if request.method != Method::GET {
+            match &mut state.writes_left {
+                Some(0) => return Err((403, "no-more-writes")),
+                Some(left) => *left -= 1,
+                None => {}
+            }
+        }
         let made = &mut state.made;
         let book = state.users.get_mut(parts[1]).ok_or((404, "no-user"))?;
         if book.suspended {
@@ -190,6 +200,10 @@ impl Service {
                 let written: Value = serde_json::from_slice(&request.body).map_err(|_| (400, "no-json"))?;
                 book.change(id, |note| write(note, &written));
                 entry(book, id)
+            }
+            (&Method::DELETE, ["notes", id]) => {
+                book.remove(id);
+                Ok(json!({}))
             }
             _ => Err((404, "no-such-thing")),
         }

@@ -28,8 +28,8 @@ pub(crate) struct NotesWriter {
 }
 
 /// Notes as they are now: by their ids, and those made by a restore by what they were.
-struct Present {
-    by_id: BTreeMap<String, Entry>,
+pub(crate) struct Present {
+    pub(crate) by_id: BTreeMap<String, Entry>,
     by_origin: BTreeMap<String, Entry>,
 }
 
@@ -57,7 +57,7 @@ fn origin(plan: &Plan, row: &Row) -> String {
 }
 
 impl NotesWriter {
-    fn present(&self, user: &str) -> Result<Present, WriteError> {
+    pub(crate) fn present(&self, user: &str) -> Result<Present, WriteError> {
         let mut present = Present { by_id: BTreeMap::new(), by_origin: BTreeMap::new() };
         let mut after = String::new();
         loop {

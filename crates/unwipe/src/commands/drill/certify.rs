@@ -1,6 +1,6 @@
 //! From what was found to a certificate: signed, kept, and told when it is bad.
 
-use drill::{Check, Outcome, Spent};
+use drill::{Check, Findings, Outcome, Spent};
 use model::Moment;
 use notify::{Message, Urgency};
 use service::{
@@ -9,7 +9,7 @@ use service::{
     proof,
 };
 
-use super::{Drilling, Held, millis};
+use super::{Drilling, millis};
 use crate::{
     context::{Context, environment},
     exit::Exit,
@@ -23,7 +23,7 @@ const TOLD_MAX: usize = 5;
 /// Makes, keeps and tells the certificate of a drill.
 pub(super) fn certify(
     drilling: &Drilling<'_>,
-    mut held: Held,
+    mut held: Findings,
     began_at: Moment,
 ) -> Result<Certificate, Failure> {
     let Drilling { context, installation, asked, limits, .. } = drilling;

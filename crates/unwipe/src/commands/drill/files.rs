@@ -13,15 +13,21 @@ use connect::{
     StoredBody, StoredError, StoredItem, StoredItems,
     fidelity::{Fidelity, Way},
 };
-use drill::{Against, Check, Comparison, Extent, Tally, Thing};
+use drill::{Against, Check, Comparison, Extent, Findings, Ground, Swept, Tally, Thing};
 use files_recovery::{RestoreError, RestoreOptions, restore_tree};
 use postgres_recovery::drill::room_free;
 use source_files::{Attributes, Kind, bytes_of_key};
 
-use super::{Drilling, Held, certify::not_held, over_budget, room::ScratchFolder};
+use super::{
+    Drilling,
+    certify::not_held,
+    over_budget,
+    room::{self, ScratchFolder},
+};
 use crate::{
-    connectors::files::{StoredTree, failed, stream},
+    connectors::files::{FilesConfig, StoredTree, failed, stream},
     connectors::selector::commit_of,
+    exit::Exit,
     failure::Failure,
     output::counted,
 };
@@ -42,63 +48,119 @@ fn promise() -> Fidelity {
         .lost("set-id bits", "only with --set-id-bits")
 }
 
-/// Restores a tree and compares every entry.
-pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
-    let Drilling { context, installation, asked, limits, progress, .. } = drilling;
-    let name = &asked.source;
-    let stored = context.stored(installation, name, asked.reading)?;
-    let at = commit_of(&stored, name.as_str(), &asked.moment)?;
-    let tree = StoredTree { name: name.clone(), stream: stream()?, stored, at };
-    let scratch = ScratchFolder::create(context, installation)?;
-    let free = room_free(&scratch.0)?;
-    limits.budget.admit(room_needed(&tree)?, free).map_err(over_budget)?;
-    let folder = scratch.0.join("tree");
-    progress.phase("bringing files back", None);
-    let timed = WhileTime { stored: &tree.stored, drilling };
-    let restored = restore_tree(&timed, &tree.stream, tree.at, &folder, RestoreOptions::default(), *progress);
-    let mut held = Held {
-        kind: crate::connectors::files::KIND,
-        simulated: false,
-        restored_commit: at,
-        moment: None,
-        position: format!("commit {at}"),
-        extent: Extent::Whole,
-        against: Against::Stored,
-        tally: Tally::default(),
-        checks: Vec::new(),
-        probes: Vec::new(),
-        serving_ms: None,
-        space_bytes: 0,
-        tables: BTreeMap::new(),
-    };
-    match restored {
-        Ok(restored) => {
-            held.space_bytes = restored.bytes;
-            held.checks.push(Check::passed(
-                RESTORES,
-                format!("{}, {}", counted(restored.files, "file"), counted(restored.folders, "folder")),
-            ));
-        }
-        Err(RestoreError::Stored(error)) => {
-            // What was broken off because the time is over says nothing of the vault.
-            drilling.check_time()?;
-            held.checks.push(Check::failed(RESTORES, vault::error_text(&error)));
-            return Ok(held);
-        }
-        Err(error) => return Err(not_held(name, error)),
+/// A scratch folder into which a tree is restored.
+pub(super) struct FolderGround<'d> {
+    drilling: &'d Drilling<'d>,
+    restored: Option<Restored>,
+}
+
+/// A tree that was brought back, or what the vault could not give.
+struct Restored {
+    tree: StoredTree,
+    scratch: ScratchFolder,
+    check: Check,
+    bytes: Option<u64>,
+}
+
+impl<'d> FolderGround<'d> {
+    pub(super) const fn new(drilling: &'d Drilling<'d>) -> Self {
+        Self { drilling, restored: None }
     }
-    progress.phase("comparing files", None);
-    compare(drilling, &tree, &folder, &mut held)?;
-    let unread = tree
-        .stored
-        .unread(&tree.stream, at, UNREAD_NAMED_MAX)
-        .map_err(|error| failed(error, "what could not be read is not known"))?;
-    held.checks.push(if unread.is_empty() {
-        Check::passed(CAPTURED, "")
-    } else {
-        Check::not_checked(CAPTURED, format!("not read then: {}", unread.join(", ")))
-    });
-    Ok(held)
+}
+
+/// Returns where a tree is restored in a scratch folder.
+fn tree_folder(scratch: &ScratchFolder) -> PathBuf {
+    scratch.0.join("tree")
+}
+
+impl Ground for FolderGround<'_> {
+    type Error = Failure;
+
+    fn refuse_production(&mut self) -> Result<(), Failure> {
+        let Drilling { installation, asked, .. } = self.drilling;
+        let (name, source) = installation.config().source(asked.source.as_str())?;
+        let Some(config) = FilesConfig::of(&name, source)? else { return Ok(()) };
+        let Ok(root) = std::fs::canonicalize(&config.path) else { return Ok(()) };
+        let home = std::fs::canonicalize(installation.home())?;
+        let place = room::place(installation);
+        // The home folder may lie in the tree: a capture leaves it out.
+        if place.starts_with(&root) && !place.starts_with(&home) {
+            return Err(room::of_production(installation, &root));
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> Result<Swept, Failure> {
+        self.restored = None;
+        room::sweep(self.drilling.context, self.drilling.installation)
+    }
+
+    fn put(&mut self) -> Result<(), Failure> {
+        let Drilling { context, installation, asked, limits, progress, .. } = self.drilling;
+        let name = &asked.source;
+        let stored = context.stored(installation, name, asked.reading)?;
+        let at = commit_of(&stored, name.as_str(), &asked.moment)?;
+        let tree = StoredTree { name: name.clone(), stream: stream()?, stored, at };
+        let scratch = ScratchFolder::create(context, installation)?;
+        let free = room_free(&scratch.0)?;
+        limits.budget.admit(room_needed(&tree)?, free).map_err(over_budget)?;
+        progress.phase("bringing files back", None);
+        let timed = WhileTime { stored: &tree.stored, drilling: self.drilling };
+        let folder = tree_folder(&scratch);
+        let restored =
+            restore_tree(&timed, &tree.stream, tree.at, &folder, RestoreOptions::default(), *progress);
+        let (check, bytes) = match restored {
+            Ok(restored) => {
+                let text =
+                    format!("{}, {}", counted(restored.files, "file"), counted(restored.folders, "folder"));
+                (Check::passed(RESTORES, text), Some(restored.bytes))
+            }
+            Err(RestoreError::Stored(error)) => {
+                // What was broken off because the time is over says nothing of the vault.
+                self.drilling.check_time()?;
+                (Check::failed(RESTORES, vault::error_text(&error)), None)
+            }
+            Err(error) => return Err(not_held(name, error)),
+        };
+        self.restored = Some(Restored { tree, scratch, check, bytes });
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<Findings, Failure> {
+        let Some(Restored { tree, scratch, check, bytes }) = &self.restored else {
+            return Err(Failure::new(Exit::Failed, "nothing was brought back"));
+        };
+        let mut findings = Findings {
+            kind: crate::connectors::files::KIND,
+            simulated: false,
+            restored_commit: tree.at,
+            moment: None,
+            position: format!("commit {}", tree.at),
+            extent: Extent::Whole,
+            against: Against::Stored,
+            tally: Tally::default(),
+            checks: vec![check.clone()],
+            probes: Vec::new(),
+            serving_ms: None,
+            space_bytes: bytes.unwrap_or_default(),
+            tables: BTreeMap::new(),
+        };
+        if bytes.is_none() {
+            return Ok(findings);
+        }
+        self.drilling.progress.phase("comparing files", None);
+        compare(self.drilling, tree, &tree_folder(scratch), &mut findings)?;
+        let unread = tree
+            .stored
+            .unread(&tree.stream, tree.at, UNREAD_NAMED_MAX)
+            .map_err(|error| failed(error, "what could not be read is not known"))?;
+        findings.checks.push(if unread.is_empty() {
+            Check::passed(CAPTURED, "")
+        } else {
+            Check::not_checked(CAPTURED, format!("not read then: {}", unread.join(", ")))
+        });
+        Ok(findings)
+    }
 }
 
 /// Returns about how much room a tree takes, in bytes.
@@ -117,7 +179,7 @@ fn compare(
     drilling: &Drilling<'_>,
     tree: &StoredTree,
     folder: &Path,
-    held: &mut Held,
+    held: &mut Findings,
 ) -> Result<(), Failure> {
     let (promise, seen) = (promise(), Mutex::new((Tally::default(), BTreeSet::<PathBuf>::new())));
     let timed = WhileTime { stored: &tree.stored, drilling };

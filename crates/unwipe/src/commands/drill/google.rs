@@ -16,22 +16,30 @@ use connect::{
     fidelity::{Fidelity, Way},
     plan::WriteError,
 };
-use drill::{Against, Candidate, Check, Comparison, Counts, Extent, Sample, Tally, draw};
+use drill::{
+    Against, Candidate, Check, Comparison, Counts, Extent, Findings, Ground, Sample, Swept, Tally, Thing,
+    draw,
+};
 use google_recovery::{
     promises,
-    sandbox::{Mark, Swept, sweep},
+    sandbox::{Mark, Swept as SweptSandbox, sweep},
 };
 use service::{Secrets, StoredSource, proof};
 use source_google::Part;
 
 use self::{
     found::{Collector, Found},
-    places::{Place, Places},
+    places::{Place, Places, SHARED},
     putting::{Move, Put},
     sandbox::Sandbox,
     things::{Expecting, Stored},
 };
-use super::{Drilling, Held, certify::not_held, over_budget, room::ScratchFolder};
+use super::{
+    Drilling,
+    certify::not_held,
+    over_budget,
+    room::{self, ScratchFolder},
+};
 use crate::{
     connectors::{
         google::{GoogleConfig, StoredDomain},
@@ -43,9 +51,15 @@ use crate::{
 };
 
 const READ_AGAIN: &str = "the sandbox can be read again";
-const TAKEN_AWAY: &str = "what was put into the sandbox was taken away again";
+const NOTHING_MORE: &str = "nothing is there that was not put in";
 /// How often it is looked whether the time is over while the sandbox is written or read.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Accounts of a sandbox tenant into which things of a domain are restored.
+pub(super) struct DomainGround<'d> {
+    domain: Domain<'d>,
+    restored: Option<Restored>,
+}
 
 /// A drill of a domain, with everything that it takes.
 struct Domain<'d> {
@@ -56,62 +70,118 @@ struct Domain<'d> {
     mark: Mark,
 }
 
-/// Restores into the sandbox and compares.
-pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
-    let Drilling { context, installation, asked, limits, progress, .. } = drilling;
-    let name = &asked.source;
-    let (_, source) = installation.config().source(name.as_str())?;
-    let config = GoogleConfig::of(name, source)?
-        .ok_or_else(|| Failure::new(Exit::Failed, format!("{name} is no domain")))?;
-    let sandbox = Sandbox::of(&drilling.settings, name, &config)?;
-    let stored = context.stored(installation, name, asked.reading)?;
-    let at = commit_of(&stored, name.as_str(), &asked.moment)?;
-    let vault = installation.vault(&environment)?.manifest().vault.to_string();
-    let domain = Domain {
-        drilling,
-        stored: StoredDomain { name: name.clone(), config, stored, stream: None, at },
-        sandbox,
-        secrets: Secrets::new(installation.home(), &environment),
-        mark: Mark::new(name.as_str(), &vault, &context.random_text::<4>()),
-    };
+/// What was drawn and put into the sandbox.
+struct Restored {
+    places: Places,
+    candidates: Vec<Candidate>,
+    sample: Sample,
+    /// The accounts that got something.
+    receivers: Vec<String>,
+    put: Put,
+}
 
-    progress.phase("drawing what is restored", None);
-    let places = Places::of(&domain.stored, &domain.sandbox)?;
-    let candidates = domain.candidates(&places.all)?;
-    let sample = drawn(drilling, &candidates)?;
-    let bytes = sample.chosen.iter().map(|&place| candidates[place].size_bytes).sum();
-    limits.budget.admit(bytes, u64::MAX).map_err(over_budget)?;
-    let moves = domain.moves(&places.all, &candidates, &sample);
-    let scratch = ScratchFolder::create(context, installation)?;
-    let (put, found, taken_away) = domain.through_the_sandbox(&moves, &scratch)?;
+impl<'d> DomainGround<'d> {
+    pub(super) fn new(drilling: &'d Drilling<'d>) -> Result<Self, Failure> {
+        let Drilling { context, installation, asked, .. } = drilling;
+        let name = &asked.source;
+        let (_, source) = installation.config().source(name.as_str())?;
+        let config = GoogleConfig::of(name, source)?
+            .ok_or_else(|| Failure::new(Exit::Failed, format!("{name} is no domain")))?;
+        let sandbox = Sandbox::of(&drilling.settings, name, &config)?;
+        let stored = context.stored(installation, name, asked.reading)?;
+        let at = commit_of(&stored, name.as_str(), &asked.moment)?;
+        let vault = installation.vault(&environment)?.manifest().vault.to_string();
+        let domain = Domain {
+            drilling,
+            stored: StoredDomain { name: name.clone(), config, stored, stream: None, at },
+            sandbox,
+            secrets: Secrets::new(installation.home(), &environment),
+            mark: Mark::new(name.as_str(), &vault, &context.random_text::<4>()),
+        };
+        Ok(Self { domain, restored: None })
+    }
+}
 
-    progress.phase("comparing", None);
-    let expected = domain.expected(&places.all, &candidates, &sample.chosen, &put)?;
-    let mut checks = vec![put.check];
-    checks.push(Check::passed(READ_AGAIN, format!("{} things of this drill are there", found.len())));
-    let compared = compare(&expected.things, found);
-    checks.extend(compared.checks(&domain.sandbox.parts()));
-    checks.push(taken_away);
-    checks.extend(put.refused.check);
-    checks.extend(put.foreign);
-    checks.extend(places.missing);
-    let mut tally = compared.tally;
-    tally.counts.not_comparable += expected.left_out;
-    Ok(Held {
-        kind: crate::connectors::google::KIND,
-        simulated: domain.sandbox.is_simulated(),
-        restored_commit: at,
-        moment: None,
-        position: format!("commit {at}"),
-        extent: sample.extent,
-        against: Against::Stored,
-        tally,
-        checks,
-        probes: Vec::new(),
-        serving_ms: None,
-        space_bytes: expected.things.iter().map(|stored| stored.bytes).sum(),
-        tables: BTreeMap::new(),
-    })
+impl Ground for DomainGround<'_> {
+    type Error = Failure;
+
+    fn refuse_production(&mut self) -> Result<(), Failure> {
+        // What the configuration itself gives away was refused when it was read.
+        self.domain.sandbox.refuse_domains_of(&places::streams(&self.domain.stored)?)
+    }
+
+    fn sweep(&mut self) -> Result<Swept, Failure> {
+        let Drilling { context, installation, .. } = self.domain.drilling;
+        let is_first = self.restored.take().is_none();
+        let mut swept = room::sweep(context, installation)?;
+        let clear = |stop: &Stop| {
+            let of_sandbox = self.domain.clear(stop);
+            of_sandbox.map_err(|error| refused(error, "the sandbox cannot be cleared"))
+        };
+        let stop = Stop::default();
+        // Afterwards it is cleared even when the time is over.
+        let of_sandbox = if is_first && self.domain.drilling.check_time().is_ok() {
+            while_time(self.domain.drilling, &stop, || clear(&stop))?
+        } else {
+            clear(&stop)?
+        };
+        swept.extend(of_sandbox.into_iter().map(|(what, count)| (what.to_owned(), count)));
+        Ok(swept)
+    }
+
+    fn put(&mut self) -> Result<(), Failure> {
+        let (domain, drilling) = (&self.domain, self.domain.drilling);
+        let Drilling { context, installation, limits, progress, .. } = drilling;
+        progress.phase("drawing what is restored", None);
+        let places = Places::of(&domain.stored, &domain.sandbox)?;
+        let candidates = domain.candidates(&places.all)?;
+        let sample = drawn(drilling, &candidates)?;
+        let bytes = sample.chosen.iter().map(|&place| candidates[place].size_bytes).sum();
+        limits.budget.admit(bytes, u64::MAX).map_err(over_budget)?;
+        let moves = domain.moves(&places.all, &candidates, &sample);
+        let scratch = ScratchFolder::create(context, installation)?;
+        let stop = Stop::default();
+        let put = while_time(drilling, &stop, || domain.put_in(&moves, &scratch, &stop))?;
+        let receivers = receivers(&moves);
+        self.restored = Some(Restored { places, candidates, sample, receivers, put });
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<Findings, Failure> {
+        let (domain, drilling) = (&self.domain, self.domain.drilling);
+        let Some(restored) = &self.restored else {
+            return Err(Failure::new(Exit::Failed, "nothing was put into the sandbox"));
+        };
+        let Restored { places, sample, put, .. } = restored;
+        let stop = Stop::default();
+        let found = while_time(drilling, &stop, || domain.read(restored, &stop))?;
+        drilling.progress.phase("comparing", None);
+        let expected = domain.expected(restored)?;
+        let mut checks = vec![put.check.clone()];
+        checks.push(Check::passed(READ_AGAIN, format!("{} things of this drill are there", found.len())));
+        let compared = compare(&expected, found);
+        checks.extend(compared.checks(&domain.sandbox.parts(), &sample.extent));
+        checks.extend(put.refused.check.clone());
+        checks.extend(put.foreign.clone());
+        checks.extend(places.missing.iter().cloned());
+        let mut tally = compared.tally;
+        tally.counts.not_comparable += expected.left_out;
+        Ok(Findings {
+            kind: crate::connectors::google::KIND,
+            simulated: domain.sandbox.is_simulated(),
+            restored_commit: domain.stored.at,
+            moment: None,
+            position: format!("commit {}", domain.stored.at),
+            extent: sample.extent.clone(),
+            against: Against::Stored,
+            tally,
+            checks,
+            probes: Vec::new(),
+            serving_ms: None,
+            space_bytes: expected.things.iter().map(|stored| stored.bytes).sum(),
+            tables: BTreeMap::new(),
+        })
+    }
 }
 
 /// Draws a sample, or takes everything.
@@ -127,8 +197,11 @@ fn drawn(drilling: &Drilling<'_>, candidates: &[Candidate]) -> Result<Sample, Fa
 }
 
 /// What has to be in the sandbox.
+#[derive(Default)]
 struct Expected {
     things: Vec<Stored>,
+    /// The streams of the shared drives that the drill made.
+    drives: BTreeSet<String>,
     /// How many of those that were drawn nothing comes of there.
     left_out: u64,
 }
@@ -147,38 +220,8 @@ impl Domain<'_> {
         Ok(candidates)
     }
 
-    /// Clears the sandbox of what drills left, puts everything in, reads it again, and clears the sandbox once more,
-    /// whatever happened.
-    fn through_the_sandbox(
-        &self,
-        moves: &[Move<'_>],
-        scratch: &ScratchFolder,
-    ) -> Result<(Put, Found, Check), Failure> {
-        let stop = Stop::default();
-        let left = while_time(self.drilling, &stop, || {
-            self.clear(&stop).map_err(|error| refused(error, "the sandbox cannot be cleared"))
-        })?;
-        if !left.is_empty() {
-            let text =
-                format!("removed from the sandbox what a drill left that did not end: {}", said(&left));
-            self.drilling.context.output.say(text);
-        }
-        let result = while_time(self.drilling, &stop, || {
-            let put = self.put_in(moves, scratch, &stop)?;
-            let found = self.read(moves, &put, &stop)?;
-            Ok((put, found))
-        });
-        // Whoever was told to stop is not asked again.
-        let taken_away = match self.clear(&Stop::default()) {
-            Ok(swept) => Check::passed(TAKEN_AWAY, said(&swept)),
-            Err(error) => Check::not_checked(TAKEN_AWAY, vault::error_text(&error)),
-        };
-        let (put, found) = result?;
-        Ok((put, found, taken_away))
-    }
-
     /// Takes away what drills of this source made.
-    fn clear(&self, stop: &Stop) -> Result<Swept, WriteError> {
+    fn clear(&self, stop: &Stop) -> Result<SweptSandbox, WriteError> {
         let Drilling { context, progress, .. } = self.drilling;
         progress.phase("clearing the sandbox", None);
         let (sandbox, settings) = (&self.sandbox, &self.sandbox.settings);
@@ -195,15 +238,13 @@ impl Domain<'_> {
     }
 
     /// Reads the receiving accounts with the reader.
-    fn read(&self, moves: &[Move<'_>], put: &Put, stop: &Stop) -> Result<Found, Failure> {
+    fn read(&self, restored: &Restored, stop: &Stop) -> Result<Found, Failure> {
         let Drilling { context, progress, .. } = self.drilling;
         progress.phase("reading the sandbox", None);
         let mut settings = self.sandbox.settings.clone();
         settings.parts = self.sandbox.parts().into_iter().collect();
-        let of_accounts = |to_move: &&Move<'_>| to_move.place.of.account.contains('@');
-        settings.users =
-            moves.iter().filter(of_accounts).map(|to_move| to_move.place.receiver.clone()).collect();
-        if !put.drives.is_empty() || settings.users.is_empty() {
+        settings.users.clone_from(&restored.receivers);
+        if !restored.put.drives.is_empty() || settings.users.is_empty() {
             // Shared drives are read in the name of whoever made them.
             settings.users.push(self.sandbox.admin());
         }
@@ -220,15 +261,10 @@ impl Domain<'_> {
     }
 
     /// Describes what was drawn as it must be in the sandbox.
-    fn expected(
-        &self,
-        places: &[Place],
-        candidates: &[Candidate],
-        chosen: &[usize],
-        put: &Put,
-    ) -> Result<Expected, Failure> {
+    fn expected(&self, restored: &Restored) -> Result<Expected, Failure> {
+        let Restored { places, candidates, sample, put, .. } = restored;
         let by_stream: BTreeMap<&str, &Place> =
-            places.iter().map(|place| (place.of.stream.as_str(), place)).collect();
+            places.all.iter().map(|place| (place.of.stream.as_str(), place)).collect();
         let sandbox = self.sandbox_of(&self.sandbox.admin(), None);
         let expecting = Expecting {
             stored: &self.stored.stored,
@@ -236,8 +272,9 @@ impl Domain<'_> {
             sandbox: &sandbox,
             drives: &put.drives,
         };
-        let mut expected = Expected { things: Vec::new(), left_out: 0 };
-        for candidate in chosen.iter().map(|&place| &candidates[place]) {
+        let drives = put.drives.values().map(|id| format!("{SHARED}{id}")).collect();
+        let mut expected = Expected { drives, ..Expected::default() };
+        for candidate in sample.chosen.iter().map(|&place| &candidates[place]) {
             let Some(place) = by_stream.get(candidate.stream.as_str()) else { continue };
             let thing = expecting.thing(place, candidate);
             match thing.map_err(|error| not_held(&self.stored.name, error))? {
@@ -263,9 +300,12 @@ impl Domain<'_> {
     }
 }
 
-/// Says in words what was taken away.
-fn said(swept: &Swept) -> String {
-    swept.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+/// Lists the accounts that get something of their own.
+fn receivers(moves: &[Move<'_>]) -> Vec<String> {
+    let of_accounts = |to_move: &&Move<'_>| to_move.place.of.account.contains('@');
+    let accounts: BTreeSet<String> =
+        moves.iter().filter(of_accounts).map(|to_move| to_move.place.receiver.clone()).collect();
+    accounts.into_iter().collect()
 }
 
 /// Says that no drill is held because of what the sandbox answered.
@@ -307,15 +347,17 @@ fn while_time<T>(
 struct Compared {
     tally: Tally,
     kinds: BTreeMap<String, Counts>,
+    /// What is there and was not put in.
+    more: Vec<Thing>,
 }
 
 /// Compares each stored thing with the one in the sandbox that answers to it.
-fn compare(expected: &[Stored], mut found: Found) -> Compared {
+fn compare(expected: &Expected, mut found: Found) -> Compared {
     let promises: Vec<Fidelity> =
         promises().into_iter().filter(|promise| promise.way == Way::MadeAnew).collect();
     let nothing = Fidelity::new("", Way::MadeAnew);
     let mut compared = Compared::default();
-    for stored in expected {
+    for stored in &expected.things {
         let promise = promises.iter().find(|promise| promise.kind == stored.thing.kind).unwrap_or(&nothing);
         let (mut one, subject) = (Tally::default(), stored.thing.subject());
         if let Some(damage) = &stored.damage {
@@ -333,12 +375,17 @@ fn compare(expected: &[Stored], mut found: Found) -> Compared {
         }
         compared.kinds.entry(stored.thing.kind.clone()).or_default().add(one.counts);
     }
+    // The sandbox's own shared drives are read as well.
+    let is_foreign =
+        |thing: &Thing| thing.stream.starts_with(SHARED) && !expected.drives.contains(&thing.stream);
+    let is_more = |thing: &Thing| describe::ALONE.contains(&thing.kind.as_str()) && !is_foreign(thing);
+    compared.more = found.rest().filter(is_more).collect();
     compared
 }
 
 impl Compared {
     /// Says of each kind how many there were.
-    fn checks(&self, parts: &BTreeSet<Part>) -> Vec<Check> {
+    fn checks(&self, parts: &BTreeSet<Part>, extent: &Extent) -> Vec<Check> {
         let mut checks = Vec::new();
         for (kind, part, words) in describe::KINDS {
             let subject = format!("{words} are as they were");
@@ -355,6 +402,15 @@ impl Compared {
                 None => {}
             }
         }
+        checks.push(match self.more.first() {
+            // What belongs to something that was drawn comes with it.
+            _ if *extent != Extent::Whole => Check::not_checked(NOTHING_MORE, "only a sample was put in"),
+            None => Check::passed(NOTHING_MORE, ""),
+            Some(first) => {
+                let text = format!("{}, {}, and {} more", first.subject(), first.kind, self.more.len() - 1);
+                Check::failed(NOTHING_MORE, text)
+            }
+        });
         checks
     }
 }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use connect::Stored;
-use drill::{Check, Extent};
+use drill::{Check, Extent, Findings, Ground, Swept};
+use model::SourceName;
 use postgres_recovery::{
     DrillError, DrillRequest, Resolution, Truth,
-    drill::{Programs, drill},
+    drill::{Programs, Restored, restore},
     fingerprint::{self, Fingerprint},
     scratch::ScratchOptions,
 };
 use service::Secrets;
 use source_postgres::layout;
 
-use super::{Drilling, Held, certify::not_held, over_budget, room};
+use super::{Drilling, certify::not_held, over_budget, room};
 use crate::{
     arguments::Production,
     connectors::recovery::{REPLAY_TIMEOUT, StoredCluster},
@@ -29,58 +30,124 @@ const CAPTURE_PATIENCE: Duration = Duration::from_mins(2);
 const CAPTURE_POLL: Duration = Duration::from_secs(1);
 /// Where what was recorded last is kept, for the day on which production cannot be asked.
 const RECORDED: &str = "recorded.json";
+/// Every data folder of a server has a file of this name.
+const OF_A_CLUSTER: &str = "PG_VERSION";
 const RECORDS: &str = "production says what it holds";
 
-/// Restores a moment into a scratch server and compares it.
-pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
-    let Drilling { context, installation, asked, limits, progress, .. } = drilling;
-    let name = &asked.source;
-    let Recorded { fingerprint, is_fresh, check } = record_truth(drilling)?;
-    let recorded_at = fingerprint
-        .as_ref()
-        .map(|taken| format!("before:{}", postgres_server::lsn::to_text(taken.lsn.unwrap_or_default())));
-    let moment = recorded_at.as_deref().unwrap_or(&asked.moment);
-    let patience = if is_fresh { CAPTURE_PATIENCE } else { Duration::ZERO };
-    let (cluster, resolution) = reach(drilling, moment, patience)?;
-    let truth = match fingerprint {
-        Some(fingerprint) => Truth::Recorded(fingerprint),
-        None => second_route(&cluster, &resolution.route),
-    };
-    let programs = Programs::find(cluster.installations(), resolution.route.base.base.major);
-    let options = ScratchOptions {
-        installation: cluster.programs(&resolution.route)?,
-        account: cluster.account.clone(),
-        folder: cluster.fresh_folder(room::PREFIX)?,
-        timeout: REPLAY_TIMEOUT,
-        clock: context.clock(),
-    };
-    let probes = installation.config().drills.probes(name);
-    let request = DrillRequest { truth: &truth, probes: &probes, programs: &programs, limits };
-    let report = drill(cluster.stored(), &cluster.history, &resolution.route, &request, &options, *progress)
-        .map_err(|error| match error {
-            DrillError::Over(over) => over_budget(over),
-            error => not_held(name, error),
-        })?;
-    let restored_commit = commit_of_position(&cluster, &resolution, report.lsn)?;
-    let mut checks = report.checks;
-    checks.extend(check);
-    let tables =
-        report.fingerprint.tables.into_iter().map(|(table, taken)| (table, (taken.rows, taken.hash)));
-    Ok(Held {
-        kind: crate::connectors::postgres::KIND,
-        simulated: false,
-        restored_commit,
-        moment: recorded_at,
-        position: postgres_server::lsn::to_text(report.lsn),
-        extent: Extent::Whole,
-        against: report.against,
-        tally: report.tally,
-        checks,
-        probes: report.probes,
-        serving_ms: Some(report.serving_ms),
-        space_bytes: report.space_bytes,
-        tables: tables.collect(),
-    })
+/// A scratch server in which a moment is restored.
+pub(super) struct ClusterGround<'d> {
+    drilling: &'d Drilling<'d>,
+    put: Option<Put<'d>>,
+}
+
+/// A recovered cluster with what it is compared with.
+struct Put<'d> {
+    cluster: StoredCluster<'d>,
+    resolution: Resolution,
+    truth: Truth,
+    programs: Programs,
+    options: ScratchOptions,
+    restored: Restored,
+    recorded_at: Option<String>,
+    /// Whether production said what it holds, where it was asked.
+    check: Option<Check>,
+}
+
+impl<'d> ClusterGround<'d> {
+    pub(super) const fn new(drilling: &'d Drilling<'d>) -> Self {
+        Self { drilling, put: None }
+    }
+}
+
+impl Ground for ClusterGround<'_> {
+    type Error = Failure;
+
+    fn refuse_production(&mut self) -> Result<(), Failure> {
+        let installation = self.drilling.installation;
+        let place = room::place(installation);
+        // Whatever lies in a server's own folder is that server's, and may be what was captured.
+        let cluster = place.ancestors().find(|folder| folder.join(OF_A_CLUSTER).is_file());
+        cluster.map_or(Ok(()), |cluster| Err(room::of_production(installation, cluster)))
+    }
+
+    fn sweep(&mut self) -> Result<Swept, Failure> {
+        // Its server is stopped first.
+        self.put = None;
+        room::sweep(self.drilling.context, self.drilling.installation)
+    }
+
+    fn put(&mut self) -> Result<(), Failure> {
+        let drilling = self.drilling;
+        let Drilling { context, installation, asked, limits, progress, .. } = drilling;
+        let name = &asked.source;
+        let Recorded { fingerprint, is_fresh, check } = record_truth(drilling)?;
+        let recorded_at = fingerprint
+            .as_ref()
+            .map(|taken| format!("before:{}", postgres_server::lsn::to_text(taken.lsn.unwrap_or_default())));
+        let moment = recorded_at.as_deref().unwrap_or(&asked.moment);
+        let patience = if is_fresh { CAPTURE_PATIENCE } else { Duration::ZERO };
+        let (cluster, resolution) = reach(drilling, moment, patience)?;
+        let truth = match fingerprint {
+            Some(fingerprint) => Truth::Recorded(fingerprint),
+            None => second_route(&cluster, &resolution.route),
+        };
+        let programs = Programs::find(cluster.installations(), resolution.route.base.base.major);
+        let options = ScratchOptions {
+            installation: cluster.programs(&resolution.route)?,
+            account: cluster.account.clone(),
+            folder: cluster.fresh_folder(room::PREFIX)?,
+            timeout: REPLAY_TIMEOUT,
+            clock: context.clock(),
+        };
+        let probes = installation.config().drills.probes(name);
+        let request = DrillRequest { truth: &truth, probes: &probes, programs: &programs, limits };
+        let (stored, route) = (cluster.stored(), &resolution.route);
+        let restored = restore(stored, &cluster.history, route, &request, &options, *progress)
+            .map_err(|error| no_drill(name, error))?;
+        self.put = Some(Put { cluster, resolution, truth, programs, options, restored, recorded_at, check });
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<Findings, Failure> {
+        let Drilling { installation, asked, limits, progress, .. } = self.drilling;
+        let name = &asked.source;
+        let Some(put) = self.put.take() else {
+            return Err(Failure::new(Exit::Failed, "no server was recovered"));
+        };
+        let Put { cluster, resolution, truth, programs, options, restored, recorded_at, check } = put;
+        let probes = installation.config().drills.probes(name);
+        let request = DrillRequest { truth: &truth, probes: &probes, programs: &programs, limits };
+        let report = restored
+            .examine(cluster.stored(), &cluster.history, &request, &options, *progress)
+            .map_err(|error| no_drill(name, error))?;
+        let restored_commit = commit_of_position(&cluster, &resolution, report.lsn)?;
+        let mut checks = report.checks;
+        checks.extend(check);
+        let tables =
+            report.fingerprint.tables.into_iter().map(|(table, taken)| (table, (taken.rows, taken.hash)));
+        Ok(Findings {
+            kind: crate::connectors::postgres::KIND,
+            simulated: false,
+            restored_commit,
+            moment: recorded_at,
+            position: postgres_server::lsn::to_text(report.lsn),
+            extent: Extent::Whole,
+            against: report.against,
+            tally: report.tally,
+            checks,
+            probes: report.probes,
+            serving_ms: Some(report.serving_ms),
+            space_bytes: report.space_bytes,
+            tables: tables.collect(),
+        })
+    }
+}
+
+fn no_drill(name: &SourceName, error: DrillError) -> Failure {
+    match error {
+        DrillError::Over(over) => over_budget(over),
+        error => not_held(name, error),
+    }
 }
 
 /// Finds the way to a moment, waiting for a capture that runs elsewhere to bring it into the vault.

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use drill::{Against, Check, Extent, Tally};
+use drill::{Against, Check, Extent, Findings, Tally};
 use model::Moment;
 use ports::{Blob, BlobError, BlobName, BlobStore, ForeignObject};
 use postgres_recovery::drill::Limits;
 use service::Secrets;
 use vault::{Vault, VaultReader, verify::Depth};
 
-use super::{Drilling, Held};
+use super::Drilling;
 use crate::{context::environment, failure::Failure, output::counted};
 
 const OPENS: &str = "every content is what its digest says";
 const HEADS: &str = "the tree heads hold, and cover the commits";
 
 /// Reads everything.
-pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
+pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Findings, Failure> {
     let Drilling { installation, asked, progress, .. } = drilling;
     let reference = asked.reading.key.as_deref().or(installation.config().restore.key.as_deref());
     let store: Arc<dyn BlobStore> =
@@ -65,7 +65,7 @@ pub(super) fn hold(drilling: &Drilling<'_>) -> Result<Held, Failure> {
         ),
     );
     let restored_commit = vault.last_sequence(&asked.source)?;
-    Ok(Held {
+    Ok(Findings {
         kind: "vault",
         simulated: false,
         restored_commit,

@@ -38,6 +38,10 @@ pub(super) const KINDS: [(&str, Part, &str); 9] = [
     (DRIVE_MEMBER, Part::Drive, "members of shared drives"),
 ];
 
+/// The kinds of which nothing comes into a sandbox but what was drawn and what it belongs to. A group of users comes with
+/// whoever made it, a shared drive with all of its members.
+pub(super) const ALONE: [&str; 5] = [MESSAGE, FILE, DOCUMENT, EVENT, CONTACT];
+
 /// A thing, with what it is found by where it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Described {

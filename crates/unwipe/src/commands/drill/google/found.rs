@@ -51,6 +51,11 @@ impl Found {
         let best = alike.iter().enumerate().max_by_key(|(_, thing)| same(thing)).map(|(place, _)| place)?;
         Some(alike.swap_remove(best))
     }
+
+    /// Returns those that answered to nothing.
+    pub(super) fn rest(self) -> impl Iterator<Item = Thing> {
+        self.0.into_values().flatten()
+    }
 }
 
 struct Seen {

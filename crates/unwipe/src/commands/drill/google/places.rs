@@ -17,7 +17,7 @@ use crate::{
     commands::google::StoredAccount, connectors::google::StoredDomain, exit::Exit, failure::Failure,
 };
 
-const SHARED: &str = "shared-drive/";
+pub(super) const SHARED: &str = "shared-drive/";
 pub(super) const SHARED_DRIVES: &str = "shared-drives";
 pub(super) const DIRECTORY: &str = "directory";
 
@@ -71,11 +71,7 @@ pub(super) struct Places {
 impl Places {
     /// Finds a place for everything that is stored and can be put into the sandbox.
     pub(super) fn of(domain: &StoredDomain, sandbox: &Sandbox) -> Result<Self, Failure> {
-        let streams: Vec<String> = {
-            let catalog = domain.stored.catalog();
-            catalog.counts_at(domain.at)?.into_iter().map(|(stream, _)| stream).collect()
-        };
-        sandbox.refuse_domains_of(&streams)?;
+        let streams = streams(domain)?;
         let parts = sandbox.parts();
         let (mut all, mut homeless) = (Vec::new(), BTreeSet::new());
         for text in streams {
@@ -127,6 +123,12 @@ impl Places {
         );
         (foreign > 0).then(|| Check::not_checked("members of shared drives whom nobody stands for", reason))
     }
+}
+
+/// Lists the streams of which something is stored.
+pub(super) fn streams(domain: &StoredDomain) -> Result<Vec<String>, Failure> {
+    let counts = domain.stored.catalog().counts_at(domain.at)?;
+    Ok(counts.into_iter().map(|(stream, _)| stream).collect())
 }
 
 /// Returns the members of a shared drive as they are stored.

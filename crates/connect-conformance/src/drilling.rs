@@ -1,0 +1,5 @@
+//! The checks of drills.
+
+pub(crate) mod finding;
+pub(crate) mod ground;
+mod stage;
