@@ -137,7 +137,9 @@ impl World {
 fn what_waits_arrives_with_the_headers_before_the_end() {
     let (world, arrived) = World::over_sockets(vec![fine()]);
     let names = ["one", "two", "three"];
-    names.iter().for_each(|name| world.work(name));
+    for name in names {
+        world.work(name);
+    }
     assert_eq!(world.end(), (vec![], 0));
     let arrived: Vec<Arrived> = arrived.try_iter().collect();
     assert_eq!(arrived.iter().flat_map(|arrived| &arrived.names).collect::<Vec<_>>(), names.each_ref());
