@@ -10,6 +10,7 @@ mod hostile;
 mod programs;
 mod schema;
 mod stage;
+mod traces;
 
 use std::{
     os::unix::fs::PermissionsExt as _,

@@ -79,6 +79,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Detection is a pure function of what is observed: it knows no source, no vault and no network.
     ("watch", &["model"]),
     ("notify", &["model", "ports", "connect-http"]),
+    // Spans leave for a collector: what carries them knows nothing of what is done.
+    ("telemetry", &["model", "ports", "connect-http"]),
     // Stopping somebody is neither reading nor restoring: crates and credentials of their own.
     ("postgres-guard", &["model", "ports", "watch", "postgres-wire"]),
     ("google-containment", &["model", "ports", "watch", "connect-http", "google-api"]),

@@ -52,7 +52,8 @@ fn main() {
     let (per_second, wipes) = (option("--per-second", 2000), option("--wipes", 200));
     let folder = tempfile::tempdir().unwrap();
     let clock = SystemClock::new();
-    let ports = Ports { clock: Arc::new(clock), random: Arc::new(SystemRandom) };
+    let ports =
+        Ports { clock: Arc::new(clock), random: Arc::new(SystemRandom), tracing: ports::Tracing::default() };
     let place = service::Place::Folder { path: "vault".into(), immutable_flags: false };
     Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, &|_| None).unwrap();
     let installation = Installation::open(folder.path(), ports).unwrap();

@@ -10,7 +10,8 @@ use std::{
 };
 
 use catalog::{Applied, Catalog, CatalogError};
-use model::{Event, StreamName};
+use model::{Completeness, Event, StreamName};
+use ports::span::{Fact, Outcome, Work};
 use vault::{CommitReceipt, CommitWriter, Cursor, VaultWriter, WriteError, tree::HEAD_INTERVAL};
 
 use crate::{
@@ -21,6 +22,8 @@ use crate::{
 /// All that one commit will hold.
 pub(crate) struct Batch {
     pub(crate) number: u64,
+    /// What is told of the commit, from when it was asked for.
+    pub(crate) work: Work,
     pub(crate) writer: CommitWriter,
     /// The chunks that the writer stores, to be known once they are in the vault.
     pub(crate) chunks: NewChunks,
@@ -124,8 +127,26 @@ fn run(
     }
 }
 
-fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
+fn commit(mut batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result<Done, WriteError> {
+    let mut work = std::mem::take(&mut batch.work);
+    let result = carry_out(batch, &mut work, vault, catalog);
+    work.end(match &result {
+        Ok(_) => Outcome::Done,
+        Err(error) if error.is_full() => Outcome::Failed("there is no room"),
+        Err(_) => Outcome::Failed("the vault did not take it"),
+    });
+    result
+}
+
+fn carry_out(
+    batch: Batch,
+    work: &mut Work,
+    vault: &VaultWriter,
+    catalog: &Mutex<Catalog>,
+) -> Result<Done, WriteError> {
     let Batch { number, mut writer, mut logs, events, cursor, .. } = batch;
+    work.phase("storing");
+    work.number("unwipe.commit.events", events.len() as u64);
     for (stream, run) in take_runs(&mut logs) {
         store_run(&mut writer, stream, &run)?;
     }
@@ -133,6 +154,7 @@ fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result
         writer.event(event)?;
     }
     let (receipt, blocks) = writer.finish_with_changes(&cursor)?;
+    know(work, &receipt);
     let applied = Applied {
         sequence: receipt.sequence,
         hash: receipt.hash,
@@ -140,7 +162,24 @@ fn commit(batch: Batch, vault: &VaultWriter, catalog: &Mutex<Catalog>) -> Result
         cursor: cursor.0,
         ledger: receipt.ledger,
     };
+    work.phase("catalog");
     let catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner).apply_blocks(&applied, blocks);
+    work.phase("tree head");
     let head = vault.advance_head_if_due(HEAD_INTERVAL).map(|_| ());
     Ok(Done { number, receipt, catalog, head })
+}
+
+/// Says how much a commit holds, and nothing of what.
+fn know(work: &mut Work, receipt: &CommitReceipt) {
+    let ledger = &receipt.ledger;
+    work.number("unwipe.commit.number", receipt.sequence);
+    work.number("unwipe.commit.items", ledger.enumerated);
+    work.number("unwipe.commit.stored", ledger.stored);
+    work.number("unwipe.commit.unreadable", ledger.unreadable);
+    work.number("unwipe.commit.new_bytes", receipt.new_bytes);
+    let completeness = match receipt.completeness {
+        Completeness::Complete => "complete",
+        Completeness::Partial => "partial",
+    };
+    work.fact("unwipe.commit.completeness", Fact::Word(completeness));
 }

@@ -8,6 +8,7 @@ use std::{
 use catalog::{Catalog, CatalogError};
 use connect::{ChangeSink, KnownItem, LogTail, Observer, ReadEnd, ReadError, SinkError, SourceReader, Stop};
 use model::{Event, Item, Layout, SourceName, Stage, StreamName, UnreadableReason};
+use ports::Tracing;
 use vault::{
     CaptureKey, CommitReceipt, CommitWriter, Content, Cursor, VaultWriter, WriteError,
     journal::{JournalError, JournalOptions},
@@ -124,6 +125,8 @@ pub struct Session {
     observer: Option<Arc<dyn Observer>>,
     /// What is remembered of files, once a reader runs that tells which of its items are such.
     sketches: Option<Sketches>,
+    /// Is told of each commit, once it is in the vault.
+    tracing: Tracing,
     state_folder: PathBuf,
     /// Up to where commits hold each log.
     committed: BTreeMap<StreamName, u64>,
@@ -170,6 +173,7 @@ impl Session {
             batches: 0,
             observer: None,
             sketches: None,
+            tracing: Tracing::default(),
             state_folder: options.state_folder.clone(),
             committed: BTreeMap::new(),
             report: CaptureReport { damaged_journal: journal.damaged().to_vec(), ..CaptureReport::default() },
@@ -183,6 +187,13 @@ impl Session {
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Tells somebody how long each commit took.
+    #[must_use]
+    pub fn traced_by(mut self, tracing: Tracing) -> Self {
+        self.tracing = tracing;
         self
     }
 
@@ -499,8 +510,12 @@ impl ChangeSink for Session {
             events.extend(found);
         }
         self.journal_marks.push_back((self.batches, self.ends.clone()));
+        let mut work = self.tracing.begin("commit");
+        work.name("unwipe.source", &self.source);
+        work.phase("waiting");
         let batch = Batch {
             number: self.batches,
+            work,
             writer,
             chunks,
             logs,

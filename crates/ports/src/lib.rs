@@ -7,7 +7,9 @@ pub mod blob;
 pub mod clock;
 pub mod files;
 pub mod random;
+pub mod span;
 
 pub use blob::{Blob, BlobError, BlobName, BlobStore, ForeignKind, ForeignObject, LapsedBlobs, LapsedProof};
 pub use clock::{Boot, Clock, ManualClock, SystemClock, TimeError, TimeSource};
 pub use random::{Random, SeededRandom, SystemRandom};
+pub use span::Tracing;

@@ -8,15 +8,18 @@ use std::{
 
 use axum::{
     Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 
+use ports::span::{Outcome, Route};
+
 use crate::{
     agents,
     limits::Purpose,
+    metrics::known_method,
     problem::{PageProblem, Problem},
     site::Site,
 };
@@ -50,6 +53,7 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     let page = !is_for_programs(request.uri().path());
     let begun = site.ports.clock.elapsed();
     let method = request.method().clone();
+    let mut work = site.requests.request(|| asked(&request));
     let for_a_part =
         request.headers().contains_key("hx-request") || request.uri().path().starts_with("/events/");
     let mut response = match admit(&names, &request) {
@@ -60,12 +64,21 @@ async fn guard(State(names): State<Names>, request: Request, next: Next) -> Resp
     if is_untold(&response) {
         response = told(response, page).await;
     }
+    work.number("http.response.status_code", u64::from(response.status().as_u16()));
+    let failed = response.status().is_server_error();
+    work.end(if failed { Outcome::Failed("it was not answered as it should be") } else { Outcome::Done });
     site.metrics.request(&method, response.status(), site.ports.clock.elapsed().saturating_sub(begun));
     if for_a_part {
         lead_the_whole_page(&mut response);
     }
     protect(response.headers_mut(), &site.origin);
     response
+}
+
+/// Returns what is told of a request: its verb, if it is a known one, and the pattern that its path fits.
+fn asked(request: &Request) -> (&'static str, Option<Route>) {
+    let route = request.extensions().get::<MatchedPath>();
+    (known_method(request.method()).unwrap_or("_OTHER"), route.map(|path| Route::pattern(path.as_str())))
 }
 
 /// Tells whether programs ask at a path, and not people.

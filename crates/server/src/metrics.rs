@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -61,6 +61,7 @@ pub(crate) struct Metrics {
     open_incidents: Gauge,
     protection_tier: Gauge,
     pub(crate) overview_failures: Counter<u64, AtomicU64>,
+    telemetry_dropped: Counter<u64, AtomicU64>,
 }
 
 /// From a page out of memory to a search that takes too long.
@@ -82,6 +83,7 @@ impl Metrics {
             open_incidents: Gauge::default(),
             protection_tier: Gauge::default(),
             overview_failures: Counter::default(),
+            telemetry_dropped: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests that were answered", metrics.requests.clone());
@@ -104,6 +106,8 @@ impl Metrics {
         registry.register("protection_tier", "What the vault's place enforces, 0 to 4", tier);
         let failures = metrics.overview_failures.clone();
         registry.register("overview_failures", "Looks at the installation that failed", failures);
+        let dropped = metrics.telemetry_dropped.clone();
+        registry.register("telemetry_dropped", "Spans that never reached the collector", dropped);
         Self { registry, ..metrics }
     }
 
@@ -133,9 +137,7 @@ impl Metrics {
     }
 
     pub(crate) fn request(&self, method: &Method, status: StatusCode, took: Duration) {
-        // A method that nobody knows is somebody's text, and no label.
-        let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
-        let method = if known.contains(method) { method.to_string() } else { "other".to_owned() };
+        let method = known_method(method).unwrap_or("other").to_owned();
         self.requests.get_or_create(&RequestLabels { method, status: status.as_u16() }).inc();
         self.request_seconds.observe(took.as_secs_f64());
     }
@@ -158,12 +160,19 @@ impl Metrics {
     }
 }
 
+/// Returns a method's name. One that nobody knows is somebody's text: it is no label, and is told to no collector.
+pub(crate) fn known_method(method: &Method) -> Option<&'static str> {
+    let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"];
+    known.into_iter().find(|name| method.as_str() == *name)
+}
+
 pub(crate) fn router() -> Router<Arc<Site>> {
     Router::new().route("/metrics", get(metrics))
 }
 
 async fn metrics(State(site): State<Arc<Site>>, Caller(caller): Caller) -> Result<Response, Problem> {
     caller.require(Permission::See)?;
+    site.metrics.telemetry_dropped.inner().store(site.ports.tracing.dropped(), Ordering::Relaxed);
     let mut text = String::new();
     encode(&mut text, &site.metrics.registry)
         .map_err(|error| Problem::of(StatusCode::INTERNAL_SERVER_ERROR, &error))?;

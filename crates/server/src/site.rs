@@ -7,6 +7,7 @@ use std::{
 
 use access::Access;
 use axum::Router;
+use ports::Tracing;
 use service::{
     Installation, ServiceError,
     cases::{Cases, Step, VaultLog, tell},
@@ -40,6 +41,8 @@ pub struct SiteParts {
     pub workshop: Arc<dyn Workshop>,
     /// What people type to reach the site: `https://unwipe.example.org`.
     pub origin: String,
+    /// Who is told of requests.
+    pub requests: Tracing,
     /// What answers agents, who are known by their tokens alone; nothing is there without it.
     pub agents: Option<Router>,
 }
@@ -63,6 +66,7 @@ pub struct Site {
     pub(crate) access: Arc<Access>,
     pub(crate) workshop: Arc<dyn Workshop>,
     pub(crate) origin: String,
+    pub(crate) requests: Tracing,
     pub(crate) agents: Option<Router>,
     pub(crate) jobs: Jobs,
     pub(crate) incidents: Incidents,
@@ -77,14 +81,14 @@ pub struct Site {
 impl Site {
     /// Makes a site. What jobs a process before was doing is interrupted.
     pub fn new(parts: SiteParts) -> Result<Arc<Self>, JobError> {
-        let SiteParts { home, ports, environment, access, workshop, origin, agents } = parts;
+        let SiteParts { home, ports, environment, access, workshop, origin, requests, agents } = parts;
         let (happenings, _) = broadcast::channel(HAPPENINGS);
         let sender = happenings.clone();
         let listener = Arc::new(move |job: &Job| {
             // Without a page that is open there is nobody to hear.
             sender.send(Happening::Job(Arc::new(job.clone()))).ok();
         });
-        let jobs = Jobs::open(&home, Arc::clone(&ports.clock), listener)?;
+        let jobs = Jobs::open(&home, Arc::clone(&ports.clock), ports.tracing.clone(), listener)?;
         Ok(Arc::new(Self {
             limits: Limits::new(Arc::clone(&ports.clock)),
             metrics: Metrics::new(),
@@ -96,6 +100,7 @@ impl Site {
             access,
             workshop,
             origin,
+            requests,
             agents,
             jobs,
             happenings,

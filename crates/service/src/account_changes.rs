@@ -177,6 +177,7 @@ mod tests {
         let ports = Ports {
             clock: Arc::clone(&clock) as Arc<dyn ports::Clock>,
             random: Arc::new(SeededRandom::new(6)),
+            tracing: ports::Tracing::default(),
         };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(home.path(), &InitRequest { place, lock_days: 30 }, &ports, &|_| None).unwrap();

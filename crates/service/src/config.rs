@@ -10,7 +10,7 @@ use model::SourceName;
 use ports::files::{self, FileError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Place, mirrors::MirrorConfig, watching::WatchConfig};
+use crate::{Place, mirrors::MirrorConfig, telemetry::TelemetryConfig, watching::WatchConfig};
 
 /// The file's name in the home folder.
 pub const FILE_NAME: &str = "unwipe.toml";
@@ -114,6 +114,9 @@ pub struct Config {
     /// Where the pages and the API answer.
     #[serde(default, skip_serializing_if = "is_default_server")]
     pub server: ServerConfig,
+    /// Which collector is told what is done.
+    #[serde(default, skip_serializing_if = "is_default_telemetry")]
+    pub telemetry: TelemetryConfig,
     /// When restores are tested, and how long that counts.
     #[serde(default, skip_serializing_if = "has_no_drills")]
     pub drills: DrillsConfig,
@@ -128,6 +131,10 @@ fn is_default(watch: &WatchConfig) -> bool {
 
 fn is_default_server(server: &ServerConfig) -> bool {
     *server == ServerConfig::default()
+}
+
+fn is_default_telemetry(telemetry: &TelemetryConfig) -> bool {
+    *telemetry == TelemetryConfig::default()
 }
 
 fn is_default_policy(policy: &approvals::Policy) -> bool {
@@ -305,6 +312,7 @@ mod tests {
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
             server: ServerConfig::default(),
+            telemetry: TelemetryConfig::default(),
             drills: DrillsConfig::default(),
             sources: BTreeMap::new(),
         }

@@ -137,7 +137,7 @@ impl Installation {
         environment: Environment<'_>,
     ) -> Result<Option<blobs::remote::protocol::Status>, ServiceError> {
         let secrets = Secrets::new(self.home(), environment);
-        let Ports { clock, random } = self.ports().clone();
+        let Ports { clock, random, .. } = self.ports().clone();
         let around = Surroundings { home: self.home(), secrets: &secrets, clock, random };
         Ok(self.config().vault.place.server_status(&around)?)
     }
@@ -175,6 +175,7 @@ impl Installation {
             witnesses: BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
             server: crate::config::ServerConfig::default(),
+            telemetry: crate::telemetry::TelemetryConfig::default(),
             drills: drill::DrillsConfig::default(),
             sources: BTreeMap::new(),
         };
@@ -202,7 +203,7 @@ impl Enrolment {
             _ => None,
         };
         let secrets = Secrets::new(home, &credential);
-        let Ports { clock, random } = ports.clone();
+        let Ports { clock, random, .. } = ports.clone();
         let around = Surroundings { home, secrets: &secrets, clock, random };
         Ok(self.place("env:certificate", "env:key", "env:authority").measure(&around)?)
     }

@@ -189,6 +189,7 @@ mod tests {
         let ports = Ports {
             clock: Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000))),
             random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
         };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 30 }, &ports, &|_| None).unwrap();

@@ -10,7 +10,7 @@ use catalog::{Applied, Catalog, CatalogError};
 use connect::{Observer, Progress, ReadEnd, SourceReader, Stop};
 use model::{Moment, SourceName};
 use ports::{
-    BlobStore, Clock, LapsedBlobs, Random, TimeSource,
+    BlobStore, Clock, LapsedBlobs, Random, TimeSource, Tracing,
     files::{self, FileError},
 };
 use vault::{
@@ -154,6 +154,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// Who is told what was done, and how long it took.
+    pub tracing: Tracing,
 }
 
 /// What `init` is asked for.
@@ -228,6 +230,7 @@ impl Installation {
             witnesses: std::collections::BTreeMap::new(),
             watch: crate::watching::WatchConfig::default(),
             server: crate::config::ServerConfig::default(),
+            telemetry: crate::telemetry::TelemetryConfig::default(),
             drills: drill::DrillsConfig::default(),
             sources: std::collections::BTreeMap::new(),
         };
@@ -354,7 +357,7 @@ impl Installation {
     }
 
     pub(crate) fn surroundings<'a>(&'a self, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
-        let Ports { clock, random } = self.ports.clone();
+        let Ports { clock, random, .. } = self.ports.clone();
         Surroundings { home: &self.home, secrets, clock, random }
     }
 
@@ -371,7 +374,7 @@ impl Installation {
         let secrets = Secrets::new(&self.home, environment);
         let key = CaptureKey::parse(secrets.resolve(&self.config.vault.capture_key)?.expose())?;
         let store = self.origin_store(environment)?;
-        let Ports { clock, random } = self.ports.clone();
+        let Ports { clock, random, .. } = self.ports.clone();
         let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default())?;
         writer.note_time(self.latest_time(writer.vault(), environment)?);
         let key = key.following(writer.vault());
@@ -511,6 +514,7 @@ impl Installation {
         let random = Arc::clone(&self.ports.random);
         let mut session =
             Session::open(writer, &key, source.clone(), catalog, random, &options).map_err(failed)?;
+        session = session.traced_by(self.ports.tracing.clone());
         if let Some(observer) = &self.observer {
             session = session.observed_by(Arc::clone(observer));
         }

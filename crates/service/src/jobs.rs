@@ -1,5 +1,8 @@
 //! Long work with progress, which goes on when whoever asked for it goes away.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,15 +11,19 @@ use std::{
 };
 
 use connect::Progress;
-use model::Moment;
+use model::{Moment, SourceName};
 use ports::{
-    Clock,
+    Clock, Tracing,
     files::{self, FileError},
+    span::{Fact, Outcome},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::workshop::{WorkError, WorkErrorKind};
+use crate::{
+    telemetry::PhasedWork,
+    workshop::{WorkError, WorkErrorKind},
+};
 
 /// So many jobs are remembered; the next one takes the place of the oldest.
 const REMEMBERED: u64 = 256;
@@ -61,6 +68,20 @@ pub enum JobKind {
     Examine,
     /// A moment is asked something.
     Query,
+}
+
+impl JobKind {
+    /// Returns its word.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Drill => "drill",
+            Self::Capture => "capture",
+            Self::Examine => "examine",
+            Self::Query => "query",
+        }
+    }
 }
 
 /// What a job is begun with.
@@ -155,13 +176,19 @@ pub struct Jobs {
 struct Shared {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
+    tracing: Tracing,
     listener: JobListener,
     jobs: Mutex<BTreeMap<u64, Job>>,
 }
 
 impl Jobs {
     /// Opens the jobs of a home folder. What was running when the process before ended is interrupted.
-    pub fn open(home: &Path, clock: Arc<dyn Clock>, listener: JobListener) -> Result<Self, JobError> {
+    pub fn open(
+        home: &Path,
+        clock: Arc<dyn Clock>,
+        tracing: Tracing,
+        listener: JobListener,
+    ) -> Result<Self, JobError> {
         let folder = home.join("state/jobs");
         files::create_folder(&folder)?;
         let mut jobs = BTreeMap::new();
@@ -178,7 +205,8 @@ impl Jobs {
             }
             jobs.insert(job.id, job);
         }
-        Ok(Self { shared: Arc::new(Shared { folder, clock, listener, jobs: Mutex::new(jobs) }) })
+        let shared = Shared { folder, clock, tracing, listener, jobs: Mutex::new(jobs) };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns every job that is remembered, the newest first.
@@ -205,8 +233,9 @@ impl Jobs {
         let job = self.admit(draft)?;
         let shared = Arc::clone(&self.shared);
         let id = job.id;
+        let told = Arc::new(begin(&shared.tracing, &job));
         let run = move || {
-            let meter: Arc<dyn Progress> = Arc::new(Meter::new(id, Arc::clone(&shared)));
+            let meter: Arc<dyn Progress> = Arc::new(Meter::new(id, Arc::clone(&shared), Arc::clone(&told)));
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&meter)));
             let state = match worked {
                 Ok(Ok(result)) => match serde_json::to_value(&result) {
@@ -216,6 +245,7 @@ impl Jobs {
                 Ok(Err(error)) => JobState::Failed { error },
                 Err(_) => failed("the work ended in the middle, because of a fault in unwipe", &[]),
             };
+            told.end(outcome(&state), |_| {});
             shared.end(id, state);
         };
         match std::thread::Builder::new().name(format!("job {id}")).spawn(run) {
@@ -296,6 +326,29 @@ impl Shared {
     }
 }
 
+/// Begins to tell of a job: its kind and number, and the source where it is about one and nothing else.
+fn begin(tracing: &Tracing, job: &Job) -> PhasedWork {
+    let mut work = tracing.begin("job");
+    work.fact("unwipe.job.kind", Fact::Word(job.kind.word()));
+    work.number("unwipe.job.number", job.id);
+    if let (JobKind::Drill | JobKind::Capture, Ok(source)) = (job.kind, SourceName::new(&job.about)) {
+        work.name("unwipe.source", &source);
+    }
+    PhasedWork::new(work)
+}
+
+const fn outcome(state: &JobState) -> Outcome {
+    match state {
+        JobState::Failed { error } => Outcome::Failed(match error.kind {
+            WorkErrorKind::Usage => "it was asked for in a way that cannot be",
+            WorkErrorKind::Nothing => "there is nothing of the kind",
+            WorkErrorKind::Authentication => "a credential or an approval is missing or wrong",
+            WorkErrorKind::Failed => "failed",
+        }),
+        _ => Outcome::Done,
+    }
+}
+
 fn slot_path(folder: &Path, slot: u64) -> PathBuf {
     folder.join(format!("{slot}.json"))
 }
@@ -314,15 +367,17 @@ fn failed(sentence: &str, causes: &[String]) -> JobState {
 struct Meter {
     id: u64,
     shared: Arc<Shared>,
+    work: Arc<PhasedWork>,
     told: Mutex<Duration>,
 }
 
 impl Meter {
-    fn new(id: u64, shared: Arc<Shared>) -> Self {
-        Self { id, shared, told: Mutex::new(Duration::ZERO) }
+    fn new(id: u64, shared: Arc<Shared>, work: Arc<PhasedWork>) -> Self {
+        Self { id, shared, work, told: Mutex::new(Duration::ZERO) }
     }
 
     fn begin(&self, title: &str, total: Option<u64>, counted: bool) {
+        self.work.phase(title, total);
         let next = Phase { title: title.to_owned(), done: 0, total, counted };
         let changed = self.shared.change(self.id, |job| {
             if let JobState::Running { phase } = &mut job.state {
@@ -363,99 +418,5 @@ impl Progress for Meter {
         if let Some(job) = changed {
             (self.shared.listener)(&job);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, channel};
-
-    use ports::SystemClock;
-
-    use super::*;
-
-    fn open(home: &Path) -> (Jobs, Receiver<Job>) {
-        let (sender, receiver) = channel();
-        let sender = Mutex::new(sender);
-        let listener: JobListener = Arc::new(move |job: &Job| {
-            sender.lock().unwrap().send(job.clone()).ok();
-        });
-        (Jobs::open(home, Arc::new(SystemClock::new()), listener).unwrap(), receiver)
-    }
-
-    fn draft(about: &str) -> JobDraft {
-        JobDraft {
-            kind: JobKind::Apply,
-            title: "apply".to_owned(),
-            by: "anna".to_owned(),
-            about: about.to_owned(),
-        }
-    }
-
-    fn ended(receiver: &Receiver<Job>) -> Job {
-        receiver.iter().find(|job| !job.is_running()).unwrap()
-    }
-
-    #[test]
-    fn a_job_tells_how_far_it_has_come_and_what_came_of_it() {
-        let home = tempfile::tempdir().unwrap();
-        let (jobs, told) = open(home.path());
-        let begun = jobs.start(draft("case 1"), |progress| {
-            progress.counted_phase("rows", Some(7));
-            progress.advance(7);
-            progress.phase("reading again", None);
-            Ok(7)
-        });
-        let done = ended(&told);
-        assert_eq!(done.id, begun.unwrap().id);
-        assert_eq!(done.state, JobState::Done { result: Value::from(7) });
-        let rows = Phase { title: "rows".to_owned(), done: 7, total: Some(7), counted: true };
-        assert_eq!(done.phases[0], rows);
-        assert_eq!(jobs.newest(JobKind::Apply, "case 1").unwrap().ended_at, done.ended_at);
-        let (later, _) = open(home.path());
-        assert_eq!(later.get(done.id), Some(done));
-    }
-
-    #[test]
-    fn the_same_work_is_not_done_twice_at_a_time_and_not_too_much_at_all() {
-        let home = tempfile::tempdir().unwrap();
-        let (jobs, told) = open(home.path());
-        let (go, wait) = channel::<()>();
-        let first = jobs.start(draft("case 1"), move |_| {
-            wait.recv().ok();
-            Ok(())
-        });
-        let id = first.unwrap().id;
-        let again = jobs.start(draft("case 1"), |_| Ok(()));
-        assert!(matches!(again, Err(JobError::Same { id: same }) if same == id));
-        let held: Vec<_> = (2..=4)
-            .map(|number| {
-                let (release, held) = channel::<()>();
-                jobs.start(draft(&format!("case {number}")), move |_| {
-                    held.recv().ok();
-                    Ok(())
-                })
-                .unwrap();
-                release
-            })
-            .collect();
-        assert!(matches!(jobs.start(draft("case 5"), |_| Ok(())), Err(JobError::TooMany)));
-        drop((go, held));
-        ended(&told);
-    }
-
-    #[test]
-    fn what_a_killed_process_was_doing_is_interrupted_and_a_fault_is_a_failure() {
-        let home = tempfile::tempdir().unwrap();
-        let (jobs, told) = open(home.path());
-        let (_go, wait) = channel::<()>();
-        let running = jobs.start(draft("case 1"), move |_| {
-            wait.recv().ok();
-            Ok(())
-        });
-        let (later, _) = open(home.path());
-        assert_eq!(later.get(running.unwrap().id).unwrap().state, JobState::Interrupted);
-        jobs.start(draft("case 2"), |_| -> Result<(), WorkError> { panic!("a fault") }).unwrap();
-        assert!(matches!(ended(&told).state, JobState::Failed { .. }));
     }
 }

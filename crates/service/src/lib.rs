@@ -34,6 +34,7 @@ pub mod signature;
 mod stored;
 mod stored_history;
 mod stored_items;
+pub mod telemetry;
 mod telling;
 pub mod undo;
 pub mod watching;

@@ -30,6 +30,7 @@ impl Home {
         let ports = Ports {
             clock: Arc::new(ManualClock::new(Moment::from_micros(1_790_000_000_000_000))),
             random: Arc::new(SeededRandom::new(11)),
+            tracing: ports::Tracing::default(),
         };
         let request =
             InitRequest { place: Place::Folder { path: "vault".into(), immutable_flags }, lock_days: 30 };

@@ -10,7 +10,7 @@ use std::{
 
 use connect::{Progress, Stop};
 use model::SourceName;
-use ports::{Clock, SystemClock, SystemRandom};
+use ports::{Clock, SystemClock, SystemRandom, Tracing};
 use service::{Installation, Secrets, StoredSource, config::DestinationConfig, installation::Ports};
 
 use crate::{
@@ -57,7 +57,11 @@ impl Context {
             None => default_home()?,
         };
         let home = std::path::absolute(home)?;
-        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) };
+        let ports = Ports {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            tracing: Tracing::default(),
+        };
         Ok(Self { home, output, ports, mirror, meter: None })
     }
 
@@ -74,6 +78,17 @@ impl Context {
             ports: self.ports.clone(),
             mirror: self.mirror.clone(),
             meter: Some(Arc::clone(meter)),
+        }
+    }
+
+    /// Makes the same context, which tells somebody what is done.
+    pub(crate) fn traced_by(&self, tracing: Tracing) -> Self {
+        Self {
+            home: self.home.clone(),
+            output: self.output,
+            ports: Ports { tracing, ..self.ports.clone() },
+            mirror: self.mirror.clone(),
+            meter: self.meter.clone(),
         }
     }
 

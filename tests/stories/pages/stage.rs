@@ -141,6 +141,11 @@ impl<'u> Stage<'u> {
         }
     }
 
+    /// Returns what the process said so far.
+    pub(super) fn said(&self) -> String {
+        self.serving.borrow().as_ref().unwrap().said()
+    }
+
     /// Ends the process as a service manager does.
     pub(super) fn close(self) -> Outcome {
         self.serving.into_inner().unwrap().end(Signal::TERM).expect(exit::DONE)

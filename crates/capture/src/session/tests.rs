@@ -5,6 +5,7 @@ mod support;
 
 use connect::ChangeSink as _;
 use model::{Completeness, UnreadableReason};
+use ports::span::{Fact, KeptSpans, Outcome};
 
 use self::support::{World, cursor, end, event, item, pattern, script, wal};
 use super::*;
@@ -39,6 +40,33 @@ fn items_runs_and_events_land_in_one_commit_and_in_the_catalog() {
     assert_eq!(world.log(), [(100, pattern(100, 100))]);
     assert_eq!(world.rebuilt_log(), world.log());
     assert_eq!(world.journal(), []);
+}
+
+#[test]
+fn a_commit_is_told_of_by_numbers_and_the_name_of_its_source() {
+    let world = World::new();
+    let kept = Arc::new(KeptSpans::default());
+    let tracing = Tracing::new(Arc::new(ports::SystemClock::new()), kept.clone());
+    let mut reader = script(|_, sink| {
+        sink.upsert(item("base", "canary"), Layout::Blocks, &mut &b"canary"[..])?;
+        sink.unreadable(item("base", "3").stream, "canary 3".to_owned(), UnreadableReason::Vanished)?;
+        sink.checkpoint(&cursor("canary"))?;
+        Ok(ReadEnd::UpToDate)
+    });
+    world.session().traced_by(tracing).run(&mut reader, &Stop::default()).unwrap();
+    let spans = kept.all();
+    let [span] = &spans[..] else { panic!("{spans:?}") };
+    let phases: Vec<&str> = span.phases.iter().map(|phase| phase.name).collect();
+    assert_eq!(phases, ["waiting", "storing", "catalog", "tree head"]);
+    for known in [
+        ("unwipe.commit.number", Fact::Number(1)),
+        ("unwipe.commit.items", Fact::Number(2)),
+        ("unwipe.commit.unreadable", Fact::Number(1)),
+        ("unwipe.commit.completeness", Fact::Word("partial")),
+    ] {
+        assert!(span.facts.contains(&known), "{known:?} is not in {span:?}");
+    }
+    assert!(span.outcome == Outcome::Done && !format!("{span:?}").contains("canary"), "{span:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A house with people in it, asked as a browser and as a program would ask.
 
 mod incidents;
+mod requests;
 mod sources;
 mod worst_day;
 
@@ -27,7 +28,7 @@ use connect::{
 };
 use http_body_util::BodyExt;
 use model::{Moment, SourceName};
-use ports::{SeededRandom, SystemClock};
+use ports::{SeededRandom, SystemClock, Tracing, span::KeptSpans};
 use serde_json::{Value, json};
 use service::{
     Installation, Place,
@@ -151,6 +152,8 @@ pub(super) struct House {
     pub(super) site: Arc<Site>,
     pub(super) people: BTreeMap<&'static str, Someone>,
     token: String,
+    /// What a collector would be told.
+    pub(super) told: Arc<KeptSpans>,
 }
 
 impl House {
@@ -158,7 +161,12 @@ impl House {
     /// that may see, read and ask. So many approvals are needed.
     pub(super) fn new(needed: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SeededRandom::new(1)) };
+        let told = Arc::new(KeptSpans::default());
+        let ports = Ports {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SeededRandom::new(1)),
+            tracing: Tracing::new(Arc::new(SystemClock::new()), Arc::clone(&told) as _),
+        };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         let request = InitRequest { place, lock_days: 1 };
         Installation::init(folder.path(), &request, &ports, NOWHERE).unwrap();
@@ -191,7 +199,7 @@ impl House {
         let bench =
             Arc::new(Bench { home: folder.path().to_owned(), ports: ports.clone(), asked: Mutex::default() });
         let site = Self::open(folder.path(), &ports, access, &bench);
-        Self { folder, ports, bench, site, people, token }
+        Self { folder, ports, bench, site, people, token, told }
     }
 
     fn open(home: &Path, ports: &Ports, access: Access, bench: &Arc<Bench>) -> Arc<Site> {
@@ -202,6 +210,7 @@ impl House {
             access: Arc::new(access),
             workshop: Arc::clone(bench) as Arc<dyn Workshop>,
             origin: ORIGIN.to_owned(),
+            requests: ports.tracing.clone(),
             agents: None,
         })
         .unwrap()

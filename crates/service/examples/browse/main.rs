@@ -62,7 +62,11 @@ fn main() {
 }
 
 fn ports() -> Ports {
-    Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(corpus::chance()) }
+    Ports {
+        clock: Arc::new(SystemClock::new()),
+        random: Arc::new(corpus::chance()),
+        tracing: ports::Tracing::default(),
+    }
 }
 
 fn measure(folder: &Path, versions: u64, times: usize) -> Value {

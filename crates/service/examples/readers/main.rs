@@ -91,7 +91,8 @@ impl Drop for Serving {
 fn main() {
     let options = Options::read();
     let clock = SystemClock::new();
-    let ports = Ports { clock: Arc::new(clock), random: Arc::new(SystemRandom) };
+    let ports =
+        Ports { clock: Arc::new(clock), random: Arc::new(SystemRandom), tracing: ports::Tracing::default() };
     let mut installation = Installation::open(&options.home, ports).unwrap();
     // The origin has the port in it, so the port is chosen before.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

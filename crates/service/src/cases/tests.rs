@@ -81,6 +81,7 @@ impl Home {
             witnesses: BTreeMap::new(),
             watch: WatchConfig::default(),
             server: crate::config::ServerConfig::default(),
+            telemetry: crate::telemetry::TelemetryConfig::default(),
             drills: drill::DrillsConfig::default(),
             sources: BTreeMap::new(),
         };
@@ -99,7 +100,11 @@ impl Home {
 
     /// Opens the cases as another process would.
     fn cases(&self) -> Cases {
-        let ports = Ports { clock: self.clock.clone(), random: self.random.clone() };
+        let ports = Ports {
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            tracing: ports::Tracing::default(),
+        };
         Cases::at(self.folder.path(), ports, Arc::new(NoPasskeys), self.log.clone())
     }
 
@@ -404,6 +409,7 @@ fn the_vault_s_log_has_each_step_also_after_the_vault_was_away() {
     let ports = Ports {
         clock: Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000))),
         random: Arc::new(SeededRandom::new(1)),
+        tracing: ports::Tracing::default(),
     };
     let place = Place::Folder { path: "vault".into(), immutable_flags: false };
     let request = crate::installation::InitRequest { place, lock_days: 30 };
@@ -449,7 +455,8 @@ fn whoever_is_told_of_incidents_is_told_of_cases() {
             ChannelConfig { from: notify::Urgency::Notice, to: to("no/such/folder.jsonl") },
         ];
     });
-    let ports = Ports { clock: home.clock.clone(), random: home.random.clone() };
+    let ports =
+        Ports { clock: home.clock.clone(), random: home.random.clone(), tracing: ports::Tracing::default() };
     let installation = Installation::open(home.folder.path(), ports).unwrap();
     let id = home.weakening();
     let step = home.approve(&id, "ben").unwrap();

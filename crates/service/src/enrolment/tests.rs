@@ -43,7 +43,11 @@ impl Host {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
-        let ports = Ports { clock: clock.clone(), random: Arc::new(SeededRandom::new(1)) };
+        let ports = Ports {
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
+        };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, NOWHERE).unwrap();
         let installation = Installation::open(folder.path(), ports.clone()).unwrap();

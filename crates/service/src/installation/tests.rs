@@ -51,6 +51,7 @@ impl Home {
         let ports = Ports {
             clock: Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000))),
             random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
         };
         let made = Installation::init(folder.path(), &request(), &ports, &|_| None).unwrap();
         assert_eq!(made.config.restore.key.as_deref(), Some("file:keys/restore.key"));

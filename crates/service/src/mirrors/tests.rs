@@ -22,6 +22,7 @@ impl Home {
         let ports = Ports {
             clock: Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000))),
             random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
         };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         let request = InitRequest { place, lock_days: 1 };

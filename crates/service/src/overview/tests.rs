@@ -23,7 +23,8 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Moment::from_micros(1_000_000_000_000_000)));
-        let ports = Ports { clock, random: Arc::new(SeededRandom::new(1)) };
+        let ports =
+            Ports { clock, random: Arc::new(SeededRandom::new(1)), tracing: ports::Tracing::default() };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, NOWHERE).unwrap();
         let mut installation = Installation::open(folder.path(), ports).unwrap();

@@ -27,7 +27,11 @@ impl House {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Moment::from_micros(1_777_125_609_000_000)));
-        let ports = Ports { clock: clock.clone(), random: Arc::new(SeededRandom::new(1)) };
+        let ports = Ports {
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
+        };
         let home = folder.path().join("home");
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         let request = InitRequest { place, lock_days: 30 };
@@ -170,7 +174,7 @@ fn a_proof_that_is_removed_is_missed_as_well_and_strangers_are_not() {
     // Another installation in the same vault keeps its own certificates.
     let store = house.installation.store(&nothing).unwrap();
     let owner = RestoreKey::load(&house.installation.home().join("keys/restore.key")).unwrap();
-    let Ports { clock, random } = house.installation.ports().clone();
+    let Ports { clock, random, .. } = house.installation.ports().clone();
     let mut ring = KeyRing::open(Arc::clone(&store), &owner).unwrap();
     let key = ring.issue_capture_key(None, &*clock, &*random).unwrap();
     let writer = VaultWriter::open(store, &key, clock, random, WriterOptions::default()).unwrap();

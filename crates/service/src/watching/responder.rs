@@ -8,9 +8,13 @@ use std::{
 
 use model::{Attribution, Moment, SourceName};
 use notify::{Message as Notice, Urgency};
-use ports::Clock;
+use ports::{
+    Clock, Tracing,
+    span::{Fact, Outcome},
+};
 use watch::{
-    ActionNote, ActionStatus, ActorKind, Amendment, Expectation, Incident, News, Observation, Watcher,
+    ActionNote, ActionStatus, ActorKind, Amendment, Expectation, Incident, IncidentSeverity, News,
+    Observation, Watcher,
     containment::{Action, Container, Proposal, Suspect},
     ocsf,
     policy::{Decision, GUESS, Policy},
@@ -62,6 +66,7 @@ pub(super) struct Responder {
     containers: BTreeMap<SourceName, Box<dyn Container>>,
     aftermath: Option<Aftermath>,
     clock: Arc<dyn Clock>,
+    tracing: Tracing,
     tell: Arc<dyn Fn(String) + Send + Sync>,
     expectations: Vec<Expectation>,
     /// When something was done without a person.
@@ -115,6 +120,7 @@ impl Responder {
             containers: watched.containers,
             aftermath,
             clock: Arc::clone(&installation.ports().clock),
+            tracing: installation.ports().tracing.clone(),
             tell,
             automatic,
             changed: BTreeMap::new(),
@@ -220,6 +226,7 @@ impl Responder {
         self.mark(id, true);
         let Some(incident) = self.watcher.incident(id).cloned() else { return };
         self.say(format!("ALARM  incident {id}: {}  (unwipe incidents {id})", happened(&incident)));
+        self.trace(&incident);
         if let Some(aftermath) = &self.aftermath {
             let now = self.clock.now();
             let finding =
@@ -228,6 +235,24 @@ impl Responder {
             aftermath.put(Task::Tell { incident: Some(id), notice: Box::new(notice) });
             aftermath.put(Task::Alarm(Box::new(incident)));
         }
+    }
+
+    /// Tells a collector that there was an alarm, and how long it took from the first deed.
+    fn trace(&self, incident: &Incident) {
+        let mut work = self.tracing.begin("alarm");
+        work.since(incident.first_seen_at);
+        work.number("unwipe.incident.number", incident.id);
+        work.number("unwipe.incident.destroyed", incident.destroyed());
+        work.number("unwipe.incident.sources", incident.touched.len() as u64);
+        let severity = match incident.severity {
+            IncidentSeverity::High => "high",
+            IncidentSeverity::Critical => "critical",
+        };
+        work.fact("unwipe.incident.severity", Fact::Word(severity));
+        if let [source] = incident.touched.keys().collect::<Vec<_>>()[..] {
+            work.name("unwipe.source", source);
+        }
+        work.end(Outcome::Done);
     }
 
     fn notice(&mut self, notice: &watch::Notice) {

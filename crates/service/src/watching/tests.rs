@@ -78,7 +78,11 @@ struct Home {
 impl Home {
     fn new(change: impl FnOnce(&mut WatchConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let ports = Ports { clock: Arc::new(SystemClock::new()), random: Arc::new(SeededRandom::new(1)) };
+        let ports = Ports {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
+        };
         let place = crate::Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, NOWHERE).unwrap();
         let home = Self { folder, ports, deeds: Deeds::default(), urge: Urge::default() };

@@ -79,7 +79,7 @@ fn accounts(context: &Context, installation: &Installation) -> Result<Access, Fa
     let origin = &installation.config().server.origin;
     let party = RelyingParty::of_origin(origin, "unwipe")
         .map_err(|error| Failure::because(Exit::Usage, "server.origin cannot be used", error))?;
-    let service::installation::Ports { clock, random } = context.ports.clone();
+    let service::installation::Ports { clock, random, .. } = context.ports.clone();
     Access::open(&context.home.join("state/access"), party, clock, random)
         .map_err(|error| Failure::because(Exit::Failed, "the accounts cannot be opened", error))
 }

@@ -176,6 +176,12 @@ mod tests {
             )]),
             watch: full_watch(),
             server: full_server(),
+            telemetry: service::telemetry::TelemetryConfig {
+                endpoint: some("https://traces.example.org"),
+                service_name: "unwipe-berlin".to_owned(),
+                requests: true,
+                headers: BTreeMap::from([("authorization".to_owned(), "env:T".to_owned())]),
+            },
             drills: full_drills(),
             sources: BTreeMap::from([(SourceName::new("shop").unwrap(), shop.to_source().unwrap())]),
         }
@@ -249,8 +255,15 @@ mod tests {
     fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
         for (name, value) in table {
             // What people name themselves is no key.
-            let named =
-                ["approvers", "drills.sources", "mirrors", "restore.destinations", "sources", "witnesses"];
+            let named = [
+                "approvers",
+                "drills.sources",
+                "mirrors",
+                "restore.destinations",
+                "sources",
+                "telemetry.headers",
+                "witnesses",
+            ];
             let name = if named.contains(&path) { "NAME" } else { name };
             let here = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             match value {

@@ -1,21 +1,25 @@
 //! `unwipe serve`: captures, watch, drills, locks, mirrors, pages and API in one process.
 
+mod collector;
 mod site;
 
 use std::time::Duration;
 
 use connect::{Stop, Urge};
 use model::SourceName;
+use ports::span::Outcome;
 use serde::Serialize;
 use server::Server;
 use service::{
     Installation, Secrets,
     mirrors::MirrorRun,
     retention::{Retention, RetentionStatus},
+    telemetry::PhasedWork,
 };
 use source_postgres::slot;
 use vault::mirror::MirrorWatch;
 
+use self::collector::Collector;
 use crate::{
     arguments::{Capture, Serve},
     commands::{
@@ -46,9 +50,19 @@ struct Served {
 /// Does everything until asked to stop. Each source is captured on a thread of its own; one that fails begins again and
 /// does not disturb the others.
 pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
+    let stop = stop_on_signals()?;
+    let collector = Collector::start(context, &context.installation()?);
+    let served = serve_told(&context.traced_by(collector.tracing()), options, &stop);
+    collector.stop();
+    let served = served?;
+    context.output.result(&served, || format!("stopped; {}\n", counted(served.restarts, "restart")))?;
+    Ok(Exit::Done)
+}
+
+/// Does everything until asked to stop, while a collector is told what is done.
+fn serve_told(context: &Context, options: &Serve, stop: &Stop) -> Result<Served, Failure> {
     let installation = context.installation()?;
     let names: Vec<SourceName> = installation.config().sources.keys().cloned().collect();
-    let stop = stop_on_signals()?;
     let retry = Duration::from_secs(options.retry_s);
     let (address, restarts) = while_watched(context, installation, |installation, urges| {
         let server = pages(context, installation, urges, options)?;
@@ -56,15 +70,13 @@ pub(crate) fn run(context: &Context, options: &Serve) -> Result<Exit, Failure> {
         announce(context, installation, options, address.as_deref());
         let captured = if options.no_capture { &Urges::new() } else { urges };
         let restarts =
-            while_witnessed(context, installation, || serve(context, installation, captured, retry, &stop));
+            while_witnessed(context, installation, || serve(context, installation, captured, retry, stop));
         if let Some(server) = server {
             server.stop().map_err(site::failed)?;
         }
         Ok((address, restarts))
     })?;
-    let served = Served { sources: names, restarts, address };
-    context.output.result(&served, || format!("stopped; {}\n", counted(served.restarts, "restart")))?;
-    Ok(Exit::Done)
+    Ok(Served { sources: names, restarts, address })
 }
 
 /// Starts answering pages. Captures are worth more than pages: where another process has the usual address, that is said,
@@ -134,8 +146,11 @@ fn keep_capturing(
     let mut restarts = 0;
     while !stop.is_requested() {
         let following = Capture { source: name.to_string(), once: false, base: false };
+        let mut work = context.ports.tracing.begin("capture");
+        work.name("unwipe.source", name);
         let result = capture::reader(context, installation, name, &following, urge.clone())
             .and_then(|mut reader| capture::capture(context, installation, name, &mut *reader, stop));
+        work.end(outcome(&result));
         let Err(failure) = result else { continue };
         for line in failure.lines() {
             context.output.say(format!("{name}: {line}"));
@@ -158,9 +173,16 @@ fn pause(context: &Context, interval: Duration, stop: &Stop) {
 /// Renews locks every hour, and says so when the floor of a source sinks or a clock is wrong.
 fn keep_renewing(context: &Context, installation: &Installation, stop: &Stop) {
     while !stop.is_requested() {
+        let work = PhasedWork::new(context.ports.tracing.begin("retention"));
         let renewed = Retention::open(installation, &environment)
-            .and_then(|retention| retention.renew(&connect::Silent))
+            .and_then(|retention| retention.renew(&work))
             .map_err(Failure::from);
+        work.end(outcome(&renewed), |work| {
+            let Ok((report, _)) = &renewed else { return };
+            work.number("unwipe.retention.objects", report.objects);
+            work.number("unwipe.retention.renewed", report.renewed);
+            work.number("unwipe.retention.failures", report.failures.len() as u64);
+        });
         match renewed {
             Ok((_, status)) => {
                 for line in alarms(&status) {
@@ -183,7 +205,21 @@ fn keep_mirroring(context: &Context, installation: &Installation, stop: &Stop) {
             let asked_to_stop = || stop.is_requested();
             let watch = MirrorWatch { progress: &|_| {}, stop: &asked_to_stop };
             let run = MirrorRun { threads: MIRROR_THREADS, thorough: false };
-            match installation.run_mirror(name, run, &environment, watch).map_err(Failure::from) {
+            let mut work = context.ports.tracing.begin("mirror");
+            let result = installation.run_mirror(name, run, &environment, watch).map_err(Failure::from);
+            if let Ok(name) = SourceName::new(name) {
+                work.name("unwipe.mirror", &name);
+            }
+            if let Ok(report) = &result {
+                work.number("unwipe.mirror.copied_objects", report.copied_objects);
+                work.number("unwipe.mirror.copied_bytes", report.copied_bytes);
+                work.number("unwipe.mirror.differences", report.differences.len() as u64);
+            }
+            work.end(match &result {
+                Ok(report) if report.shows_loss() => Outcome::Failed("the vault lost or changed something"),
+                other => outcome(other),
+            });
+            match result {
                 Ok(report) if report.shows_loss() => context.output.say(format!(
                     "mirror {name}: the vault lost or changed something; see unwipe mirror status"
                 )),
@@ -192,6 +228,14 @@ fn keep_mirroring(context: &Context, installation: &Installation, stop: &Stop) {
             }
         }
         pause(context, HOUSEKEEPING_INTERVAL, stop);
+    }
+}
+
+/// Says of what was not done what its exit code says.
+fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Done,
+        Err(failure) => Outcome::Failed(failure.exit.meaning()),
     }
 }
 

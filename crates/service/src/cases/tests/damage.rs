@@ -55,7 +55,8 @@ fn people_are_told_once_of_a_damaged_case() {
     let to = Way::File { path: "told.jsonl".into() };
     let channel = ChannelConfig { from: notify::Urgency::Alarm, to };
     home.reconfigure(|config| config.watch.notify = vec![channel]);
-    let ports = Ports { clock: home.clock.clone(), random: home.random.clone() };
+    let ports =
+        Ports { clock: home.clock.clone(), random: home.random.clone(), tracing: ports::Tracing::default() };
     let installation = Installation::open(home.folder.path(), ports).unwrap();
     let look = || look_for_damage(&installation, &|_| None).unwrap();
     let id = home.weakening();

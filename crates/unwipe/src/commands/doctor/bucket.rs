@@ -165,6 +165,6 @@ pub(super) fn try_enrolment(place: &Place, url: &str) -> Answer {
 
 /// Makes what opening a place needs.
 pub(super) fn surroundings<'a>(installation: &'a Installation, secrets: &'a Secrets<'a>) -> Surroundings<'a> {
-    let service::installation::Ports { clock, random } = installation.ports().clone();
+    let service::installation::Ports { clock, random, .. } = installation.ports().clone();
     Surroundings { home: installation.home(), secrets, clock, random }
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use connect::{Silent, Stop};
+use connect::Stop;
 use drill::{Outcome, due};
 use model::SourceName;
-use service::{Installation, proof, workshop::DrillWish};
+use ports::span::{self, Fact};
+use service::{Installation, certificate::Certificate, proof, telemetry::PhasedWork, workshop::DrillWish};
 
 use crate::{context::Context, failure::Failure};
 
@@ -27,7 +28,7 @@ pub(crate) fn keep_drilling(context: &Context, installation: &Installation, stop
                 continue;
             }
             let held = due_wish(context, installation, &source)
-                .and_then(|wish| wish.map(|wish| super::hold(context, &wish, &Silent)).transpose());
+                .and_then(|wish| wish.map(|wish| hold(context, &wish)).transpose());
             match held {
                 Ok(None) => {}
                 Ok(Some(certificate)) if certificate.statement.outcome == Outcome::Failed => {
@@ -45,6 +46,29 @@ pub(crate) fn keep_drilling(context: &Context, installation: &Installation, stop
             context.clock().sleep(STOP_CHECK);
         }
     }
+}
+
+/// Holds a drill and tells of it.
+fn hold(context: &Context, wish: &DrillWish) -> Result<Certificate, Failure> {
+    let mut work = context.ports.tracing.begin("drill");
+    work.name("unwipe.source", &wish.source);
+    work.fact("unwipe.drill.whole", Fact::Flag(wish.whole));
+    let work = PhasedWork::new(work);
+    let held = super::hold(context, wish, &work);
+    let outcome = match &held {
+        Ok(certificate) if certificate.statement.outcome == Outcome::Failed => {
+            span::Outcome::Failed("what was restored is not what it had to be")
+        }
+        Ok(_) => span::Outcome::Done,
+        Err(failure) => span::Outcome::Failed(failure.exit.meaning()),
+    };
+    work.end(outcome, |work| {
+        let Ok(Certificate { statement, .. }) = &held else { return };
+        work.number("unwipe.commit.number", statement.restored_commit);
+        work.number("unwipe.drill.compared", statement.counts.compared);
+        work.number("unwipe.drill.different", statement.differences_total);
+    });
+    held
 }
 
 /// Returns the drill of a source that is due now.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ports::Tracing;
 use server::{Server, ServerError, Site, SiteParts};
 use service::Installation;
 
@@ -39,6 +40,11 @@ pub(super) fn start(
         access,
         workshop: Arc::new(HomeWorkshop::new(context, urges.clone())),
         origin: config.origin.clone(),
+        requests: if installation.config().telemetry.requests {
+            context.ports.tracing.clone()
+        } else {
+            Tracing::default()
+        },
         agents,
     })
     .map_err(|error| Failure::because(Exit::Failed, "the pages cannot be answered", error))?;

@@ -232,7 +232,11 @@ impl World {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Moment::from_micros(1_750_000_000_000_000)));
-        let ports = Ports { clock: Arc::clone(&clock) as _, random: Arc::new(SeededRandom::new(1)) };
+        let ports = Ports {
+            clock: Arc::clone(&clock) as _,
+            random: Arc::new(SeededRandom::new(1)),
+            tracing: ports::Tracing::default(),
+        };
         let place = Place::Folder { path: "vault".into(), immutable_flags: false };
         Installation::init(folder.path(), &InitRequest { place, lock_days: 1 }, &ports, &|_| None).unwrap();
         let mut installation = Installation::open(folder.path(), ports.clone()).unwrap();
@@ -253,6 +257,7 @@ impl World {
             access: Arc::new(access),
             workshop: Arc::clone(&workshop) as _,
             origin: ORIGIN.to_owned(),
+            requests: ports::Tracing::default(),
             agents: None,
         })
         .unwrap();
