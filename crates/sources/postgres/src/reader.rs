@@ -241,6 +241,13 @@ impl SourceReader for ClusterReader {
         stop: &Stop,
     ) -> Result<ReadEnd, ReadError> {
         let mut position = if let Some(cursor) = cursor {
+            if self.begins_with_base {
+                if self.refresh_base(cursor, sink, stop)?.is_none() {
+                    return Ok(ReadEnd::Stopped);
+                }
+                // A reader that goes on after a failure has it already.
+                self.begins_with_base = false;
+            }
             parse_position(cursor)?
         } else {
             self.require_good()?;

@@ -2,6 +2,7 @@
 
 mod files;
 mod google;
+mod postgres;
 
 use std::path::PathBuf;
 
