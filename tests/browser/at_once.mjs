@@ -16,11 +16,12 @@ async function approve(person, id) {
   const form = person.page.locator('form:has(input[name="decision"][value="approve"])');
   const isLast = (answer) => answer.url().endsWith("/decide/finish") || (answer.url().endsWith("/decide/begin") && answer.status() !== 200);
   const told = person.page.waitForResponse((answer) => answer.url().includes(`/cases/${id}/`) && isLast(answer));
-  // What was taken leads to the page anew; whatever is done before that would meet a page that goes away.
+  // What was taken, and what came too late, leads to the page anew; whatever is done before that would meet a page that goes
+  // away.
   const anew = person.page.waitForEvent("load").catch(String);
   await form.locator("button").click();
   const answer = await told;
-  if (answer.status() === 200) await anew;
+  if ([200, 409].includes(answer.status())) await anew;
   return answer.status();
 }
 
@@ -31,7 +32,8 @@ async function approveAtOnce(people, id, needed) {
   assert(said.includes(200) && said.every((status) => [200, 403, 409].includes(status)), `approving: ${said}`);
   for (const [which, person] of people.entries()) {
     if (said[which] === 200 || needed === 1) continue;
-    await person.open(`/cases/${id}`);
+    if (said[which] === 409) assert((await person.text()).includes("changed since you looked"), await person.text());
+    else await person.open(`/cases/${id}`);
     const again = await approve(person, id);
     assert(again === 200, `approving again: ${again}`);
   }
