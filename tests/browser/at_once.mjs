@@ -116,8 +116,9 @@ await play(async (arrive) => {
   // Whoever goes on with it waits for what the killed process began, but not for long.
   await act("serve");
   await act("release");
-  // The page that was open finds the new process, and is told that this run of the work is over.
-  await ben.page.locator("main .state", { hasText: "interrupted" }).waitFor();
+  // The page that was open finds the new process, and follows what goes on with the work.
+  await ben.page.locator("main", { hasText: "went on with it" }).waitFor();
+  await ends(ben);
   await until("the case to end", async () => (await standing(second)).state.state !== "applying");
   const { state } = await standing(second);
   assert(state.state === "applied" && state.verified === true, JSON.stringify(state));
