@@ -4,7 +4,7 @@ mod limits;
 mod probes;
 mod programs;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use ::drill::{Against, Check, OverBudget, ProbeAnswer, ProbeConfig, Tally};
 use connect::{Progress, Stored};
@@ -81,7 +81,12 @@ impl Truth {
 }
 
 /// How a drill is held.
+#[derive(Clone, Copy)]
 pub struct DrillRequest<'r> {
+    /// Where the cluster is stored.
+    pub stored: &'r dyn Stored,
+    /// What is stored of it.
+    pub history: &'r ClusterHistory,
     /// What the restored cluster is compared with.
     pub truth: &'r Truth,
     /// The owner's questions.
@@ -90,6 +95,34 @@ pub struct DrillRequest<'r> {
     pub programs: &'r Programs,
     /// What it may take.
     pub limits: &'r Limits,
+    /// What scratch servers need; a second one works beside the folder of the first.
+    pub options: &'r ScratchOptions,
+    /// Hears how far it has come.
+    pub progress: &'r dyn Progress,
+}
+
+impl DrillRequest<'_> {
+    /// Returns how long a server may take: never longer than there is time.
+    fn timeout(&self) -> Result<Duration, OverBudget> {
+        let timeout = self.options.timeout;
+        Ok(self.limits.left()?.map_or(timeout, |left| left.min(timeout)))
+    }
+
+    /// Recovers a scratch cluster, or says why that cannot be. What was broken off because the time is over says nothing of
+    /// the vault.
+    fn recover(
+        &self,
+        route: &RecoveryRoute,
+        folder: PathBuf,
+    ) -> Result<Result<Scratch, ScratchError>, OverBudget> {
+        let options = ScratchOptions { folder, timeout: self.timeout()?, ..self.options.clone() };
+        let stored = WhileTime { stored: self.stored, limits: self.limits };
+        let scratch = scratch_at(&stored, self.history, None, route, &options, self.progress);
+        if scratch.is_err() {
+            self.limits.left()?;
+        }
+        Ok(scratch)
+    }
 }
 
 /// How a drill ended.
@@ -130,30 +163,13 @@ pub struct Restored {
 }
 
 /// Recovers a scratch cluster from its base and examines it.
-pub fn drill(
-    stored: &dyn Stored,
-    history: &ClusterHistory,
-    route: &RecoveryRoute,
-    request: &DrillRequest<'_>,
-    options: &ScratchOptions,
-    progress: &dyn Progress,
-) -> Result<DrillReport, DrillError> {
-    restore(stored, history, route, request, options, progress)?
-        .examine(stored, history, request, options, progress)
+pub fn drill(route: &RecoveryRoute, request: &DrillRequest<'_>) -> Result<DrillReport, DrillError> {
+    restore(route, request)?.examine(request)
 }
 
 /// Recovers a scratch cluster from its base; it is there until what is returned is dropped or examined.
-pub fn restore(
-    stored: &dyn Stored,
-    history: &ClusterHistory,
-    route: &RecoveryRoute,
-    request: &DrillRequest<'_>,
-    options: &ScratchOptions,
-    progress: &dyn Progress,
-) -> Result<Restored, DrillError> {
-    let limits = request.limits;
-    make_sure_of_room(stored, route, request, options)?;
-    let stored = &WhileTime { stored, limits };
+pub fn restore(route: &RecoveryRoute, request: &DrillRequest<'_>) -> Result<Restored, DrillError> {
+    make_sure_of_room(route, request)?;
     let mut report = DrillReport {
         base_lsn: route.wal_start_lsn(),
         lsn: route.stop.lsn(),
@@ -165,13 +181,9 @@ pub fn restore(
         serving_ms: 0,
         space_bytes: 0,
     };
-    let options = &within(limits, options)?;
-    let scratch = scratch_at(stored, history, None, route, options, progress);
-    let scratch = match scratch {
+    let scratch = match request.recover(route, request.options.folder.clone())? {
         Ok(scratch) => scratch,
         Err(error) => {
-            // What was broken off because the time is over says nothing of the vault.
-            limits.left()?;
             report.checks.push(Check::failed(RESTORES, chain(&error)));
             return Ok(Restored { scratch: None, report });
         }
@@ -185,59 +197,35 @@ pub fn restore(
 }
 
 impl Restored {
-    /// Returns an address of a database of the recovered cluster; nothing where there is none.
-    pub fn url(&self, user: &str, database: &str) -> Option<String> {
-        self.scratch.as_ref().map(|scratch| scratch.url(user, database))
-    }
-
     /// Reads every table, compares, asks the owner's questions, and has PostgreSQL's own programs look at it.
-    pub fn examine(
-        self,
-        stored: &dyn Stored,
-        history: &ClusterHistory,
-        request: &DrillRequest<'_>,
-        options: &ScratchOptions,
-        progress: &dyn Progress,
-    ) -> Result<DrillReport, DrillError> {
+    pub fn examine(self, request: &DrillRequest<'_>) -> Result<DrillReport, DrillError> {
         let Self { scratch, mut report } = self;
         let Some(mut scratch) = scratch else { return Ok(report) };
-        let limits = request.limits;
-        let stored = &WhileTime { stored, limits };
-        let options = &within(limits, options)?;
+        let DrillRequest { programs, limits, progress, .. } = *request;
+        let (folder, timeout) = (&request.options.folder, request.timeout()?);
         progress.phase("reading every table", None);
         examine(&scratch, limits, &mut report)?;
-        compare(stored, history, request, options, progress, &mut report)?;
+        compare(request, &mut report)?;
         report.probes = probes::ask(&|database| scratch.url("postgres", database), request.probes, limits)?;
-        report.space_bytes = folder_bytes(&options.folder);
+        report.space_bytes = folder_bytes(folder);
         if let Some(running) = scratch.server() {
             progress.phase("checking heap and indexes", None);
-            report.checks.push(request.programs.check_relations(running, &options.folder, limits)?);
-            running.stop(StopMode::Fast, options.timeout)?;
+            report.checks.push(programs.check_relations(running, folder, limits)?);
+            running.stop(StopMode::Fast, timeout)?;
             progress.phase("checking pages", None);
-            report.checks.push(request.programs.check_pages(running, &options.folder, limits)?);
+            report.checks.push(programs.check_pages(running, folder, limits)?);
         }
         Ok(report)
     }
 }
 
-/// Returns the options with no more time than there is left.
-fn within(limits: &Limits, options: &ScratchOptions) -> Result<ScratchOptions, OverBudget> {
-    let timeout = limits.left()?.map_or(options.timeout, |left| left.min(options.timeout));
-    Ok(ScratchOptions { timeout, ..options.clone() })
-}
-
 /// Refuses a drill for which there is no room, before anything is written.
-fn make_sure_of_room(
-    stored: &dyn Stored,
-    route: &RecoveryRoute,
-    request: &DrillRequest<'_>,
-    options: &ScratchOptions,
-) -> Result<(), DrillError> {
-    let mut needed = room_needed(stored, route)?;
+fn make_sure_of_room(route: &RecoveryRoute, request: &DrillRequest<'_>) -> Result<(), DrillError> {
+    let mut needed = room_needed(request.stored, route)?;
     if let Truth::SecondRecovery(route) = request.truth {
-        needed = needed.saturating_add(room_needed(stored, route)?);
+        needed = needed.saturating_add(room_needed(request.stored, route)?);
     }
-    let free = room_free(&options.folder).map_err(DrillError::Volume)?;
+    let free = room_free(&request.options.folder).map_err(DrillError::Volume)?;
     Ok(request.limits.budget.admit(needed, free)?)
 }
 
@@ -253,29 +241,14 @@ fn examine(scratch: &Scratch, limits: &Limits, report: &mut DrillReport) -> Resu
     Ok(())
 }
 
-fn compare(
-    stored: &dyn Stored,
-    history: &ClusterHistory,
-    request: &DrillRequest<'_>,
-    options: &ScratchOptions,
-    progress: &dyn Progress,
-    report: &mut DrillReport,
-) -> Result<(), DrillError> {
+fn compare(request: &DrillRequest<'_>, report: &mut DrillReport) -> Result<(), DrillError> {
     let expected = match request.truth {
         Truth::None => return Ok(()),
         Truth::Recorded(recorded) => recorded.clone(),
         Truth::SecondRecovery(route) => {
-            let mut folder = options.folder.as_os_str().to_owned();
+            let mut folder = request.options.folder.as_os_str().to_owned();
             folder.push(".second");
-            let second = ScratchOptions { folder: PathBuf::from(folder), ..options.clone() };
-            let scratch = scratch_at(stored, history, None, route, &second, progress);
-            let scratch = match scratch {
-                Ok(scratch) => scratch,
-                Err(error) => {
-                    request.limits.left()?;
-                    return Err(DrillError::Comparison(error));
-                }
-            };
+            let scratch = request.recover(route, PathBuf::from(folder))?.map_err(DrillError::Comparison)?;
             let url = |database: &str| scratch.url("postgres", database);
             fingerprint::of_scratch_within(&url, request.limits)?.fingerprint
         }

@@ -109,12 +109,16 @@ fn held(
     let limits = DrillLimits { budget, began: clock().elapsed(), clock: clock() };
     let limits = DrillLimits { began: limits.clock.elapsed(), ..limits };
     let request = DrillRequest {
+        stored: store,
+        history,
         truth,
         probes: &probes.iter().collect::<Vec<_>>(),
         programs: &Programs::find(installations(), 15),
         limits: &limits,
+        options: &scratch_options(15, folder),
+        progress: &Silent,
     };
-    drill::drill(store, history, route, &request, &scratch_options(15, folder), &Silent)
+    drill::drill(route, &request)
 }
 
 type Fault = Box<dyn Fn(&std::fs::File)>;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::Stored;
-use drill::{Check, Extent, Findings, Ground, Swept};
+use drill::{Check, Extent, Findings, Ground, ProbeConfig, Swept};
 use model::SourceName;
 use postgres_recovery::{
     DrillError, DrillRequest, Resolution, Truth,
@@ -37,20 +37,35 @@ const RECORDS: &str = "production says what it holds";
 /// A scratch server in which a moment is restored.
 pub(super) struct ClusterGround<'d> {
     drilling: &'d Drilling<'d>,
-    put: Option<Put<'d>>,
+    put: Option<(Prepared<'d>, Restored)>,
 }
 
-/// A recovered cluster with what it is compared with.
-struct Put<'d> {
+/// What a cluster is recovered from and with, and what it is compared with.
+struct Prepared<'d> {
     cluster: StoredCluster<'d>,
     resolution: Resolution,
     truth: Truth,
+    probes: Vec<&'d ProbeConfig>,
     programs: Programs,
     options: ScratchOptions,
-    restored: Restored,
     recorded_at: Option<String>,
     /// Whether production said what it holds, where it was asked.
     check: Option<Check>,
+}
+
+impl<'d> Prepared<'d> {
+    fn request<'p>(&'p self, drilling: &'p Drilling<'d>) -> DrillRequest<'p> {
+        DrillRequest {
+            stored: self.cluster.stored(),
+            history: &self.cluster.history,
+            truth: &self.truth,
+            probes: &self.probes,
+            programs: &self.programs,
+            limits: &drilling.limits,
+            options: &self.options,
+            progress: drilling.progress,
+        }
+    }
 }
 
 impl<'d> ClusterGround<'d> {
@@ -78,7 +93,7 @@ impl Ground for ClusterGround<'_> {
 
     fn put(&mut self) -> Result<(), Failure> {
         let drilling = self.drilling;
-        let Drilling { context, installation, asked, limits, progress, .. } = drilling;
+        let Drilling { context, installation, asked, .. } = drilling;
         let name = &asked.source;
         let Recorded { fingerprint, is_fresh, check } = record_truth(drilling)?;
         let recorded_at = fingerprint
@@ -100,26 +115,21 @@ impl Ground for ClusterGround<'_> {
             clock: context.clock(),
         };
         let probes = installation.config().drills.probes(name);
-        let request = DrillRequest { truth: &truth, probes: &probes, programs: &programs, limits };
-        let (stored, route) = (cluster.stored(), &resolution.route);
-        let restored = restore(stored, &cluster.history, route, &request, &options, *progress)
+        let prepared = Prepared { cluster, resolution, truth, probes, programs, options, recorded_at, check };
+        let restored = restore(&prepared.resolution.route, &prepared.request(drilling))
             .map_err(|error| no_drill(name, error))?;
-        self.put = Some(Put { cluster, resolution, truth, programs, options, restored, recorded_at, check });
+        self.put = Some((prepared, restored));
         Ok(())
     }
 
     fn compare(&mut self) -> Result<Findings, Failure> {
-        let Drilling { installation, asked, limits, progress, .. } = self.drilling;
-        let name = &asked.source;
-        let Some(put) = self.put.take() else {
+        let name = &self.drilling.asked.source;
+        let Some((prepared, restored)) = self.put.take() else {
             return Err(Failure::new(Exit::Failed, "no server was recovered"));
         };
-        let Put { cluster, resolution, truth, programs, options, restored, recorded_at, check } = put;
-        let probes = installation.config().drills.probes(name);
-        let request = DrillRequest { truth: &truth, probes: &probes, programs: &programs, limits };
-        let report = restored
-            .examine(cluster.stored(), &cluster.history, &request, &options, *progress)
-            .map_err(|error| no_drill(name, error))?;
+        let report =
+            restored.examine(&prepared.request(self.drilling)).map_err(|error| no_drill(name, error))?;
+        let Prepared { cluster, resolution, recorded_at, check, .. } = prepared;
         let restored_commit = commit_of_position(&cluster, &resolution, report.lsn)?;
         let mut checks = report.checks;
         checks.extend(check);
@@ -215,7 +225,7 @@ fn record_truth(drilling: &Drilling<'_>) -> Result<Recorded, Failure> {
         }
         Err(failure) if given => Err(failure),
         Err(failure) => {
-            let reason = failure.lines().join(" ");
+            let reason = failure.to_string();
             context.output.say(format!("{}: {reason}", asked.source));
             let before = ports::files::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
             let check = Some(Check::not_checked(RECORDS, reason));
