@@ -118,9 +118,6 @@ impl BlobStore for LocalStore {
         if let Protection::Sealer(socket) = &self.protection {
             return SealerClient::new(socket).seal(name, content, locked_until);
         }
-        if path.symlink_metadata().is_ok() {
-            return Err(BlobError::Exists { name: name.clone() });
-        }
         self.write_new(&path, content, locked_until).map_err(|e| answer("create", name, e))?;
         if self.protection == Protection::Immutable {
             protection::set_immutable(&path, true)
