@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// What every command gets.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) home: PathBuf,
     pub(crate) output: Output,
@@ -72,24 +73,12 @@ impl Context {
 
     /// Makes a context for work whose progress somebody else hears of, and which prints nothing.
     pub(crate) fn metered_by(&self, meter: &Arc<dyn Progress>) -> Self {
-        Self {
-            home: self.home.clone(),
-            output: Output::silent(),
-            ports: self.ports.clone(),
-            mirror: self.mirror.clone(),
-            meter: Some(Arc::clone(meter)),
-        }
+        Self { output: Output::silent(), meter: Some(Arc::clone(meter)), ..self.clone() }
     }
 
     /// Makes the same context, which tells somebody what is done.
     pub(crate) fn traced_by(&self, tracing: Tracing) -> Self {
-        Self {
-            home: self.home.clone(),
-            output: self.output,
-            ports: Ports { tracing, ..self.ports.clone() },
-            mirror: self.mirror.clone(),
-            meter: self.meter.clone(),
-        }
+        Self { ports: Ports { tracing, ..self.ports.clone() }, ..self.clone() }
     }
 
     /// Returns the folder of a plan that somebody names by its path, or by its name among the plans of the home folder.

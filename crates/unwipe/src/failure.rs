@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use ports::span::Outcome;
+
 use crate::exit::Exit;
 
 /// Why a command ended without doing what it was asked.
@@ -72,6 +74,14 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join(" "))
+    }
+}
+
+/// Says what came of work, for a collector: of what was not done, what its exit code says.
+pub(crate) fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Done,
+        Err(failure) => Outcome::Failed(failure.exit.meaning()),
     }
 }
 

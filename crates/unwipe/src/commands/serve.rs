@@ -31,7 +31,7 @@ use crate::{
     connectors::postgres::{self, PostgresConfig},
     context::{Context, environment, stop_on_signals},
     exit::Exit,
-    failure::Failure,
+    failure::{Failure, outcome},
     output::counted,
 };
 
@@ -189,7 +189,7 @@ fn keep_renewing(context: &Context, installation: &Installation, stop: &Stop) {
                     context.output.say(format!("retention: {line}"));
                 }
             }
-            Err(failure) => context.output.say(format!("retention: {}", failure.lines().join(" "))),
+            Err(failure) => context.output.say(format!("retention: {failure}")),
         }
         pause(context, HOUSEKEEPING_INTERVAL, stop);
     }
@@ -224,18 +224,10 @@ fn keep_mirroring(context: &Context, installation: &Installation, stop: &Stop) {
                     "mirror {name}: the vault lost or changed something; see unwipe mirror status"
                 )),
                 Ok(_) => {}
-                Err(failure) => context.output.say(format!("mirror {name}: {}", failure.lines().join(" "))),
+                Err(failure) => context.output.say(format!("mirror {name}: {failure}")),
             }
         }
         pause(context, HOUSEKEEPING_INTERVAL, stop);
-    }
-}
-
-/// Says of what was not done what its exit code says.
-fn outcome<T>(result: &Result<T, Failure>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Done,
-        Err(failure) => Outcome::Failed(failure.exit.meaning()),
     }
 }
 
@@ -274,6 +266,6 @@ fn spare_production(context: &Context, installation: &Installation, name: &Sourc
              next capture shows the hole and makes a new base"
         )),
         Ok(false) => {}
-        Err(failure) => context.output.say(format!("{name}: {}", failure.lines().join(" "))),
+        Err(failure) => context.output.say(format!("{name}: {failure}")),
     }
 }

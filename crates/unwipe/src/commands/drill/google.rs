@@ -226,12 +226,7 @@ impl Domain<'_> {
         progress.phase("clearing the sandbox", None);
         let (sandbox, settings) = (&self.sandbox, &self.sandbox.settings);
         let api = settings.writer(context, &self.secrets, &sandbox.credential, stop).map_err(|failure| {
-            WriteError::Source {
-                message: failure.lines().join(" "),
-                hint: None,
-                transient: false,
-                source: None,
-            }
+            WriteError::Source { message: failure.to_string(), hint: None, transient: false, source: None }
         })?;
         let accounts: BTreeSet<String> = sandbox.accounts.values().cloned().collect();
         sweep(&api, &self.mark, &sandbox.admin(), &accounts, &sandbox.parts())

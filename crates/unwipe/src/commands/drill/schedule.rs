@@ -8,7 +8,10 @@ use model::SourceName;
 use ports::span::{self, Fact};
 use service::{Installation, certificate::Certificate, proof, telemetry::PhasedWork, workshop::DrillWish};
 
-use crate::{context::Context, failure::Failure};
+use crate::{
+    context::Context,
+    failure::{Failure, outcome},
+};
 
 /// How often it is looked whether a drill is due.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -37,7 +40,7 @@ pub(crate) fn keep_drilling(context: &Context, installation: &Installation, stop
                 Ok(Some(_)) => context.output.say(format!("{source}: a drill was held")),
                 Err(failure) => {
                     not_before.insert(source.clone(), context.clock().elapsed() + RETRY_AFTER);
-                    context.output.say(format!("{source}: {}", failure.lines().join(" ")));
+                    context.output.say(format!("{source}: {failure}"));
                 }
             }
         }
@@ -55,14 +58,13 @@ fn hold(context: &Context, wish: &DrillWish) -> Result<Certificate, Failure> {
     work.fact("unwipe.drill.whole", Fact::Flag(wish.whole));
     let work = PhasedWork::new(work);
     let held = super::hold(context, wish, &work);
-    let outcome = match &held {
+    let came_to = match &held {
         Ok(certificate) if certificate.statement.outcome == Outcome::Failed => {
             span::Outcome::Failed("what was restored is not what it had to be")
         }
-        Ok(_) => span::Outcome::Done,
-        Err(failure) => span::Outcome::Failed(failure.exit.meaning()),
+        other => outcome(other),
     };
-    work.end(outcome, |work| {
+    work.end(came_to, |work| {
         let Ok(Certificate { statement, .. }) = &held else { return };
         work.number("unwipe.commit.number", statement.restored_commit);
         work.number("unwipe.drill.compared", statement.counts.compared);

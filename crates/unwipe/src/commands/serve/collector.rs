@@ -29,8 +29,7 @@ impl Collector {
     /// all else goes on.
     pub(super) fn start(context: &Context, installation: &Installation) -> Self {
         let exporter = start(context, installation).unwrap_or_else(|failure| {
-            let why = failure.lines().join(" ");
-            context.output.say(format!("telemetry: nothing is sent: {why}"));
+            context.output.say(format!("telemetry: nothing is sent: {failure}"));
             None
         });
         let tracing = exporter
